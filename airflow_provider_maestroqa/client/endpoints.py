@@ -1,0 +1,132 @@
+"""The MaestroQA API as one table of data: every operation, how it travels, and whether it is safe to send twice.
+
+Sections name the chapters of MaestroQA's API document. Nothing here sends anything: a :class:`Call` is a request
+in its final form, which the drivers in :mod:`.sync` and :mod:`.aio` carry to the server.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import Enum
+from typing import Any, Literal
+from urllib.parse import quote
+
+from airflow_provider_maestroqa.client.errors import MaestroQAConfigError
+
+Bucket = Literal["normal", "hard"]
+
+
+class Travels(Enum):
+    """Where an operation's parameters travel."""
+
+    NOWHERE = "nowhere"
+    IN_BODY = "as a JSON body"
+    IN_QUERY = "in the query"
+
+
+@dataclass(frozen=True)
+class Endpoint:
+    """One operation of the API.
+
+    :param method: HTTP method.
+    :param path: path below the base URL; ``{name}`` stands for a path parameter.
+    :param section: the chapter of the API document that describes it.
+    :param repeatable: whether the same request may be sent twice without harm, so that a lost answer may be
+        asked for again.
+    :param travels: where the parameters travel.
+    :param bucket: the request budget that the operation draws on.
+    :param batch_size: the most records in one request, where the operation takes a batch.
+    """
+
+    method: str
+    path: str
+    section: str
+    repeatable: bool
+    travels: Travels = Travels.IN_BODY
+    bucket: Bucket = "normal"
+    batch_size: int | None = None
+
+
+@dataclass(frozen=True)
+class Call:
+    """A request in its final form, but for the host and the token.
+
+    :param endpoint: the operation.
+    :param path: the path with its parameters filled in.
+    :param query: query parameters.
+    :param body: the JSON body, or ``None`` for none.
+    """
+
+    endpoint: Endpoint
+    path: str
+    query: Mapping[str, str] = field(default_factory=dict)
+    body: Any = None
+
+    @property
+    def method(self) -> str:
+        """The HTTP method."""
+        return self.endpoint.method
+
+    def __str__(self) -> str:
+        return f"{self.method} {self.path}"
+
+
+_EXPORTS, _TICKETS, _AGENTS = "Exports", "Tickets", "Agents"
+_TODOS, _POINTS, _SESSIONS, _METRICS = "To-Dos", "Coaching Points", "Coaching Sessions", "Metrics"
+_QUERY, _NOTHING = Travels.IN_QUERY, Travels.NOWHERE
+
+#: Asking for an export twice does no harm but makes a second export, so it counts as not repeatable.
+ENDPOINTS: Mapping[str, Endpoint] = {
+    "request_raw_export": Endpoint("POST", "/api/v1/request-raw-export", _EXPORTS, False),
+    "request_groups_export": Endpoint("POST", "/api/v1/request-groups-export", _EXPORTS, False),
+    "request_audit_log_export": Endpoint("POST", "/api/v1/request-audit-log-export", _EXPORTS, False),
+    "get_export": Endpoint("GET", "/api/v1/get-export-data", _EXPORTS, True),
+    "create_ticket": Endpoint("POST", "/api/v1/tickets", _TICKETS, True),
+    "update_ticket": Endpoint("PATCH", "/api/v1/tickets/{ticket_id}", _TICKETS, True),
+    "delete_ticket": Endpoint("DELETE", "/api/v1/tickets/{ticket_id}", _TICKETS, True, _NOTHING),
+    "get_ticket": Endpoint("GET", "/api/v1/tickets/{ticket_id}", _TICKETS, True, _NOTHING),
+    "get_tickets": Endpoint("GET", "/api/v1/tickets", _TICKETS, True, _QUERY),
+    "create_comment": Endpoint("POST", "/api/v1/comments", _TICKETS, False),
+    "create_comments": Endpoint("POST", "/api/v1/comments-batch", _TICKETS, False, batch_size=500),
+    "create_attachment": Endpoint("POST", "/api/v1/attachments", _TICKETS, False),
+    "create_agent": Endpoint("POST", "/api/v1/agents", _AGENTS, True),
+    "add_agent_id": Endpoint("POST", "/api/v1/agents/add-id-to-agent", _AGENTS, True),
+    "set_agent_availability": Endpoint("POST", "/api/v1/update-agent-availability", _AGENTS, True),
+    "get_todo": Endpoint("GET", "/api/v1/todos/{id}", _TODOS, True, _NOTHING),
+    "list_todos": Endpoint("GET", "/api/v1/todos", _TODOS, True, _QUERY),
+    "get_coaching_point": Endpoint("GET", "/api/v1/coaching-points/{id}", _POINTS, True, _NOTHING),
+    "list_coaching_points": Endpoint("GET", "/api/v1/coaching-points", _POINTS, True, _QUERY),
+    "get_coaching_session": Endpoint("GET", "/api/v1/coaching-sessions/{id}", _SESSIONS, True, _NOTHING),
+    "list_coaching_sessions": Endpoint("GET", "/api/v1/coaching-sessions", _SESSIONS, True, _QUERY),
+    "export_coaching_sessions": Endpoint(
+        "POST", "/api/v1/coaching-sessions", "Get Coaching Data", True, bucket="hard"
+    ),
+    "push_ticket_metrics": Endpoint("POST", "/api/v1/ticket-metrics-batch", _METRICS, True, batch_size=500),
+    "push_agent_metrics": Endpoint("POST", "/api/v1/agent-metrics-batch", _METRICS, True, batch_size=500),
+}
+
+
+def build_call(
+    operation: str, parameters: Mapping[str, Any] | None = None, /, **path_parameters: str
+) -> Call:
+    """Put an operation and its parameters into the form in which they travel.
+
+    Absent parameters are left out: the API takes every parameter that is present for a value.
+
+    :param operation: a key of :data:`ENDPOINTS`.
+    :param parameters: body or query parameters by their API names; ``None`` values are left out.
+    :param path_parameters: the values of the path's ``{names}``; they are escaped.
+    :raises MaestroQAConfigError: a path parameter is empty.
+    """
+    endpoint = ENDPOINTS[operation]
+    for name, value in path_parameters.items():
+        if not isinstance(value, str) or value.strip() in ("", ".", ".."):
+            raise MaestroQAConfigError(f"{operation} needs a {name}, got {value!r}. Pass the id as text.")
+    path = endpoint.path.format(**{name: quote(value, safe="") for name, value in path_parameters.items()})
+    given = {name: value for name, value in (parameters or {}).items() if value is not None}
+    if endpoint.travels is Travels.IN_QUERY:
+        return Call(endpoint, path, query={name: str(value) for name, value in given.items()})
+    if endpoint.travels is Travels.IN_BODY:
+        return Call(endpoint, path, body=given)
+    return Call(endpoint, path)

@@ -1,0 +1,137 @@
+"""Everything that can go wrong with MaestroQA, as one tree.
+
+::
+
+    MaestroQAError
+    ├── MaestroQAConfigError           an argument or the connection is wrong; nothing was sent
+    ├── MaestroQADataError             a file or a record is bad
+    ├── MaestroQAConnectionError       no answer came
+    ├── MaestroQAAPIError              MaestroQA answered, and the answer is no success
+    │   ├── MaestroQAAuthError         401  the token is wrong or expired
+    │   ├── MaestroQAPermissionError   403  the token may not do this
+    │   ├── MaestroQANotFoundError     404  there is no such thing
+    │   ├── MaestroQAConflictError     409  a value that must be unique is taken
+    │   ├── MaestroQAValidationError   400, 422 and every other 4xx
+    │   ├── MaestroQARateLimitError    429  over the token's budget
+    │   └── MaestroQAServerError       5xx, or a body that is no JSON
+    ├── MaestroQAOutcomeUnknownError   a write may or may not have happened
+    ├── MaestroQAExportFailedError     MaestroQA gave up on an export
+    └── MaestroQAExportTimeoutError    an export was not complete in time
+
+Every error knows whether a later try of the task could succeed: ``worth_retry``. No message holds the token or a
+presigned URL.
+"""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+
+class MaestroQAError(Exception):
+    """The root of all errors of this package.
+
+    :param message: what was asked, what came back, and what the user can do.
+    :param worth_retry: overrides the class's answer to "could a later try of the task succeed?".
+    """
+
+    default_worth_retry: ClassVar[bool] = False
+
+    def __init__(self, message: str, *, worth_retry: bool | None = None) -> None:
+        super().__init__(message)
+        self.message = message
+        self.worth_retry = self.default_worth_retry if worth_retry is None else worth_retry
+
+
+class MaestroQAConfigError(MaestroQAError):
+    """An argument or the connection is wrong. Nothing was sent."""
+
+
+class MaestroQADataError(MaestroQAError):
+    """A file or a record is bad."""
+
+
+class MaestroQAConnectionError(MaestroQAError):
+    """No answer came from MaestroQA or from its storage.
+
+    :param sent: whether the request may have reached the server. ``False`` means that it surely did not.
+    """
+
+    default_worth_retry = True
+
+    def __init__(self, message: str, *, sent: bool = True, worth_retry: bool | None = None) -> None:
+        super().__init__(message, worth_retry=worth_retry)
+        self.sent = sent
+
+
+class MaestroQAAPIError(MaestroQAError):
+    """MaestroQA answered, and the answer is no success.
+
+    :param status: the HTTP status.
+    :param method: the HTTP method that was used.
+    :param path: the path that was asked for, without host and query.
+    :param message: what MaestroQA said and what the user can do.
+    """
+
+    def __init__(self, status: int, method: str, path: str, message: str) -> None:
+        super().__init__(message)
+        self.status = status
+        self.method = method
+        self.path = path
+
+    def __str__(self) -> str:
+        return f"{self.method} {self.path} answered {self.status}: {self.message}"
+
+
+class MaestroQAAuthError(MaestroQAAPIError):
+    """401: the token is wrong, expired or deactivated."""
+
+
+class MaestroQAPermissionError(MaestroQAAPIError):
+    """403: the token may not do this."""
+
+
+class MaestroQANotFoundError(MaestroQAAPIError):
+    """404: there is no such thing at MaestroQA."""
+
+
+class MaestroQAConflictError(MaestroQAAPIError):
+    """409: a value that must be unique is taken."""
+
+
+class MaestroQAValidationError(MaestroQAAPIError):
+    """400, 422 and other 4xx: MaestroQA refused the values that were sent."""
+
+
+class MaestroQARateLimitError(MaestroQAAPIError):
+    """429: the token's request budget was used up until the caller's deadline.
+
+    :param retry_after: seconds that MaestroQA asked to wait, where it said so.
+    """
+
+    default_worth_retry = True
+
+    def __init__(
+        self, status: int, method: str, path: str, message: str, *, retry_after: float | None = None
+    ) -> None:
+        super().__init__(status, method, path, message)
+        self.retry_after = retry_after
+
+
+class MaestroQAServerError(MaestroQAAPIError):
+    """5xx, or a body that is no JSON: it is not known whether the request was carried out."""
+
+    default_worth_retry = True
+
+
+class MaestroQAOutcomeUnknownError(MaestroQAError):
+    """A write that is not safe to send twice may or may not have happened."""
+
+
+class MaestroQAExportFailedError(MaestroQAError):
+    """MaestroQA gave up on an export."""
+
+
+class MaestroQAExportTimeoutError(MaestroQAError):
+    """An export was not complete before the deadline. It goes on at MaestroQA."""
+
+    default_worth_retry = True

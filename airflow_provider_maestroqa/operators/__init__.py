@@ -1,0 +1,1 @@
+"""What goes into MaestroQA, and the requests for exports."""

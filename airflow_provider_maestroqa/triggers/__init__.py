@@ -1,0 +1,1 @@
+"""Waiting for MaestroQA in the triggerer, without a worker."""
