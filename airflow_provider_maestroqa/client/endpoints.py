@@ -34,6 +34,7 @@ class Endpoint:
     :param section: the chapter of the API document that describes it.
     :param repeatable: whether the same request may be sent twice without harm, so that a lost answer may be
         asked for again.
+    :param repeatable_with: a parameter that makes the request repeatable when it is given.
     :param travels: where the parameters travel.
     :param bucket: the request budget that the operation draws on.
     :param batch_size: the most records in one request, where the operation takes a batch.
@@ -46,6 +47,7 @@ class Endpoint:
     travels: Travels = Travels.IN_BODY
     bucket: Bucket = "normal"
     batch_size: int | None = None
+    repeatable_with: str | None = None
 
 
 @dataclass(frozen=True)
@@ -68,6 +70,12 @@ class Call:
         """The HTTP method."""
         return self.endpoint.method
 
+    @property
+    def repeatable(self) -> bool:
+        """Whether this request may be sent again when its answer was lost."""
+        key = self.endpoint.repeatable_with
+        return self.endpoint.repeatable or (key is not None and bool(self.body) and key in self.body)
+
     def __str__(self) -> str:
         return f"{self.method} {self.path}"
 
@@ -89,7 +97,7 @@ ENDPOINTS: Mapping[str, Endpoint] = {
     "get_tickets": Endpoint("GET", "/api/v1/tickets", _TICKETS, True, _QUERY),
     "create_comment": Endpoint("POST", "/api/v1/comments", _TICKETS, False),
     "create_comments": Endpoint("POST", "/api/v1/comments-batch", _TICKETS, False, batch_size=500),
-    "create_attachment": Endpoint("POST", "/api/v1/attachments", _TICKETS, False),
+    "create_attachment": Endpoint("POST", "/api/v1/attachments", _TICKETS, False, repeatable_with="id"),
     "create_agent": Endpoint("POST", "/api/v1/agents", _AGENTS, True),
     "add_agent_id": Endpoint("POST", "/api/v1/agents/add-id-to-agent", _AGENTS, True),
     "set_agent_availability": Endpoint("POST", "/api/v1/update-agent-availability", _AGENTS, True),
@@ -107,9 +115,7 @@ ENDPOINTS: Mapping[str, Endpoint] = {
 }
 
 
-def build_call(
-    operation: str, parameters: Mapping[str, Any] | None = None, /, **path_parameters: str
-) -> Call:
+def build_call(operation: str, parameters: Mapping[str, Any] | None = None, /, **path_parameters: str) -> Call:
     """Put an operation and its parameters into the form in which they travel.
 
     Absent parameters are left out: the API takes every parameter that is present for a value.
