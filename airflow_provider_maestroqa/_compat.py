@@ -1,0 +1,97 @@
+"""The only place that knows Airflow 2 from Airflow 3.
+
+Names are imported on first use, so that a DAG file pays only for what it touches.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from airflow.configuration import conf as conf
+    from airflow.sdk import BaseHook as BaseHook
+    from airflow.sdk import BaseOperator as BaseOperator
+    from airflow.sdk import BaseSensorOperator as BaseSensorOperator
+    from airflow.sdk import Connection as Connection
+    from airflow.sdk import Context as Context
+    from airflow.sdk import ObjectStoragePath as ObjectStoragePath
+    from airflow.sdk.bases.sensor import PokeReturnValue as PokeReturnValue
+    from airflow.sdk.exceptions import AirflowFailException as AirflowFailException
+    from airflow.sdk.exceptions import AirflowSensorTimeout as AirflowSensorTimeout
+    from airflow.sdk.exceptions import AirflowSkipException as AirflowSkipException
+    from airflow.triggers.base import BaseTrigger as BaseTrigger
+    from airflow.triggers.base import TriggerEvent as TriggerEvent
+
+#: Name → modules to look in, the newest Airflow first.
+_HOMES = {
+    "BaseHook": ("airflow.sdk", "airflow.hooks.base"),
+    "BaseOperator": ("airflow.sdk", "airflow.models.baseoperator"),
+    "BaseSensorOperator": ("airflow.sdk", "airflow.sensors.base"),
+    "BaseTrigger": ("airflow.triggers.base",),
+    "Connection": ("airflow.sdk", "airflow.models.connection"),
+    "Context": ("airflow.sdk", "airflow.utils.context"),
+    "ObjectStoragePath": ("airflow.sdk", "airflow.io.path"),
+    "PokeReturnValue": ("airflow.sdk.bases.sensor", "airflow.sensors.base"),
+    "TriggerEvent": ("airflow.triggers.base",),
+    "AirflowFailException": ("airflow.sdk.exceptions", "airflow.exceptions"),
+    "AirflowSensorTimeout": ("airflow.sdk.exceptions", "airflow.exceptions"),
+    "AirflowSkipException": ("airflow.sdk.exceptions", "airflow.exceptions"),
+    "conf": ("airflow.configuration",),
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    value = _find(name, _HOMES[name])
+    globals()[name] = value
+    return value
+
+
+def _find(name: str, homes: tuple[str, ...]) -> Any:
+    for home in homes:
+        try:
+            return getattr(importlib.import_module(home), name)
+        except (ImportError, AttributeError):
+            continue
+    raise ImportError(f"This Airflow has no {name}. Airflow 2.11 or newer is needed.")
+
+
+def mask_secret(secret: str) -> None:
+    """Hide a text in every log of this task."""
+    _find("mask_secret", ("airflow.sdk.log", "airflow.sdk.execution_time.secrets_masker", _MASKER_OF_2))(secret)
+
+
+async def amask_secret(secret: str) -> None:
+    """Hide a text in every log of this trigger, without blocking the event loop."""
+    try:
+        mask = _find("amask_secret", ("airflow.sdk.log",))
+    except ImportError:
+        from asgiref.sync import sync_to_async
+
+        await sync_to_async(mask_secret)(secret)
+    else:
+        await mask(secret)
+
+
+async def aget_connection(conn_id: str) -> Connection:
+    """Get a connection without blocking the event loop.
+
+    Airflow's own ``aget_connection`` came in 3.1 and could deadlock beside other async calls before 3.3.2.
+    """
+    hook = _find("BaseHook", _HOMES["BaseHook"])
+    if hasattr(hook, "aget_connection") and _airflow_version() >= (3, 3, 2):
+        return await hook.aget_connection(conn_id)
+    from asgiref.sync import sync_to_async
+
+    return await sync_to_async(hook.get_connection)(conn_id)  # type: ignore[no-any-return]
+
+
+def _airflow_version() -> tuple[int, ...]:
+    from airflow import __version__
+
+    return tuple(int(part) for part in __version__.split(".")[:3] if part.isdigit())
+
+
+_MASKER_OF_2 = "airflow.utils.log.secrets_masker"

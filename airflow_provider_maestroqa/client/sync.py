@@ -1,0 +1,158 @@
+"""Carries calls to MaestroQA with requests, for code that may block."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from typing import Any
+
+import requests
+import tenacity
+import urllib3.exceptions
+from requests.adapters import HTTPAdapter
+
+from airflow_provider_maestroqa.client.budget import Budget, BudgetExhaustedError
+from airflow_provider_maestroqa.client.endpoints import Call
+from airflow_provider_maestroqa.client.errors import MaestroQAConnectionError, MaestroQAError, MaestroQARateLimitError
+from airflow_provider_maestroqa.client.identity import user_agent
+from airflow_provider_maestroqa.client.policy import (
+    DEFAULT_PATIENCE_S,
+    MOST_TRIES,
+    Answer,
+    Persistence,
+    budget_used_up,
+    lost_answer,
+    penalty_seconds,
+    read_answer,
+    verdict,
+)
+from airflow_provider_maestroqa.client.settings import Settings
+
+_NEVER_SENT = (
+    urllib3.exceptions.NewConnectionError,
+    urllib3.exceptions.ConnectTimeoutError,
+    urllib3.exceptions.ProxyError,
+)
+
+
+class SyncClient:
+    """MaestroQA for blocking code: every call passes the budget, and its outcome is judged by the policy.
+
+    :param settings: where MaestroQA is, and who asks.
+    :param budget: the token's request budget.
+    :param session: a requests session with proxy and TLS settings; ``None`` makes one. The client closes it.
+    :param clock: Unix time in seconds.
+    :param sleep: waits for some seconds.
+    """
+
+    def __init__(
+        self,
+        settings: Settings,
+        budget: Budget,
+        session: requests.Session | None = None,
+        *,
+        clock: Callable[[], float] = time.time,
+        sleep: Callable[[float], None] = time.sleep,
+    ) -> None:
+        self._settings = settings
+        self._budget = budget
+        self._session = prepare_session(session or requests.Session(), settings)
+        self._clock = clock
+        self._sleep = sleep
+
+    def send(self, call: Call, *, deadline: float | None = None, polling: bool = False) -> Any:
+        """Send a call, repeat it where that is safe, and return what MaestroQA answers.
+
+        :param call: what to ask.
+        :param deadline: Unix time in seconds after which nothing is tried again. Default: 15 minutes from now.
+        :param polling: whether the caller asks again anyway: then a failure is not repeated here, and the call
+            draws on the smaller share of the budget that is meant for waiting.
+        :return: the decoded JSON.
+        :raises MaestroQAError: see :mod:`.errors`.
+        """
+        deadline = self._clock() + DEFAULT_PATIENCE_S if deadline is None else deadline
+        persistence = Persistence(call, deadline=deadline, tries=1 if polling else MOST_TRIES)
+        retrying = tenacity.Retrying(**persistence.rules(now=self._clock, sleep=self._sleep))
+        failure: MaestroQAError
+        try:
+            return retrying(self._send_once, call, persistence, polling)
+        except BudgetExhaustedError as error:
+            failure = budget_used_up(call, needed_s=error.needed_s)
+        except MaestroQAError as error:
+            failure = verdict(call, error)
+        raise failure
+
+    def close(self) -> None:
+        """Close the connections that are kept open for further calls."""
+        self._session.close()
+
+    def _send_once(self, call: Call, persistence: Persistence, polling: bool) -> Any:
+        bucket = call.endpoint.bucket
+        self._budget.acquire(bucket, deadline=persistence.deadline, polling=polling)
+        answer = self._carry(call)
+        try:
+            return read_answer(call, answer, now=self._clock(), secrets=(self._settings.token,))
+        except MaestroQARateLimitError as error:
+            windows = self._settings.limits.get(bucket, ())
+            self._budget.penalise(bucket, penalty_seconds(error, windows, persistence.refusals + 1))
+            raise
+
+    def _carry(self, call: Call) -> Answer:
+        try:
+            with self._session.request(
+                call.method,
+                self._settings.base_url + call.path,
+                params=dict(call.query),
+                json=call.body,
+                headers={"apitoken": self._settings.token, "Accept": "application/json"},
+                proxies=dict(self._settings.proxies),
+                timeout=self._settings.timeouts,
+                allow_redirects=False,
+            ) as response:
+                headers = {name.lower(): value for name, value in response.headers.items()}
+                return Answer(response.status_code, headers, response.content)
+        except (requests.RequestException, urllib3.exceptions.HTTPError) as error:
+            lost = _explain(call, error)
+        # Raised here, so that the library's error, which may hold a proxy's password, is not its context.
+        raise lost
+
+
+def prepare_session(session: requests.Session, settings: Settings) -> requests.Session:
+    """Give a session what every request of ours needs: identity, proxy, TLS, and no repeats behind our back.
+
+    It holds no token, so it also serves for the storage hosts of presigned URLs.
+    """
+    session.headers["User-Agent"] = user_agent()
+    session.proxies = dict(settings.proxies)
+    session.verify = settings.verify
+    # Without this, requests would look for a password for the host in ~/.netrc and send it.
+    session.auth = _no_auth
+    adapter = HTTPAdapter(max_retries=0)
+    session.mount("https://", adapter)
+    session.mount("http://", adapter)
+    return session
+
+
+def _no_auth(request: requests.PreparedRequest) -> requests.PreparedRequest:
+    return request
+
+
+def _explain(call: Call, error: Exception) -> MaestroQAConnectionError:
+    cause = error.args[0] if error.args else None
+    reason = getattr(cause, "reason", None)
+    sent = not isinstance(reason, _NEVER_SENT)
+    if isinstance(error, requests.exceptions.SSLError):
+        unverified = "CERTIFICATE_VERIFY_FAILED" in str(error)
+        hint = (
+            "the certificate could not be verified (extra verify takes a CA bundle)" if unverified else "TLS failed"
+        )
+        return lost_answer(call, hint, sent=not unverified)
+    if isinstance(error, requests.exceptions.ProxyError):
+        return lost_answer(call, "the proxy did not let the request through", sent=sent)
+    if isinstance(error, requests.exceptions.ConnectTimeout):
+        return lost_answer(call, "the server did not accept the connection in time", sent=False)
+    if isinstance(error, requests.exceptions.Timeout) or isinstance(cause, urllib3.exceptions.ReadTimeoutError):
+        return lost_answer(call, "no answer came in time", sent=True)
+    if not sent:
+        return lost_answer(call, "the server could not be reached", sent=False)
+    return lost_answer(call, "the connection broke before the answer was whole", sent=True)

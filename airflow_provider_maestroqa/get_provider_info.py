@@ -1,0 +1,88 @@
+"""What Airflow is told of this provider. A literal: Airflow reads it very early, so nothing is imported here."""
+
+from __future__ import annotations
+
+from typing import Any
+
+_PACKAGE = "airflow_provider_maestroqa"
+
+
+def get_provider_info() -> dict[str, Any]:
+    """Describe the provider to Airflow's provider manager."""
+    return {
+        "package-name": "airflow-provider-maestroqa",
+        "name": "MaestroQA",
+        "description": "Moves exports out of MaestroQA and records into it, within the token's request budget.",
+        "integrations": [
+            {
+                "integration-name": "MaestroQA",
+                "external-doc-url": "https://help.maestroqa.com",
+                "tags": ["service"],
+            }
+        ],
+        "hooks": [{"integration-name": "MaestroQA", "python-modules": [f"{_PACKAGE}.hooks.maestroqa"]}],
+        "operators": [{"integration-name": "MaestroQA", "python-modules": [f"{_PACKAGE}.operators.exports"]}],
+        "sensors": [{"integration-name": "MaestroQA", "python-modules": [f"{_PACKAGE}.sensors.exports"]}],
+        "triggers": [{"integration-name": "MaestroQA", "python-modules": [f"{_PACKAGE}.triggers.exports"]}],
+        "transfers": [
+            {
+                "source-integration-name": "MaestroQA",
+                "target-integration-name": "Amazon Simple Storage Service (S3)",
+                "python-module": f"{_PACKAGE}.transfers.export_to_s3",
+            },
+            {
+                "source-integration-name": "MaestroQA",
+                "target-integration-name": "Object storage",
+                "python-module": f"{_PACKAGE}.transfers.export_to_object_storage",
+            },
+        ],
+        "connection-types": [
+            {
+                "connection-type": "maestroqa",
+                "hook-class-name": f"{_PACKAGE}.hooks.maestroqa.MaestroQAHook",
+                "hook-name": "MaestroQA",
+                "ui-field-behaviour": {
+                    "hidden-fields": ["login", "schema", "port"],
+                    "relabeling": {"password": "API token", "host": "Base URL"},
+                    "placeholders": {
+                        "host": "https://app.maestroqa.com",
+                        "password": "MaestroQA dashboard: Other Settings, API Tokens",
+                    },
+                },
+                "conn-fields": {
+                    "rate_limits": {
+                        "label": "Rate limits",
+                        "description": "Requests and seconds for each bucket, as JSON, such as "
+                        '{"normal": [[10, 1], [100, 60]], "hard": [[1, 1], [30, 60]]}. Empty: MaestroQA\'s own.',
+                        "schema": {"type": ["string", "null"]},
+                    },
+                    "rate_limit_store": {
+                        "label": "Rate limit store",
+                        "description": "Where tasks share the token's budget. Empty: a file on this machine. "
+                        "redis://host/0 or rediss://host/0: many machines. memory: one process.",
+                        "schema": {"type": ["string", "null"], "format": "password"},
+                    },
+                    "timeout": {
+                        "label": "Time-out (seconds)",
+                        "description": "How long to wait for the next bytes of an answer. Empty: 60.",
+                        "schema": {"type": ["number", "null"]},
+                    },
+                    "verify": {
+                        "label": "Verify TLS",
+                        "description": "true, false, or the path of a CA bundle. Empty: true.",
+                        "schema": {"type": ["string", "null"]},
+                    },
+                    "proxies": {
+                        "label": "Proxies",
+                        "description": 'A proxy URL, or JSON such as {"https": "http://proxy:3128"}.',
+                        "schema": {"type": ["string", "null"], "format": "password"},
+                    },
+                    "allow_http": {
+                        "label": "Allow plain HTTP",
+                        "description": "Lets the token travel unencrypted to a host other than this machine.",
+                        "schema": {"type": ["boolean", "null"]},
+                    },
+                },
+            }
+        ],
+    }

@@ -1,0 +1,244 @@
+"""Asks MaestroQA for exports."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping, Sequence
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING, Any, Literal
+
+from airflow_provider_maestroqa._compat import BaseOperator, conf
+from airflow_provider_maestroqa.outcomes import airflow_outcome
+
+if TYPE_CHECKING:
+    from airflow_provider_maestroqa._compat import Context
+    from airflow_provider_maestroqa.client.models import Export
+    from airflow_provider_maestroqa.client.waiting import ExportEvent
+    from airflow_provider_maestroqa.hooks.maestroqa import MaestroQAHook
+    from airflow_provider_maestroqa.memory import RetryMemory
+
+#: How long after the deadline Airflow itself ends a wait whose triggerer is gone.
+_TRIGGERER_GRACE = timedelta(minutes=10)
+
+
+class MaestroQARequestExportOperator(BaseOperator):
+    """Ask MaestroQA for an export, and wait for it if you like. (API: Exports)
+
+    The window is ``start`` and ``end`` as given, else ``lookback`` counted back from ``end``, else the run's data
+    interval. A window without length is an error. A retry takes the same export up again where Airflow can keep its
+    id: on Airflow 3.3 and newer, or at ``state_path``. A changed window asks for a new export.
+
+    All arguments but ``deferrable`` and ``wait_for_completion`` are templated.
+
+    :param export_type: ``raw`` (grades), ``groups`` (agent groups) or ``audit_log`` (user activity).
+    :param start: start of the window: an aware datetime, or ISO 8601 text with a time zone. Not for ``groups``.
+    :param end: end of the window, likewise. Default: the data interval's end, or the time the run was asked for.
+    :param lookback: a timedelta; the window is ``end - lookback`` to ``end``.
+    :param export_name: a name for the export. Default: MaestroQA makes one up.
+    :param single_file_export: ``raw`` only: one file instead of the archive: ``individual_answers``,
+        ``section_scores``, ``total_scores``, ``annotations`` or ``csat``.
+    :param include_calibrations: ``raw`` only: ``all``, ``none`` or ``only``.
+    :param include_grader_qa: ``raw`` only: whether to include grader QA benchmark scores.
+    :param include_deleted: ``raw`` only: whether to include deleted answers.
+    :param include_unavailable: ``groups`` only: whether to include agents that are not marked available.
+    :param wait_for_completion: whether to wait until the export is complete.
+    :param deferrable: whether to wait in the triggerer instead of on a worker. Default: Airflow's
+        ``[operators] default_deferrable``.
+    :param poll_interval: seconds before the second look at the export; the pauses grow up to five minutes.
+    :param timeout: seconds that the wait may take.
+    :param state_path: storage URL of an object that keeps the export's id for a retry, on any Airflow.
+    :param maestroqa_conn_id: id of the connection to MaestroQA.
+    :return: the export's id (str).
+    :raises AirflowFailException: a retry could not help: wrong arguments, a refused token, an export that failed, or
+        a lost answer to the request, so that the export may or may not have been asked for.
+    :raises MaestroQAExportTimeoutError: the export was not complete in time; Airflow retries it as the DAG says.
+    """
+
+    template_fields: Sequence[str] = (
+        "maestroqa_conn_id",
+        "export_type",
+        "start",
+        "end",
+        "lookback",
+        "export_name",
+        "single_file_export",
+        "include_calibrations",
+        "include_grader_qa",
+        "include_deleted",
+        "include_unavailable",
+        "poll_interval",
+        "timeout",
+        "state_path",
+    )
+    ui_color = "#e8f0fe"
+
+    def __init__(
+        self,
+        *,
+        export_type: Literal["raw", "groups", "audit_log"] | str = "raw",
+        start: datetime | str | None = None,
+        end: datetime | str | None = None,
+        lookback: timedelta | None = None,
+        export_name: str | None = None,
+        single_file_export: str | None = None,
+        include_calibrations: str | None = None,
+        include_grader_qa: bool | None = None,
+        include_deleted: bool | None = None,
+        include_unavailable: bool | None = None,
+        wait_for_completion: bool = False,
+        deferrable: bool = conf.getboolean("operators", "default_deferrable", fallback=False),
+        poll_interval: float = 30,
+        timeout: float = 3600,
+        state_path: str | None = None,
+        maestroqa_conn_id: str = "maestroqa_default",
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(**kwargs)
+        self.export_type = export_type
+        self.start = start
+        self.end = end
+        self.lookback = lookback
+        self.export_name = export_name
+        self.single_file_export = single_file_export
+        self.include_calibrations = include_calibrations
+        self.include_grader_qa = include_grader_qa
+        self.include_deleted = include_deleted
+        self.include_unavailable = include_unavailable
+        self.wait_for_completion = wait_for_completion
+        self.deferrable = deferrable
+        self.poll_interval = poll_interval
+        self.timeout = timeout
+        self.state_path = state_path
+        self.maestroqa_conn_id = maestroqa_conn_id
+        self._export_id: str | None = None
+
+    def execute(self, context: Context) -> str:
+        """Ask for the export, or take up again the one that an earlier try asked for."""
+        from airflow_provider_maestroqa.hooks.maestroqa import MaestroQAHook
+
+        with airflow_outcome():
+            poll_interval, timeout = self._checked_times()
+            arguments = self._arguments(context)
+            memory = self._memory(context, arguments)
+            with MaestroQAHook(self.maestroqa_conn_id) as hook:
+                self._export_id = self._resume(hook, memory) or self._request(hook, memory, arguments)
+                if not self.wait_for_completion:
+                    memory.forget()
+                    return self._export_id
+                deadline = time.time() + timeout
+                event = self._wait(hook, self._export_id, poll_interval, deadline)
+            if event is None:
+                self._defer(self._export_id, poll_interval, deadline)
+            return self._finish(memory, event)
+
+    def execute_complete(self, context: Context, event: dict[str, Any] | None = None) -> str:
+        """Take up the task when the trigger has fired."""
+        with airflow_outcome():
+            return self._finish(self._memory(context, self._arguments(context)), event)
+
+    def on_kill(self) -> None:
+        """Say that the export outlives the task."""
+        if self._export_id is not None:
+            self.log.warning("Export %s goes on at MaestroQA: it cannot be cancelled there.", self._export_id)
+
+    def _arguments(self, context: Context) -> dict[str, Any]:
+        from airflow_provider_maestroqa.client.errors import MaestroQAConfigError
+        from airflow_provider_maestroqa.client.models import WINDOWED, check_export_type, export_parameters
+        from airflow_provider_maestroqa.windows import resolve_window
+
+        arguments: dict[str, Any] = {"export_type": check_export_type(self.export_type)}
+        if self.export_type in WINDOWED:
+            window = resolve_window(context, start=self.start, end=self.end, lookback=self.lookback)
+            arguments |= window.as_text()
+        elif any(value is not None for value in (self.start, self.end, self.lookback)):
+            raise MaestroQAConfigError(
+                f"A {self.export_type} export has no window: leave start, end and lookback out."
+            )
+        for name in ("export_name", "single_file_export", "include_calibrations"):
+            arguments[name] = getattr(self, name)
+        for name in ("include_grader_qa", "include_deleted", "include_unavailable"):
+            arguments[name] = getattr(self, name)
+        export_parameters(**arguments)
+        return arguments
+
+    def _checked_times(self) -> tuple[float, float]:
+        from airflow_provider_maestroqa.client.fields import as_seconds
+
+        return as_seconds(self.poll_interval, "poll_interval"), as_seconds(self.timeout, "timeout")
+
+    def _memory(self, context: Context, arguments: Mapping[str, Any]) -> RetryMemory:
+        from airflow_provider_maestroqa.memory import RetryMemory
+
+        bound_to = {**arguments, "maestroqa_conn_id": self.maestroqa_conn_id}
+        return RetryMemory(context, key="export", arguments=bound_to, state_path=self.state_path)
+
+    def _resume(self, hook: MaestroQAHook, memory: RetryMemory) -> str | None:
+        kept = memory.recall()
+        if not isinstance(kept, Mapping):
+            return None
+        export_id = kept.get("export_id")
+        if not isinstance(export_id, str):
+            self.log.warning(
+                "An earlier try may have asked for this export, but ended before its id was known. Asking (again): "
+                "that does no harm, but MaestroQA may make the export twice."
+            )
+            return None
+        if not self._is_alive(hook, export_id):
+            return None
+        self.log.info("Taking up export %s again, which an earlier try asked for.", export_id)
+        return export_id
+
+    def _is_alive(self, hook: MaestroQAHook, export_id: str) -> bool:
+        from airflow_provider_maestroqa.client.errors import MaestroQANotFoundError
+
+        try:
+            export: Export = hook.get_export(export_id)
+        except MaestroQANotFoundError:
+            self.log.warning(
+                "Export %s of an earlier try is not known to MaestroQA any more. Asking anew.", export_id
+            )
+            return False
+        if export.is_failed:
+            self.log.warning("Export %s of an earlier try failed at MaestroQA. Asking anew.", export_id)
+        return not export.is_failed
+
+    def _request(self, hook: MaestroQAHook, memory: RetryMemory, arguments: Mapping[str, Any]) -> str:
+        # Kept before the request too: a try that is killed in between must not pass for one that never asked.
+        memory.keep({"asked": True})
+        export_id = hook.request_export(**arguments)
+        memory.keep({"export_id": export_id})
+        window = f" from {arguments['start']} to {arguments['end']}" if "start" in arguments else ""
+        self.log.info("Asked MaestroQA for a %s export%s: export %s.", self.export_type, window, export_id)
+        if self.wait_for_completion and not memory.lasts:
+            self.log.info(
+                "A retry of this task would ask for another export: set state_path to have it take up this one."
+            )
+        return export_id
+
+    def _wait(self, hook: MaestroQAHook, export_id: str, poll_interval: float, deadline: float) -> ExportEvent | None:
+        """Wait on this worker; when deferrable, look just once."""
+        return hook.wait_for_export(
+            export_id, poll_interval=poll_interval, deadline=deadline, looks=1 if self.deferrable else None
+        )
+
+    def _defer(self, export_id: str, poll_interval: float, deadline: float) -> None:
+        from airflow_provider_maestroqa.triggers.exports import MaestroQAExportTrigger
+
+        self.defer(
+            trigger=MaestroQAExportTrigger(
+                export_id=export_id,
+                poll_interval=poll_interval,
+                deadline=deadline,
+                maestroqa_conn_id=self.maestroqa_conn_id,
+            ),
+            method_name="execute_complete",
+            timeout=timedelta(seconds=max(deadline - time.time(), 0)) + _TRIGGERER_GRACE,
+        )
+
+    def _finish(self, memory: RetryMemory, event: Mapping[str, Any] | None) -> str:
+        from airflow_provider_maestroqa.client.waiting import read_event
+
+        done = read_event(event)
+        self.log.info(done["message"])
+        memory.forget()
+        return done["export_id"]

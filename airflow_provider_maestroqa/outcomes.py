@@ -1,0 +1,23 @@
+"""How an error of this package ends a task."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from airflow_provider_maestroqa import _compat
+from airflow_provider_maestroqa.client.errors import MaestroQAError
+
+
+@contextmanager
+def airflow_outcome() -> Iterator[None]:
+    """Fail a task at once, without Airflow's retries, on an error that no retry can mend.
+
+    :raises AirflowFailException: raised from the real error, when that one is not worth a retry.
+    """
+    try:
+        yield
+    except MaestroQAError as error:
+        if error.worth_retry:
+            raise
+        raise _compat.AirflowFailException(f"{type(error).__name__}: {error}") from error

@@ -1,0 +1,128 @@
+"""Waits until an export is complete."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any
+
+from airflow_provider_maestroqa import _compat
+from airflow_provider_maestroqa._compat import BaseSensorOperator, conf
+from airflow_provider_maestroqa.outcomes import airflow_outcome
+
+if TYPE_CHECKING:
+    from airflow_provider_maestroqa._compat import Context, PokeReturnValue
+    from airflow_provider_maestroqa.client.waiting import ExportEvent
+
+#: How long after the deadline Airflow itself ends a wait whose triggerer is gone.
+_TRIGGERER_GRACE = timedelta(minutes=10)
+
+
+class MaestroQAExportSensor(BaseSensorOperator):
+    """Wait until an export is complete. (API: Retrieve the results of an export)
+
+    A passing failure or a status that is not known does not end the wait; an export that failed at MaestroQA, and
+    401, 403 or 404 do. Airflow's own ``timeout`` (seconds), ``poke_interval`` (seconds), ``mode`` and ``soft_fail``
+    mean the same whether the sensor is deferrable or not.
+
+    ``export_id`` and ``maestroqa_conn_id`` are templated.
+
+    :param export_id: the export's id: the output of
+        :class:`~airflow_provider_maestroqa.operators.exports.MaestroQARequestExportOperator`.
+    :param deferrable: whether to wait in the triggerer instead of on a worker; there the pauses grow from
+        ``poke_interval`` up to five minutes. Default: Airflow's ``[operators] default_deferrable``.
+    :param maestroqa_conn_id: id of the connection to MaestroQA.
+    :return: ``{"export_id": str, "has_data": bool}``.
+    :raises AirflowSensorTimeout: the export was not complete within ``timeout``.
+    :raises AirflowFailException: a retry could not help: the export failed, or MaestroQA refused to tell.
+    """
+
+    template_fields: Sequence[str] = ("export_id", "maestroqa_conn_id")
+    ui_color = "#e8f0fe"
+
+    def __init__(
+        self,
+        *,
+        export_id: str,
+        deferrable: bool = conf.getboolean("operators", "default_deferrable", fallback=False),
+        maestroqa_conn_id: str = "maestroqa_default",
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(**kwargs)
+        self.export_id = export_id
+        self.deferrable = deferrable
+        self.maestroqa_conn_id = maestroqa_conn_id
+
+    def poke(self, context: Context) -> PokeReturnValue:  # noqa: ARG002
+        """Look at the export once."""
+        with airflow_outcome():
+            event = self._look(deadline=float("inf"))
+            return _compat.PokeReturnValue(event is not None, self._result(event) if event is not None else None)
+
+    def execute(self, context: Context) -> dict[str, Any]:
+        """Wait on this worker; when deferrable, look once and leave the rest to the triggerer."""
+        if not self.deferrable:
+            return super().execute(context)  # type: ignore[no-any-return]
+        try:
+            deadline = time.time() + float(self.timeout)
+            with airflow_outcome():
+                # The deadline is judged by the trigger, after its own last look.
+                event = self._look(deadline=float("inf"))
+                if event is not None:
+                    return self._result(event)
+        except _compat.AirflowFailException as error:
+            self._skip_if_soft(error)
+            raise
+        from airflow_provider_maestroqa.triggers.exports import MaestroQAExportTrigger
+
+        self.defer(
+            trigger=MaestroQAExportTrigger(
+                export_id=self.export_id,
+                poll_interval=float(self.poke_interval),
+                deadline=deadline,
+                maestroqa_conn_id=self.maestroqa_conn_id,
+            ),
+            method_name="execute_complete",
+            timeout=timedelta(seconds=float(self.timeout)) + _TRIGGERER_GRACE,
+        )
+        raise AssertionError("defer() does not return")
+
+    def execute_complete(self, context: Context, event: dict[str, Any] | None = None) -> dict[str, Any]:  # noqa: ARG002
+        """Take up the task when the trigger has fired."""
+        from airflow_provider_maestroqa.client.errors import MaestroQAExportTimeoutError
+
+        try:
+            with airflow_outcome():
+                return self._result(event)
+        except MaestroQAExportTimeoutError as error:
+            timed_out = _compat.AirflowSensorTimeout(str(error))
+            self._skip_if_soft(timed_out)
+            raise timed_out from error
+        except _compat.AirflowFailException as error:
+            self._skip_if_soft(error)
+            raise
+
+    def on_kill(self) -> None:
+        """Say that the export outlives the task."""
+        self.log.warning("Export %s goes on at MaestroQA: it cannot be cancelled there.", self.export_id)
+
+    def _look(self, *, deadline: float) -> ExportEvent | None:
+        from airflow_provider_maestroqa.hooks.maestroqa import MaestroQAHook
+
+        with MaestroQAHook(self.maestroqa_conn_id) as hook:
+            return hook.wait_for_export(
+                self.export_id, poll_interval=float(self.poke_interval), deadline=deadline, looks=1
+            )
+
+    def _result(self, event: Any) -> dict[str, Any]:
+        from airflow_provider_maestroqa.client.waiting import read_event
+
+        done = read_event(event, export_id=self.export_id)
+        self.log.info(done["message"])
+        return {"export_id": done["export_id"], "has_data": done["has_data"]}
+
+    def _skip_if_soft(self, error: Exception) -> None:
+        """Let a soft sensor end the same way in the triggerer as on a worker."""
+        if self.soft_fail or self.never_fail:
+            raise _compat.AirflowSkipException(str(error)) from error

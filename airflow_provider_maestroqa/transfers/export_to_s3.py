@@ -1,0 +1,59 @@
+"""Lands exports in S3."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from airflow_provider_maestroqa.transfers.landing import LandExportOperator
+
+if TYPE_CHECKING:
+    from airflow_provider_maestroqa.exports.publish import Store
+
+
+class MaestroQAExportToS3Operator(LandExportOperator):
+    """Land a complete export in S3: download, check the whole archive, publish each file atomically.
+
+    The export's files become ``<s3_prefix>/<file>``; the manifest ``<s3_prefix>/_manifest.json`` comes last: it is
+    the commit. The same export gives the same keys, so give each run a prefix of its own. A second run does nothing when
+    the manifest already matches. S3 checks each whole object against the archive's checksum.
+
+    All arguments are templated.
+
+    :param export_id: the export's id: the output of
+        :class:`~airflow_provider_maestroqa.operators.exports.MaestroQARequestExportOperator`. It must be complete.
+    :param s3_bucket: the bucket's name.
+    :param s3_prefix: what every key begins with.
+    :param aws_conn_id: id of the AWS connection; ``None`` leaves it to boto3's own chain.
+    :param file_format: ``csv.gz`` (nothing is compressed again), ``csv``, or ``zip`` (the archive as it came).
+    :param count_rows: whether to count the records of each file; it costs about two CPU seconds a gigabyte.
+    :param clean: not there yet.
+    :param on_no_data: what to do when the export holds nothing: ``succeed``, ``skip`` or ``fail``.
+    :param maestroqa_conn_id: id of the connection to MaestroQA.
+    :return: the manifest: ``{"export_id", "has_data", "destination", "window", "files": [{"name", "uri", "bytes",
+        "sha256", "content_bytes", "crc32", "rows"?}], "manifest"}``; sizes in bytes.
+    :raises AirflowFailException: a retry could not help: wrong arguments, a refused token, a failed export, an unsafe
+        archive, or no data with ``on_no_data="fail"``.
+    :raises MaestroQAExportTimeoutError: the export is not complete yet.
+    :raises MaestroQAError: the download or the storage failed; nothing partial is visible.
+    """
+
+    template_fields: Sequence[str] = (*LandExportOperator.template_fields, "s3_bucket", "s3_prefix", "aws_conn_id")
+
+    def __init__(
+        self,
+        *,
+        s3_bucket: str,
+        s3_prefix: str,
+        aws_conn_id: str | None = "aws_default",
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(**kwargs)
+        self.s3_bucket = s3_bucket
+        self.s3_prefix = s3_prefix
+        self.aws_conn_id = aws_conn_id
+
+    def _open_store(self) -> Store:
+        from airflow_provider_maestroqa.storage import open_s3_store
+
+        return open_s3_store(bucket=self.s3_bucket, prefix=self.s3_prefix, aws_conn_id=self.aws_conn_id)

@@ -1,0 +1,127 @@
+"""What the transfers of exports share: everything but where the files go."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from airflow_provider_maestroqa import _compat
+from airflow_provider_maestroqa._compat import BaseOperator
+from airflow_provider_maestroqa.outcomes import airflow_outcome
+
+if TYPE_CHECKING:
+    from airflow_provider_maestroqa._compat import Context
+    from airflow_provider_maestroqa.exports.landing import LandingOptions
+    from airflow_provider_maestroqa.exports.publish import Store
+    from airflow_provider_maestroqa.hooks.maestroqa import MaestroQAHook
+
+_ON_NO_DATA = ("succeed", "skip", "fail")
+
+
+class LandExportOperator(BaseOperator):
+    """Land a complete export; see the two operators that say where."""
+
+    template_fields: Sequence[str] = (
+        "export_id",
+        "file_format",
+        "count_rows",
+        "clean",
+        "on_no_data",
+        "maestroqa_conn_id",
+    )
+    ui_color = "#e6f4ea"
+
+    def __init__(
+        self,
+        *,
+        export_id: str,
+        file_format: str = "csv.gz",
+        count_rows: bool = False,
+        clean: bool = False,
+        on_no_data: str = "succeed",
+        maestroqa_conn_id: str = "maestroqa_default",
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(**kwargs)
+        self.export_id = export_id
+        self.file_format = file_format
+        self.count_rows = count_rows
+        self.clean = clean
+        self.on_no_data = on_no_data
+        self.maestroqa_conn_id = maestroqa_conn_id
+
+    def _open_store(self) -> Store:
+        raise NotImplementedError
+
+    def execute(self, context: Context) -> dict[str, Any]:  # noqa: ARG002
+        """Download, check and publish the export; do nothing where that is already done."""
+        from airflow_provider_maestroqa.hooks.maestroqa import MaestroQAHook, checked_export_id
+
+        with airflow_outcome():
+            options = self._checked_options()
+            checked_export_id(self.export_id)
+            with MaestroQAHook(self.maestroqa_conn_id) as hook:
+                manifest = self._land(hook, self._open_store(), options)
+        if not manifest["has_data"] and self.on_no_data == "skip":
+            raise _compat.AirflowSkipException(f"Export {self.export_id} holds no data (on_no_data is skip).")
+        return manifest
+
+    def _land(self, hook: MaestroQAHook, store: Store, options: LandingOptions) -> dict[str, Any]:
+        from airflow_provider_maestroqa.client.errors import MaestroQADataError
+        from airflow_provider_maestroqa.exports.landing import land_export, publish_no_data, published_manifest
+
+        published = published_manifest(store, export_id=self.export_id, options=options)
+        if published is not None and (published["has_data"] or self.on_no_data == "succeed"):
+            self.log.info("Export %s is already landed: %s. Nothing to do.", self.export_id, published["manifest"])
+            return published
+        first_url = _complete_url(hook, self.export_id)
+        if not first_url:
+            self.log.info("Export %s is complete and holds no data.", self.export_id)
+            if self.on_no_data == "fail":
+                raise MaestroQADataError(
+                    f"Export {self.export_id} holds no data, and on_no_data is fail. Check its window and options."
+                )
+            if self.on_no_data == "skip":
+                return {"has_data": False}
+            return publish_no_data(store, export_id=self.export_id, options=options)
+        urls = [first_url]
+        with hook.storage_session() as session:
+            return land_export(
+                export_id=self.export_id,
+                # The first URL is fresh; when it has expired, MaestroQA signs another.
+                fresh_url=lambda: urls.pop() if urls else _complete_url(hook, self.export_id),
+                store=store,
+                options=options,
+                session=session,
+                say=self.log.info,
+            )
+
+    def _checked_options(self) -> LandingOptions:
+        from airflow_provider_maestroqa.client.errors import MaestroQAConfigError
+        from airflow_provider_maestroqa.client.fields import as_choice, as_flag
+        from airflow_provider_maestroqa.exports.landing import FILE_FORMATS, LandingOptions
+
+        if self.file_format == "parquet" or as_flag(self.clean, "clean"):
+            raise MaestroQAConfigError(
+                "file_format='parquet' and clean=True are not there yet. Land csv.gz and convert it in the warehouse."
+            )
+        as_choice(self.on_no_data, "on_no_data", _ON_NO_DATA)
+        return LandingOptions(
+            file_format=as_choice(self.file_format, "file_format", FILE_FORMATS),
+            count_rows=as_flag(self.count_rows, "count_rows"),
+        )
+
+
+def _complete_url(hook: MaestroQAHook, export_id: str) -> str:
+    """Ask for the URL of a complete export; empty when it holds no data."""
+    from airflow_provider_maestroqa.client.errors import MaestroQAExportFailedError, MaestroQAExportTimeoutError
+
+    export = hook.get_export(export_id)
+    if export.is_complete:
+        return export.data_url
+    if export.is_failed:
+        raise MaestroQAExportFailedError(f"Export {export_id} failed at MaestroQA, so there is nothing to land.")
+    raise MaestroQAExportTimeoutError(
+        f"Export {export_id} is not complete (its status is {export.status or 'not known'}). Put a "
+        "MaestroQAExportSensor before this task, or wait_for_completion=True on the request."
+    )

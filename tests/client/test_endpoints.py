@@ -1,0 +1,65 @@
+from __future__ import annotations
+
+import re
+
+import pytest
+
+from airflow_provider_maestroqa.client.endpoints import ENDPOINTS, build_call
+from airflow_provider_maestroqa.client.errors import MaestroQAConfigError
+
+
+def test_only_what_is_harmless_twice_is_repeatable():
+    unsafe = {name for name, endpoint in ENDPOINTS.items() if not endpoint.repeatable}
+    assert unsafe == {
+        "request_raw_export",
+        "request_groups_export",
+        "request_audit_log_export",
+        "create_comment",
+        "create_comments",
+        "create_attachment",
+    }
+
+
+def test_an_attachment_is_repeatable_only_with_an_id_of_ours():
+    assert not build_call("create_attachment", {"ticket_id": "1", "content_type": "audio/mp3"}).repeatable
+    assert build_call("create_attachment", {"ticket_id": "1", "content_type": "audio/mp3", "id": "a"}).repeatable
+
+
+def test_only_the_coaching_export_draws_on_the_hard_bucket():
+    assert [name for name, endpoint in ENDPOINTS.items() if endpoint.bucket == "hard"] == ["export_coaching_sessions"]
+
+
+def test_batches_hold_at_most_500_records():
+    batched = {name: endpoint.batch_size for name, endpoint in ENDPOINTS.items() if endpoint.batch_size}
+    assert batched == {"create_comments": 500, "push_ticket_metrics": 500, "push_agent_metrics": 500}
+
+
+def test_every_path_lies_below_the_api_root():
+    assert all(re.fullmatch(r"/api/v1/[a-z-]+(/[a-z{}_-]+)?", endpoint.path) for endpoint in ENDPOINTS.values())
+
+
+def test_the_export_id_travels_in_the_body_of_a_get():
+    call = build_call("get_export", {"exportId": "e1"})
+    assert (call.method, call.path, call.query, call.body) == (
+        "GET",
+        "/api/v1/get-export-data",
+        {},
+        {"exportId": "e1"},
+    )
+
+
+def test_absent_parameters_are_left_out_and_never_sent_as_null():
+    call = build_call("request_groups_export", {"name": None, "includeUnavailable": False})
+    assert call.body == {"includeUnavailable": False}
+
+
+def test_a_path_parameter_is_escaped():
+    call = build_call("get_ticket", ticket_id="a/../b?c#d é")
+    assert call.path == "/api/v1/tickets/a%2F..%2Fb%3Fc%23d%20%C3%A9"
+    assert call.body is None
+
+
+@pytest.mark.parametrize("value", ["", "  ", "..", ".", None, 7])
+def test_an_id_that_would_change_the_path_is_refused(value):
+    with pytest.raises(MaestroQAConfigError, match="ticket_id"):
+        build_call("delete_ticket", ticket_id=value)

@@ -1,0 +1,101 @@
+"""An Airflow home of its own, a sandbox, and a connection to it, for every test that asks for them."""
+
+from __future__ import annotations
+
+import atexit
+import json
+import os
+import shutil
+import tempfile
+from pathlib import Path
+
+# Before anything imports Airflow: it reads these once.
+HOME = Path(tempfile.mkdtemp(prefix="maestroqa-tests-"))
+atexit.register(shutil.rmtree, HOME, ignore_errors=True)
+os.environ.update(
+    {
+        "AIRFLOW_HOME": str(HOME),
+        "AIRFLOW__CORE__LOAD_EXAMPLES": "False",
+        "AIRFLOW__CORE__DAGS_FOLDER": str(HOME / "dags"),
+        "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": f"sqlite:///{HOME / 'airflow.db'}",
+        "AIRFLOW__METRICS__TIMER_UNIT_CONSISTENCY": "True",
+        "AWS_ACCESS_KEY_ID": "testing",
+        "AWS_SECRET_ACCESS_KEY": "testing",
+        "AWS_DEFAULT_REGION": "us-east-1",
+        "AWS_EC2_METADATA_DISABLED": "true",
+    }
+)
+for name in [name for name in os.environ if name.lower() in ("http_proxy", "https_proxy", "all_proxy")]:
+    del os.environ[name]
+
+import pytest  # noqa: E402
+
+from airflow_provider_maestroqa.sandbox import Sandbox  # noqa: E402
+
+#: Wide enough that no test waits for the budget, unless it is about the budget.
+WIDE = {"normal": [[100000, 1]], "hard": [[100000, 1]]}
+
+
+@pytest.fixture
+def sandbox():
+    with Sandbox(limits={}, rows=40) as running:
+        yield running
+
+
+@pytest.fixture
+def connect(monkeypatch):
+    """Write an Airflow connection into the environment."""
+
+    def write(conn_id="maestroqa_default", *, host, password="sandbox-token", **extra):
+        fields = {
+            "conn_type": "maestroqa",
+            "host": host,
+            "password": password,
+            "extra": {"rate_limit_store": "memory", "rate_limits": WIDE, **extra},
+        }
+        monkeypatch.setenv(f"AIRFLOW_CONN_{conn_id.upper()}", json.dumps(fields))
+
+    return write
+
+
+@pytest.fixture
+def connection(connect, sandbox):
+    """The default connection, to the sandbox."""
+    connect(host=sandbox.url, password=sandbox.token)
+    return "maestroqa_default"
+
+
+@pytest.fixture(scope="session")
+def s3_server():
+    """A real S3 API on this machine."""
+    from moto.server import ThreadedMotoServer
+
+    server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
+    server.start()
+    host, port = server.get_host_and_port()
+    yield f"http://{host}:{port}"
+    server.stop()
+
+
+@pytest.fixture
+def s3(s3_server, monkeypatch):
+    """A boto3 client for a fresh S3 with the bucket ``my-data-lake``, and Airflow's connection to it."""
+    import boto3
+    import requests
+
+    requests.post(f"{s3_server}/moto-api/reset", timeout=10).close()
+    monkeypatch.setenv(
+        "AIRFLOW_CONN_AWS_DEFAULT",
+        json.dumps(
+            {
+                "conn_type": "aws",
+                "login": "testing",
+                "password": "testing",
+                "extra": {"endpoint_url": s3_server, "region_name": "us-east-1"},
+            }
+        ),
+    )
+    client = boto3.client("s3", endpoint_url=s3_server)
+    client.create_bucket(Bucket="my-data-lake")
+    yield client
+    client.close()
