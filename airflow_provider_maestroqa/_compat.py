@@ -15,11 +15,11 @@ if TYPE_CHECKING:
     from airflow.sdk import BaseSensorOperator as BaseSensorOperator
     from airflow.sdk import Connection as Connection
     from airflow.sdk import Context as Context
-    from airflow.sdk import ObjectStoragePath as ObjectStoragePath
     from airflow.sdk.bases.sensor import PokeReturnValue as PokeReturnValue
     from airflow.sdk.exceptions import AirflowFailException as AirflowFailException
     from airflow.sdk.exceptions import AirflowSensorTimeout as AirflowSensorTimeout
     from airflow.sdk.exceptions import AirflowSkipException as AirflowSkipException
+    from airflow.sdk.io import get_fs as get_fs
     from airflow.triggers.base import BaseTrigger as BaseTrigger
     from airflow.triggers.base import TriggerEvent as TriggerEvent
 
@@ -31,13 +31,13 @@ _HOMES = {
     "BaseTrigger": ("airflow.triggers.base",),
     "Connection": ("airflow.sdk", "airflow.models.connection"),
     "Context": ("airflow.sdk", "airflow.utils.context"),
-    "ObjectStoragePath": ("airflow.sdk", "airflow.io.path"),
     "PokeReturnValue": ("airflow.sdk.bases.sensor", "airflow.sensors.base"),
     "TriggerEvent": ("airflow.triggers.base",),
     "AirflowFailException": ("airflow.sdk.exceptions", "airflow.exceptions"),
     "AirflowSensorTimeout": ("airflow.sdk.exceptions", "airflow.exceptions"),
     "AirflowSkipException": ("airflow.sdk.exceptions", "airflow.exceptions"),
     "conf": ("airflow.configuration",),
+    "get_fs": ("airflow.sdk.io", "airflow.io"),
 }
 
 
@@ -85,7 +85,7 @@ async def aget_connection(conn_id: str) -> Connection:
         return await hook.aget_connection(conn_id)
     from asgiref.sync import sync_to_async
 
-    return await sync_to_async(hook.get_connection)(conn_id)  # type: ignore[no-any-return]
+    return await sync_to_async(hook.get_connection)(conn_id)
 
 
 def _airflow_version() -> tuple[int, ...]:

@@ -41,25 +41,23 @@ def open_s3_store(*, bucket: str, prefix: str, aws_conn_id: str | None) -> Store
 def open_store(url: str, *, conn_id: str | None = None) -> Store:
     """Open the place that a storage URL names.
 
-    :param url: ``s3://…``, ``gs://…``, ``abfs://…``, ``file:///…`` or any other that Airflow's ObjectStoragePath
-        knows. The connection may stand in it, as in ``s3://my_conn@bucket/prefix``.
+    :param url: ``s3://…``, ``gs://…``, ``abfs://…``, ``file:///…`` or any other for which Airflow has a
+        filesystem. The connection may stand in it, as in ``s3://my_conn@bucket/prefix``.
     :param conn_id: id of the storage's connection. Default: the one in the URL, else the provider's default.
     :raises MaestroQAConfigError: the URL is no storage URL, or nothing is installed for its scheme.
     """
     if not isinstance(url, str) or "://" not in url:
         raise MaestroQAConfigError(f"{url!r} is no storage URL. Write it like s3://bucket/prefix or file:///folder.")
     parts = urlsplit(url)
+    owner, _, bucket = parts.netloc.rpartition("@")
     if parts.scheme in _S3_SCHEMES:
-        owner, _, bucket = parts.netloc.rpartition("@")
         return open_s3_store(bucket=bucket, prefix=parts.path, aws_conn_id=conn_id or owner or "aws_default")
     from airflow_provider_maestroqa.exports.filesystem import FilesystemStore
 
-    problem = None
     try:
-        path = _compat.ObjectStoragePath(url, conn_id=conn_id)
-        return FilesystemStore(path.fs, path.path, parts.scheme)
+        return FilesystemStore(_compat.get_fs(parts.scheme, conn_id or owner or None), bucket + parts.path, parts.scheme)
     except (ImportError, ValueError) as error:
-        problem = error
+        problem = str(error)
     raise MaestroQAConfigError(
         f"{parts.scheme}:// cannot be opened ({problem}). Install the Airflow provider for this storage, and check "
         "the URL and its connection."
