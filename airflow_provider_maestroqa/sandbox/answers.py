@@ -1,0 +1,55 @@
+"""Answers in the forms of the two hosts: JSON from the API, XML from the storage."""
+
+from __future__ import annotations
+
+import socket
+import struct
+from html import escape
+
+from aiohttp import web
+
+LOGIN_PAGE = (
+    "<!DOCTYPE html><html><head><title>Log in</title></head>"
+    "<body><h1>Please log in</h1><form><input name='user'></form></body></html>"
+)
+
+
+class RefusedError(Exception):
+    """The API refuses a request.
+
+    :param status: HTTP status.
+    :param message: what ``{"error": …}`` shall say.
+    """
+
+    def __init__(self, status: int, message: str, headers: dict[str, str] | None = None) -> None:
+        super().__init__(message)
+        self.status = status
+        self.message = message
+        self.headers = headers or {}
+
+
+def api_error(status: int, message: str, headers: dict[str, str] | None = None) -> web.Response:
+    """An error of the API."""
+    return web.json_response({"error": message}, status=status, headers=headers)
+
+
+def storage_error(status: int, code: str, message: str, headers: dict[str, str] | None = None) -> web.Response:
+    """An error of the storage, as S3 words it."""
+    text = (
+        '<?xml version="1.0" encoding="UTF-8"?>\n'
+        f"<Error><Code>{escape(code)}</Code><Message>{escape(message)}</Message>"
+        "<RequestId>SANDBOX000000000</RequestId><HostId>sandbox</HostId></Error>"
+    )
+    return web.Response(status=status, text=text, content_type="application/xml", headers=headers)
+
+
+def reset_connection(request: web.Request) -> None:
+    """Drop the client's connection at once, so that it sees a reset."""
+    transport = request.transport
+    if transport is None:
+        return
+    sock = transport.get_extra_info("socket")
+    if sock is not None:
+        # A linger time of zero turns the close into a reset.
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    transport.abort()

@@ -1,0 +1,129 @@
+"""The sandbox's own endpoints: a page that says what it is, its state, its record, and its faults."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict
+from html import escape
+from typing import Any
+
+from aiohttp import web
+
+from airflow_provider_maestroqa.sandbox.answers import RefusedError
+from airflow_provider_maestroqa.sandbox.checks import json_body
+from airflow_provider_maestroqa.sandbox.faults import KINDS, fault_from_json
+from airflow_provider_maestroqa.sandbox.record import Seen
+from airflow_provider_maestroqa.sandbox.state import State, state_of
+
+
+def add_routes(app: web.Application) -> None:
+    """Put the control endpoints beside the API."""
+    app.router.add_get("/", _page)
+    app.router.add_get("/sandbox", _page)
+    app.router.add_get("/sandbox/state", _state)
+    app.router.add_get("/sandbox/requests", _requests)
+    app.router.add_get("/sandbox/faults", _faults)
+    app.router.add_post("/sandbox/faults", _add_faults)
+    app.router.add_delete("/sandbox/faults", _clear_faults)
+    app.router.add_post("/sandbox/release", _release)
+    app.router.add_post("/sandbox/reset", _reset)
+
+
+def reset(state: State) -> None:
+    """Forget exports, requests, faults and what counts towards the limits; let held answers go on."""
+    state.faults.clear()
+    state.holds.release()
+    state.limiter.clear()
+    for stored in state.objects.values():
+        stored.file.unlink(missing_ok=True)
+    state.exports.clear()
+    state.objects.clear()
+    state.record.clear()
+
+
+def summary(state: State) -> dict[str, Any]:
+    """The state in short, without secrets."""
+    return {
+        "api": state.api_url,
+        "storage": state.storage_url,
+        "settings": asdict(state.settings),
+        "limits": state.limiter.limits,
+        "faults": state.faults.as_json(),
+        "requests": len(state.record.all()),
+        "exports": [
+            {
+                "export_id": export.export_id,
+                "export_type": export.export_type,
+                "parameters": dict(export.parameters),
+                "polls": export.polls,
+                "outcome": export.outcome,
+                "bytes": export.stored.size if export.stored else None,
+                "files": {name: asdict(file) for name, file in export.files.items()},
+            }
+            for export in list(state.exports.values())
+        ],
+    }
+
+
+def _shown(seen: Seen) -> dict[str, Any]:
+    hidden = {"apitoken", "authorization"}
+    headers = {name: "***" if name in hidden else value for name, value in seen.headers.items()}
+    return {**asdict(seen), "headers": headers}
+
+
+async def _state(request: web.Request) -> web.Response:
+    return web.json_response(summary(state_of(request)))
+
+
+async def _requests(request: web.Request) -> web.Response:
+    return web.json_response([_shown(seen) for seen in state_of(request).record.all()])
+
+
+async def _faults(request: web.Request) -> web.Response:
+    kinds = {name: f"{kind.family}: {kind.about}" for name, kind in KINDS.items()}
+    return web.json_response({"faults": state_of(request).faults.as_json(), "kinds": kinds})
+
+
+async def _add_faults(request: web.Request) -> web.Response:
+    # A page in a browser cannot send this Content-Type to another origin unasked.
+    try:
+        fault = fault_from_json(await json_body(request))
+    except (ValueError, TypeError) as error:
+        raise RefusedError(400, str(error)) from None
+    state_of(request).faults.add(fault)
+    return web.json_response(fault.as_json(), status=201)
+
+
+async def _clear_faults(request: web.Request) -> web.Response:
+    state_of(request).faults.clear()
+    return web.json_response({})
+
+
+async def _release(request: web.Request) -> web.Response:
+    state_of(request).holds.release()
+    return web.json_response({})
+
+
+async def _reset(request: web.Request) -> web.Response:
+    reset(state_of(request))
+    return web.json_response({})
+
+
+async def _page(request: web.Request) -> web.Response:
+    state = summary(state_of(request))
+    rows = [f"<tr><td><code>{name}</code><td>{kind.family}<td>{escape(kind.about)}" for name, kind in KINDS.items()]
+    text = f"""<!DOCTYPE html><html lang="en"><meta charset="utf-8"><title>MaestroQA sandbox</title>
+<h1>MaestroQA sandbox</h1>
+<p>A MaestroQA to run on your desk, for tests: it follows the documented rules, and makes go wrong what you ask for.
+Nothing here reaches the real MaestroQA.</p>
+<p>See <a href="/sandbox/state">state</a>, <a href="/sandbox/requests">requests</a>,
+<a href="/sandbox/faults">faults</a>. To set a fault:</p>
+<pre>curl -X POST {state["api"]}/sandbox/faults -H 'Content-Type: application/json' \\
+  -d '{{"kind": "status", "status": 503, "times": 2}}'
+curl -X DELETE {state["api"]}/sandbox/faults
+curl -X POST {state["api"]}/sandbox/reset</pre>
+<p>Or give an export a name such as <code>fault:errored</code>.</p>
+<h2>State</h2><pre>{escape(json.dumps(state, indent=2, ensure_ascii=False))}</pre>
+<h2>Kinds of faults</h2><table>{"".join(rows)}</table></html>
+"""
+    return web.Response(text=text, content_type="text/html")

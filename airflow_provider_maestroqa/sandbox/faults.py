@@ -1,0 +1,275 @@
+"""Faults on request: what can go wrong, when, and how often.
+
+There are three families. An **answer** fault spoils the answer to any request of either host. An **outcome** fault
+decides how an export ends. A **download** fault decides how a file is delivered. Of several answer faults that match
+one request the first goes first and the others wait; outcome and download faults all apply together.
+"""
+
+from __future__ import annotations
+
+import base64
+import fnmatch
+import re
+import threading
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields
+from typing import Any, NamedTuple
+
+
+class Kind(NamedTuple):
+    """A kind of fault.
+
+    :param family: ``answer``, ``outcome`` or ``download``.
+    :param about: what it does.
+    :param value: the parameter that ``kind=value`` sets in a name or on the command line.
+    """
+
+    family: str
+    about: str
+    value: str | None = None
+
+
+KINDS: Mapping[str, Kind] = {
+    "status": Kind("answer", "answers with `status` (500) and `body`", "status"),
+    "reset_before": Kind("answer", "drops the connection before anything is done"),
+    "reset_after": Kind("answer", "does what was asked, then drops the connection without an answer"),
+    "timeout": Kind("answer", "holds the answer until it is released or the client goes away"),
+    "html": Kind("answer", "answers 200 with an HTML page"),
+    "malformed_json": Kind("answer", "answers 200 with JSON that breaks off"),
+    "empty_body": Kind("answer", "answers 200 with no body"),
+    "redirect": Kind("answer", "answers 302 to `location` (by default the storage host)", "location"),
+    "rate_limited": Kind("answer", "answers 429 that names the `text` (second or minute)", "text"),
+    "errored": Kind("outcome", "the export ends as errored"),
+    "never": Kind("outcome", "the export never ends"),
+    "no_data": Kind("outcome", "the export completes with an empty dataUrl"),
+    "completed": Kind("outcome", "the export's end is spelled `completed`"),
+    "unknown_status": Kind("outcome", "this poll's status is `text` (archiving); the export goes on", "text"),
+    "expired_url": Kind("download", "this URL has expired: 403 from now on"),
+    "expire_after_bytes": Kind(
+        "download", "cuts after `at` bytes of the answer, and the URL has expired from then on", "at"
+    ),
+    "drop_at_byte": Kind("download", "cuts the connection after exactly `at` bytes of the answer", "at"),
+    "reset_at_byte": Kind("download", "resets the connection after at most `at` bytes of the answer", "at"),
+    "stall_at_byte": Kind("download", "sends `at` bytes of the answer, then holds until released", "at"),
+    "truncated": Kind("download", "answers with the first `at` bytes only (half), as if that were all", "at"),
+    "corrupt": Kind("download", "flips the byte at `at` of the object (the middle)", "at"),
+    "changed": Kind("download", "from now on the object is another one, with another ETag"),
+    "replace_file": Kind("download", "from now on the object is `body` or the file at `file`", "file"),
+    "zipped": Kind("download", "from now on a bare CSV is a ZIP with this one file"),
+    "empty_file": Kind("download", "answers 200 with no bytes"),
+    "no_range": Kind("download", "ignores Range: 200 with everything"),
+    "wrong_range": Kind("download", "answers 206 from another byte than asked"),
+    "no_etag": Kind("download", "sends no ETag"),
+    "no_length": Kind("download", "sends no Content-Length"),
+    "endless": Kind("download", "never stops sending"),
+    "slow": Kind("download", "sends `at` bytes (1024) every `seconds` (0.05)", "seconds"),
+    "html_200": Kind("download", "answers 200 with an HTML log-in page"),
+    "xml_200": Kind("download", "answers 200 with an XML error"),
+}
+_ALIASES = {"completed_spelling": "completed", "never_complete": "never", "reset": "reset_before"}
+_DIRECTIVE = re.compile(r"\bfault:([A-Za-z0-9_]+)(?:=([^\s,;)]+))?")
+
+
+@dataclass(frozen=True)
+class Fault:
+    """Something that shall go wrong.
+
+    :param kind: a key of :data:`KINDS`.
+    :param method: only requests with this HTTP method.
+    :param path: only this path: with a leading ``/`` the whole path, where ``*`` stands for anything; otherwise a
+        part of it.
+    :param host: ``api`` or ``storage``. By default ``storage`` for download faults and paths under ``/exports/``,
+        else ``api``.
+    :param export_id: only requests about this export: its polls and its downloads.
+    :param times: how often, ``None`` for ever.
+    :param after: how many matching requests to let pass first.
+    :param done: for answer faults: carry the request out before spoiling the answer.
+    :param status: for ``status``.
+    :param body: the answer's body (text, bytes, or what shall be sent as JSON), or the bytes for ``replace_file``.
+    :param headers: more headers for the answer.
+    :param location: for ``redirect``.
+    :param text: for ``unknown_status`` and ``rate_limited``.
+    :param retry_after: a Retry-After header for ``status`` and ``rate_limited``.
+    :param at: a number of bytes; see the kind.
+    :param seconds: for ``slow``.
+    :param file: path of a file for ``replace_file``.
+    """
+
+    kind: str
+    method: str | None = None
+    path: str | None = None
+    host: str | None = None
+    export_id: str | None = None
+    times: int | None = 1
+    after: int = 0
+    done: bool = False
+    status: int = 500
+    body: Any = None
+    headers: Mapping[str, str] = field(default_factory=dict)
+    location: str | None = None
+    text: str | None = None
+    retry_after: str | None = None
+    at: int | None = None
+    seconds: float = 0.05
+    file: str | None = None
+
+    def __post_init__(self) -> None:
+        kind = _ALIASES.get(self.kind, self.kind)
+        if kind not in KINDS:
+            raise ValueError(f"There is no fault {self.kind!r}. There are: {', '.join(KINDS)}.")
+        object.__setattr__(self, "kind", kind)
+        if self.host is None:
+            storage = self.family == "download" or (self.path or "").startswith("/exports/")
+            object.__setattr__(self, "host", "storage" if storage else "api")
+        if self.host not in ("api", "storage"):
+            raise ValueError(f"A fault's host is api or storage, not {self.host!r}.")
+        if KINDS[kind].value == "at" and self.at is None and kind not in ("truncated", "corrupt"):
+            raise ValueError(f"The fault {kind} needs `at`, a number of bytes.")
+        if kind == "replace_file" and self.body is None and self.file is None:
+            raise ValueError("The fault replace_file needs `body` or `file`.")
+        if self.family == "outcome" and self.path is None:
+            object.__setattr__(self, "path", "/api/v1/get-export-data")
+
+    @property
+    def family(self) -> str:
+        """``answer``, ``outcome`` or ``download``."""
+        return KINDS[self.kind].family
+
+    def matches(self, host: str, method: str, path: str, export_id: str | None) -> bool:
+        """Whether a request is one that this fault is about."""
+        if self.host != host or self.method not in (None, method) or self.export_id not in (None, export_id):
+            return False
+        if self.path is None:
+            return True
+        if self.path.startswith("/"):
+            return fnmatch.fnmatchcase(path, self.path)
+        return self.path in path
+
+    def as_json(self) -> dict[str, Any]:
+        """The fault as the control endpoint shows it: what differs from the defaults."""
+        shown = {}
+        for item in fields(self):
+            value = getattr(self, item.name)
+            if value not in (item.default, {}):
+                shown[item.name] = f"<{len(value)} bytes>" if isinstance(value, bytes) else value
+        return shown
+
+
+def fault_from_json(data: Any) -> Fault:
+    """A fault from a JSON object; bytes travel as ``body_base64``.
+
+    :raises ValueError: it is not a fault; the message says why.
+    """
+    if not isinstance(data, dict):
+        raise ValueError("A fault is a JSON object with a `kind`.")  # noqa: TRY004
+    given = dict(data)
+    if "body_base64" in given:
+        given["body"] = base64.b64decode(given.pop("body_base64"))
+    if unknown := sorted(set(given) - {item.name for item in fields(Fault)}):
+        raise ValueError(f"A fault has no {', '.join(unknown)}.")
+    if "kind" not in given:
+        raise ValueError(f"A fault needs a `kind`: {', '.join(KINDS)}.")
+    for name in ("after", "times", "status", "at"):
+        number = given.get(name, 0)
+        absent = number is None and name in ("times", "at")
+        if isinstance(number, bool) or not (absent or isinstance(number, int)):
+            raise ValueError(f"A fault's `{name}` is a whole number, not {number!r}.")
+    return Fault(**given)
+
+
+def fault_from_text(text: str) -> Fault:
+    """A fault as written on a command line: ``kind``, ``kind=value`` or ``kind,name=value,…``.
+
+    :raises ValueError: it is not a fault; the message says why.
+    """
+    first, *others = text.split(",")
+    kind, _, value = first.partition("=")
+    given: dict[str, Any] = {"kind": kind}
+    if value:
+        given[_value_name(kind)] = value
+    for other in others:
+        name, _, value = other.partition("=")
+        given[name] = value
+    try:
+        for name in given.keys() & {"status", "after", "at", "times"}:
+            given[name] = None if (name, given[name]) == ("times", "ever") else int(given[name])
+        if "seconds" in given:
+            given["seconds"] = float(given["seconds"])
+    except ValueError:
+        raise ValueError(f"A number was expected in the fault {text!r}.") from None
+    if "done" in given:
+        given["done"] = given["done"] in ("", "true", "1")
+    return fault_from_json(given)
+
+
+def faults_in_name(name: str, export_id: str) -> list[Fault]:
+    """The faults that the name of an export asks for, such as ``fault:errored`` or ``fault:drop_at_byte=1000``.
+
+    :raises ValueError: a directive is unknown; the message says why.
+    """
+    found = []
+    for kind, value in _DIRECTIVE.findall(name):
+        text = f"{kind}={value}" if value else kind
+        fault = fault_from_text(f"{text},export_id={export_id}")
+        for_ever = fault.family == "outcome"
+        found.append(fault_from_text(f"{text},export_id={export_id},times={'ever' if for_ever else 1}"))
+    return found
+
+
+def _value_name(kind: str) -> str:
+    known = KINDS.get(_ALIASES.get(kind, kind))
+    if known is None:
+        raise ValueError(f"There is no fault {kind!r}. There are: {', '.join(KINDS)}.")
+    if known.value is None:
+        raise ValueError(f"The fault {kind} takes no value.")
+    return known.value
+
+
+@dataclass
+class _Armed:
+    fault: Fault
+    matched: int = 0
+    fired: int = 0
+
+    @property
+    def spent(self) -> bool:
+        return self.fault.times is not None and self.fired >= self.fault.times
+
+
+class FaultBook:
+    """The faults that are set, and how often each has fired. Thread-safe."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._armed: list[_Armed] = []
+
+    def add(self, fault: Fault) -> None:
+        """Set a fault."""
+        with self._lock:
+            self._armed.append(_Armed(fault))
+
+    def clear(self) -> None:
+        """Remove all faults."""
+        with self._lock:
+            self._armed.clear()
+
+    def take(self, host: str, method: str, path: str, export_id: str | None) -> list[Fault]:
+        """The faults that fire on this request, at most one of them an answer fault."""
+        taken: list[Fault] = []
+        with self._lock:
+            for armed in self._armed:
+                if not armed.fault.matches(host, method, path, export_id):
+                    continue
+                armed.matched += 1
+                if armed.matched <= armed.fault.after or armed.spent:
+                    continue
+                if armed.fault.family == "answer" and any(fault.family == "answer" for fault in taken):
+                    continue
+                armed.fired += 1
+                taken.append(armed.fault)
+        return taken
+
+    def as_json(self) -> list[dict[str, Any]]:
+        """All faults with how often each has fired."""
+        with self._lock:
+            return [{**armed.fault.as_json(), "fired": armed.fired, "spent": armed.spent} for armed in self._armed]

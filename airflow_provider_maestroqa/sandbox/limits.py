@@ -1,0 +1,90 @@
+"""The API's rate limits: so many requests in so many seconds, for each token and bucket."""
+
+from __future__ import annotations
+
+import math
+from collections import deque
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+Limits = Mapping[str, Sequence[Sequence[float]]]
+
+REAL_LIMITS: Limits = {"normal": [[10, 1], [100, 60]], "hard": [[1, 1], [30, 60]]}
+
+
+@dataclass(frozen=True)
+class OverLimit:
+    """A request was one too many.
+
+    :param window_name: ``second`` or ``minute``, as the API names it.
+    :param wait: seconds until this window has room again.
+    """
+
+    window_name: str
+    wait: float
+
+
+class Limiter:
+    """Counts requests of each token.
+
+    :param limits: for ``normal`` and ``hard`` a list of (requests, seconds); no entry means no limit.
+    :param window_kind: ``sliding`` (the seconds before each request) or ``fixed`` (whole windows of the clock).
+    :param count_refused: whether refused requests count as well.
+    :param clock: gives Unix seconds.
+    """
+
+    def __init__(
+        self, limits: Limits, *, window_kind: str = "sliding", count_refused: bool = False, clock: Callable[[], float]
+    ) -> None:
+        if window_kind not in ("sliding", "fixed"):
+            raise ValueError(f"Windows are sliding or fixed, not {window_kind!r}.")
+        self.limits = limits
+        self._fixed = window_kind == "fixed"
+        self._count_refused = count_refused
+        self._clock = clock
+        self._log: dict[tuple[str, str], deque[float]] = {}
+
+    def clear(self) -> None:
+        """Forget all requests."""
+        self._log.clear()
+
+    def check(self, token: str, bucket: str) -> OverLimit | None:
+        """Count a request; the answer says why it is refused, or ``None``."""
+        windows = self.limits.get(bucket) or ()
+        if not windows:
+            return None
+        now = self._clock()
+        log = self._log.setdefault((token, bucket), deque())
+        longest = max(window for _, window in windows)
+        while log and log[0] <= now - 2 * longest:
+            log.popleft()
+        over = next(
+            (self._over(log, now, int(n), window) for n, window in windows if self._full(log, now, n, window)), None
+        )
+        if over is None or self._count_refused:
+            log.append(now)
+        if over is None:
+            return None
+        window, wait = over
+        return OverLimit(_window_name(window, [window for _, window in windows]), wait)
+
+    def _start(self, now: float, window: float) -> float:
+        return now // window * window if self._fixed else now - window
+
+    def _in_window(self, log: deque[float], now: float, window: float) -> list[float]:
+        start = self._start(now, window)
+        return [at for at in log if (at >= start if self._fixed else at > start)]
+
+    def _full(self, log: deque[float], now: float, number: float, window: float) -> bool:
+        return len(self._in_window(log, now, window)) >= number
+
+    def _over(self, log: deque[float], now: float, number: int, window: float) -> tuple[float, float]:
+        if self._fixed:
+            return window, self._start(now, window) + window - now
+        inside = self._in_window(log, now, window)
+        return window, inside[-number] + window - now if number else math.inf
+
+
+def _window_name(window: float, windows: list[float]) -> str:
+    """Scaled-down limits keep the real names: the shortest of several windows is the second."""
+    return "second" if window <= 1 or (len(windows) > 1 and window == min(windows)) else "minute"

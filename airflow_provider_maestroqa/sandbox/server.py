@@ -1,0 +1,306 @@
+"""Runs a sandbox in a thread of this process."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import shutil
+import socket
+import tempfile
+import threading
+import time
+import weakref
+from collections.abc import Callable, Coroutine, Mapping
+from concurrent.futures import Future, ThreadPoolExecutor
+from pathlib import Path
+from types import TracebackType
+from typing import Any, TypeVar
+
+from aiohttp import web
+
+from airflow_provider_maestroqa.sandbox import control
+from airflow_provider_maestroqa.sandbox.app import api_app, storage_app
+from airflow_provider_maestroqa.sandbox.exports import Export
+from airflow_provider_maestroqa.sandbox.faults import Fault
+from airflow_provider_maestroqa.sandbox.limits import REAL_LIMITS, Limiter, Limits
+from airflow_provider_maestroqa.sandbox.record import Seen
+from airflow_provider_maestroqa.sandbox.sockets import api_sockets, storage_sockets
+from airflow_provider_maestroqa.sandbox.state import Settings, State
+
+_T = TypeVar("_T")
+_CLOSING_TIME = 0.2
+
+
+class Sandbox:
+    """A MaestroQA for tests and for the desk, on this machine only.
+
+    Use it as a context manager, or call :meth:`start` and :meth:`stop`::
+
+        with Sandbox(limits={}) as sandbox:
+            requests.post(sandbox.url + "/api/v1/request-groups-export", json={}, headers={"apitoken": sandbox.token})
+
+    :param token: the API token that is let in.
+    :param port: of the API host; 0 takes a free one.
+    :param storage_port: of the storage host; 0 takes a free one.
+    :param seed: decides the content of export files.
+    :param rows: graded tickets (or memberships, or events) in each export.
+    :param polls: how many polls answer "not yet" before an export is complete.
+    :param seconds: how long an export takes at least, in seconds by the clock.
+    :param limits: requests and seconds for each bucket; by default the real ones. ``{}`` or ``None``: no limits.
+    :param window_kind: ``sliding`` or ``fixed``.
+    :param count_refused: whether requests refused with 429 count towards the limits.
+    :param retry_after: whether a 429 carries Retry-After.
+    :param url_ttl: seconds until a presigned URL expires.
+    :param clock: gives Unix seconds; for limits, expiry and the age of exports.
+    """
+
+    def __init__(
+        self,
+        *,
+        token: str = "sandbox-token",  # noqa: S107
+        port: int = 0,
+        storage_port: int = 0,
+        seed: int = 1,
+        rows: int = 200,
+        polls: int = 2,
+        seconds: float = 0.0,
+        limits: Limits | None = REAL_LIMITS,
+        window_kind: str = "sliding",
+        count_refused: bool = False,
+        retry_after: bool = False,
+        url_ttl: float = 600.0,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        self.token = token
+        self._ports = (port, storage_port)
+        self._settings = Settings(seed, rows, polls, seconds, url_ttl, retry_after)
+        self._limiter = Limiter(limits or {}, window_kind=window_kind, count_refused=count_refused, clock=clock)
+        self._clock = clock
+        self._started: State | None = None
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._thread: threading.Thread | None = None
+
+    def __enter__(self) -> Sandbox:
+        return self.start()
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self.stop()
+
+    def start(self) -> Sandbox:
+        """Serve until :meth:`stop`.
+
+        :raises OSError: a port is taken.
+        """
+        if self._started is not None:
+            raise RuntimeError("A sandbox can be started once; make another one.")
+        api = api_sockets(self._ports[0])
+        try:
+            storage = storage_sockets(self._ports[1])
+        except OSError:
+            _close(api)
+            raise
+        state = State(
+            settings=self._settings,
+            clock=self._clock,
+            limiter=self._limiter,
+            directory=Path(tempfile.mkdtemp(prefix="maestroqa-sandbox-")),
+            executor=ThreadPoolExecutor(max_workers=2, thread_name_prefix="maestroqa-sandbox-files"),
+            tokens={self.token: None},
+            api_url=f"http://127.0.0.1:{api[0].getsockname()[1]}",
+            storage_url=f"http://localhost:{storage[0].getsockname()[1]}",
+        )
+        self._loop = asyncio.new_event_loop()
+        ready: Future[None] = Future()
+        self._thread = threading.Thread(
+            target=_run, args=(self._loop, state, api, storage, ready), name="maestroqa-sandbox", daemon=True
+        )
+        self._thread.start()
+        try:
+            ready.result()
+        except BaseException:
+            self._thread.join()
+            self._clean_up(state)
+            raise
+        self._started = state
+        # For who forgets to stop it: the files go when the process ends.
+        weakref.finalize(self, shutil.rmtree, state.directory, ignore_errors=True)
+        return self
+
+    def stop(self) -> None:
+        """Close all connections and delete the files. What was recorded stays readable."""
+        if self._thread is None or self._loop is None:
+            return
+        self._state.stopping.set()
+        # First the files: what the threads that make them have to say, they say to the event loop.
+        self._state.executor.shutdown(wait=True, cancel_futures=True)
+        self._loop.call_soon_threadsafe(self._loop.stop)
+        self._thread.join()
+        self._clean_up(self._state)
+
+    @property
+    def url(self) -> str:
+        """Base URL of the API."""
+        return self._state.api_url
+
+    @property
+    def storage_url(self) -> str:
+        """Base URL of the storage: another host name and another port."""
+        return self._state.storage_url
+
+    @property
+    def requests(self) -> list[Seen]:
+        """All requests so far, to both hosts, in the order of arrival."""
+        return self._state.record.all()
+
+    @property
+    def exports(self) -> dict[str, Export]:
+        """The exports by id."""
+        return dict(self._state.exports)
+
+    @property
+    def secrets(self) -> list[str]:
+        """What no log may hold: the tokens that are let in, and the signature of each URL given out."""
+        return [*self._state.tokens, *self._state.signer.signatures]
+
+    def count(self, method: str, path: str) -> int:
+        """How many requests came with this method and path."""
+        return sum(seen.method == method and seen.path == path for seen in self.requests)
+
+    def fault(self, fault: Fault | str | None = None, **parameters: Any) -> Fault:
+        """Make something go wrong.
+
+        :param fault: a fault, or its kind.
+        :param parameters: those of :class:`Fault`, unless a fault is given.
+        """
+        if isinstance(fault, str):
+            parameters["kind"] = fault
+        made = fault if isinstance(fault, Fault) else Fault(**parameters)
+        self._state.faults.add(made)
+        return made
+
+    def clear_faults(self) -> None:
+        """Nothing more goes wrong. Answers that are held back stay so, until :meth:`release`."""
+        self._state.faults.clear()
+
+    def release(self) -> None:
+        """Let the answers go on that a ``timeout`` or ``stall_at_byte`` fault holds back."""
+        self._call(self._release())
+
+    def reset(self) -> None:
+        """Forget exports, requests and faults, and let in the first token alone."""
+        self._call(self._reset())
+
+    def set_limits(self, limits: Limits | None) -> None:
+        """Change the rate limits from now on; ``{}`` or ``None``: no limits."""
+        self._limiter.limits = limits or {}
+
+    def add_token(self, token: str, expires_at: float | None = None) -> None:
+        """Let in another token.
+
+        :param expires_at: Unix seconds, ``None`` for never.
+        """
+        self._state.tokens[token] = expires_at
+
+    def revoke_token(self, token: str) -> None:
+        """Let a token in no more."""
+        self._state.tokens.pop(token, None)
+
+    def wait_for(self, predicate: Callable[[], _T], timeout: float = 10.0) -> _T:
+        """Wait until something has happened; the predicate is asked again after each event of a request.
+
+        :param predicate: asked in this thread; it may look at this sandbox.
+        :param timeout: seconds, after which ``TimeoutError`` is raised.
+        :return: what the predicate returned.
+        """
+        return self._state.record.wait_for(predicate, timeout)
+
+    def presign(self, path: str, *, ttl: float | None = None) -> str:
+        """A fresh presigned URL for any path on the storage host, whether there is an object or not."""
+        seconds = self._settings.url_ttl if ttl is None else ttl
+        return self._state.signer.presign(self.storage_url, path, now=self._clock(), ttl=seconds)
+
+    def connection(self, **extra: Any) -> Mapping[str, Any]:
+        """The Airflow connection to this sandbox.
+
+        :param extra: more keys for the connection's ``extra``; ``None`` leaves a key out.
+        """
+        keys = {name: value for name, value in {"rate_limit_store": "memory", **extra}.items() if value is not None}
+        return {"conn_type": "maestroqa", "host": self.url, "password": self.token, "extra": keys}
+
+    def connection_json(self, **extra: Any) -> str:
+        """The same as JSON, for an ``AIRFLOW_CONN_…`` variable."""
+        return json.dumps(self.connection(**extra))
+
+    @property
+    def _state(self) -> State:
+        if self._started is None:
+            raise RuntimeError("This sandbox has not been started.")
+        return self._started
+
+    def _call(self, work: Coroutine[Any, Any, None]) -> None:
+        if self._loop is None:
+            work.close()
+            raise RuntimeError("This sandbox does not run.")
+        asyncio.run_coroutine_threadsafe(work, self._loop).result(10)
+
+    def _clean_up(self, state: State) -> None:
+        state.executor.shutdown(wait=True, cancel_futures=True)
+        shutil.rmtree(state.directory, ignore_errors=True)
+        self._thread = self._loop = None
+
+    async def _release(self) -> None:
+        self._state.holds.release()
+
+    async def _reset(self) -> None:
+        control.reset(self._state)
+        self._state.tokens.clear()
+        self._state.tokens[self.token] = None
+
+
+def _run(
+    loop: asyncio.AbstractEventLoop,
+    state: State,
+    api: list[socket.socket],
+    storage: list[socket.socket],
+    ready: Future[None],
+) -> None:
+    asyncio.set_event_loop(loop)
+    runners = [_runner(app) for app in (api_app(state), storage_app(state))]
+
+    async def begin() -> None:
+        for runner, sockets in zip(runners, (api, storage), strict=True):
+            await runner.setup()
+            for sock in sockets:
+                await web.SockSite(runner, sock).start()
+
+    async def end() -> None:
+        state.holds.release()
+        await asyncio.gather(*(runner.cleanup() for runner in runners))
+        rest = [task for task in asyncio.all_tasks() if task is not asyncio.current_task()]
+        for task in rest:
+            task.cancel()
+        await asyncio.gather(*rest, return_exceptions=True)
+
+    try:
+        try:
+            loop.run_until_complete(begin())
+        except BaseException as error:  # noqa: BLE001
+            ready.set_exception(error)
+            return
+        loop.call_soon(ready.set_result, None)
+        loop.run_forever()
+        loop.run_until_complete(end())
+    finally:
+        asyncio.set_event_loop(None)
+        loop.close()
+
+
+def _runner(app: web.Application) -> web.AppRunner:
+    return web.AppRunner(app, access_log=None, handler_cancellation=True, shutdown_timeout=_CLOSING_TIME)
+
+
+def _close(sockets: list[socket.socket]) -> None:
+    for sock in sockets:
+        sock.close()

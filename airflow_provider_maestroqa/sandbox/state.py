@@ -1,0 +1,85 @@
+"""Everything that one sandbox knows; each request handler finds it in its application."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from aiohttp import web
+
+from airflow_provider_maestroqa.sandbox.faults import FaultBook
+from airflow_provider_maestroqa.sandbox.limits import Limiter
+from airflow_provider_maestroqa.sandbox.presign import Signer
+from airflow_provider_maestroqa.sandbox.record import Record
+
+if TYPE_CHECKING:
+    from airflow_provider_maestroqa.sandbox.exports import Export
+    from airflow_provider_maestroqa.sandbox.objects import StoredObject
+
+
+@dataclass(frozen=True)
+class Settings:
+    """How this sandbox behaves; :class:`~airflow_provider_maestroqa.sandbox.server.Sandbox` explains each."""
+
+    seed: int
+    rows: int
+    polls: int
+    seconds: float
+    url_ttl: float
+    retry_after: bool
+
+
+class Holds:
+    """Answers that are held back. Only for use on the server's event loop."""
+
+    def __init__(self) -> None:
+        self._waiting: set[asyncio.Future[None]] = set()
+
+    async def wait(self) -> None:
+        """Return when released."""
+        future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._waiting.add(future)
+        try:
+            await future
+        finally:
+            self._waiting.discard(future)
+
+    def release(self) -> None:
+        """Let all go on."""
+        for future in self._waiting:
+            if not future.done():
+                future.set_result(None)
+
+
+@dataclass
+class State:
+    """Everything that one sandbox knows."""
+
+    settings: Settings
+    clock: Callable[[], float]
+    limiter: Limiter
+    directory: Path
+    executor: ThreadPoolExecutor
+    tokens: dict[str, float | None]
+    api_url: str
+    storage_url: str
+    stopping: threading.Event = field(default_factory=threading.Event)
+    record: Record = field(default_factory=Record)
+    faults: FaultBook = field(default_factory=FaultBook)
+    signer: Signer = field(default_factory=Signer)
+    holds: Holds = field(default_factory=Holds)
+    exports: dict[str, Export] = field(default_factory=dict)
+    objects: dict[str, StoredObject] = field(default_factory=dict)
+
+
+STATE: web.AppKey[State] = web.AppKey("state", State)
+
+
+def state_of(request: web.Request) -> State:
+    """The state of the sandbox that a request came to."""
+    return request.config_dict[STATE]

@@ -1,0 +1,164 @@
+from __future__ import annotations
+
+import asyncio
+import json
+
+import pytest
+
+from airflow_provider_maestroqa import _compat
+from airflow_provider_maestroqa.client.errors import MaestroQAConfigError, MaestroQADataError
+from airflow_provider_maestroqa.get_provider_info import get_provider_info
+from airflow_provider_maestroqa.hooks.maestroqa import MaestroQAHook
+
+WINDOW = ("2026-01-01T00:00:00Z", "2026-01-02T00:00:00Z")
+
+
+@pytest.fixture
+def hook(connection):
+    with MaestroQAHook() as made:
+        yield made
+
+
+def complete(hook, sandbox, **fault):
+    export_id = hook.request_raw_export(*WINDOW)
+    while not (export := hook.get_export(export_id)).is_complete:
+        pass
+    return export
+
+
+def test_each_export_has_a_method_of_its_own(hook, sandbox):
+    hook.request_raw_export(*WINDOW, export_name="a", single_file_export="csat", include_grader_qa=False)
+    hook.request_groups_export(export_name="b", include_unavailable=True)
+    hook.request_audit_log_export(*WINDOW, export_name="c")
+    assert [(seen.path, seen.body["name"]) for seen in sandbox.requests] == [
+        ("/api/v1/request-raw-export", "a"),
+        ("/api/v1/request-groups-export", "b"),
+        ("/api/v1/request-audit-log-export", "c"),
+    ]
+
+
+def test_sync_and_async_see_the_same_export(hook, sandbox):
+    seen = complete(hook, sandbox)
+    again = asyncio.run(hook.aget_export(seen.export_id))
+    assert (again.status, again.is_complete, again.has_data) == ("complete", True, True)
+
+
+@pytest.mark.parametrize("look", ["get_export", "aget_export"])
+def test_the_url_of_an_export_is_masked(hook, sandbox, mocker, look):
+    export_id = complete(hook, sandbox).export_id
+    masked = []
+    mocker.patch.object(_compat, "mask_secret", side_effect=masked.append)
+
+    async def amask(secret):
+        masked.append(secret)
+
+    mocker.patch.object(_compat, "amask_secret", side_effect=amask)
+    seen = getattr(hook, look)(export_id)
+    export = asyncio.run(seen) if look == "aget_export" else seen
+    assert masked == [export.data_url, export.data_url.partition("?")[2]]
+
+
+def test_an_answer_without_an_id_is_an_error(hook, sandbox):
+    sandbox.fault(kind="status", status=200, body={"ok": True}, path="/api/v1/request-groups-export")
+    with pytest.raises(MaestroQADataError, match="exportId"):
+        hook.request_groups_export()
+
+
+def test_our_extras_do_not_become_headers(connect, sandbox):
+    connect(host=sandbox.url, timeout=7, verify=False, **{"rate_limit_store": "memory", "x-mine": "hunter2"})
+    with MaestroQAHook() as hook:
+        hook.request_groups_export()
+        session = hook.storage_session()
+    assert set(sandbox.requests[-1].headers) <= {
+        "host",
+        "user-agent",
+        "accept",
+        "accept-encoding",
+        "connection",
+        "content-length",
+        "content-type",
+        "apitoken",
+    }
+    assert session.verify is False
+    assert "apitoken" not in {name.lower() for name in session.headers}
+    assert "hunter2" not in str(session.headers)
+    session.close()
+
+
+def test_a_login_in_the_connection_is_not_sent(monkeypatch, sandbox):
+    fields = {"conn_type": "maestroqa", "host": sandbox.url, "login": "me", "password": sandbox.token}
+    monkeypatch.setenv("AIRFLOW_CONN_MAESTROQA_DEFAULT", json.dumps({**fields, "extra": {"rate_limit_store": "memory"}}))
+    with MaestroQAHook() as hook:
+        hook.request_groups_export()
+    assert "authorization" not in sandbox.requests[-1].headers
+
+
+def test_a_connection_may_be_written_as_a_uri(monkeypatch, sandbox):
+    address = sandbox.url.removeprefix("http://")
+    monkeypatch.setenv(
+        "AIRFLOW_CONN_MAESTROQA_DEFAULT",
+        f"maestroqa://:{sandbox.token}@{address}/http?rate_limit_store=memory&timeout=5",
+    )
+    with MaestroQAHook() as hook:
+        assert hook.request_groups_export() in sandbox.exports
+        assert hook.settings.timeout_s == 5.0
+
+
+class TestTestConnection:
+    """What the *Test* button says."""
+
+    def test_one_request_that_only_reads_is_sent(self, hook, sandbox):
+        assert hook.test_connection() == (True, f"MaestroQA accepts the token at {sandbox.url}.")
+        assert [(seen.method, seen.path) for seen in sandbox.requests] == [("GET", "/api/v1/todos")]
+
+    def test_a_refused_token_is_explained(self, connect, sandbox):
+        connect(host=sandbox.url, password="an-old-token")
+        works, said = MaestroQAHook().test_connection()
+        assert not works
+        assert "90 days" in said
+        assert len(sandbox.requests) == 1
+
+    @pytest.mark.parametrize(
+        ("fields", "said"),
+        [
+            ({"host": "http://127.0.0.1:9"}, "could not be reached"),
+            ({"host": "http://maestroqa.example.com"}, "in the clear"),
+            ({"host": "https://127.0.0.1:9", "password": ""}, "password is empty"),
+        ],
+    )
+    def test_what_cannot_work_is_said(self, connect, fields, said):
+        connect(**fields)
+        works, message = MaestroQAHook().test_connection()
+        assert not works
+        assert said in message
+
+    def test_a_server_that_is_no_maestroqa_is_found_out(self, hook, sandbox):
+        sandbox.fault(kind="status", status=404, path="/api/v1/todos")
+        assert hook.test_connection() == (False, f"{sandbox.url} answers, but not as MaestroQA does. Check the host.")
+
+    def test_a_failure_is_not_repeated_while_a_person_waits(self, hook, sandbox):
+        sandbox.fault(kind="status", status=500, path="/api/v1/todos", times=None)
+        works, _ = hook.test_connection()
+        assert not works
+        assert len(sandbox.requests) == 1
+
+
+def test_an_id_that_is_none_is_refused(hook, sandbox):
+    with pytest.raises(MaestroQAConfigError, match="export_id"):
+        hook.get_export("None")
+    assert sandbox.requests == []
+
+
+def test_the_form_is_the_same_in_both_spellings():
+    form = get_provider_info()["connection-types"][0]
+    behaviour = MaestroQAHook.get_ui_field_behaviour()
+    assert behaviour["relabeling"] == form["ui-field-behaviour"]["relabeling"]
+    assert behaviour["hidden_fields"] == form["ui-field-behaviour"]["hidden-fields"]
+    assert form["hook-class-name"] == f"{MaestroQAHook.__module__}.{MaestroQAHook.__qualname__}"
+    assert form["connection-type"] == MaestroQAHook.conn_type
+
+
+def test_the_widgets_of_older_airflows_cover_every_field():
+    pytest.importorskip("wtforms")
+    widgets = MaestroQAHook.get_connection_form_widgets()
+    assert set(widgets) == set(get_provider_info()["connection-types"][0]["conn-fields"])

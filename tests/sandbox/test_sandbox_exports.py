@@ -1,0 +1,163 @@
+import json
+
+import pytest
+
+POLL = "/api/v1/get-export-data"
+RAW = "/api/v1/request-raw-export"
+
+
+@pytest.mark.parametrize("kind", ["raw", "groups", "audit_log"])
+def test_an_export_is_asked_for_and_gets_an_id(client, kind):
+    answer = client.ask(kind)
+    assert answer.status_code == 200
+    assert list(answer.json()) == ["exportId"]
+    assert client.sandbox.exports[answer.json()["exportId"]].export_type == kind
+
+
+@pytest.mark.parametrize(
+    "parameters",
+    [
+        {"name": "Weekly"},
+        {"singleFileExport": "csat"},
+        {"includeCalibrations": "only"},
+        {"includeGraderQA": True},
+        {"includeDeleted": False},
+        {"startDate": "2021-03-01T00:00:00.123Z"},
+    ],
+)
+def test_documented_parameters_are_taken(client, parameters):
+    assert client.ask("raw", **parameters).status_code == 200
+
+
+@pytest.mark.parametrize(
+    ("kind", "parameters", "named"),
+    [
+        ("raw", {"startDate": "2021-03-01"}, "startDate"),
+        ("raw", {"startDate": "2021-03-01T00:00:00+00:00"}, "startDate"),
+        ("raw", {"startDate": "2021-03-01T00:00:00"}, "startDate"),
+        ("raw", {"startDate": "2021-13-01T00:00:00Z"}, "startDate"),
+        ("raw", {"endDate": "2021-03-08T00:00:00.123456Z"}, "endDate"),
+        ("raw", {"endDate": 1614556800}, "endDate"),
+        ("raw", {"endDate": "2021-02-01T00:00:00Z"}, "endDate"),
+        ("raw", {"startDate": None}, "startDate"),
+        ("raw", {"name": None}, "name"),
+        ("raw", {"name": 5}, "name"),
+        ("raw", {"singleFileExport": "scores"}, "singleFileExport"),
+        ("raw", {"includeCalibrations": True}, "includeCalibrations"),
+        ("raw", {"includeGraderQA": "true"}, "includeGraderQA"),
+        ("raw", {"includeDeleted": 1}, "includeDeleted"),
+        ("raw", {"includeUnavailable": True}, "includeUnavailable"),
+        ("groups", {"startDate": "2021-03-01T00:00:00Z"}, "startDate"),
+        ("groups", {"includeUnavailable": "no"}, "includeUnavailable"),
+        ("audit_log", {"includeDeleted": True}, "includeDeleted"),
+    ],
+)
+def test_wrong_parameters_are_refused_by_name(client, kind, parameters, named):
+    answer = client.ask(kind, **parameters)
+    assert answer.status_code == 400
+    assert named in answer.json()["error"]
+    assert client.sandbox.exports == {}
+
+
+def test_every_missing_parameter_is_named(client):
+    error = client.api("POST", RAW, json={}).json()["error"]
+    assert "startDate" in error
+    assert "endDate" in error
+
+
+@pytest.mark.parametrize("body", [b"", b"{", b"[]", b'"text"', b'{"a": NaN}', b"\xff", b"[" * 100_000])
+def test_a_body_that_is_no_json_object_is_refused(client, body):
+    headers = {"apitoken": client.sandbox.token, "Content-Type": "application/json"}
+    assert client.api("POST", RAW, data=body, headers=headers).status_code == 400
+
+
+def test_a_form_is_refused(client):
+    answer = client.api("POST", "/api/v1/request-groups-export", data={"name": "x"})
+    assert answer.status_code == 400
+    assert "application/json" in answer.json()["error"]
+
+
+def test_the_export_id_travels_in_the_body_of_the_get(client):
+    export_id = client.ask("groups").json()["exportId"]
+    answer = client.api("GET", POLL, params={"exportId": export_id})
+    assert answer.status_code == 400
+    assert "body" in answer.json()["error"]
+    assert client.poll(export_id).status_code == 200
+
+
+@pytest.mark.parametrize("body", [{}, {"exportId": None}, {"exportId": 7}, {"exportId": ""}, {"id": "x"}])
+def test_a_poll_without_a_valid_export_id_is_refused(client, body):
+    answer = client.api("GET", POLL, json=body)
+    assert answer.status_code == 400
+    assert "exportId" in answer.json()["error"]
+
+
+def test_an_unknown_export_is_not_found(client):
+    assert client.poll("nope").status_code == 404
+
+
+def test_other_paths_and_methods_are_refused_in_json(client):
+    assert client.api("GET", "/api/v1/request-raw-export").status_code == 405
+    answer = client.api("POST", "/api/v1/nothing", json={})
+    assert answer.status_code == 404
+    assert "error" in answer.json()
+    assert client.api("HEAD", POLL).status_code == 405
+
+
+def test_an_export_goes_from_requested_over_in_progress_to_complete(make_sandbox, make_client):
+    client = make_client(make_sandbox(polls=3))
+    export_id = client.ask().json()["exportId"]
+    answers = [client.poll(export_id).json() for _ in range(5)]
+    assert [answer["status"] for answer in answers] == ["requested", *["in_progress"] * 2, *["complete"] * 2]
+    assert [bool(answer["dataUrl"]) for answer in answers] == [False, False, False, True, True]
+    assert client.sandbox.exports[export_id].polls == 5
+
+
+def test_an_export_takes_its_seconds_by_the_injected_clock(make_sandbox, make_client, clock):
+    client = make_client(make_sandbox(polls=0, seconds=3600, clock=clock))
+    export_id = client.ask().json()["exportId"]
+    clock.now += 3599
+    assert client.poll(export_id).json()["status"] == "requested"
+    clock.now += 1
+    assert client.poll(export_id).json()["status"] == "complete"
+
+
+@pytest.mark.parametrize(
+    ("start", "end"),
+    [("2033-01-01T00:00:00Z", "2033-02-01T00:00:00Z"), ("2021-03-01T00:00:00Z", "2021-03-01T00:00:00Z")],
+)
+def test_a_window_in_the_future_or_of_no_length_has_no_data(make_sandbox, make_client, clock, start, end):
+    client = make_client(make_sandbox(clock=clock))
+    _, answer = client.finished(startDate=start, endDate=end)
+    assert answer == {"status": "complete", "dataUrl": ""}
+
+
+def test_each_poll_of_a_complete_export_signs_a_fresh_url_to_the_same_object(client):
+    export_id, first = client.finished()
+    second = client.poll(export_id).json()
+    assert first["dataUrl"] != second["dataUrl"]
+    assert first["dataUrl"].split("?")[0] == second["dataUrl"].split("?")[0]
+    assert client.get(first["dataUrl"]).content == client.get(second["dataUrl"]).content
+
+
+@pytest.mark.parametrize(
+    ("kind", "parameters", "name"),
+    [
+        ("raw", {}, "raw_export.zip"),
+        ("raw", {"name": "Weekly: grades/2021"}, "Weekly_grades_2021.zip"),
+        ("raw", {"singleFileExport": "csat"}, "csat.csv"),
+        ("groups", {}, "agent_groups.csv"),
+        ("audit_log", {"name": "x"}, "audit_logs.csv"),
+    ],
+)
+def test_the_object_is_named_after_what_it_holds(client, kind, parameters, name):
+    export_id, answer = client.finished(kind, **parameters)
+    assert answer["dataUrl"].startswith(f"{client.sandbox.storage_url}/exports/{export_id}/{name}?X-Amz-Algorithm=")
+
+
+def test_a_dates_milliseconds_may_be_given(client):
+    body = {"startDate": "2021-03-01T00:00:00.001Z", "endDate": "2021-03-01T00:00:00.000Z"}
+    answer = client.api("POST", RAW, data=json.dumps(body), headers={"apitoken": "sandbox-token"})
+    assert answer.status_code == 400
+    answer = client.api("POST", RAW, json=body)
+    assert "endDate" in answer.json()["error"]
