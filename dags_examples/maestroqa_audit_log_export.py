@@ -19,7 +19,7 @@ with DAG(
     catchup=False,
     default_args={"retries": 2, "retry_delay": timedelta(minutes=5)},
     tags=["maestroqa", "example"],
-):
+) as dag:
     request = MaestroQARequestExportOperator(
         task_id="request",
         export_type="audit_log",

@@ -22,7 +22,7 @@ with DAG(
     params={"start": "2026-01-01T00:00:00Z", "end": "2026-01-29T00:00:00Z", "days": 7},
     default_args={"retries": 2, "retry_delay": timedelta(minutes=5)},
     tags=["maestroqa", "example"],
-):
+) as dag:
 
     @task
     def windows(params: dict | None = None) -> list[dict[str, str]]:
@@ -31,7 +31,8 @@ with DAG(
         cuts = []
         while start < end:
             stop = min(start + timedelta(days=params["days"]), end)
-            cuts.append({"start": start.isoformat(), "end": stop.isoformat(), "s3_prefix": f"maestroqa/{start:%Y-%m-%d}"})
+            prefix = f"maestroqa/backfill/from={start:%Y-%m-%d}"
+            cuts.append({"start": start.isoformat(), "end": stop.isoformat(), "s3_prefix": prefix})
             start = stop
         return cuts
 

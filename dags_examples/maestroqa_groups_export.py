@@ -17,7 +17,7 @@ with DAG(
     catchup=False,
     default_args={"retries": 2, "retry_delay": timedelta(minutes=5)},
     tags=["maestroqa", "example"],
-):
+) as dag:
     # One task can ask and wait: deferrable, it holds no worker meanwhile.
     request = MaestroQARequestExportOperator(
         task_id="request",
