@@ -62,8 +62,8 @@ def _run_dag() -> dict[str, Any] | None:
         "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": f"sqlite:///{home / 'airflow.db'}",
         "NO_COLOR": "1",
     }
-    command = [sys.executable, "-W", "ignore", str(ROOT / "scripts" / "run_dag.py"), str(EXAMPLE)]
-    line = ""
+    ended = home / "ended.json"
+    command = [sys.executable, "-W", "ignore", str(ROOT / "scripts" / "run_dag.py"), str(EXAMPLE), "--json", str(ended)]
     with (
         _log_file() as log,
         subprocess.Popen(
@@ -79,7 +79,7 @@ def _run_dag() -> dict[str, Any] | None:
             told = STORY.match(line)
             if told:
                 print(f"  {told['time']}  {(told['said'] or told['other']).strip()}", flush=True)
-    return json.loads(line)[EXAMPLE.stem] if process.returncode == 0 else None
+    return json.loads(ended.read_text())[EXAMPLE.stem] if process.returncode == 0 else None
 
 
 def _log_file() -> IO[str]:

@@ -1,8 +1,8 @@
 """Run the DAG of a file once, deferring for real, and say how it ended.
 
-    python scripts/run_dag.py dags_examples/maestroqa_groups_export.py
+    python scripts/run_dag.py --json ended.json dags_examples/maestroqa_groups_export.py
 
-Needs the environment of an Airflow (``AIRFLOW_HOME``, connections). Prints one JSON line last: the run's state, each
+Needs the environment of an Airflow (``AIRFLOW_HOME``, connections). The JSON holds, for each DAG, the run's state, each
 task's state, and what each task returned.
 """
 
@@ -80,13 +80,14 @@ def main() -> int:
     """Run from the command line; 0 when every DAG succeeded."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("files", nargs="+", type=Path)
+    parser.add_argument("--json", type=Path, required=True, help="where to write how the runs ended")
     parser.add_argument("--poll-interval", type=float, default=0.1)
     arguments = parser.parse_args()
     prepare_airflow()
     results = {}
     for path in arguments.files:
         results[path.stem] = run(load_dag(path, poll_interval=arguments.poll_interval))
-    print(json.dumps(results), flush=True)
+    arguments.json.write_text(json.dumps(results))
     return 0 if all(result["state"] == "success" for result in results.values()) else 1
 
 

@@ -30,7 +30,13 @@ def task_state_store():
 @pytest.fixture
 def log(caplog):
     """All that is logged, as one text; whatever way this Airflow logs."""
-    for name in ("airflow", "airflow.task", "airflow_provider_maestroqa", "airflow.task.operators", "airflow.task.hooks"):
+    for name in (
+        "airflow",
+        "airflow.task",
+        "airflow_provider_maestroqa",
+        "airflow.task.operators",
+        "airflow.task.hooks",
+    ):
         logging.getLogger(name).propagate = True
     caplog.set_level(logging.DEBUG)
     return caplog

@@ -87,7 +87,9 @@ def test_our_extras_do_not_become_headers(connect, sandbox):
 
 def test_a_login_in_the_connection_is_not_sent(monkeypatch, sandbox):
     fields = {"conn_type": "maestroqa", "host": sandbox.url, "login": "me", "password": sandbox.token}
-    monkeypatch.setenv("AIRFLOW_CONN_MAESTROQA_DEFAULT", json.dumps({**fields, "extra": {"rate_limit_store": "memory"}}))
+    monkeypatch.setenv(
+        "AIRFLOW_CONN_MAESTROQA_DEFAULT", json.dumps({**fields, "extra": {"rate_limit_store": "memory"}})
+    )
     with MaestroQAHook() as hook:
         hook.request_groups_export()
     assert "authorization" not in sandbox.requests[-1].headers

@@ -288,4 +288,7 @@ def test_killing_the_task_says_that_the_export_goes_on(connection, sandbox, mock
     export_id = task.execute({})
     logged = mocker.patch.object(type(task), "log", create=True)
     task.on_kill()
-    assert logged.warning.call_args.args == ("Export %s goes on at MaestroQA: it cannot be cancelled there.", export_id)
+    assert logged.warning.call_args.args == (
+        "Export %s goes on at MaestroQA: it cannot be cancelled there.",
+        export_id,
+    )
