@@ -55,7 +55,8 @@ def open_store(url: str, *, conn_id: str | None = None) -> Store:
     from airflow_provider_maestroqa.exports.filesystem import FilesystemStore
 
     try:
-        return FilesystemStore(_compat.get_fs(parts.scheme, conn_id or owner or None), bucket + parts.path, parts.scheme)
+        filesystem = _compat.get_fs(parts.scheme, conn_id or owner or None)
+        return FilesystemStore(filesystem, bucket + parts.path, parts.scheme)
     except (ImportError, ValueError) as error:
         problem = str(error)
     raise MaestroQAConfigError(

@@ -63,11 +63,11 @@ def _run_dag() -> dict[str, Any] | None:
         "NO_COLOR": "1",
     }
     ended = home / "ended.json"
-    command = [sys.executable, "-W", "ignore", str(ROOT / "scripts" / "run_dag.py"), str(EXAMPLE), "--json", str(ended)]
+    command = [sys.executable, "-W", "ignore", str(ROOT / "scripts" / "run_dag.py"), str(EXAMPLE)]
     with (
         _log_file() as log,
         subprocess.Popen(
-            [*command, "--poll-interval", "1"],
+            [*command, "--json", str(ended), "--poll-interval", "1"],
             env=environment,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,

@@ -2,8 +2,8 @@
 
     python scripts/run_dag.py --json ended.json dags_examples/maestroqa_groups_export.py
 
-Needs the environment of an Airflow (``AIRFLOW_HOME``, connections). The JSON holds, for each DAG, the run's state, each
-task's state, and what each task returned.
+Needs the environment of an Airflow (``AIRFLOW_HOME``, connections). The JSON holds, for each DAG, the run's state,
+each task's state, and what each task returned.
 """
 
 from __future__ import annotations

@@ -15,8 +15,8 @@ class MaestroQAExportToS3Operator(LandExportOperator):
     """Land a complete export in S3: download, check the whole archive, publish each file atomically.
 
     The export's files become ``<s3_prefix>/<file>``; the manifest ``<s3_prefix>/_manifest.json`` comes last: it is
-    the commit. The same export gives the same keys, so give each run a prefix of its own. A second run does nothing when
-    the manifest already matches. S3 checks each whole object against the archive's checksum.
+    the commit. The same export gives the same keys, so give each run a prefix of its own. A second run does nothing
+    when the manifest already matches. S3 checks each whole object against a checksum.
 
     All arguments are templated.
 

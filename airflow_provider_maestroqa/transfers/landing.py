@@ -83,7 +83,7 @@ class LandExportOperator(BaseOperator):
                 )
             if self.on_no_data == "skip":
                 return {"has_data": False}
-            return publish_no_data(store, export_id=self.export_id, options=options)
+            return publish_no_data(store, export_id=self.export_id)
         urls = [first_url]
         with hook.storage_session() as session:
             return land_export(

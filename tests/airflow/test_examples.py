@@ -92,7 +92,9 @@ def test_the_raw_export_lands_with_its_rows(runs):
     files = {file["name"]: file["rows"] for file in manifest["files"]}
     export = runs.exports[manifest["export_id"]]
     assert files == {f"{name}.gz": file.rows for name, file in export.files.items()}
-    assert {key.removeprefix("s3://my-data-lake/") for key in (file["uri"] for file in manifest["files"])} < set(runs.keys)
+    assert {key.removeprefix("s3://my-data-lake/") for key in (file["uri"] for file in manifest["files"])} < set(
+        runs.keys
+    )
 
 
 def test_the_raw_export_covers_the_day_before_on_every_airflow(runs):
@@ -113,7 +115,9 @@ def test_the_groups_land_in_a_folder(runs):
 def test_the_backfill_covers_its_stretch_without_gap_or_overlap(runs):
     returned = runs.results["maestroqa_backfill_by_window"]["returned"]
     ids = [value for name, value in sorted(returned.items()) if name.startswith("one_window.request[")]
-    windows = sorted((asked["startDate"], asked["endDate"]) for asked in (runs.exports[one].parameters for one in ids))
+    windows = sorted(
+        (asked["startDate"], asked["endDate"]) for asked in (runs.exports[one].parameters for one in ids)
+    )
     assert len(windows) == 4
     assert [end for _, end in windows[:-1]] == [start for start, _ in windows[1:]]
     assert (windows[0][0], windows[-1][1]) == ("2026-01-01T00:00:00Z", "2026-01-29T00:00:00Z")

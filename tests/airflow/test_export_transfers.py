@@ -35,7 +35,9 @@ def make_export(connection, sandbox):
 
 
 def to_s3(export_id, **changes):
-    return MaestroQAExportToS3Operator(task_id="land", export_id=export_id, s3_bucket=BUCKET, s3_prefix="raw", **changes)
+    return MaestroQAExportToS3Operator(
+        task_id="land", export_id=export_id, s3_bucket=BUCKET, s3_prefix="raw", **changes
+    )
 
 
 def objects(s3):
@@ -81,7 +83,10 @@ def test_a_folder_gets_the_same_files(make_export, sandbox, tmp_path):
 
 def test_object_storage_takes_an_s3_url_too(make_export, s3):
     MaestroQAExportToObjectStorageOperator(
-        task_id="land", export_id=make_export(), destination=f"s3://aws_default@{BUCKET}/some/where", file_format="zip"
+        task_id="land",
+        export_id=make_export(),
+        destination=f"s3://aws_default@{BUCKET}/some/where",
+        file_format="zip",
     ).execute({})
     stored = objects(s3)
     assert set(stored) == {"some/where/export.zip", "some/where/_manifest.json"}
@@ -191,7 +196,7 @@ def test_bad_input_fails_at_once_names_the_field_and_spends_no_request(connectio
 
 @pytest.mark.parametrize("destination", ["/tmp/landed", "bucket/prefix", "", None, "martian://bucket/x"])
 def test_a_destination_that_is_no_storage_url_is_refused_before_a_request(connection, sandbox, destination):
-    with pytest.raises(AirflowFailException, match="storage URL|cannot be opened"):
+    with pytest.raises(AirflowFailException, match=r"storage URL|cannot be opened"):
         MaestroQAExportToObjectStorageOperator(task_id="land", export_id="e1", destination=destination).execute({})
     assert sandbox.requests == []
 
