@@ -33,6 +33,7 @@ from airflow_provider_maestroqa.client.policy import (
     verdict,
 )
 from airflow_provider_maestroqa.client.settings import Settings
+from airflow_provider_maestroqa.client.usage import Usage
 
 
 class AsyncClient:
@@ -40,6 +41,7 @@ class AsyncClient:
 
     :param settings: where MaestroQA is, and who asks.
     :param budget: the token's request budget.
+    :param usage: counts what is sent.
     :param clock: Unix time in seconds.
     :param sleep: waits for some seconds without blocking the loop.
     """
@@ -49,11 +51,13 @@ class AsyncClient:
         settings: Settings,
         budget: Budget,
         *,
+        usage: Usage | None = None,
         clock: Callable[[], float] = time.time,
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
     ) -> None:
         self._settings = settings
         self._budget = budget
+        self.usage = usage or Usage()
         self._clock = clock
         self._sleep = sleep
         self._session: aiohttp.ClientSession | None = None
@@ -100,11 +104,13 @@ class AsyncClient:
 
     async def _send_once(self, call: Call, persistence: Persistence, polling: bool) -> Any:
         bucket = call.endpoint.bucket
-        await self._budget.acquire_async(bucket, deadline=persistence.deadline, polling=polling)
+        waited_s = await self._budget.acquire_async(bucket, deadline=persistence.deadline, polling=polling)
+        self.usage.sent(bucket, waited_s=waited_s)
         answer = await self._carry(call)
         try:
             return read_answer(call, answer, now=self._clock(), secrets=(self._settings.token,))
         except MaestroQARateLimitError as error:
+            self.usage.refused(bucket)
             windows = self._settings.limits.get(bucket, ())
             await self._budget.penalise_async(bucket, penalty_seconds(error, windows, persistence.refusals + 1))
             raise

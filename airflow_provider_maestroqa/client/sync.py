@@ -27,6 +27,7 @@ from airflow_provider_maestroqa.client.policy import (
     verdict,
 )
 from airflow_provider_maestroqa.client.settings import Settings
+from airflow_provider_maestroqa.client.usage import Usage
 
 _NEVER_SENT = (
     urllib3.exceptions.NewConnectionError,
@@ -41,6 +42,7 @@ class SyncClient:
     :param settings: where MaestroQA is, and who asks.
     :param budget: the token's request budget.
     :param session: a requests session with proxy and TLS settings; ``None`` makes one. The client closes it.
+    :param usage: counts what is sent.
     :param clock: Unix time in seconds.
     :param sleep: waits for some seconds.
     """
@@ -51,11 +53,13 @@ class SyncClient:
         budget: Budget,
         session: requests.Session | None = None,
         *,
+        usage: Usage | None = None,
         clock: Callable[[], float] = time.time,
         sleep: Callable[[float], None] = time.sleep,
     ) -> None:
         self._settings = settings
         self._budget = budget
+        self.usage = usage or Usage()
         self._session = prepare_session(session or requests.Session(), settings)
         self._clock = clock
         self._sleep = sleep
@@ -88,11 +92,13 @@ class SyncClient:
 
     def _send_once(self, call: Call, persistence: Persistence, polling: bool) -> Any:
         bucket = call.endpoint.bucket
-        self._budget.acquire(bucket, deadline=persistence.deadline, polling=polling)
+        waited_s = self._budget.acquire(bucket, deadline=persistence.deadline, polling=polling)
+        self.usage.sent(bucket, waited_s=waited_s)
         answer = self._carry(call)
         try:
             return read_answer(call, answer, now=self._clock(), secrets=(self._settings.token,))
         except MaestroQARateLimitError as error:
+            self.usage.refused(bucket)
             windows = self._settings.limits.get(bucket, ())
             self._budget.penalise(bucket, penalty_seconds(error, windows, persistence.refusals + 1))
             raise

@@ -1,48 +1,22 @@
-"""A connection becomes a client of MaestroQA."""
+"""What MaestroQA can do, as methods."""
 
 from __future__ import annotations
 
-import asyncio
 import itertools
-import json
 import time
 from collections.abc import Mapping
 from datetime import datetime
-from functools import cached_property
-from pathlib import Path
-from types import TracebackType
-from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
-from airflow.providers.http.hooks.http import HttpHook
-
 from airflow_provider_maestroqa import _compat
-from airflow_provider_maestroqa._compat import BaseHook
-from airflow_provider_maestroqa.client.budget import Budget, Wait, open_budget
 from airflow_provider_maestroqa.client.endpoints import build_call
-from airflow_provider_maestroqa.client.errors import (
-    MaestroQAConfigError,
-    MaestroQADataError,
-    MaestroQAError,
-    MaestroQANotFoundError,
-)
+from airflow_provider_maestroqa.client.errors import MaestroQAConfigError, MaestroQADataError, MaestroQAError
 from airflow_provider_maestroqa.client.models import Export, export_parameters
-from airflow_provider_maestroqa.client.settings import Settings, read_settings
-from airflow_provider_maestroqa.client.sync import SyncClient, prepare_session
 from airflow_provider_maestroqa.client.waiting import ExportEvent, ExportWait, Pause, call_deadline
-
-if TYPE_CHECKING:
-    import requests
-
-    from airflow_provider_maestroqa._compat import Connection
-
-#: No list answers fewer records than this one, so the *Test* button asks for one record of it.
-_TEST_CALL = build_call("list_todos", {"count": 1})
-_TEST_PATIENCE_S = 20.0
-_LONG_WAIT_S = 5.0
+from airflow_provider_maestroqa.hooks.connected import ConnectedHook
 
 
-class MaestroQAHook(BaseHook):
+class MaestroQAHook(ConnectedHook):
     """Talks to MaestroQA with the token of an Airflow connection, within the token's request budget.
 
     Use it in a ``with`` block, or close it, so that its connections do not stay open.
@@ -51,32 +25,6 @@ class MaestroQAHook(BaseHook):
         (default ``https://app.maestroqa.com``), extra holds ``rate_limits``, ``rate_limit_store``, ``timeout``
         (seconds), ``verify``, ``proxies`` and ``allow_http``.
     """
-
-    conn_name_attr = "maestroqa_conn_id"
-    default_conn_name = "maestroqa_default"
-    conn_type = "maestroqa"
-    hook_name = "MaestroQA"
-
-    def __init__(self, maestroqa_conn_id: str = default_conn_name) -> None:
-        super().__init__()
-        self.maestroqa_conn_id = maestroqa_conn_id
-
-    def __enter__(self) -> MaestroQAHook:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
-
-    def close(self) -> None:
-        """Close what is open. The hook may be used again afterwards."""
-        for name in ("client", "_budget"):
-            opened = self.__dict__.pop(name, None)
-            if opened is not None:
-                opened.close()
-
-    # -- Exports -----------------------------------------------------------------------------------------------
 
     def request_raw_export(
         self,
@@ -174,11 +122,8 @@ class MaestroQAHook(BaseHook):
 
     async def aget_export(self, export_id: str, *, deadline: float | None = None, polling: bool = False) -> Export:
         """Look at an export without blocking the event loop; otherwise as :meth:`get_export`."""
-        from airflow_provider_maestroqa.client.aio import AsyncClient
-
         call = build_call("get_export", {"exportId": checked_export_id(export_id)})
-        settings, budget = await self._aopen()
-        async with AsyncClient(settings, budget) as client:
+        async with await self.aclient() as client:
             export = Export.from_answer(export_id, await client.send(call, deadline=deadline, polling=polling))
         for secret in _secrets_of(export.data_url):
             await _compat.amask_secret(secret)
@@ -214,127 +159,6 @@ class MaestroQAHook(BaseHook):
         except MaestroQAError as error:
             return error
 
-    # -- Connection --------------------------------------------------------------------------------------------
-
-    def test_connection(self) -> tuple[bool, str]:
-        """Check host and token with one request that only reads."""
-        try:
-            # One try: a person is waiting in front of a form.
-            self.client.send(_TEST_CALL, deadline=time.time() + _TEST_PATIENCE_S, polling=True)
-        except MaestroQANotFoundError:
-            return False, f"{self.settings.base_url} answers, but not as MaestroQA does. Check the host."
-        except MaestroQAError as error:
-            return False, str(error)
-        except Exception as error:  # noqa: BLE001 -- the form shows whatever goes wrong, and only its kind is safe to show
-            return False, f"{type(error).__name__} while reaching MaestroQA."
-        finally:
-            self.close()
-        return True, f"MaestroQA accepts the token at {self.settings.base_url}."
-
-    @cached_property
-    def settings(self) -> Settings:
-        """The connection's fields, checked."""
-        return self._read(self.get_connection(self.maestroqa_conn_id))
-
-    @cached_property
-    def client(self) -> SyncClient:
-        """The client that carries this hook's calls."""
-        return SyncClient(self.settings, self._budget, _plain_session(self.settings))
-
-    def storage_session(self) -> requests.Session:
-        """Make a session for the storage hosts of presigned URLs: proxy and TLS settings, and no token."""
-        return prepare_session(_plain_session(self.settings), self.settings)
-
-    @cached_property
-    def _budget(self) -> Budget:
-        return open_budget(
-            store=self.settings.rate_limit_store,
-            base_url=self.settings.base_url,
-            token=self.settings.token,
-            limits=self.settings.limits,
-            home=_airflow_home(),
-            on_wait=self._say_wait,
-        )
-
-    async def _aopen(self) -> tuple[Settings, Budget]:
-        if "settings" not in self.__dict__:
-            self.__dict__["settings"] = self._read(await _compat.aget_connection(self.maestroqa_conn_id))
-        if "_budget" not in self.__dict__:
-            await asyncio.to_thread(getattr, self, "_budget")
-        return self.settings, self._budget
-
-    def _read(self, connection: Connection) -> Settings:
-        settings = read_settings(
-            self.maestroqa_conn_id,
-            host=connection.host,
-            schema=connection.schema,
-            port=connection.port,
-            password=connection.password,
-            extra=_extra_of(connection),
-        )
-        if settings.ignored:
-            self.log.warning(
-                "Connection %r: the extra keys %s mean nothing to MaestroQA and are ignored.",
-                self.maestroqa_conn_id,
-                ", ".join(settings.ignored),
-            )
-        return settings
-
-    def _say_wait(self, wait: Wait) -> None:
-        if wait.seconds >= _LONG_WAIT_S:
-            self.log.info(
-                "Waiting %.0f s for the token's request budget (%s bucket, window of %s s, %s ahead).",
-                wait.seconds,
-                wait.bucket,
-                wait.window,
-                wait.ahead,
-            )
-
-    # -- The form in the UI of Airflow 2.11 to 3.1; newer ones read get_provider_info -----------------------------
-
-    @classmethod
-    def get_ui_field_behaviour(cls) -> dict[str, Any]:
-        """Name and hide the fields of the connection form."""
-        behaviour = _form()["ui-field-behaviour"]
-        return {key.replace("-", "_"): value for key, value in behaviour.items()}
-
-    @classmethod
-    def get_connection_form_widgets(cls) -> dict[str, Any]:
-        """Make the extra fields of the connection form."""
-        from flask_appbuilder.fieldwidgets import BS3PasswordFieldWidget, BS3TextFieldWidget
-        from flask_babel import lazy_gettext
-        from wtforms import BooleanField, PasswordField, StringField
-
-        def field(spec: Mapping[str, Any]) -> Any:
-            label, description = lazy_gettext(spec["label"]), spec["description"]
-            if "boolean" in spec["schema"]["type"]:
-                return BooleanField(label, description=description)
-            if spec["schema"].get("format") == "password":
-                return PasswordField(label, widget=BS3PasswordFieldWidget(), description=description)
-            return StringField(label, widget=BS3TextFieldWidget(), description=description)
-
-        return {name: field(spec) for name, spec in _form()["conn-fields"].items()}
-
-
-class _PlainHttpHook(HttpHook):
-    """The HTTP provider's hook, shown only what is HTTP's: it would send any other extra key as a header."""
-
-    def __init__(self, connection: Connection) -> None:
-        super().__init__()
-        self._connection = connection
-
-    def get_connection(self, conn_id: str) -> Connection:  # noqa: ARG002
-        return self._connection
-
-
-def _plain_session(settings: Settings) -> requests.Session:
-    extra = {"verify": settings.verify, "proxies": dict(settings.proxies)}
-    # The scheme stays in the host; a proxy in the extra is what HttpHook knows how to use.
-    connection = _compat.Connection(
-        conn_id="maestroqa_http", conn_type="http", host=settings.base_url, extra=json.dumps(extra)
-    )
-    return _PlainHttpHook(connection).get_conn()  # type: ignore[no-any-return]
-
 
 def checked_export_id(export_id: object) -> str:
     """Tell an export id from what a broken template leaves."""
@@ -352,21 +176,3 @@ def _secrets_of(url: str) -> list[str]:
         return []
     query = urlsplit(url).query
     return [url, query] if query else [url]
-
-
-def _extra_of(connection: Connection) -> dict[str, Any]:
-    extra = connection.extra_dejson
-    return dict(extra) if isinstance(extra, Mapping) else {}
-
-
-def _form() -> dict[str, Any]:
-    from airflow_provider_maestroqa.get_provider_info import get_provider_info
-
-    form: dict[str, Any] = get_provider_info()["connection-types"][0]
-    return form
-
-
-def _airflow_home() -> Path:
-    from airflow.configuration import AIRFLOW_HOME
-
-    return Path(AIRFLOW_HOME)

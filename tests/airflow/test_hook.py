@@ -6,6 +6,7 @@ import json
 import pytest
 
 from airflow_provider_maestroqa import _compat
+from airflow_provider_maestroqa.client.budget import Wait
 from airflow_provider_maestroqa.client.errors import MaestroQAConfigError, MaestroQADataError
 from airflow_provider_maestroqa.get_provider_info import get_provider_info
 from airflow_provider_maestroqa.hooks.maestroqa import MaestroQAHook
@@ -164,3 +165,41 @@ def test_the_widgets_of_older_airflows_cover_every_field():
     pytest.importorskip("wtforms")
     widgets = MaestroQAHook.get_connection_form_widgets()
     assert set(widgets) == set(get_provider_info()["connection-types"][0]["conn-fields"])
+
+
+class TestVisibleBudget:
+    """What a user sees of the token's request budget."""
+
+    @pytest.fixture
+    def sent(self, mocker):
+        return mocker.patch.object(_compat, "Stats", create=True)
+
+    @pytest.mark.parametrize("look", ["get_export", "aget_export"])
+    def test_requests_refusals_and_waits_become_metrics_by_bucket(self, connect, sandbox, sent, look):
+        connect(host=sandbox.url, rate_limits={"normal": [[2, 0.1]]})
+        with MaestroQAHook() as hook:
+            export_id = hook.request_groups_export()
+            sandbox.fault(kind="rate_limited", text="second", path="/api/v1/get-export-data")
+            seen = getattr(hook, look)(export_id)
+            if look == "aget_export":
+                asyncio.run(seen)
+            assert (hook.usage.requests, hook.usage.refusals) == (3, 1)
+            assert hook.usage.waited_s > 0
+        counted = [(call.args[0], call.kwargs["tags"]) for call in sent.incr.call_args_list]
+        assert counted.count(("maestroqa.requests", {"bucket": "normal"})) == 3
+        assert counted.count(("maestroqa.refusals", {"bucket": "normal"})) == 1
+        assert sent.timing.call_args.args[0] == "maestroqa.waited"
+        assert sent.timing.call_args.args[1] > 0
+
+    def test_a_long_wait_is_told_while_it_happens_and_summed_up_at_the_end(self, hook, mocker):
+        log = mocker.patch.object(type(hook), "log", create=True)
+        hook._say_wait(Wait("normal", 42.0, (100, 60.0), 7))
+        hook._say_wait(Wait("normal", 1.0, (100, 60.0), 7))
+        hook.usage.sent("normal", waited_s=42.0)
+        hook.close()
+        told = [call.args[0] % call.args[1:] for call in log.info.call_args_list]
+        assert told == [
+            "Waiting 42.0 s for the normal request budget (100 requests in 60 s are all that the token may send; "
+            "7 ahead).",
+            "Waited 42 s in all for the token's request budget: 1 requests, 0 of them refused for the rate.",
+        ]

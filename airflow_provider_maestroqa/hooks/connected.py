@@ -1,0 +1,217 @@
+"""A connection becomes a client: settings, session, request budget, the form and the *Test* button."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Mapping
+from functools import cached_property
+from pathlib import Path
+from types import TracebackType
+from typing import TYPE_CHECKING, Any
+
+from airflow.providers.http.hooks.http import HttpHook
+
+from airflow_provider_maestroqa import _compat
+from airflow_provider_maestroqa._compat import BaseHook
+from airflow_provider_maestroqa.client.budget import Budget, Wait, open_budget
+from airflow_provider_maestroqa.client.endpoints import build_call
+from airflow_provider_maestroqa.client.errors import MaestroQAError, MaestroQANotFoundError
+from airflow_provider_maestroqa.client.settings import Settings, read_settings
+from airflow_provider_maestroqa.client.sync import SyncClient, prepare_session
+from airflow_provider_maestroqa.client.usage import Usage
+
+if TYPE_CHECKING:
+    import requests
+    from typing_extensions import Self
+
+    from airflow_provider_maestroqa._compat import Connection
+    from airflow_provider_maestroqa.client.aio import AsyncClient
+
+#: No list answers fewer records than this one, so the *Test* button asks for one record of it.
+_TEST_CALL = build_call("list_todos", {"count": 1})
+_TEST_PATIENCE_S = 20.0
+_LONG_WAIT_S = 5.0
+
+
+class ConnectedHook(BaseHook):
+    """Opens and closes what a connection of type ``maestroqa`` describes; knows no operation of the API.
+
+    :param maestroqa_conn_id: id of the connection.
+    """
+
+    conn_name_attr = "maestroqa_conn_id"
+    default_conn_name = "maestroqa_default"
+    conn_type = "maestroqa"
+    hook_name = "MaestroQA"
+
+    def __init__(self, maestroqa_conn_id: str = default_conn_name) -> None:
+        super().__init__()
+        self.maestroqa_conn_id = maestroqa_conn_id
+        #: What this hook has used of the token's request budget since it was opened.
+        self.usage = Usage(_send_metric)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close what is open. The hook may be used again afterwards."""
+        for name in ("client", "_budget"):
+            opened = self.__dict__.pop(name, None)
+            if opened is not None:
+                opened.close()
+        usage, self.usage = self.usage, Usage(_send_metric)
+        if usage.waited_s >= _LONG_WAIT_S:
+            self.log.info(
+                "Waited %.0f s in all for the token's request budget: %d requests, %d of them refused for the rate.",
+                usage.waited_s,
+                usage.requests,
+                usage.refusals,
+            )
+
+    def test_connection(self) -> tuple[bool, str]:
+        """Check host and token with one request that only reads."""
+        try:
+            # One try: a person is waiting in front of a form.
+            self.client.send(_TEST_CALL, deadline=time.time() + _TEST_PATIENCE_S, polling=True)
+        except MaestroQANotFoundError:
+            return False, f"{self.settings.base_url} answers, but not as MaestroQA does. Check the host."
+        except MaestroQAError as error:
+            return False, str(error)
+        except Exception as error:  # noqa: BLE001 -- the form shows whatever goes wrong, and only its kind is safe to show
+            return False, f"{type(error).__name__} while reaching MaestroQA."
+        finally:
+            self.close()
+        return True, f"MaestroQA accepts the token at {self.settings.base_url}."
+
+    @cached_property
+    def settings(self) -> Settings:
+        """The connection's fields, checked."""
+        return self._read(self.get_connection(self.maestroqa_conn_id))
+
+    @cached_property
+    def client(self) -> SyncClient:
+        """The client that carries this hook's calls."""
+        return SyncClient(self.settings, self._budget, _plain_session(self.settings), usage=self.usage)
+
+    def storage_session(self) -> requests.Session:
+        """Make a session for the storage hosts of presigned URLs: proxy and TLS settings, and no token."""
+        return prepare_session(_plain_session(self.settings), self.settings)
+
+    @cached_property
+    def _budget(self) -> Budget:
+        return open_budget(
+            store=self.settings.rate_limit_store,
+            base_url=self.settings.base_url,
+            token=self.settings.token,
+            limits=self.settings.limits,
+            home=_airflow_home(),
+            on_wait=self._say_wait,
+        )
+
+    async def aclient(self) -> AsyncClient:
+        """Make a client that carries calls without blocking the event loop. Use it as ``async with``."""
+        from airflow_provider_maestroqa.client.aio import AsyncClient
+
+        if "settings" not in self.__dict__:
+            self.__dict__["settings"] = self._read(await _compat.aget_connection(self.maestroqa_conn_id))
+        return AsyncClient(self.settings, self._budget, usage=self.usage)
+
+    def _read(self, connection: Connection) -> Settings:
+        settings = read_settings(
+            self.maestroqa_conn_id,
+            host=connection.host,
+            schema=connection.schema,
+            port=connection.port,
+            password=connection.password,
+            extra=_extra_of(connection),
+        )
+        if settings.ignored:
+            self.log.warning(
+                "Connection %r: the extra keys %s mean nothing to MaestroQA and are ignored.",
+                self.maestroqa_conn_id,
+                ", ".join(settings.ignored),
+            )
+        return settings
+
+    def _say_wait(self, wait: Wait) -> None:
+        if wait.seconds >= _LONG_WAIT_S:
+            text = str(wait)
+            self.log.info("%s.", text[:1].upper() + text[1:])
+
+    # -- The form in the UI of Airflow 2.11 to 3.1; newer ones read get_provider_info -----------------------------
+
+    @classmethod
+    def get_ui_field_behaviour(cls) -> dict[str, Any]:
+        """Name and hide the fields of the connection form."""
+        behaviour = _form()["ui-field-behaviour"]
+        return {key.replace("-", "_"): value for key, value in behaviour.items()}
+
+    @classmethod
+    def get_connection_form_widgets(cls) -> dict[str, Any]:
+        """Make the extra fields of the connection form."""
+        from flask_appbuilder.fieldwidgets import BS3PasswordFieldWidget, BS3TextFieldWidget
+        from flask_babel import lazy_gettext
+        from wtforms import BooleanField, PasswordField, StringField
+
+        def field(spec: Mapping[str, Any]) -> Any:
+            label, description = lazy_gettext(spec["label"]), spec["description"]
+            if "boolean" in spec["schema"]["type"]:
+                return BooleanField(label, description=description)
+            if spec["schema"].get("format") == "password":
+                return PasswordField(label, widget=BS3PasswordFieldWidget(), description=description)
+            return StringField(label, widget=BS3TextFieldWidget(), description=description)
+
+        return {name: field(spec) for name, spec in _form()["conn-fields"].items()}
+
+
+class _PlainHttpHook(HttpHook):
+    """The HTTP provider's hook, shown only what is HTTP's: it would send any other extra key as a header."""
+
+    def __init__(self, connection: Connection) -> None:
+        super().__init__()
+        self._connection = connection
+
+    def get_connection(self, conn_id: str) -> Connection:  # noqa: ARG002
+        return self._connection
+
+
+def _plain_session(settings: Settings) -> requests.Session:
+    extra = {"verify": settings.verify, "proxies": dict(settings.proxies)}
+    # The scheme stays in the host; a proxy in the extra is what HttpHook knows how to use.
+    connection = _compat.Connection(
+        conn_id="maestroqa_http", conn_type="http", host=settings.base_url, extra=json.dumps(extra)
+    )
+    return _PlainHttpHook(connection).get_conn()  # type: ignore[no-any-return]
+
+
+def _send_metric(name: str, bucket: str, amount: float) -> None:
+    """Count ``maestroqa.requests`` and ``maestroqa.refusals``, and time ``maestroqa.waited`` (milliseconds)."""
+    stats = _compat.Stats
+    if name == "waited_s":
+        stats.timing("maestroqa.waited", amount * 1000, tags={"bucket": bucket})
+    else:
+        stats.incr(f"maestroqa.{name}", int(amount), tags={"bucket": bucket})
+
+
+def _extra_of(connection: Connection) -> dict[str, Any]:
+    extra = connection.extra_dejson
+    return dict(extra) if isinstance(extra, Mapping) else {}
+
+
+def _form() -> dict[str, Any]:
+    from airflow_provider_maestroqa.get_provider_info import get_provider_info
+
+    form: dict[str, Any] = get_provider_info()["connection-types"][0]
+    return form
+
+
+def _airflow_home() -> Path:
+    from airflow.configuration import AIRFLOW_HOME
+
+    return Path(AIRFLOW_HOME)
