@@ -1,0 +1,84 @@
+"""What a downloaded body is: an archive, a CSV file, or an error page dressed as one."""
+
+from __future__ import annotations
+
+import json
+import re
+
+from airflow_provider_maestroqa.client.errors import MaestroQADataError
+
+#: Bytes that are enough to tell.
+ENOUGH = 4096
+
+_ARCHIVE = (b"PK\x03\x04", b"PK\x05\x06")
+_SPANNED = (b"PK\x07\x08", b"PK00")
+_MARKUP = re.compile(rb"\s*<\s*(!|\?|/?[a-zA-Z][\w:.-]*[\s/>])")
+_S3_CODE = re.compile(rb"<Code>([A-Za-z0-9]{1,64})</Code>")
+
+
+def is_archive(head: bytes) -> bool:
+    """Whether a body that begins like this is a ZIP archive."""
+    return head.startswith(_ARCHIVE)
+
+
+def refuse_error_page(head: bytes, content_type: str, *, whole: bool) -> None:
+    """Raise ``MaestroQADataError`` when a body with status 200 is no export at all.
+
+    The message tells what came, without quoting it: an error page may repeat the signed address.
+
+    :param head: the first bytes.
+    :param content_type: as the server said it; may be empty.
+    :param whole: whether ``head`` is the whole body.
+    """
+    if is_archive(head):
+        return
+    kind = content_type.partition(";")[0].strip().lower()
+    text = head.removeprefix(b"\xef\xbb\xbf")
+    what = ""
+    if whole and not head:
+        what = "an empty file"
+    elif _MARKUP.match(text) or kind in {"text/html", "application/xhtml+xml", "text/xml", "application/xml"}:
+        is_html = "html" in kind or b"<html" in text[:ENOUGH].lower()
+        code = _S3_CODE.search(text)
+        what = "an HTML page" if is_html else "an XML document"
+        what += f" with the error code {code.group(1).decode()}" if code else ""
+    elif kind in {"application/json", "application/problem+json"} or (whole and _is_json_object(text)):
+        what = "a JSON document"
+    elif head.startswith(_SPANNED):
+        raise MaestroQADataError(
+            "The storage sent one piece of a ZIP archive that spans several files; that cannot be read."
+        )
+    if what:
+        raise MaestroQADataError(
+            f"The storage answered the download of the export with {what} in place of a ZIP or CSV file. A proxy or "
+            f"a login page on the way can cause this; check from the worker that the storage host can be reached.",
+            worth_retry=True,
+        )
+
+
+def refuse_encoded(head: bytes, content_encoding: str) -> None:
+    """Raise ``MaestroQADataError`` when a body is compressed as a whole, which is not how exports come.
+
+    :param head: the first bytes.
+    :param content_encoding: the header's value; may be empty.
+    """
+    if is_archive(head):
+        return
+    named = {part.strip().lower() for part in content_encoding.split(",")} - {"", "identity", "aws-chunked"}
+    if head.startswith(b"\x1f\x8b"):
+        named = named or {"gzip"}
+    if named:
+        raise MaestroQADataError(
+            f"The storage sent the export encoded as {', '.join(sorted(named))}, although it was asked not to, and "
+            f"it is no ZIP archive. Check the proxy between the worker and the storage.",
+            worth_retry=True,
+        )
+
+
+def _is_json_object(text: bytes) -> bool:
+    if not text.lstrip().startswith(b"{"):
+        return False
+    try:
+        return isinstance(json.loads(text), dict)
+    except ValueError:
+        return False
