@@ -1,0 +1,338 @@
+"""How callers wait: in threads and coroutines alike, cancelled, interrupted, late, and in a line."""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import pickle
+import threading
+import time
+
+import pytest
+
+from airflow_provider_maestroqa.client.budget import BudgetExhaustedError, Wait, open_budget, sharing
+from airflow_provider_maestroqa.client.budget.algorithm import Wish
+from airflow_provider_maestroqa.client.errors import MaestroQAConnectionError
+
+LIMITS = {"normal": [(2, 10.0)]}
+EXACT = {10.0: 0.0}
+
+
+@pytest.fixture
+def waits():
+    return []
+
+
+@pytest.fixture(params=["memory", "sqlite"])
+def budget(request, tmp_path, fake_time, waits):
+    store = "memory" if request.param == "memory" else str(tmp_path / "budget.sqlite3")
+    opened = open_budget(
+        store=store, base_url="https://x.com", token="t", limits=LIMITS, margins=EXACT, on_wait=waits.append,
+        clock=fake_time.clock(),
+    )  # fmt: skip
+    yield opened
+    opened.close()
+
+
+@pytest.fixture(params=["sync", "async"])
+def acquire(request, budget):
+    """Acquire in a thread, or in an event loop."""
+    if request.param == "sync":
+        return budget.acquire
+    return lambda bucket, **options: asyncio.run(budget.acquire_async(bucket, **options))
+
+
+def test_waiting_returns_the_seconds_that_it_took(acquire):
+    assert [acquire("normal") for _ in range(5)] == [0, 0, 10, 0, 10]
+
+
+def test_who_has_to_wait_is_told_why_how_long_and_behind_how_many(acquire, waits):
+    for _ in range(3):
+        acquire("normal")
+    assert waits == [Wait("normal", 10.0, (2, 10.0), 0)]
+    assert str(waits[0]) == (
+        "waiting 10.0 s for the normal request budget (2 requests in 10 s are all that the token may send; 0 ahead)"
+    )
+
+
+def test_a_pause_that_maestroqa_asked_for_is_called_so(acquire, budget, waits):
+    budget.penalise("normal", 3)
+    acquire("normal")
+    assert waits == [Wait("normal", 3.0, None, 0)]
+    assert "MaestroQA asked for a pause" in str(waits[0])
+
+
+def test_a_slot_after_the_deadline_is_not_booked(acquire, fake_time):
+    acquire("normal")
+    acquire("normal")
+    with pytest.raises(BudgetExhaustedError) as error:
+        acquire("normal", deadline=fake_time.wall + 9)
+    assert error.value.needed_s == pytest.approx(10)
+    assert acquire("normal", deadline=fake_time.wall + 10.001) == 10
+
+
+def test_the_deadline_error_survives_pickling():
+    error = pickle.loads(pickle.dumps(BudgetExhaustedError("hard", 12.5)))
+    assert (error.bucket, error.needed_s) == ("hard", 12.5)
+
+
+def test_a_penalty_that_comes_while_waiting_makes_the_wait_longer(acquire, budget, fake_time):
+    acquire("normal")
+    acquire("normal")
+    fake_time.meanwhile = lambda: budget.penalise("normal", 30)
+    assert acquire("normal") == 5 + 30
+
+
+def test_a_penalty_beyond_the_deadline_ends_the_wait_and_gives_the_slot_back(acquire, budget, fake_time):
+    acquire("normal")
+    acquire("normal")
+    fake_time.meanwhile = lambda: budget.penalise("normal", 60)
+    with pytest.raises(BudgetExhaustedError) as error:
+        acquire("normal", deadline=fake_time.wall + 20)
+    assert error.value.needed_s == pytest.approx(55)
+    assert [acquire("normal"), acquire("normal"), acquire("normal")] == [55, 0, 10]
+
+
+def test_who_wakes_so_late_that_its_slot_is_stale_books_again(acquire, budget, fake_time):
+    acquire("normal")
+    acquire("normal")
+
+    def stopped():
+        fake_time.pass_by(12)
+        budget.store.book(budget.log_name("normal"), budget.rules("normal"), Wish())
+        budget.store.book(budget.log_name("normal"), budget.rules("normal"), Wish())
+
+    fake_time.meanwhile = stopped
+    assert acquire("normal") == 5 + 12 + 10
+
+
+def test_on_a_machine_that_is_always_late_everybody_still_gets_on(acquire, fake_time, monkeypatch):
+    acquire("normal")
+    acquire("normal")
+    sleep = fake_time.sleep
+    monkeypatch.setattr(fake_time, "sleep", lambda seconds: sleep(seconds + 0.5))
+    assert acquire("normal") < 60
+
+
+def test_a_log_that_is_lost_while_waiting_costs_a_window_and_not_the_limit(budget, fake_time, tmp_path):
+    if budget.store.name == "memory":
+        lose = budget.store._ledgers.clear
+    else:
+        lose = (tmp_path / "budget.sqlite3").unlink
+    used = []
+    for turn in range(6):
+        if turn == 4:
+            fake_time.meanwhile = lose
+        budget.acquire("normal")
+        used.append(fake_time.monotonic)
+    assert all(later - earlier >= 10 for earlier, later in zip(used, used[2:], strict=False)), used
+
+
+def test_an_interrupted_wait_gives_its_slot_back(budget, fake_time, monkeypatch):
+    budget.acquire("normal")
+    budget.acquire("normal")
+
+    def interrupted(seconds):
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(fake_time, "sleep", interrupted)
+        budget.clock.__dict__["sleep"] = interrupted
+        with pytest.raises(KeyboardInterrupt):
+            budget.acquire("normal")
+    budget.clock.__dict__["sleep"] = fake_time.sleep
+    assert [budget.acquire("normal"), budget.acquire("normal"), budget.acquire("normal")] == [10, 0, 10]
+
+
+def test_a_callback_that_fails_gives_the_slot_back(budget, acquire):
+    acquire("normal")
+    acquire("normal")
+    told, budget.on_wait = budget.on_wait, lambda wait: 1 / 0
+    with pytest.raises(ZeroDivisionError):
+        acquire("normal")
+    budget.on_wait = told
+    assert [acquire("normal"), acquire("normal"), acquire("normal")] == [10, 0, 10]
+
+
+def real_budget(store, **options):
+    settings = {"base_url": "https://x.com", "token": "t", "limits": {"normal": [(2, 0.5)]}, **options}
+    return open_budget(store=store, **settings)
+
+
+def open_stores(store):
+    return [shared for shared in sharing._open.values() if store.removesuffix("/0") in shared.store.name]
+
+
+def test_a_cancelled_coroutine_ends_at_once_and_its_slot_goes_to_the_next(shared_store):
+    async def story():
+        budget = real_budget(shared_store, limits={"normal": [(1, 0.4)]})
+        await budget.acquire_async("normal")
+        first = asyncio.create_task(budget.acquire_async("normal"))
+        await asyncio.sleep(0.1)
+        second = asyncio.create_task(budget.acquire_async("normal"))
+        await asyncio.sleep(0.05)
+        began = time.monotonic()
+        first.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await first
+        cancelled_in = time.monotonic() - began
+        third = await budget.acquire_async("normal")
+        fourth_waits_for_second = await second
+        budget.close()
+        return cancelled_in, third, fourth_waits_for_second
+
+    cancelled_in, third, second = asyncio.run(story())
+    assert cancelled_in < 0.05
+    assert third < 0.35
+    assert 0.6 < second < 0.9
+
+
+def test_a_coroutine_that_is_cancelled_while_its_slot_is_being_booked_leaves_no_booking(shared_store):
+    budget = real_budget(shared_store, limits={"normal": [(1, 30.0)]})
+    store = budget.store
+    book, entered, go_on = store.book, threading.Event(), threading.Event()
+
+    def slow(*arguments):
+        answer = book(*arguments)
+        entered.set()
+        go_on.wait(5)
+        return answer
+
+    async def story():
+        store.book = slow
+        task = asyncio.create_task(budget.acquire_async("normal"))
+        await asyncio.to_thread(entered.wait)
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+        store.book = book
+        go_on.set()
+        return await budget.acquire_async("normal", deadline=time.time() + 5)
+
+    assert asyncio.run(story()) < 1
+    budget.close()
+
+
+def test_the_event_loop_never_touches_the_store(shared_store):
+    budget = real_budget(shared_store)
+    store, threads = budget.store, set()
+    for name in ("book", "remaining", "give_back", "penalise"):
+        call = getattr(store, name)
+
+        def noted(*arguments, call=call):
+            threads.add(threading.current_thread())
+            return call(*arguments)
+
+        setattr(store, name, noted)
+
+    async def story():
+        await asyncio.gather(*[budget.acquire_async("normal") for _ in range(4)])
+        task = asyncio.create_task(budget.acquire_async("normal"))
+        await asyncio.sleep(0.05)
+        task.cancel()
+        await budget.penalise_async("normal", 0.1)
+
+    asyncio.run(story())
+    budget.close()
+    assert len(threads) == 1
+    assert threading.main_thread() not in threads
+
+
+def test_a_thousand_coroutines_need_one_thread_and_one_connection(shared_store):
+    async def story():
+        before = threading.active_count()
+        budgets = [real_budget(shared_store, limits={"normal": [(500, 60)]}) for _ in range(1000)]
+        tasks = [asyncio.create_task(budget.acquire_async("normal")) for budget in budgets]
+        until = time.monotonic() + 15
+        while sum(task.done() for task in tasks) < 500 and time.monotonic() < until:  # noqa: ASYNC110
+            await asyncio.sleep(0.01)
+        assert threading.active_count() == before + 1
+        assert len({id(budget.shared) for budget in budgets}) == 1
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        for budget in budgets:
+            budget.close()
+
+    asyncio.run(story())
+    assert not open_stores(shared_store)
+
+
+def test_threads_share_one_budget_without_ever_exceeding_it(shared_store, worst):
+    budget = real_budget(shared_store, limits={"normal": [(5, 0.3)]}, margins={0.3: 0.1})
+    slots = []
+
+    def work():
+        for _ in range(3):
+            budget.acquire("normal")
+            slots.append(time.monotonic())
+
+    threads = [threading.Thread(target=work) for _ in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    budget.close()
+    assert len(slots) == 24
+    assert worst(slots, 0.3) <= 5
+
+
+def test_one_budget_serves_event_loops_one_after_the_other_and_threads_beside(shared_store):
+    budget = real_budget(shared_store, limits={"normal": [(100, 0.5)]})
+    for _ in range(3):
+        assert asyncio.run(budget.acquire_async("normal", polling=True)) < 0.4
+        assert budget.acquire("normal") < 0.4
+    budget.close()
+
+
+def test_a_budget_that_nobody_closed_is_closed_by_the_next_user(shared_store):
+    real_budget(shared_store).acquire("normal")
+    gc.collect()
+    assert len(open_stores(shared_store)) == 1
+    other = real_budget("memory")
+    other.acquire("normal")
+    assert not open_stores(shared_store)
+    other.close()
+
+
+def test_a_closed_budget_opens_again_when_it_is_used(shared_store):
+    budget = real_budget(shared_store)
+    budget.acquire("normal")
+    budget.close()
+    budget.close()
+    budget.acquire("normal")
+    assert len(open_stores(shared_store)) == 1
+    budget.close()
+    assert not open_stores(shared_store)
+
+
+def test_a_pickled_budget_draws_on_the_same_log(shared_store):
+    budget = real_budget(shared_store, limits={"normal": [(1, 30)]}, on_wait=lambda wait: None)
+    copied = pickle.loads(pickle.dumps(budget))
+    budget.acquire("normal")
+    with pytest.raises(BudgetExhaustedError):
+        copied.acquire("normal", deadline=time.time() + 5)
+    budget.close()
+    copied.close()
+
+
+def test_when_the_store_fails_a_hundred_waiting_coroutines_fail_with_it_and_not_one_after_the_other(tmp_path):
+    budget = real_budget(str(tmp_path / "budget.sqlite3"))
+    calls = []
+
+    def broken(*arguments):
+        calls.append(1)
+        time.sleep(0.1)
+        raise MaestroQAConnectionError("gone", sent=False)
+
+    budget.store.book = broken
+
+    async def story():
+        return await asyncio.gather(*[budget.acquire_async("normal") for _ in range(100)], return_exceptions=True)
+
+    began = time.monotonic()
+    errors = asyncio.run(story())
+    assert all(isinstance(error, MaestroQAConnectionError) for error in errors)
+    assert time.monotonic() - began < 1
+    assert len(calls) == 1
+    budget.close()
