@@ -84,11 +84,13 @@ class ExportWait:
         """Seconds to wait before the first look of a trigger, whose task has just looked."""
         return self._until_next(now)
 
-    def after(self, look: Export | MaestroQAError, *, now: float) -> ExportEvent | Pause:
+    def after(self, look: Export | MaestroQAError, *, now: float, waited_s: float = 0.0) -> ExportEvent | Pause:
         """Decide what a look means.
 
         :param look: what MaestroQA said of the export, or the error that asking met.
         :param now: Unix time in seconds.
+        :param waited_s: how long the look had to wait for the token's request budget, in seconds. The next pause is
+            at least as long: where many wait, each looks less often, instead of standing in line all the time.
         """
         if isinstance(look, Export) and look.is_complete:
             said = "complete" if look.has_data else "complete, without data"
@@ -100,13 +102,13 @@ class ExportWait:
         state = look.status or "without a status" if isinstance(look, Export) else f"not known ({look})"
         if now >= self._deadline:
             return self._event("timeout", _TIMED_OUT.format(id=self._export_id, state=state))
-        seconds = self._until_next(now)
+        seconds = self._until_next(now, at_least=waited_s)
         news = "" if state == self._last else f"Export {self._export_id} is {state}. Next look in {seconds:.3g} s."
         self._last = state
         return Pause(seconds, news, is_warning=not (isinstance(look, Export) and look.is_known))
 
-    def _until_next(self, now: float) -> float:
-        pause = self._pause_s * self._jitter()
+    def _until_next(self, now: float, at_least: float = 0.0) -> float:
+        pause = max(self._pause_s, at_least) * self._jitter()
         self._pause_s = min(self._pause_s * GROWTH, self._longest_s)
         return max(min(pause, self._deadline - now), 0.0)
 

@@ -143,7 +143,9 @@ class MaestroQAHook(ConnectedHook):
         """
         wait = ExportWait(export_id, poll_interval=poll_interval, deadline=deadline)
         for look in itertools.count(1):
-            step = wait.after(self._look(export_id, deadline), now=time.time())
+            waited_before = self.usage.waited_s
+            seen = self._look(export_id, deadline)
+            step = wait.after(seen, now=time.time(), waited_s=self.usage.waited_s - waited_before)
             if not isinstance(step, Pause):
                 return step
             if step.news:

@@ -63,7 +63,9 @@ class MaestroQAExportTrigger(BaseTrigger):
         # Importing the hook takes half a second, once; the other triggers of this loop go on meanwhile.
         hook = await asyncio.to_thread(_make_hook, self.maestroqa_conn_id)
         while True:
-            step = wait.after(await self._look(hook), now=time.time())
+            waited_before = hook.usage.waited_s
+            seen = await self._look(hook)
+            step = wait.after(seen, now=time.time(), waited_s=hook.usage.waited_s - waited_before)
             if not isinstance(step, Pause):
                 break
             if step.news:

@@ -67,6 +67,12 @@ def test_pauses_grow_by_a_fifth_up_to_five_minutes():
     assert pauses == sorted(pauses)
 
 
+def test_where_looks_wait_for_the_budget_the_pauses_are_at_least_as_long():
+    assert wait().after(look("in_progress"), now=0, waited_s=120).seconds == 120
+    assert wait().after(look("in_progress"), now=0, waited_s=12).seconds == 30
+    assert wait().after(look("in_progress"), now=950, waited_s=120).seconds == 50
+
+
 def test_the_last_look_happens_at_the_deadline():
     assert wait().after(look("in_progress"), now=995).seconds == pytest.approx(5)
     assert wait().first_pause(990) == pytest.approx(10)
