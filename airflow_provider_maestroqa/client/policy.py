@@ -254,7 +254,7 @@ def verdict(call: Call, error: MaestroQAError) -> MaestroQAError:
             if "export" in call.path
             else "It may or may not have been carried out, so it was not sent again. Look at MaestroQA before you do."
         )
-        return MaestroQAOutcomeUnknownError(f"{error} {consequence}")
+        return MaestroQAOutcomeUnknownError(f"{str(error).rstrip('.')}. {consequence}")
     return error
 
 

@@ -122,12 +122,23 @@ class MaestroQAHook(ConnectedHook):
 
     async def aget_export(self, export_id: str, *, deadline: float | None = None, polling: bool = False) -> Export:
         """Look at an export without blocking the event loop; otherwise as :meth:`get_export`."""
-        call = build_call("get_export", {"exportId": checked_export_id(export_id)})
-        async with await self.aclient() as client:
-            export = Export.from_answer(export_id, await client.send(call, deadline=deadline, polling=polling))
+        export = await self._aget_export(export_id, deadline=deadline, polling=polling)
         for secret in _secrets_of(export.data_url):
             await _compat.amask_secret(secret)
         return export
+
+    async def alook_at_export(self, export_id: str, *, deadline: float | None = None) -> Export:
+        """Look at an export as one that waits does; otherwise as :meth:`get_export`.
+
+        The URL goes no further than this call and the export it returns, so it is not masked: a triggerer that ran
+        for weeks would have to look for thousands of texts in each line it logs.
+        """
+        return await self._aget_export(export_id, deadline=deadline, polling=True)
+
+    async def _aget_export(self, export_id: str, *, deadline: float | None, polling: bool) -> Export:
+        call = build_call("get_export", {"exportId": checked_export_id(export_id)})
+        async with await self.aclient() as client:
+            return Export.from_answer(export_id, await client.send(call, deadline=deadline, polling=polling))
 
     def wait_for_export(
         self, export_id: str, *, poll_interval: float = 30.0, deadline: float, looks: int | None = None

@@ -34,9 +34,10 @@ def reset(state: State) -> None:
     state.faults.clear()
     state.holds.release()
     state.limiter.clear()
-    for stored in state.objects.values():
-        stored.file.unlink(missing_ok=True)
     state.exports.clear()
+    # A copy: a thread may be about to store the file of an export that is forgotten now.
+    for stored in list(state.objects.values()):
+        stored.file.unlink(missing_ok=True)
     state.objects.clear()
     state.record.clear()
 

@@ -211,6 +211,9 @@ def _put(state: State, export: Export, data: bytes | Path) -> None:
 
 
 def _store(state: State, export: Export, stored: StoredObject) -> None:
+    if state.exports.get(export.export_id) is not export:
+        stored.file.unlink(missing_ok=True)
+        return
     state.objects[stored.key] = stored
     export.stored = stored
 

@@ -25,7 +25,7 @@ class MaestroQAExportToObjectStorageOperator(LandExportOperator):
     :param destination: storage URL of a folder: ``gs://…``, ``abfs://…``, ``s3://…``, ``file:///…``.
     :param storage_conn_id: id of the storage's connection. Default: the one in the URL, else the provider's default.
     :param file_format: ``csv.gz`` (nothing is compressed again), ``csv``, or ``zip`` (the archive as it came).
-    :param count_rows: whether to count the records of each file; it costs about two CPU seconds a gigabyte.
+    :param count_rows: whether to count the records of each file, which takes longer.
     :param clean: not there yet.
     :param on_no_data: what to do when the export holds nothing: ``succeed``, ``skip`` or ``fail``.
     :param maestroqa_conn_id: id of the connection to MaestroQA.

@@ -26,7 +26,7 @@ class MaestroQAExportToS3Operator(LandExportOperator):
     :param s3_prefix: what every key begins with.
     :param aws_conn_id: id of the AWS connection; ``None`` leaves it to boto3's own chain.
     :param file_format: ``csv.gz`` (nothing is compressed again), ``csv``, or ``zip`` (the archive as it came).
-    :param count_rows: whether to count the records of each file; it costs about two CPU seconds a gigabyte.
+    :param count_rows: whether to count the records of each file, which takes longer.
     :param clean: not there yet.
     :param on_no_data: what to do when the export holds nothing: ``succeed``, ``skip`` or ``fail``.
     :param maestroqa_conn_id: id of the connection to MaestroQA.

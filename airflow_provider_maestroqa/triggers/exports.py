@@ -83,9 +83,7 @@ class MaestroQAExportTrigger(BaseTrigger):
         from airflow_provider_maestroqa.client.waiting import call_deadline
 
         try:
-            return await hook.aget_export(
-                self.export_id, deadline=call_deadline(self.deadline, now=time.time()), polling=True
-            )
+            return await hook.alook_at_export(self.export_id, deadline=call_deadline(self.deadline, now=time.time()))
         except MaestroQAError as error:
             return error
 

@@ -82,3 +82,9 @@ def test_serialize_gives_back_what_init_takes(export_id):
     path, arguments = made.serialize()
     assert path == "airflow_provider_maestroqa.triggers.exports.MaestroQAExportTrigger"
     assert MaestroQAExportTrigger(**arguments).serialize() == (path, arguments)
+
+
+def test_a_wait_leaves_no_mask_behind_in_the_triggerer(export_id, mocker):
+    masked = mocker.patch("airflow_provider_maestroqa._compat.amask_secret")
+    assert asyncio.run(events(trigger(export_id)))[0]["has_data"] is True
+    masked.assert_not_called()

@@ -39,4 +39,4 @@ def test_what_is_left_out_here_is_only_the_installation(left_out):
 
 def test_the_first_task_defers(followed):
     done, _ = followed
-    assert "Pausing task as DEFERRED" in done.stdout + done.stderr
+    assert "running trigger in line" in done.stdout + done.stderr

@@ -167,11 +167,9 @@ def test_the_version_is_in_the_changelog(read):
 def test_the_limits_of_a_download_are_those_in_the_code(read):
     from airflow_provider_maestroqa.exports.download import DownloadLimits
     from airflow_provider_maestroqa.exports.landing import FILE_FORMATS, LandingOptions
-    from airflow_provider_maestroqa.exports.s3 import PART_SIZE
 
     said = read("docs/landing.md")
     assert (DownloadLimits().max_bytes, LandingOptions().max_content_bytes) == (50 << 30, 1 << 40)
     assert "A file over 50 GiB, or an archive that holds over 1 TiB unpacked, is refused." in said
     assert DownloadLimits().deadline == 6 * 3600
-    assert f"parts of {PART_SIZE >> 20} MiB" in said
     assert all(f"`{name}`" in said for name in FILE_FORMATS)

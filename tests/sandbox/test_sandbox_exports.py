@@ -161,3 +161,14 @@ def test_a_dates_milliseconds_may_be_given(client):
     assert answer.status_code == 400
     answer = client.api("POST", RAW, json=body)
     assert "endDate" in answer.json()["error"]
+
+
+def test_a_reset_while_files_are_being_made_forgets_them_too(make_sandbox, make_client):
+    sandbox = make_sandbox(rows=3000)
+    client = make_client(sandbox)
+    for _ in range(4):
+        client.ask()
+    sandbox.reset()
+    assert sandbox.exports == {}
+    _, answer = client.finished(singleFileExport="csat")
+    assert client.get(answer["dataUrl"]).status_code == 200
