@@ -77,7 +77,7 @@ def read_members(fd: int, size: int, *, max_content_bytes: int) -> list[Member]:
     unpacked = sum(entry.size for entry in files)
     if unpacked > max_content_bytes:
         allowed = megabytes(max_content_bytes)
-        _refuse(f"its files hold {megabytes(unpacked)} unpacked; {allowed} are allowed (max_content_bytes)")
+        _refuse(f"its files hold {megabytes(unpacked)} unpacked; {allowed} are allowed")
     headers = [_local_header(fd, entry, directory) for entry in entries]
     _check_extents(fd, directory, entries, headers)
     return [

@@ -113,20 +113,23 @@ def host_of(url: str) -> str:
 def signatures_kept_out_of_logs() -> Iterator[None]:
     """Cut the query off the addresses that urllib3 logs at DEBUG."""
     logger = logging.getLogger("urllib3.connectionpool")
-    logger.addFilter(_cut_queries)
+    # One of its own for each download: another thread's may end first.
+    cut = _CutQueries()
+    logger.addFilter(cut)
     try:
         yield
     finally:
-        logger.removeFilter(_cut_queries)
+        logger.removeFilter(cut)
 
 
-def _cut_queries(record: logging.LogRecord) -> bool:
-    if isinstance(record.args, tuple):
-        record.args = tuple(
-            argument.partition("?")[0] + "?***" if isinstance(argument, str) and "?" in argument else argument
-            for argument in record.args
-        )
-    return True
+class _CutQueries(logging.Filter):
+    def filter(self, record: logging.LogRecord) -> bool:
+        if isinstance(record.args, tuple):
+            record.args = tuple(
+                argument.partition("?")[0] + "?***" if isinstance(argument, str) and "?" in argument else argument
+                for argument in record.args
+            )
+        return True
 
 
 def _no_auth(request: Any) -> Any:

@@ -271,14 +271,14 @@ class _Download:
         if now >= self.ends:
             raise MaestroQAConnectionError(
                 f"The download of {self.name} was not complete within {duration(self.limits.deadline)}: "
-                f"{megabytes(self.offset)} had come. Try again, or allow more time."
+                f"{megabytes(self.offset)} had come. Try again, or request a shorter window."
             )
 
     def _check_size(self, size: int) -> None:
         if size > self.limits.max_bytes:
             raise MaestroQADataError(
-                f"The file of {self.name} is larger than the {megabytes(self.limits.max_bytes)} that are allowed "
-                f"(max_bytes). Request a shorter window, or raise the limit."
+                f"The file of {self.name} is larger than the {megabytes(self.limits.max_bytes)} that are allowed. "
+                f"Request a shorter window."
             )
 
     def _new_url(self) -> str:

@@ -48,7 +48,7 @@ class FilesystemStore:
         self._way: _Way | None = None
 
     def uri(self, name: str = "") -> str:
-        """``protocol://root/name``."""
+        """The protocol, the folder and the name as one address."""
         place = self.path(name)
         return f"{self.protocol}://{place}"
 

@@ -119,6 +119,8 @@ def explain(action: str, uri: str, error: Exception) -> MaestroQAError:
         )
     if code in _NO_BUCKET:
         return MaestroQAConfigError(f"{what}. Check the bucket's name and region.")
+    if name == "ParamValidationError":
+        return MaestroQAConfigError(f"{what}. Check the bucket's name, and that boto3 is 1.37 or newer.")
     if name in _NO_CREDENTIALS:
         return MaestroQAConfigError(f"{what}. Check the storage connection's credentials.")
     if code in _DAMAGED:
@@ -176,7 +178,7 @@ _BUSY = {
     "500",
     "NoSuchUpload",
 }
-_NO_CREDENTIALS = {"NoCredentialsError", "PartialCredentialsError", "ProfileNotFound", "ParamValidationError"}
+_NO_CREDENTIALS = {"NoCredentialsError", "PartialCredentialsError", "ProfileNotFound"}
 
 
 def _code_of(error: Exception) -> tuple[str, int]:

@@ -14,7 +14,7 @@ from airflow_provider_maestroqa.client.errors import MaestroQAConfigError, Maest
 from airflow_provider_maestroqa.exports.progress import megabytes
 
 _FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
-_REMEDY = "Free some space there, or pass a folder on a larger disk as temp_dir (or as TMPDIR)."
+_REMEDY = "Free some space there, or set TMPDIR on the worker to a folder on a larger disk."
 
 
 class Scratch:
@@ -91,8 +91,8 @@ def scratch_file(folder: str | None) -> Iterator[Scratch]:
         failure = error.strerror or type(error).__name__
     if file is None:
         raise MaestroQAConfigError(
-            f"No temporary file can be made in {where} ({failure}). Pass a folder that exists, can be written to and "
-            f"has room for the export as temp_dir."
+            f"No temporary file can be made in {where} ({failure}). Set TMPDIR on the worker to a folder that exists, "
+            f"can be written to and has room for the export."
         )
     with file:
         yield Scratch(file, where)

@@ -85,7 +85,7 @@ def test_a_full_temporary_disk_is_told_with_the_folder_and_the_remedy(process, l
     assert done.returncode == 1
     last = done.stderr.splitlines()[-1]
     assert f"The temporary folder {tmp_path / 'tmp'} is full" in last
-    assert "temp_dir" in last
+    assert "TMPDIR" in last
     assert "5ec2e7" not in done.stderr + done.stdout
     assert not Path(local.root).exists()
 
@@ -115,7 +115,7 @@ def test_a_disk_that_fills_up_in_the_middle_ends_the_download(land, memory, orig
     real = temporary.tempfile.TemporaryFile
     monkeypatch.setattr(temporary.tempfile, "TemporaryFile", lambda **arguments: Full(real(**arguments)))
     origin.body = b"h\n" + b"x\n" * 5000
-    with pytest.raises(MaestroQAError, match=r"is full .*temp_dir") as caught:
+    with pytest.raises(MaestroQAError, match=r"is full .*TMPDIR") as caught:
         land(memory)
     assert caught.value.worth_retry
     assert caught.value.__context__ is None
