@@ -149,7 +149,7 @@ class RedisServer:
     def client(self):
         import redis
 
-        return redis.Redis.from_url(self.url, decode_responses=True)
+        return redis.Redis("127.0.0.1", self.port, password=self.password, decode_responses=True)
 
 
 @pytest.fixture(scope="session")

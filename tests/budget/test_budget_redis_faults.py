@@ -3,9 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import os
+import subprocess
+import sys
+import textwrap
 import threading
 import time
 import traceback
+from pathlib import Path
 
 import pytest
 
@@ -15,7 +20,8 @@ from airflow_provider_maestroqa.client.budget.redis import RedisStore
 from airflow_provider_maestroqa.client.budget.rules import make_rules
 from airflow_provider_maestroqa.client.errors import MaestroQAConfigError, MaestroQAConnectionError
 
-LIMITS = {"normal": [[4, 1.0]]}
+ROOT = Path(__file__).parents[2]
+LIMITS = {"normal": [[4, 0.5]]}
 RULES = make_rules({"normal": [(2, 10.0)]}, {10.0: 0.0})["normal"]
 
 
@@ -23,7 +29,7 @@ RULES = make_rules({"normal": [(2, 10.0)]}, {10.0: 0.0})["normal"]
 def make():
     opened = []
 
-    def budget(url, *, timeout=1.0, limits=LIMITS):
+    def budget(url, *, timeout=0.5, limits=LIMITS):
         made = open_budget(store=url, base_url="https://x.com", token="t", limits=limits, store_timeout=timeout)
         opened.append(made)
         return made
@@ -40,7 +46,7 @@ def test_a_server_that_is_gone_is_a_clear_error_within_the_time(own_redis, make)
     began = time.monotonic()
     with pytest.raises(MaestroQAConnectionError, match=rf"redis://127.0.0.1:{own_redis.port}/0") as error:
         budget.acquire("normal")
-    assert 0.3 < time.monotonic() - began < 3
+    assert 0.1 < time.monotonic() - began < 3
     assert error.value.worth_retry
     assert not error.value.sent
 
@@ -75,14 +81,14 @@ def test_a_server_that_comes_back_soon_is_waited_for(own_redis, make):
     budget = make(own_redis.url, timeout=8.0)
     budget.acquire("normal")
     own_redis.stop()
-    back = threading.Timer(0.5, own_redis.start)
+    back = threading.Timer(0.2, own_redis.start)
     back.start()
     assert budget.acquire("normal") < 6
     back.join()
 
 
 def test_a_server_that_restarts_has_lost_log_and_script_but_the_limit_holds(own_redis, make, worst):
-    budget = make(own_redis.url, timeout=5.0, limits={"normal": [[4, 1.5]]})
+    budget = make(own_redis.url, timeout=5.0, limits={"normal": [[4, 0.8]]})
     slots = []
 
     def take(count):
@@ -94,18 +100,18 @@ def test_a_server_that_restarts_has_lost_log_and_script_but_the_limit_holds(own_
     own_redis.stop()
     own_redis.start()
     take(4)
-    assert worst(slots, 1.4) <= 4
+    assert worst(slots, 0.7) <= 4
     assert slots[-1] - slots[0] < 4
 
 
 def test_one_who_sleeps_while_the_server_restarts_books_again(own_redis, make):
-    budget = make(own_redis.url, timeout=5.0, limits={"normal": [[1, 0.8]]})
+    budget = make(own_redis.url, timeout=5.0, limits={"normal": [[1, 0.5]]})
     budget.acquire("normal")
     restart = threading.Timer(0.1, lambda: (own_redis.stop(), own_redis.start()))
     restart.start()
     waited = budget.acquire("normal")
     restart.join()
-    assert 0.7 < waited < 3
+    assert 0.4 < waited < 3
 
 
 def test_scripts_that_were_flushed_are_loaded_again(redis_server, make):
@@ -154,13 +160,13 @@ def test_a_server_that_is_out_of_memory_still_keeps_the_small_log(own_redis, mak
     for _ in range(6):
         budget.acquire("normal")
         slots.append(time.monotonic())
-    assert worst(slots, 0.95) <= 4
+    assert worst(slots, 0.45) <= 4
 
 
 def test_a_replica_is_waited_for_until_it_becomes_the_master(own_redis, make):
     with own_redis.client() as client:
         client.execute_command("REPLICAOF", "127.0.0.1", "1")
-        with pytest.raises(MaestroQAConnectionError, match="READONLY"):
+        with pytest.raises(MaestroQAConnectionError, match=r"(?i)read.?only"):
             make(own_redis.url, timeout=0.4).acquire("normal")
         takes_over = threading.Timer(0.3, lambda: client.execute_command("REPLICAOF", "NO", "ONE"))
         takes_over.start()
@@ -205,3 +211,28 @@ def test_the_store_uses_the_servers_clock_and_not_its_own(redis_server, monkeypa
     store.book("log", RULES, Wish())
     assert 9 < store.book("log", RULES, Wish()).wait <= 10
     store.close()
+
+
+def test_making_a_budget_in_an_event_loop_does_not_import_redis_there(redis_server):
+    script = """
+        import asyncio, sys, threading
+        from airflow_provider_maestroqa.client.budget import open_budget, redis
+
+        connect, seen = redis._connect, []
+        redis._connect = lambda *arguments: (seen.append(threading.current_thread()), connect(*arguments))[1]
+
+        async def story():
+            budget = open_budget(store=sys.argv[1], base_url="https://x.com", token="t")
+            await budget.acquire_async("normal")
+            assert "redis" in sys.modules
+            assert seen and threading.main_thread() not in seen
+            budget.close()
+
+        asyncio.run(story())
+        print("done")
+    """
+    result = subprocess.run(
+        [sys.executable, "-W", "error", "-c", textwrap.dedent(script), redis_server.url],
+        capture_output=True, text=True, timeout=30, check=False, env={**os.environ, "PYTHONPATH": str(ROOT)},
+    )  # fmt: skip
+    assert result.stdout == "done\n", result.stderr
