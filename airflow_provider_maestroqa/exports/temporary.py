@@ -91,8 +91,8 @@ def scratch_file(folder: str | None) -> Iterator[Scratch]:
         failure = error.strerror or type(error).__name__
     if file is None:
         raise MaestroQAConfigError(
-            f"No temporary file can be made in {where} ({failure}). Set TMPDIR on the worker to a folder that exists, "
-            f"can be written to and has room for the export."
+            f"No temporary file can be made in {where} ({failure}). Set TMPDIR on the worker to a folder that "
+            f"exists, can be written to and has room for the export."
         )
     with file:
         yield Scratch(file, where)
