@@ -347,6 +347,22 @@ def test_a_closed_budget_opens_again_when_it_is_used(shared_store):
     assert not open_stores(shared_store)
 
 
+def test_two_connections_share_when_token_and_host_are_the_same_and_only_then(shared_store):
+    hosts = {"https://app.maestroqa.com": "t", "https://APP.maestroqa.com/": "t", "https://eu.maestroqa.com": "t"}
+    budgets = [
+        real_budget(shared_store, base_url=host, token=token, limits={"normal": [(1, 30)]})
+        for host, token in [*hosts.items(), ("https://app.maestroqa.com", "other")]
+    ]
+    ends = []
+    for budget in budgets:
+        try:
+            ends.append(budget.acquire("normal", deadline=time.time() + 5) < 1)
+        except BudgetExhaustedError:
+            ends.append(False)
+        budget.close()
+    assert ends == [True, False, True, True]
+
+
 def test_a_pickled_budget_draws_on_the_same_log(shared_store):
     budget = real_budget(shared_store, limits={"normal": [(1, 30)]}, on_wait=lambda wait: None)
     copied = pickle.loads(pickle.dumps(budget))

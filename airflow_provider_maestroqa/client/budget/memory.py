@@ -107,6 +107,7 @@ class MemoryStore:
 
     name = "memory"
     blocking = False
+    lasting = True
 
     def __init__(self, now: Callable[[], float]) -> None:
         self._now = now

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import threading
 import time
 from collections.abc import Callable
 from math import inf, isinf
@@ -39,17 +40,20 @@ class RedisStore:
     :param url: ``redis://``, ``rediss://`` or ``unix://``.
     :param timeout: for how many seconds to try.
     :param now: stands in for the server's clock in tests.
-    :raises MaestroQAConfigError: the URL cannot be used, or the package ``redis`` is missing.
+    :raises MaestroQAConfigError: the URL cannot be read.
     """
 
     blocking = True
+    lasting = False
 
     def __init__(self, url: str, *, timeout: float, now: Callable[[], float] | None = None) -> None:
         self.name = store_name(url)
+        self._url = url
         self._timeout = timeout
         self._now = now
-        self._client = _connect(url, self.name, min(timeout, _ANSWER_S))
-        self._script = self._client.register_script(SCRIPT)
+        self._lock = threading.Lock()
+        self._client: Any = None
+        self._script: Any = None
 
     def book(self, budget: str, rules: Rules, wish: Wish) -> Booked | Refused:
         """Book a slot."""
@@ -93,7 +97,11 @@ class RedisStore:
 
     def close(self) -> None:
         """Close the connections."""
-        self._client.close()
+        with self._lock:
+            client, self._client = self._client, None
+        if client is not None:
+            client.close()
+            client.connection_pool.disconnect()  # which redis 5.0.0 leaves open
 
     def _run(self, budget: str, call: str, *arguments: object) -> Any:
         keys = [
@@ -102,6 +110,7 @@ class RedisStore:
         ]
         now = "" if self._now is None else repr(self._now())
         given = [call, now, os.urandom(16).hex(), *arguments]
+        self._prepare()
         until, pause = time.monotonic() + self._timeout, 0.0
         while True:
             answer, failure, passing = self._once(keys, given)
@@ -112,6 +121,14 @@ class RedisStore:
             time.sleep(pause)
             pause = min(1.0, 2 * pause + 0.05)
 
+    def _prepare(self) -> None:
+        # Not when the store is made, which may be in an event loop: importing redis takes too long for one.
+        with self._lock:
+            if self._client is None:
+                client = _connect(self._url, self.name, min(self._timeout, _ANSWER_S))
+                self._script = client.register_script(SCRIPT)
+                self._client = client
+
     def _once(self, keys: list[str], given: list[object]) -> tuple[Any, MaestroQAError | None, bool]:
         from redis import exceptions
 
@@ -120,8 +137,10 @@ class RedisStore:
         except (exceptions.AuthenticationError, exceptions.AuthorizationError, exceptions.NoPermissionError) as error:
             return None, _refused(self.name, error), False
         except exceptions.RedisError as error:
-            passing = isinstance(error, (exceptions.ConnectionError, exceptions.TimeoutError))
-            passing = passing or any(sign in str(error) for sign in _PASSING)
+            lost = isinstance(error, (exceptions.ConnectionError, exceptions.TimeoutError))
+            # Redis 7 tells by the error's class what Redis 6 tells in the text of a script's error.
+            told = f"{type(error).__name__} {error}".upper()
+            passing = lost or any(sign in told for sign in _PASSING)
             return None, _lost(self.name, error), passing
 
 

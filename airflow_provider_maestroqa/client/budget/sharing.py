@@ -26,6 +26,9 @@ if TYPE_CHECKING:
 
 Answer = TypeVar("Answer")
 
+# Closing may happen in an event loop, so a store that does not answer is not waited for.
+_CLOSING_S = 0.2
+
 
 class Store(Protocol):
     """Where the log is kept. Every call is one transaction, thread-safe, and ends within a bounded time.
@@ -40,6 +43,10 @@ class Store(Protocol):
     @property
     def blocking(self) -> bool:
         """Whether a call may block, so that an event loop must not make it."""
+
+    @property
+    def lasting(self) -> bool:
+        """Whether closing it would lose the log, so that it stays open as long as the process."""
 
     def book(self, budget: str, rules: Rules, wish: Wish) -> Booked | Refused:
         """Book a slot."""
@@ -148,10 +155,15 @@ class Shared:
         return self._thread
 
     def close(self) -> None:
-        """Finish what is under way, then close the store."""
-        if self._thread is not None:
-            self._thread.shutdown(wait=True)
-        self.store.close()
+        """Finish what is under way, then close the store; a store that hangs is left to its time-out."""
+        if self._thread is None:
+            self.store.close()
+            return
+        from concurrent.futures import wait
+
+        closed = self._thread.submit(self.store.close)
+        self._thread.shutdown(wait=False)
+        wait([closed], timeout=_CLOSING_S)
 
 
 _lock = threading.RLock()
@@ -201,7 +213,7 @@ def _release(name: object, shared: Shared) -> None:
         return
     with _lock:
         shared.users -= 1
-        last = shared.users == 0
+        last = shared.users == 0 and not shared.store.lasting
         if last and _open.get(name) is shared:
             del _open[name]
     if last:

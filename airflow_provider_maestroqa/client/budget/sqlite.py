@@ -37,6 +37,7 @@ class SqliteStore:
     """
 
     blocking = True
+    lasting = False
 
     def __init__(self, path: Path, clock: Clock, *, timeout: float, disposable: bool = False) -> None:
         self.name = f"the SQLite file {path}"

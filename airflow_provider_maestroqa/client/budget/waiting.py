@@ -115,6 +115,8 @@ class Acquisition:
         self.deadline = deadline
         self.polling = polling
         self.handle: Any = None
+        self._ahead = 0
+        self._told = False
         self._since = budget.clock.monotonic()
         self._ticket = os.urandom(8).hex() if polling else ""
 
@@ -126,7 +128,7 @@ class Acquisition:
     def steps(self) -> Generator[Step, Any, float]:
         """Yield what to do; return the seconds that it took."""
         if self.polling and not (yield QueueUp(self.patience)):
-            raise BudgetExhaustedError(self.bucket, self.rules.interval)
+            raise BudgetExhaustedError(self.bucket, (self._ahead + 1) * self.rules.interval)
         missed = 0
         wait = yield from self._book(None)
         while wait > 0:
@@ -166,6 +168,7 @@ class Acquisition:
             instead_of = None
             if answer.final:
                 raise BudgetExhaustedError(self.bucket, answer.wait)
+            self._tell_of_line(answer.wait)
             yield Sleep(answer.wait)
 
     def _book_now(self, wish: Wish) -> Booked | Refused:
@@ -200,10 +203,14 @@ class Acquisition:
 
     def join_queue(self, wake: Callable[[], None]) -> None:
         """Stand in this process's line of polls; ``wake`` is called when it is this one's turn."""
-        ahead = self.shared.turns(self.key).join(self, wake)
-        if ahead:
-            slowest = self.rules.limits[self.rules.slowest]
-            self._tell(Wait(self.bucket, ahead * self.rules.interval, slowest, ahead))
+        self._ahead = self.shared.turns(self.key).join(self, wake)
+        if self._ahead:
+            self._tell_of_line(self._ahead * self.rules.interval)
+
+    def _tell_of_line(self, seconds: float) -> None:
+        if not self._told:
+            self._told = True
+            self._tell(Wait(self.bucket, seconds, self.rules.limits[self.rules.slowest], self._ahead))
 
     def _tell(self, wait: Wait) -> None:
         if self.budget.on_wait is not None:
