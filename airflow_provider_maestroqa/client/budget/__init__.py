@@ -9,7 +9,7 @@
     turns       the line of waiting polls in one process
     algorithm   the log of slots, as arithmetic: the only place that decides
     rules       limits, margins, the share of polls
-    memory, sqlite, redis (with redis_script)   where the log is kept
+    memory; sqlite, sqlite_file, sqlite_ledger; redis, redis_script   where the log is kept
 """
 
 from airflow_provider_maestroqa.client.budget.core import Budget
