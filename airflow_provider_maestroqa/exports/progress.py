@@ -9,8 +9,8 @@ EVERY = 20.0
 
 
 def megabytes(size: float) -> str:
-    """Bytes as a person reads them: ``0.4 MB``, ``12.5 MB``, ``1,250.0 MB``."""
-    return f"{size / 1_000_000:,.1f} MB"
+    """Bytes as a person reads them: ``3.9 kB``, ``12.5 MB``, ``1,250.0 MB``."""
+    return f"{size / 1_000:,.1f} kB" if 0 < size < 100_000 else f"{size / 1_000_000:,.1f} MB"
 
 
 def duration(seconds: float) -> str:

@@ -313,7 +313,7 @@ def test_a_temporary_folder_that_is_too_small_is_told_before_the_download(landed
     from types import SimpleNamespace
 
     monkeypatch.setattr(shutil, "disk_usage", lambda folder: SimpleNamespace(free=1000))
-    with pytest.raises(MaestroQAError, match=rf"{tmp_path}.*0\.0 MB are free.*TMPDIR") as caught:
+    with pytest.raises(MaestroQAError, match=rf"{tmp_path}.*1\.0 kB are free.*TMPDIR") as caught:
         landed()
     assert caught.value.worth_retry
 
@@ -355,7 +355,7 @@ def test_a_line_tells_how_far_a_download_is_every_half_minute(landed, origin, cl
     landed(limits={"deadline": 1e9, "stall_after": 1e9})
     lines = [line for line in said if "MB of" in line and line.startswith("Downloading")]
     assert lines
-    assert all("MB/s" in line and "%" in line for line in lines)
+    assert all("B/s" in line and "%" in line for line in lines)
     assert all(line.endswith(" left") for line in lines if "100 %" not in line)
 
 

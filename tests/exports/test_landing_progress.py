@@ -27,7 +27,7 @@ def test_a_job_that_stands_still_says_so(clock, said):
     progress = Progress("Moving", total=10, say=said.append, clock=clock)
     clock.now += 30
     progress.tick()
-    assert said == ["Moving: 0.0 MB of 0.0 MB (0 %), 0.0 MB/s, nothing new"]
+    assert said == ["Moving: 0.0 MB of 0.0 kB (0 %), 0.0 MB/s, nothing new"]
 
 
 def test_a_summary_tells_size_time_and_rate(clock, said):
