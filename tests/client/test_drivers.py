@@ -39,8 +39,29 @@ class Clock:
         self.sleep(seconds)
 
 
+class CountingBudget:
+    """The real budget, and how many slots were taken from it."""
+
+    def __init__(self, budget):
+        self.budget = budget
+        self.slots = 0
+
+    def acquire(self, *arguments, **options):
+        self.slots += 1
+        return self.budget.acquire(*arguments, **options)
+
+    async def acquire_async(self, *arguments, **options):
+        self.slots += 1
+        return await self.budget.acquire_async(*arguments, **options)
+
+    def __getattr__(self, name):
+        return getattr(self.budget, name)
+
+
 class Driver:
     """One of the two drivers, seen from outside."""
+
+    slots = 0
 
     def __init__(self, kind, settings):
         self.kind = kind
@@ -55,6 +76,7 @@ class Driver:
             limits=self.settings.limits,
             clock=BudgetClock(self.clock, self.clock, self.clock.sleep, self.clock.sleep_async),
         )
+        budget = CountingBudget(budget)
         try:
             if self.kind == "async":
                 return asyncio.run(self._send(budget, call, options))
@@ -64,6 +86,7 @@ class Driver:
             finally:
                 client.close()
         finally:
+            self.slots += budget.slots
             budget.close()
 
     async def _send(self, budget, call, options):
@@ -186,6 +209,15 @@ def test_a_429_is_waited_out_and_sent_again_whatever_the_call(driver, sandbox, e
     assert driver.send(call)
     assert sandbox.count(call.method, path) == before + 4
     assert driver.clock.now - started >= 3
+
+
+@pytest.mark.parametrize("kind", ["reset_before", "reset_after", "status", "html", "redirect", "rate_limited"])
+def test_no_request_escapes_the_budget_whatever_goes_wrong(driver, sandbox, kind):
+    sandbox.fault(kind=kind, path=GET_PATH, times=3)
+    for export_id in [driver.send(ASK)["exportId"] for _ in range(2)]:
+        with contextlib.suppress(errors.MaestroQAError):
+            driver.send(get(export_id))
+    assert driver.slots == len(sandbox.requests)
 
 
 def test_endless_429s_end_at_the_deadline_with_a_clear_error(make_driver, sandbox, export_id):
