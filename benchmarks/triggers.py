@@ -30,7 +30,6 @@ POLL_S = 5.0
 async def measure(count: int) -> None:
     """Run the triggers, once alone and once beside a push."""
     from airflow_provider_maestroqa.hooks.maestroqa import MaestroQAHook
-    from airflow_provider_maestroqa.triggers.exports import MaestroQAExportTrigger
 
     hook = MaestroQAHook()
     alone = await push(hook, 5.0)
@@ -39,20 +38,14 @@ async def measure(count: int) -> None:
         asked = {await asyncio.to_thread(hook.request_groups_export): time.time() for _ in range(count)}
         gc.collect()
         before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-        started, late, lags = time.time(), [], []
-
-        async def wait(export_id: str, asked_at: float, late: list[float] = late) -> None:
-            trigger = MaestroQAExportTrigger(export_id, POLL_S, time.time() + 600)
-            async for _ in trigger.run():
-                late.append(time.time() - max(asked_at + EXPORT_S, started))
+        started, lags = time.time(), []
 
         watch = asyncio.create_task(watch_lag(lags))
-        waits = asyncio.gather(*(wait(export_id, at) for export_id, at in asked.items()))
+        waits = asyncio.gather(*(wait(export_id, max(at + EXPORT_S, started)) for export_id, at in asked.items()))
         kept = await push(hook, 20.0) if beside else 0.0
-        await waits
+        late = sorted(await waits)
         watch.cancel()
         grown = (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) / count
-        late.sort()
         print(
             f"{count} triggers {'beside a push' if beside else 'alone'}, all ended in {time.time() - started:.0f} s"
         )
@@ -62,6 +55,15 @@ async def measure(count: int) -> None:
         if beside:
             print(f"  the push kept {kept:.0f} requests a second, {kept / alone:.2f} of what it has alone")
     hook.close()
+
+
+async def wait(export_id: str, complete_at: float) -> float:
+    """Run one trigger to its event; seconds from the export's completion to the event."""
+    from airflow_provider_maestroqa.triggers.exports import MaestroQAExportTrigger
+
+    async for _ in MaestroQAExportTrigger(export_id, POLL_S, time.time() + 600).run():
+        return time.time() - complete_at
+    raise AssertionError("the trigger ended without an event")
 
 
 async def push(hook: object, seconds: float) -> float:
