@@ -99,7 +99,7 @@ class AsyncClient:
         except BudgetExhaustedError as error:
             failure = budget_used_up(call, needed_s=error.needed_s)
         except MaestroQAError as error:
-            failure = verdict(call, error)
+            failure = verdict(call, error, lost_before=persistence.lost_answer)
         raise failure
 
     async def _send_once(self, call: Call, persistence: Persistence, polling: bool) -> Any:

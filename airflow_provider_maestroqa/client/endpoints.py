@@ -58,12 +58,14 @@ class Call:
     :param path: the path with its parameters filled in.
     :param query: query parameters.
     :param body: the JSON body, or ``None`` for none.
+    :param resend: whether the user would rather have it carried out twice than not at all.
     """
 
     endpoint: Endpoint
     path: str
     query: Mapping[str, str] = field(default_factory=dict)
     body: Any = None
+    resend: bool = False
 
     @property
     def method(self) -> str:
@@ -74,7 +76,7 @@ class Call:
     def repeatable(self) -> bool:
         """Whether this request may be sent again when its answer was lost."""
         key = self.endpoint.repeatable_with
-        return self.endpoint.repeatable or (key is not None and bool(self.body) and key in self.body)
+        return self.resend or self.endpoint.repeatable or (key is not None and bool(self.body) and key in self.body)
 
     def __str__(self) -> str:
         return f"{self.method} {self.path}"

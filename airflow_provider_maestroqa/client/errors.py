@@ -70,13 +70,19 @@ class MaestroQAAPIError(MaestroQAError):
     :param method: the HTTP method that was used.
     :param path: the path that was asked for, without host and query.
     :param message: what MaestroQA said and what the user can do.
+    :param explained: whether MaestroQA itself said why. An answer without a word of explanation may come from
+        something between here and MaestroQA.
     """
 
-    def __init__(self, status: int, method: str, path: str, message: str) -> None:
+    def __init__(self, status: int, method: str, path: str, message: str, *, explained: bool = False) -> None:
         super().__init__(message)
         self.status = status
         self.method = method
         self.path = path
+        self.explained = explained
+        #: Whether the answer to an earlier try of the same request was lost, so that this may be its echo: a
+        #: conflict with what was just created, or something that is not there because it was just deleted.
+        self.after_lost_answer = False
 
     def __str__(self) -> str:
         return f"{self.method} {self.path} answered {self.status}: {self.message}"

@@ -83,7 +83,7 @@ def read_answer(call: Call, answer: Answer, *, now: float, secrets: Sequence[str
     if status >= 500:
         raise MaestroQAServerError(*where, said or "MaestroQA failed. Try again later.")
     kind, hint = _REFUSALS.get(status, (MaestroQAValidationError, "The values were refused; correct them."))
-    raise kind(*where, f"{said}. {hint}" if said else hint)
+    raise kind(*where, f"{said}. {hint}" if said else hint, explained=bool(said))
 
 
 _REFUSALS: Mapping[int, tuple[type[MaestroQAAPIError], str]] = {
@@ -194,6 +194,8 @@ class Persistence:
         self.deadline = deadline
         self._tries = tries
         self.refusals = 0
+        #: Whether a try may have been carried out although its answer was lost.
+        self.lost_answer = False
         self._failures = 0
 
     def may_repeat(self, error: BaseException) -> bool:
@@ -206,6 +208,7 @@ class Persistence:
 
     def note(self, error: MaestroQAError) -> None:
         """Count a failure."""
+        self.lost_answer = self.lost_answer or is_lost(error)
         if isinstance(error, MaestroQARateLimitError):
             self.refusals += 1
         else:
@@ -242,13 +245,21 @@ class Persistence:
         }
 
 
-def verdict(call: Call, error: MaestroQAError) -> MaestroQAError:
+def is_lost(error: MaestroQAError) -> bool:
+    """Whether the request may have been carried out although the answer does not say so."""
+    return isinstance(error, MaestroQAServerError) or (isinstance(error, MaestroQAConnectionError) and error.sent)
+
+
+def verdict(call: Call, error: MaestroQAError, *, lost_before: bool = False) -> MaestroQAError:
     """Turn the last error of a call into what the caller must know.
 
     A lost answer of a call that is not safe to send twice is an unknown outcome, not a failure.
+
+    :param lost_before: whether the answer to an earlier try of the call was lost.
     """
-    lost = isinstance(error, MaestroQAServerError) or (isinstance(error, MaestroQAConnectionError) and error.sent)
-    if lost and not call.repeatable:
+    if isinstance(error, MaestroQAAPIError):
+        error.after_lost_answer = lost_before
+    if is_lost(error) and not call.repeatable:
         consequence = (
             "The export may or may not have been asked for. Clear the task to ask (again): it does no harm."
             if "export" in call.path

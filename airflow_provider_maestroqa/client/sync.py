@@ -64,13 +64,22 @@ class SyncClient:
         self._clock = clock
         self._sleep = sleep
 
-    def send(self, call: Call, *, deadline: float | None = None, polling: bool = False) -> Any:
+    def send(
+        self,
+        call: Call,
+        *,
+        deadline: float | None = None,
+        polling: bool = False,
+        in_flight: Callable[[bool], None] | None = None,
+    ) -> Any:
         """Send a call, repeat it where that is safe, and return what MaestroQA answers.
 
         :param call: what to ask.
         :param deadline: Unix time in seconds after which nothing is tried again. Default: 15 minutes from now.
         :param polling: whether the caller asks again anyway: then a failure is not repeated here, and the call
             draws on the smaller share of the budget that is meant for waiting.
+        :param in_flight: told ``True`` when a slot of the budget has come and the call is sent now, and ``False``
+            when it is certain that this sending was not carried out: the server was not reached, or answered 429.
         :return: the decoded JSON.
         :raises MaestroQAError: see :mod:`.errors`.
         """
@@ -79,25 +88,34 @@ class SyncClient:
         retrying = tenacity.Retrying(**persistence.rules(now=self._clock, sleep=self._sleep))
         failure: MaestroQAError
         try:
-            return retrying(self._send_once, call, persistence, polling)
+            return retrying(self._send_once, call, persistence, polling, in_flight or _nobody)
         except BudgetExhaustedError as error:
             failure = budget_used_up(call, needed_s=error.needed_s)
         except MaestroQAError as error:
-            failure = verdict(call, error)
+            failure = verdict(call, error, lost_before=persistence.lost_answer)
         raise failure
 
     def close(self) -> None:
         """Close the connections that are kept open for further calls."""
         self._session.close()
 
-    def _send_once(self, call: Call, persistence: Persistence, polling: bool) -> Any:
+    def _send_once(
+        self, call: Call, persistence: Persistence, polling: bool, in_flight: Callable[[bool], None]
+    ) -> Any:
         bucket = call.endpoint.bucket
         waited_s = self._budget.acquire(bucket, deadline=persistence.deadline, polling=polling)
+        in_flight(True)
         self.usage.sent(bucket, waited_s=waited_s)
-        answer = self._carry(call)
+        try:
+            answer = self._carry(call)
+        except MaestroQAConnectionError as error:
+            if not error.sent:
+                in_flight(False)
+            raise
         try:
             return read_answer(call, answer, now=self._clock(), secrets=(self._settings.token,))
         except MaestroQARateLimitError as error:
+            in_flight(False)
             self.usage.refused(bucket)
             windows = self._settings.limits.get(bucket, ())
             self._budget.penalise(bucket, penalty_seconds(error, windows, persistence.refusals + 1))
@@ -137,6 +155,10 @@ def prepare_session(session: requests.Session, settings: Settings) -> requests.S
     session.mount("https://", adapter)
     session.mount("http://", adapter)
     return session
+
+
+def _nobody(is_in_flight: bool) -> None:
+    """Nobody wants to know."""
 
 
 def _no_auth(request: requests.PreparedRequest) -> requests.PreparedRequest:

@@ -21,7 +21,7 @@ from airflow_provider_maestroqa.client.errors import (
     MaestroQAExportFailedError,
     MaestroQAExportTimeoutError,
 )
-from airflow_provider_maestroqa.client.models import Export
+from airflow_provider_maestroqa.client.exports import Export
 from airflow_provider_maestroqa.client.policy import DEFAULT_PATIENCE_S
 
 #: Each pause is a fifth longer than the last: an end is seen at most a fifth of the waiting time late.

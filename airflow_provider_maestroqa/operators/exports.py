@@ -12,7 +12,7 @@ from airflow_provider_maestroqa.outcomes import airflow_outcome
 
 if TYPE_CHECKING:
     from airflow_provider_maestroqa._compat import Context
-    from airflow_provider_maestroqa.client.models import Export
+    from airflow_provider_maestroqa.client.exports import Export
     from airflow_provider_maestroqa.client.waiting import ExportEvent
     from airflow_provider_maestroqa.hooks.maestroqa import MaestroQAHook
     from airflow_provider_maestroqa.memory import RetryMemory
@@ -143,7 +143,7 @@ class MaestroQARequestExportOperator(BaseOperator):
 
     def _arguments(self, context: Context) -> dict[str, Any]:
         from airflow_provider_maestroqa.client.errors import MaestroQAConfigError
-        from airflow_provider_maestroqa.client.models import WINDOWED, check_export_type, export_parameters
+        from airflow_provider_maestroqa.client.exports import WINDOWED, check_export_type, export_parameters
         from airflow_provider_maestroqa.windows import resolve_window
 
         arguments: dict[str, Any] = {"export_type": check_export_type(self.export_type)}

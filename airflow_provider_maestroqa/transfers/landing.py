@@ -55,7 +55,8 @@ class LandExportOperator(BaseOperator):
 
     def execute(self, context: Context) -> dict[str, Any]:  # noqa: ARG002
         """Download, check and publish the export; do nothing where that is already done."""
-        from airflow_provider_maestroqa.hooks.maestroqa import MaestroQAHook, checked_export_id
+        from airflow_provider_maestroqa.hooks.exports import checked_export_id
+        from airflow_provider_maestroqa.hooks.maestroqa import MaestroQAHook
 
         with airflow_outcome():
             options = self._checked_options()

@@ -11,7 +11,7 @@ from airflow_provider_maestroqa._compat import BaseTrigger, TriggerEvent
 
 if TYPE_CHECKING:
     from airflow_provider_maestroqa.client.errors import MaestroQAError
-    from airflow_provider_maestroqa.client.models import Export
+    from airflow_provider_maestroqa.client.exports import Export
     from airflow_provider_maestroqa.hooks.maestroqa import MaestroQAHook
 
 

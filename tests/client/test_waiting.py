@@ -5,7 +5,7 @@ import json
 import pytest
 
 from airflow_provider_maestroqa.client import errors
-from airflow_provider_maestroqa.client.models import Export
+from airflow_provider_maestroqa.client.exports import Export
 from airflow_provider_maestroqa.client.waiting import ExportWait, Pause, read_event
 
 SECRET = "https://storage.example/x?X-Amz-Signature=abc"

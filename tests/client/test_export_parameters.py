@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 
 from airflow_provider_maestroqa.client.errors import MaestroQAConfigError
-from airflow_provider_maestroqa.client.models import Export, export_parameters
+from airflow_provider_maestroqa.client.exports import Export, export_parameters
 
 DAY = {"start": "2026-01-01T00:00:00Z", "end": "2026-01-02T00:00:00Z"}
 

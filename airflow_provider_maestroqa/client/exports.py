@@ -1,4 +1,4 @@
-"""What is sent to MaestroQA, checked before a request is spent on it, and what is read from its answers."""
+"""Exports: what is asked for, checked before a request is spent on it, and what MaestroQA answers."""
 
 from __future__ import annotations
 
