@@ -21,7 +21,18 @@ def get_provider_info() -> dict[str, Any]:
             }
         ],
         "hooks": [{"integration-name": "MaestroQA", "python-modules": [f"{_PACKAGE}.hooks.maestroqa"]}],
-        "operators": [{"integration-name": "MaestroQA", "python-modules": [f"{_PACKAGE}.operators.exports"]}],
+        "operators": [
+            {
+                "integration-name": "MaestroQA",
+                "python-modules": [
+                    f"{_PACKAGE}.operators.exports",
+                    f"{_PACKAGE}.operators.tickets",
+                    f"{_PACKAGE}.operators.comments",
+                    f"{_PACKAGE}.operators.metrics",
+                    f"{_PACKAGE}.operators.agents",
+                ],
+            }
+        ],
         "sensors": [{"integration-name": "MaestroQA", "python-modules": [f"{_PACKAGE}.sensors.exports"]}],
         "triggers": [{"integration-name": "MaestroQA", "python-modules": [f"{_PACKAGE}.triggers.exports"]}],
         "transfers": [

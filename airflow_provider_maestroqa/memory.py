@@ -24,11 +24,19 @@ class RetryMemory:
     :param key: what the value is about, such as ``export``.
     :param arguments: what the value depends on; a value that was kept for other arguments is not taken up again.
     :param state_path: storage URL of the object. Each instance of a mapped task appends its index.
+    :param refuse_others: whether it is an error that a value was kept for other arguments; else it is passed over.
     """
 
     def __init__(
-        self, context: Mapping[str, Any], *, key: str, arguments: Mapping[str, Any], state_path: str | None = None
+        self,
+        context: Mapping[str, Any],
+        *,
+        key: str,
+        arguments: Mapping[str, Any],
+        state_path: str | None = None,
+        refuse_others: bool = False,
     ) -> None:
+        self._refuse_others = refuse_others
         self._key = f"maestroqa_{key}"
         self._fingerprint = fingerprint(arguments)
         self._object = open_object(_own_path(state_path, context)) if state_path else None
@@ -39,15 +47,28 @@ class RetryMemory:
         """Whether anything kept here outlives this try."""
         return self._object is not None or self._store is not None
 
+    @property
+    def where(self) -> str:
+        """Where it is kept, in words that say what to delete to start over."""
+        if self._object is not None:
+            return f"the object {self._object.uri}"
+        return f"the key {self._key} of the task's state store (Airflow's REST API can)"
+
     def recall(self) -> Any:
         """Give back what an earlier try kept for the same arguments, or ``None``.
 
-        :raises MaestroQADataError: the object at ``state_path`` holds something else.
+        :raises MaestroQADataError: the object at ``state_path`` holds something else, or something is kept for other
+            arguments and that is an error.
         """
         kept = self._read()
         if kept is None:
             return None
         if kept.get("arguments") != self._fingerprint:
+            if self._refuse_others:
+                raise MaestroQADataError(
+                    f"An earlier try has kept its position for other arguments of this task. Give the task the same "
+                    f"arguments again; or, to start over, delete {self.where}."
+                )
             log.info("An earlier try kept its state for other arguments: it is not taken up again.")
             return None
         return kept.get("value")

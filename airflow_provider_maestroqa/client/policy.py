@@ -56,6 +56,11 @@ class Answer:
     body: bytes = field(repr=False)
 
 
+def is_success(status: int) -> bool:
+    """Whether a status says that the call was carried out: every 2xx does."""
+    return 200 <= status < 300
+
+
 def read_answer(call: Call, answer: Answer, *, now: float, secrets: Sequence[str] = ()) -> Any:
     """Read the JSON of a success, or raise the error that the answer means. (API: Error Responses)
 
@@ -67,7 +72,7 @@ def read_answer(call: Call, answer: Answer, *, now: float, secrets: Sequence[str
     :raises MaestroQAAPIError: the answer is no success.
     """
     status = answer.status
-    if 200 <= status < 300:
+    if is_success(status):
         return _read_json(call, answer)
     said = _said(answer.body, secrets)
     where = (status, call.method, call.path)

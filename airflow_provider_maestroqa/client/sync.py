@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Protocol
 
 import requests
 import tenacity
@@ -21,6 +21,7 @@ from airflow_provider_maestroqa.client.policy import (
     Answer,
     Persistence,
     budget_used_up,
+    is_success,
     lost_answer,
     penalty_seconds,
     read_answer,
@@ -34,6 +35,22 @@ _NEVER_SENT = (
     urllib3.exceptions.ConnectTimeoutError,
     urllib3.exceptions.ProxyError,
 )
+
+
+_BLOCK = 1 << 18
+
+
+class Target(Protocol):
+    """Where an answer too large for memory goes."""
+
+    def restart(self) -> None:
+        """Forget what has come: the answer comes from its beginning now."""
+
+    def write(self, block: bytes) -> None:
+        """Take the next bytes."""
+
+    def finish(self) -> None:
+        """The answer is over. Raises ``MaestroQAServerError`` when it is not whole."""
 
 
 class SyncClient:
@@ -85,33 +102,65 @@ class SyncClient:
         """
         deadline = self._clock() + DEFAULT_PATIENCE_S if deadline is None else deadline
         persistence = Persistence(call, deadline=deadline, tries=1 if polling else MOST_TRIES)
+        return self._persist(call, persistence, polling, in_flight or _nobody)
+
+    def save(self, call: Call, target: Target, *, patience_s: float = DEFAULT_PATIENCE_S) -> None:
+        """Send a call whose answer is too large for memory, and give the answer to ``target`` block by block.
+
+        Otherwise as :meth:`send`: an answer that breaks off, or that the target does not find whole, is lost, and the
+        call is repeated where that is safe.
+
+        :param call: what to ask.
+        :param target: takes the answer.
+        :param patience_s: seconds after which nothing is tried again.
+        :raises MaestroQAError: see :mod:`.errors`.
+        """
+        persistence = Persistence(call, deadline=self._clock() + patience_s)
+        self._persist(call, persistence, False, _nobody, target)
+
+    def close(self) -> None:
+        """Close the connections that are kept open for further calls."""
+        self._session.close()
+
+    def _persist(
+        self,
+        call: Call,
+        persistence: Persistence,
+        polling: bool,
+        in_flight: Callable[[bool], None],
+        target: Target | None = None,
+    ) -> Any:
         retrying = tenacity.Retrying(**persistence.rules(now=self._clock, sleep=self._sleep))
         failure: MaestroQAError
         try:
-            return retrying(self._send_once, call, persistence, polling, in_flight or _nobody)
+            return retrying(self._send_once, call, persistence, polling, in_flight, target)
         except BudgetExhaustedError as error:
             failure = budget_used_up(call, needed_s=error.needed_s)
         except MaestroQAError as error:
             failure = verdict(call, error, lost_before=persistence.lost_answer)
         raise failure
 
-    def close(self) -> None:
-        """Close the connections that are kept open for further calls."""
-        self._session.close()
-
     def _send_once(
-        self, call: Call, persistence: Persistence, polling: bool, in_flight: Callable[[bool], None]
+        self,
+        call: Call,
+        persistence: Persistence,
+        polling: bool,
+        in_flight: Callable[[bool], None],
+        target: Target | None,
     ) -> Any:
         bucket = call.endpoint.bucket
         waited_s = self._budget.acquire(bucket, deadline=persistence.deadline, polling=polling)
         in_flight(True)
         self.usage.sent(bucket, waited_s=waited_s)
         try:
-            answer = self._carry(call)
+            answer = self._carry(call, target)
         except MaestroQAConnectionError as error:
             if not error.sent:
                 in_flight(False)
             raise
+        if target is not None and is_success(answer.status):
+            target.finish()
+            return None
         try:
             return read_answer(call, answer, now=self._clock(), secrets=(self._settings.token,))
         except MaestroQARateLimitError as error:
@@ -121,7 +170,7 @@ class SyncClient:
             self._budget.penalise(bucket, penalty_seconds(error, windows, persistence.refusals + 1))
             raise
 
-    def _carry(self, call: Call) -> Answer:
+    def _carry(self, call: Call, target: Target | None) -> Answer:
         try:
             with self._session.request(
                 call.method,
@@ -132,8 +181,14 @@ class SyncClient:
                 proxies=dict(self._settings.proxies),
                 timeout=self._settings.timeouts,
                 allow_redirects=False,
+                stream=target is not None,
             ) as response:
                 headers = {name.lower(): value for name, value in response.headers.items()}
+                if target is not None and is_success(response.status_code):
+                    target.restart()
+                    for block in response.iter_content(_BLOCK):
+                        target.write(block)
+                    return Answer(response.status_code, headers, b"")
                 return Answer(response.status_code, headers, response.content)
         except (requests.RequestException, urllib3.exceptions.HTTPError) as error:
             lost = _explain(call, error)

@@ -15,7 +15,7 @@ from airflow.providers.http.hooks.http import HttpHook
 from airflow_provider_maestroqa import _compat
 from airflow_provider_maestroqa._compat import BaseHook
 from airflow_provider_maestroqa.client.budget import Budget, Wait, open_budget
-from airflow_provider_maestroqa.client.endpoints import build_call
+from airflow_provider_maestroqa.client.endpoints import Call, build_call
 from airflow_provider_maestroqa.client.errors import MaestroQAError, MaestroQANotFoundError
 from airflow_provider_maestroqa.client.settings import Settings, read_settings
 from airflow_provider_maestroqa.client.sync import SyncClient, prepare_session
@@ -98,6 +98,16 @@ class ConnectedHook(BaseHook):
     def client(self) -> SyncClient:
         """The client that carries this hook's calls."""
         return SyncClient(self.settings, self._budget, _plain_session(self.settings), usage=self.usage)
+
+    def send_for_record(self, call: Call, *, sent: Mapping[str, Any] | None = None) -> dict[str, Any]:
+        """Send a call that answers one record.
+
+        :param call: what to ask.
+        :param sent: what is given back where a success says nothing.
+        :raises MaestroQAError: see :mod:`~airflow_provider_maestroqa.client.errors`.
+        """
+        answer = self.client.send(call)
+        return dict(answer) if isinstance(answer, Mapping) else dict(sent or {})
 
     def storage_session(self) -> requests.Session:
         """Make a session for the storage hosts of presigned URLs: proxy and TLS settings, and no token."""

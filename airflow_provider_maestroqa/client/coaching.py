@@ -1,0 +1,115 @@
+"""The export of coaching sessions: any range of days, asked for in windows that MaestroQA accepts."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from datetime import date
+from typing import Any
+
+from airflow_provider_maestroqa.client.days import as_days, cut_days
+from airflow_provider_maestroqa.client.endpoints import Call, build_call
+from airflow_provider_maestroqa.client.fields import as_choice
+from airflow_provider_maestroqa.client.paging import Record, content_key, id_of
+from airflow_provider_maestroqa.client.saved import SavedArray
+from airflow_provider_maestroqa.client.seen import SeenIds
+
+#: Which of a session's dates decides whether it is in a window.
+TIME_AXES = ("meetingDate", "createdAt")
+#: Seconds that one window may take with its repeats: an answer may have hundreds of megabytes.
+PATIENCE_S = 3600.0
+
+
+def session_windows(start: object, end: object, time_axis: object) -> list[Call]:
+    """Check the arguments of the export and list the calls that it takes. (API: Get Coaching Data)
+
+    :param start: first day; see :func:`~.days.as_days`.
+    :param end: last day, likewise.
+    :param time_axis: ``meetingDate`` or ``createdAt``.
+    :raises MaestroQAConfigError: an argument is wrong.
+    """
+    axis = as_choice(time_axis, "time_axis", TIME_AXES)
+    return [_call(first, last, axis) for first, last in cut_days(*as_days(start, end))]
+
+
+def _call(first: date, last: date, time_axis: str) -> Call:
+    parameters: dict[str, Any] = {"startDate": first.isoformat(), "endDate": last.isoformat(), "timeAxis": time_axis}
+    return build_call("export_coaching_sessions", parameters)
+
+
+class SessionExport(Iterator[Record]):
+    """The coaching sessions of all windows, one by one; each comes once. Nothing is asked for before it is needed.
+
+    A window's answer is saved and checked as a whole before the first of its sessions comes.
+
+    :param calls: the windows.
+    :param save: sends a call and gives its answer to the file.
+    :param say: told of each window, and at the end how many sessions came.
+    :param warn: told of that instead, when a session had no id, or came again within one window.
+    """
+
+    def __init__(
+        self,
+        calls: Sequence[Call],
+        save: Callable[[Call, SavedArray], None],
+        *,
+        say: Callable[[str], None],
+        warn: Callable[[str], None],
+    ) -> None:
+        self._calls = calls
+        self._save = save
+        self._say = say
+        self._warn = warn
+        self._seen = SeenIds()
+        # By their content: sessions without an id of this window, and of the one before.
+        self._unnamed_here, self._unnamed_before = SeenIds(), SeenIds()
+        #: Different sessions so far.
+        self.read = 0
+        #: Sessions that came again.
+        self.repeated = 0
+        #: Sessions without an id.
+        self.unnamed = 0
+        self._records = self._read()
+
+    def __iter__(self) -> SessionExport:
+        return self
+
+    def __next__(self) -> Record:
+        return next(self._records)
+
+    def _read(self) -> Iterator[Record]:
+        for number, call in enumerate(self._calls, 1):
+            window = f"from {call.body['startDate']} to {call.body['endDate']}"
+            self._say(f"Asking for coaching sessions {window} (window {number} of {len(self._calls)}).")
+            self._unnamed_here, self._unnamed_before = SeenIds(), self._unnamed_here
+            with SavedArray(call) as saved:
+                self._save(call, saved)
+                self._say(f"Coaching sessions {window} have come: {saved.size:,} bytes.")
+                for session in saved.records():
+                    if self._is_new(session):
+                        self.read += 1
+                        yield session
+                    else:
+                        self.repeated += 1
+        self._sum_up()
+
+    def _is_new(self, session: Record) -> bool:
+        name = id_of(session)
+        if name is not None:
+            return self._seen.add(name)
+        self.unnamed += 1
+        key = content_key(session)
+        # Within one window, equal sessions may be two. On the day that two windows share, they are one.
+        if key in self._unnamed_before:
+            return False
+        self._unnamed_here.add(key)
+        return True
+
+    def _sum_up(self) -> None:
+        said = []
+        if self.repeated:
+            said.append(f"{self.repeated} came more than once and were left out")
+        if self.unnamed:
+            said.append(f"{self.unnamed} had no _id and were told apart by their content")
+        # Windows share a day, so between windows repeats are as they should be.
+        tell = self._warn if self.unnamed or (self.repeated and len(self._calls) == 1) else self._say
+        tell(f"Coaching sessions: {'; '.join([*said, f'{self.read} different ones were read'])}.")

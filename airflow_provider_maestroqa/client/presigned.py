@@ -1,0 +1,97 @@
+"""What every request to a presigned URL needs: no trace of the signed address, and no token.
+
+Exceptions of requests and urllib3 carry the URL with its signature. Each becomes a phrase, so that no later error can
+be chained to it.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import logging
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from urllib.parse import urlsplit
+
+#: Headers that take away what a session may add: ``None`` means that none of this name is sent.
+NO_CREDENTIALS: Mapping[str, None] = {"apitoken": None, "Authorization": None, "Cookie": None}
+BAD_CERTIFICATE = "the storage's TLS certificate could not be verified"
+
+
+def explain(error: BaseException) -> str:
+    """Say what happened on the network, without the address it happened to."""
+    from requests import exceptions as http
+
+    if isinstance(error, http.ConnectTimeout):
+        return "no connection to the storage within the time-out"
+    if isinstance(error, http.ProxyError):
+        return "the proxy refused the connection to the storage"
+    if "CERTIFICATE_VERIFY_FAILED" in repr(error):
+        return BAD_CERTIFICATE
+    if isinstance(error, http.SSLError):
+        return "the TLS connection to the storage failed"
+    if isinstance(error, (http.Timeout, TimeoutError)) or "Timeout" in type(error).__name__:
+        return "the storage sent nothing within the time-out"
+    if isinstance(error, (http.RequestException, OSError)):
+        return "the connection to the storage was refused or lost"
+    return f"the connection broke off ({type(error).__name__})"
+
+
+def host_of(url: str) -> str:
+    """The host that a URL leads to, which may be shown; the rest may not."""
+    try:
+        return urlsplit(url).hostname or "an unknown host"
+    except ValueError:
+        return "an unknown host"
+
+
+def secrets_of(url: object) -> list[str]:
+    """The texts that give access to a presigned URL: libraries log its query apart from its host."""
+    if not isinstance(url, str) or not url:
+        return []
+    try:
+        query = urlsplit(url).query
+    except ValueError:
+        query = ""
+    return [url, query] if query else [url]
+
+
+def is_safe(url: str) -> bool:
+    """Whether a file may be sent there: over TLS, or to this machine."""
+    try:
+        parts = urlsplit(url)
+        host = parts.hostname or ""
+    except ValueError:
+        return False
+    return bool(host) and (parts.scheme == "https" or (parts.scheme == "http" and _is_loopback(host)))
+
+
+@contextmanager
+def signatures_kept_out_of_logs() -> Iterator[None]:
+    """Cut the query off the addresses that urllib3 logs at DEBUG."""
+    logger = logging.getLogger("urllib3.connectionpool")
+    # One of its own for each request: another thread's may end first.
+    cut = _CutQueries()
+    logger.addFilter(cut)
+    try:
+        yield
+    finally:
+        logger.removeFilter(cut)
+
+
+class _CutQueries(logging.Filter):
+    def filter(self, record: logging.LogRecord) -> bool:
+        if isinstance(record.args, tuple):
+            record.args = tuple(
+                argument.partition("?")[0] + "?***" if isinstance(argument, str) and "?" in argument else argument
+                for argument in record.args
+            )
+        return True
+
+
+def _is_loopback(host: str) -> bool:
+    if host == "localhost" or host.endswith(".localhost"):
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False

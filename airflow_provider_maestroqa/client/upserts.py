@@ -1,0 +1,71 @@
+"""Create what is not there, update what is. Each takes a checked record and something that carries calls."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from airflow_provider_maestroqa.client.endpoints import Call, build_call
+from airflow_provider_maestroqa.client.errors import MaestroQAConflictError, MaestroQANotFoundError
+
+log = logging.getLogger(__name__)
+
+
+def upsert_ticket(
+    ticket: Mapping[str, Any], send: Callable[[Call], Any], *, update_first: bool = False
+) -> tuple[Any, bool]:
+    """Bring a ticket in. (API: Create a Ticket, Update a Ticket)
+
+    :param ticket: a checked ticket.
+    :param send: carries a call.
+    :param update_first: whether to try the update first, which saves a request for each ticket that is there.
+    :return: the answer, and whether the ticket was created.
+    """
+    if update_first:
+        try:
+            return send(_update_of(ticket)), False
+        except MaestroQANotFoundError as error:
+            if not error.explained:
+                raise
+    try:
+        return send(build_call("create_ticket", ticket)), True
+    except MaestroQAConflictError as error:
+        conflict = error
+    try:
+        return send(_update_of(ticket)), False
+    except MaestroQANotFoundError:
+        # The id is taken, yet there is no such ticket to update: the conflict is the news.
+        raise conflict from None
+
+
+def upsert_agent(agent: Mapping[str, Any], send: Callable[[Call], Any]) -> tuple[Any, bool]:
+    """Bring an agent in. (API: Create an Agent, Update an Agent)
+
+    Of an agent that is there already only the id and the availability can be set; the API changes no name and no
+    group.
+
+    :param agent: a checked agent.
+    :param send: carries a call.
+    :return: the answer, and whether the agent was created.
+    """
+    try:
+        return send(build_call("create_agent", agent)), True
+    except MaestroQAConflictError as error:
+        conflict = error
+    email = agent["email"]
+    try:
+        answer = send(build_call("set_agent_availability", {"email": email, "available": agent["available"]}))
+    except MaestroQANotFoundError:
+        # No agent has this e-mail address, so it is the id that another agent has.
+        raise conflict from None
+    if "agentId" in agent:
+        answer = send(build_call("add_agent_id", {"email": email, "agentId": agent["agentId"]}))
+    if not conflict.after_lost_answer:
+        log.info("Agent %s is there already: availability and id are set; the API changes no name or group.", email)
+    return answer, False
+
+
+def _update_of(ticket: Mapping[str, Any]) -> Call:
+    changes = {name: value for name, value in ticket.items() if name != "ticket_id"}
+    return build_call("update_ticket", changes, ticket_id=ticket["ticket_id"])

@@ -1,0 +1,85 @@
+"""The hook's methods for agents."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from airflow_provider_maestroqa.client.endpoints import build_call
+from airflow_provider_maestroqa.client.errors import MaestroQAConflictError, MaestroQAOutcomeUnknownError
+from airflow_provider_maestroqa.hooks.connected import ConnectedHook
+
+
+class AgentMethods(ConnectedHook):
+    """Agents: create them, give them an id, set their availability. (API: Agents)"""
+
+    def create_agent(self, agent: Mapping[str, Any]) -> dict[str, Any]:
+        """Create an agent. (API: Create an Agent)
+
+        :param agent: the agent by the API's field names: ``name``, ``available``, ``email``, and if you like
+            ``agentGroupId`` and ``agentId``.
+        :return: the agent as MaestroQA answers it.
+        :raises MaestroQADataError: a field is missing or wrong; nothing was sent.
+        :raises MaestroQAConflictError: another agent has this e-mail address or this id.
+        :raises MaestroQAOutcomeUnknownError: the answer was lost, and now there is such an agent.
+        """
+        from airflow_provider_maestroqa.client.models import AGENT
+
+        checked = AGENT.check(agent)
+        try:
+            return self.send_for_record(build_call("create_agent", checked), sent=checked)
+        except MaestroQAConflictError as error:
+            conflict = error
+        if conflict.after_lost_answer:
+            raise MaestroQAOutcomeUnknownError(
+                f"The answer to the first try to create agent {checked['email']} was lost, and now MaestroQA says: "
+                f"{conflict.message} It may be the agent that was just created, or another one. Look at MaestroQA, or "
+                "use upsert_agent, which brings both to the same end."
+            )
+        raise conflict
+
+    def add_agent_id(self, email: str, agent_id: str) -> dict[str, Any]:
+        """Give an id to the agent with an e-mail address. (API: Update an Agent (add agent id to agent))
+
+        :param email: the agent's e-mail address.
+        :param agent_id: the id, which no other agent may have.
+        :return: the agent as MaestroQA answers it.
+        :raises MaestroQADataError: an argument is wrong; nothing was sent.
+        :raises MaestroQANotFoundError: no agent has this e-mail address.
+        :raises MaestroQAConflictError: another agent has this id.
+        """
+        from airflow_provider_maestroqa.client.models import AGENT_ID
+
+        checked = AGENT_ID.check({"email": email, "agentId": agent_id})
+        return self.send_for_record(build_call("add_agent_id", checked), sent=checked)
+
+    def set_agent_availability(self, email: str, available: bool) -> dict[str, Any]:
+        """Say whether an agent is available. (API: Update an Agent (update agent availability))
+
+        :param email: the agent's e-mail address.
+        :param available: whether the agent is available.
+        :return: the agent as MaestroQA answers it.
+        :raises MaestroQADataError: an argument is wrong; nothing was sent.
+        :raises MaestroQANotFoundError: no agent has this e-mail address.
+        """
+        from airflow_provider_maestroqa.client.models import AGENT_AVAILABILITY
+
+        checked = AGENT_AVAILABILITY.check({"email": email, "available": available})
+        return self.send_for_record(build_call("set_agent_availability", checked), sent=checked)
+
+    def upsert_agent(self, agent: Mapping[str, Any]) -> dict[str, Any]:
+        """Create an agent, or set id and availability of the one that is there. (API: Create, Update an Agent)
+
+        The API cannot change the name or the group of an agent that is there.
+
+        :param agent: the agent by the API's field names.
+        :return: the agent as MaestroQA answers it.
+        :raises MaestroQADataError: a field is missing or wrong; nothing was sent.
+        :raises MaestroQAConflictError: another agent has this id.
+        """
+        from airflow_provider_maestroqa.client.models import AGENT
+        from airflow_provider_maestroqa.client.upserts import upsert_agent
+
+        checked = AGENT.check(agent)
+        answer, _ = upsert_agent(checked, self.client.send)
+        return dict(answer or checked)

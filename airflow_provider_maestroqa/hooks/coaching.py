@@ -1,0 +1,179 @@
+"""The hook's methods for coaching data: to-dos, coaching points and coaching sessions."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import date, datetime
+from typing import Any
+
+from airflow_provider_maestroqa.client.coaching import PATIENCE_S, SessionExport, session_windows
+from airflow_provider_maestroqa.client.endpoints import Call, build_call
+from airflow_provider_maestroqa.client.errors import MaestroQADataError
+from airflow_provider_maestroqa.client.lists import DEFAULT_PAGE_SIZE, as_page_size, list_parameters
+from airflow_provider_maestroqa.client.paging import Listing, Paging
+from airflow_provider_maestroqa.client.saved import SavedArray
+from airflow_provider_maestroqa.hooks.connected import ConnectedHook
+
+
+class CoachingMethods(ConnectedHook):
+    """Coaching data: read one, read a list to its end, export sessions. (API: To-Dos, Coaching Points, …)
+
+    A list is an iterator: a page is asked for when its first record is needed. Arguments are checked at once. Records
+    that come again are left out by their id (``_id`` or ``id``), with one warning at the end that counts them. To do
+    so, about 10 MB are kept for a million ids; at least the last five million are known.
+    """
+
+    def get_todo(self, todo_id: str) -> dict[str, Any]:
+        """Read one to-do. (API: Retrieve a Single To-do)
+
+        :param todo_id: its id.
+        :raises MaestroQANotFoundError: MaestroQA knows no such to-do.
+        """
+        return self._get("get_todo", todo_id)
+
+    def get_coaching_point(self, coaching_point_id: str) -> dict[str, Any]:
+        """Read one coaching point. (API: Retrieve a Single Coaching Point)
+
+        :param coaching_point_id: its id.
+        :raises MaestroQANotFoundError: MaestroQA knows no such coaching point.
+        """
+        return self._get("get_coaching_point", coaching_point_id)
+
+    def get_coaching_session(self, coaching_session_id: str) -> dict[str, Any]:
+        """Read one coaching session. (API: Retrieve a Single Coaching Session)
+
+        :param coaching_session_id: its id.
+        :raises MaestroQANotFoundError: MaestroQA knows no such coaching session.
+        """
+        return self._get("get_coaching_session", coaching_session_id)
+
+    def list_todos(
+        self,
+        *,
+        agent_id: str | None = None,
+        creator_id: str | None = None,
+        start: datetime | str | None = None,
+        end: datetime | str | None = None,
+        page_size: int = DEFAULT_PAGE_SIZE,
+        **others: object,
+    ) -> Listing:
+        """Read all to-dos that match, page by page as they are needed. (API: Retrieve Many To-dos)
+
+        :param agent_id: only those for this agent.
+        :param creator_id: only those made by this user.
+        :param start: only those created after this time: an aware datetime, or ISO 8601 text with a time zone.
+        :param end: only those created before this time, likewise.
+        :param page_size: how many to ask for at once; MaestroQA may give fewer.
+        :param others: there is no other filter; one that is not ``None`` is refused by its name.
+        :return: an iterator of dicts with MaestroQA's own keys.
+        :raises MaestroQAConfigError: a filter is wrong or not known; nothing was sent.
+        """
+        filters = {"agent_id": agent_id, "creator_id": creator_id, **others}
+        return self.list_records("todos", start=start, end=end, page_size=page_size, **filters)
+
+    def list_coaching_points(
+        self,
+        *,
+        agent_id: str | None = None,
+        creator_id: str | None = None,
+        start: datetime | str | None = None,
+        end: datetime | str | None = None,
+        page_size: int = DEFAULT_PAGE_SIZE,
+        **others: object,
+    ) -> Listing:
+        """Read all coaching points that match, page by page as needed. (API: Retrieve Many Coaching Points)
+
+        :param agent_id: only those for this agent.
+        :param creator_id: only those made by this user.
+        :param start: only those created after this time: an aware datetime, or ISO 8601 text with a time zone.
+        :param end: only those created before this time, likewise.
+        :param page_size: how many to ask for at once; MaestroQA may give fewer.
+        :param others: there is no other filter; one that is not ``None`` is refused by its name.
+        :return: an iterator of dicts with MaestroQA's own keys.
+        :raises MaestroQAConfigError: a filter is wrong or not known; nothing was sent.
+        """
+        filters = {"agent_id": agent_id, "creator_id": creator_id, **others}
+        return self.list_records("coaching_points", start=start, end=end, page_size=page_size, **filters)
+
+    def list_coaching_sessions(
+        self,
+        *,
+        agent_id: str | None = None,
+        creator_id: str | None = None,
+        coach_id: str | None = None,
+        start: datetime | str | None = None,
+        end: datetime | str | None = None,
+        page_size: int = DEFAULT_PAGE_SIZE,
+        **others: object,
+    ) -> Listing:
+        """Read all coaching sessions that match, page by page as needed. (API: Retrieve Many Coaching Sessions)
+
+        :param agent_id: only those for this agent.
+        :param creator_id: only those made by this user.
+        :param coach_id: only those with this coach.
+        :param start: only those created after this time: an aware datetime, or ISO 8601 text with a time zone.
+        :param end: only those created before this time, likewise.
+        :param page_size: how many to ask for at once; MaestroQA may give fewer.
+        :param others: there is no other filter; one that is not ``None`` is refused by its name.
+        :return: an iterator of dicts with MaestroQA's own keys.
+        :raises MaestroQAConfigError: a filter is wrong or not known; nothing was sent.
+        """
+        filters = {"agent_id": agent_id, "creator_id": creator_id, "coach_id": coach_id, **others}
+        return self.list_records("coaching_sessions", start=start, end=end, page_size=page_size, **filters)
+
+    def list_records(
+        self,
+        resource: str,
+        *,
+        start: datetime | str | None = None,
+        end: datetime | str | None = None,
+        page_size: int = DEFAULT_PAGE_SIZE,
+        **filters: object,
+    ) -> Listing:
+        """Read a list by its name; see the three methods above.
+
+        :param resource: ``todos``, ``coaching_points`` or ``coaching_sessions``.
+        """
+        parameters = list_parameters(resource, start=start, end=end, **filters)
+        paging = Paging(f"list_{resource}", parameters, page_size=as_page_size(page_size))
+        return Listing(self._send, paging, warn=self.log.warning)
+
+    def export_coaching_sessions(
+        self, start: date | datetime | str, end: date | datetime | str, *, time_axis: str = "meetingDate"
+    ) -> SessionExport:
+        """Read coaching sessions with their activity log, coaching points and to-dos. (API: Get Coaching Data)
+
+        Any length of range is cut into windows of at most 90 days, each of which begins on the day on which the one
+        before it ends. A window is asked for when its first session is needed. Its answer is saved in a temporary
+        file and checked: nothing of it comes before all of it is there. Memory stays flat however large it is.
+
+        This export takes plain dates. A plain date is sent as it is. Of an aware datetime the day in UTC is sent; an
+        ``end`` that is no midnight is moved on to the next one. MaestroQA does not document whether the end day
+        itself belongs to an export. If it does not, you get just the time up to ``end``; if it does, you get the
+        sessions of that whole day too, and two ranges that follow each other both hold it. So load by ``_id``.
+
+        :param start: first day: a date, an aware datetime, or ISO 8601 text of either (``2026-01-31``).
+        :param end: last day, likewise; after ``start``.
+        :param time_axis: which date of a session counts: ``meetingDate`` or ``createdAt``.
+        :return: an iterator of dicts with MaestroQA's own keys; a session that comes in two windows comes once.
+        :raises MaestroQAConfigError: an argument is wrong; nothing was sent.
+        :raises MaestroQAServerError: an answer was no whole JSON array, again and again.
+        """
+        return SessionExport(
+            session_windows(start, end, time_axis), self._save, say=self.log.info, warn=self.log.warning
+        )
+
+    def _get(self, operation: str, record_id: str) -> dict[str, Any]:
+        call = build_call(operation, id=record_id)
+        answer = self._send(call)
+        if isinstance(answer, Mapping):
+            return dict(answer)
+        raise MaestroQADataError(f"{call} answered no record, but {type(answer).__name__}.", worth_retry=True)
+
+    # Found anew for each call, because a hook may be closed and used again.
+
+    def _send(self, call: Call) -> Any:
+        return self.client.send(call)
+
+    def _save(self, call: Call, target: SavedArray) -> None:
+        self.client.save(call, target, patience_s=PATIENCE_S)

@@ -1,0 +1,116 @@
+"""The hook's methods that push any number of records."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+from airflow_provider_maestroqa.client.endpoints import Call
+from airflow_provider_maestroqa.hooks.connected import ConnectedHook
+from airflow_provider_maestroqa.storage import open_object
+
+if TYPE_CHECKING:
+    from airflow_provider_maestroqa.pushes.checkpoint import Memory
+
+
+class PushMethods(ConnectedHook):
+    """Pushes: tickets, comments, metrics and agents, any number of them. (API: Tickets, Agents, Metrics)"""
+
+    def push(
+        self,
+        resource: str,
+        records: Iterable[object],
+        *,
+        on_error: str = "fail",
+        rejects_path: str | None = None,
+        max_rejects: int | None = None,
+        on_unknown_outcome: str = "fail",
+        update_first: bool = False,
+        memory: Memory | None = None,
+        run: str = "",
+        is_first_try: bool = True,
+    ) -> dict[str, Any]:
+        """Push records of any kind, in order, each exactly once, or say which ones are not sure.
+
+        Records are read one at a time, checked before they are sent, and travel in batches as large as the API
+        takes. When all are refused because of a few, the bad ones are searched for (``on_error="collect"``).
+
+        :param resource: ``ticket_metrics``, ``agent_metrics``, ``comments``, ``tickets`` or ``agents``.
+        :param records: any iterable of dicts with the API's field names.
+        :param on_error: ``fail`` stops at the first record that is refused, ``collect`` goes on without it.
+        :param rejects_path: storage URL of an object for the refused records: JSON lines of ``index``, ``reason``
+            and ``record``.
+        :param max_rejects: how many refused records ``collect`` allows; one more fails. Default: any number.
+        :param on_unknown_outcome: what to do about comments that may or may not have arrived: ``fail`` stops and
+            names them, ``resend`` sends them again, ``skip`` goes on after them.
+        :param update_first: for tickets: try the update first, because most are there already.
+        :param memory: keeps the position for a retry. Default: nothing is kept.
+        :param run: which run of which task this is, for the memory.
+        :param is_first_try: whether no earlier try of this run can have sent anything.
+        :return: the report: ``resource``, ``sent``, ``confirmed``, ``created``, ``updated``, ``rejected``,
+            ``unconfirmed``, ``requests``, ``waited_s`` and ``rejects_path``.
+        :raises MaestroQAConfigError: an argument is wrong; nothing was sent.
+        :raises MaestroQADataError: a record is refused, or more than ``max_rejects`` are, or the records are not those
+            of the try before.
+        :raises MaestroQAOutcomeUnknownError: comments may or may not have arrived, or an answer confirms fewer records
+            than were sent.
+        """
+        from airflow_provider_maestroqa.pushes.items import checked_source
+        from airflow_provider_maestroqa.pushes.options import PushOptions
+        from airflow_provider_maestroqa.pushes.resources import resource_named
+        from airflow_provider_maestroqa.pushes.run import run_push
+
+        options = PushOptions.checked(
+            on_error=on_error, max_rejects=max_rejects, on_unknown_outcome=on_unknown_outcome
+        )
+        pushed = resource_named(resource, update_first=update_first)
+        client = self.client
+
+        def send(call: Call, *, in_flight: Callable[[bool], None] | None = None) -> Any:
+            return client.send(replace(call, resend=True) if options.resends else call, in_flight=in_flight)
+
+        report = run_push(
+            pushed,
+            checked_source(records, pushed.name.replace("_", " ")),
+            send=send,
+            usage=self.usage,
+            options=options,
+            rejects_to=open_object(rejects_path) if rejects_path else None,
+            memory=memory,
+            run=run,
+            is_first_try=is_first_try,
+        )
+        return report.as_dict()
+
+    def create_comments(self, comments: Iterable[Mapping[str, Any]], **options: Any) -> dict[str, Any]:
+        """Add comments to tickets, up to 500 with each request. (API: Create Many Ticket Comments)
+
+        :param comments: any iterable of comments by the API's field names.
+        :param options: otherwise as for :meth:`push`.
+        :return: the report of the push.
+        """
+        return self.push("comments", comments, **options)
+
+    def push_ticket_metrics(self, metrics: Iterable[Mapping[str, Any]], **options: Any) -> dict[str, Any]:
+        """Push metrics of agents on tickets, up to 500 with each request. (API: Create Ticket Metrics)
+
+        A metric with the same ids as one that is there replaces it.
+
+        :param metrics: any iterable of metrics by the API's field names.
+        :param options: otherwise as for :meth:`push`.
+        :return: the report of the push.
+        """
+        return self.push("ticket_metrics", metrics, **options)
+
+    def push_agent_metrics(self, metrics: Iterable[Mapping[str, Any]], **options: Any) -> dict[str, Any]:
+        """Push metrics of agents, up to 500 with each request. (API: Create Agent Metrics)
+
+        MaestroQA tells metrics apart by ``metric_id`` and ``agent_id`` alone, not by their time: the second day of a
+        daily series may replace the first.
+
+        :param metrics: any iterable of metrics by the API's field names.
+        :param options: otherwise as for :meth:`push`.
+        :return: the report of the push.
+        """
+        return self.push("agent_metrics", metrics, **options)

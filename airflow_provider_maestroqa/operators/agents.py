@@ -1,0 +1,142 @@
+"""Creates agents, gives them ids, sets their availability, and keeps a roster in step."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from airflow_provider_maestroqa._compat import BaseOperator
+from airflow_provider_maestroqa.operators.pushing import PushOperator
+from airflow_provider_maestroqa.outcomes import airflow_outcome
+
+if TYPE_CHECKING:
+    from airflow_provider_maestroqa._compat import Context
+
+
+class MaestroQACreateAgentOperator(BaseOperator):
+    """Create one agent. (API: Create an Agent)
+
+    All arguments are templated. A task that may run again is better off with :class:`MaestroQAUpsertAgentsOperator`.
+
+    :param agent: the agent by the API's field names: ``name``, ``available``, ``email``, and if you like
+        ``agentGroupId`` and ``agentId``.
+    :param maestroqa_conn_id: id of the connection to MaestroQA.
+    :return: the agent as MaestroQA answers it (dict).
+    :raises AirflowFailException: a retry could not help: a field is wrong, e-mail address or id are taken, or the
+        token is refused.
+    """
+
+    template_fields: Sequence[str] = ("agent", "maestroqa_conn_id")
+    ui_color = "#e6f4ea"
+
+    def __init__(
+        self, *, agent: Mapping[str, Any], maestroqa_conn_id: str = "maestroqa_default", **kwargs: Any
+    ) -> None:
+        super().__init__(**kwargs)
+        self.agent = agent
+        self.maestroqa_conn_id = maestroqa_conn_id
+
+    def execute(self, context: Context) -> dict[str, Any]:
+        """Create the agent."""
+        from airflow_provider_maestroqa.hooks.maestroqa import MaestroQAHook
+
+        with airflow_outcome(), MaestroQAHook(self.maestroqa_conn_id) as hook:
+            agent = hook.create_agent(self.agent)
+            self.log.info("Created agent %s.", self.agent["email"])
+            return agent
+
+
+class MaestroQAAddAgentIdOperator(BaseOperator):
+    """Give an id to the agent with an e-mail address. (API: Update an Agent (add agent id to agent))
+
+    All arguments are templated.
+
+    :param agent_email: the agent's e-mail address. (``email`` is where Airflow sends its failure mails.)
+    :param agent_id: the id, which no other agent may have.
+    :param maestroqa_conn_id: id of the connection to MaestroQA.
+    :return: the agent as MaestroQA answers it (dict).
+    :raises AirflowFailException: a retry could not help: there is no such agent, the id is taken, or the token is
+        refused.
+    """
+
+    template_fields: Sequence[str] = ("agent_email", "agent_id", "maestroqa_conn_id")
+    ui_color = "#e6f4ea"
+
+    def __init__(
+        self, *, agent_email: str, agent_id: str, maestroqa_conn_id: str = "maestroqa_default", **kwargs: Any
+    ) -> None:
+        super().__init__(**kwargs)
+        self.agent_email = agent_email
+        self.agent_id = agent_id
+        self.maestroqa_conn_id = maestroqa_conn_id
+
+    def execute(self, context: Context) -> dict[str, Any]:
+        """Give the agent the id."""
+        from airflow_provider_maestroqa.hooks.maestroqa import MaestroQAHook
+
+        with airflow_outcome(), MaestroQAHook(self.maestroqa_conn_id) as hook:
+            agent = hook.add_agent_id(self.agent_email, self.agent_id)
+            self.log.info("Agent %s has the id %s.", self.agent_email, self.agent_id)
+            return agent
+
+
+class MaestroQASetAgentAvailabilityOperator(BaseOperator):
+    """Say whether an agent is available. (API: Update an Agent (update agent availability))
+
+    All arguments are templated.
+
+    :param agent_email: the agent's e-mail address. (``email`` is where Airflow sends its failure mails.)
+    :param available: whether the agent is available; a template may render it to ``True`` or ``False``.
+    :param maestroqa_conn_id: id of the connection to MaestroQA.
+    :return: the agent as MaestroQA answers it (dict).
+    :raises AirflowFailException: a retry could not help: there is no such agent, or the token is refused.
+    """
+
+    template_fields: Sequence[str] = ("agent_email", "available", "maestroqa_conn_id")
+    ui_color = "#e6f4ea"
+
+    def __init__(
+        self,
+        *,
+        agent_email: str,
+        available: bool,
+        maestroqa_conn_id: str = "maestroqa_default",
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(**kwargs)
+        self.agent_email = agent_email
+        self.available = available
+        self.maestroqa_conn_id = maestroqa_conn_id
+
+    def execute(self, context: Context) -> dict[str, Any]:
+        """Set the availability."""
+        from airflow_provider_maestroqa.client.fields import as_flag
+        from airflow_provider_maestroqa.hooks.maestroqa import MaestroQAHook
+
+        with airflow_outcome(), MaestroQAHook(self.maestroqa_conn_id) as hook:
+            available = as_flag(self.available, "available")
+            agent = hook.set_agent_availability(self.agent_email, available)
+            self.log.info("Agent %s is %s.", self.agent_email, "available" if available else "not available")
+            return agent
+
+
+class MaestroQAUpsertAgentsOperator(PushOperator):
+    """Create agents, and set id and availability of the ones that are there. (API: Agents)
+
+    The API cannot change the name or the group of an agent that is there. All arguments are templated.
+
+    :param agents: dicts as :class:`MaestroQACreateAgentOperator` takes one; a list, the output of another task, or a
+        callable that takes ``context`` and ``jinja_env``.
+    :return: the report of the push.
+    """
+
+    resource = "agents"
+    template_fields: Sequence[str] = ("agents", *PushOperator.template_fields)
+
+    def __init__(self, *, agents: Iterable[Mapping[str, Any]], **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.agents = agents
+
+    def execute(self, context: Context) -> dict[str, Any]:
+        """Push the agents."""
+        return self.push(context, self.agents)

@@ -1,0 +1,37 @@
+"""Pushes comments into MaestroQA."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from airflow_provider_maestroqa.operators.pushing import PushOperator
+
+if TYPE_CHECKING:
+    from airflow_provider_maestroqa._compat import Context
+
+
+class MaestroQACreateCommentsOperator(PushOperator):
+    """Add comments to tickets, up to 500 with each request. (API: Create Many Ticket Comments)
+
+    MaestroQA adds a comment each time it is sent one, so none is sent twice: a retry goes on where the try before
+    has stopped, a task that is cleared after its success sends nothing again, and comments whose answer was lost are
+    named instead of sent again. For that the position must be kept: on Airflow older than 3.3 set ``state_path``.
+    All arguments are templated.
+
+    :param comments: dicts of ``ticket_id``, ``body``, and if you like ``author_id``, ``role`` (``customer`` or
+        ``agent``), ``channel``, ``public`` and ``time`` (an aware datetime or ISO 8601 text); a list, the output of
+        another task, or a callable that takes ``context`` and ``jinja_env``.
+    :return: the report of the push.
+    """
+
+    resource = "comments"
+    template_fields: Sequence[str] = ("comments", *PushOperator.template_fields)
+
+    def __init__(self, *, comments: Iterable[Mapping[str, Any]], **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.comments = comments
+
+    def execute(self, context: Context) -> dict[str, Any]:
+        """Push the comments."""
+        return self.push(context, self.comments)

@@ -1,0 +1,189 @@
+"""Creates, updates, deletes, reads and upserts tickets."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from airflow_provider_maestroqa._compat import BaseOperator
+from airflow_provider_maestroqa.operators.pushing import PushOperator, is_first_try
+from airflow_provider_maestroqa.outcomes import airflow_outcome
+
+if TYPE_CHECKING:
+    from airflow_provider_maestroqa._compat import Context
+
+
+class MaestroQACreateTicketOperator(BaseOperator):
+    """Create one ticket. (API: Create a Ticket)
+
+    All arguments are templated.
+
+    :param ticket: the ticket by the API's field names: ``ticket_id``, ``type``, ``subject``, ``agents`` (a list),
+        ``link``, and if you like ``body``, ``tags``, ``status``, ``csat_score``, ``first_seen``, ``last_seen`` and
+        ``attributes``. Times are aware datetimes or ISO 8601 text.
+    :param maestroqa_conn_id: id of the connection to MaestroQA.
+    :return: the ticket as MaestroQA answers it (dict).
+    :raises AirflowFailException: a retry could not help: a field is wrong, the id is taken, the token is refused.
+    """
+
+    template_fields: Sequence[str] = ("ticket", "maestroqa_conn_id")
+    ui_color = "#e6f4ea"
+
+    def __init__(
+        self, *, ticket: Mapping[str, Any], maestroqa_conn_id: str = "maestroqa_default", **kwargs: Any
+    ) -> None:
+        super().__init__(**kwargs)
+        self.ticket = ticket
+        self.maestroqa_conn_id = maestroqa_conn_id
+
+    def execute(self, context: Context) -> dict[str, Any]:
+        """Create the ticket."""
+        from airflow_provider_maestroqa.hooks.maestroqa import MaestroQAHook
+
+        with airflow_outcome(), MaestroQAHook(self.maestroqa_conn_id) as hook:
+            ticket = hook.create_ticket(self.ticket, retried=not is_first_try(context))
+            self.log.info("Ticket %s is at MaestroQA.", self.ticket["ticket_id"])
+            return ticket
+
+
+class MaestroQAUpdateTicketOperator(BaseOperator):
+    """Change some fields of a ticket. (API: Update a Ticket)
+
+    All arguments are templated.
+
+    :param ticket_id: the ticket's id.
+    :param changes: the fields to change, by the API's names.
+    :param maestroqa_conn_id: id of the connection to MaestroQA.
+    :return: the ticket as MaestroQA answers it (dict).
+    :raises AirflowFailException: a retry could not help: a field is wrong, there is no such ticket, the token is
+        refused.
+    """
+
+    template_fields: Sequence[str] = ("ticket_id", "changes", "maestroqa_conn_id")
+    ui_color = "#e6f4ea"
+
+    def __init__(
+        self,
+        *,
+        ticket_id: str,
+        changes: Mapping[str, Any],
+        maestroqa_conn_id: str = "maestroqa_default",
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(**kwargs)
+        self.ticket_id = ticket_id
+        self.changes = changes
+        self.maestroqa_conn_id = maestroqa_conn_id
+
+    def execute(self, context: Context) -> dict[str, Any]:
+        """Change the ticket."""
+        from airflow_provider_maestroqa.hooks.maestroqa import MaestroQAHook
+
+        with airflow_outcome(), MaestroQAHook(self.maestroqa_conn_id) as hook:
+            ticket = hook.update_ticket(self.ticket_id, self.changes)
+            self.log.info("Changed %s of ticket %s.", ", ".join(self.changes), self.ticket_id)
+            return ticket
+
+
+class MaestroQADeleteTicketOperator(BaseOperator):
+    """Delete a ticket. (API: Delete a Ticket)
+
+    All arguments are templated.
+
+    :param ticket_id: the ticket's id.
+    :param missing_ok: whether it is fine that there is no such ticket. A retry of a task that was killed after it has
+        deleted the ticket needs this.
+    :param maestroqa_conn_id: id of the connection to MaestroQA.
+    :raises AirflowFailException: a retry could not help: there is no such ticket, or the token is refused.
+    """
+
+    template_fields: Sequence[str] = ("ticket_id", "missing_ok", "maestroqa_conn_id")
+    ui_color = "#fce8e6"
+
+    def __init__(
+        self,
+        *,
+        ticket_id: str,
+        missing_ok: bool = True,
+        maestroqa_conn_id: str = "maestroqa_default",
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(**kwargs)
+        self.ticket_id = ticket_id
+        self.missing_ok = missing_ok
+        self.maestroqa_conn_id = maestroqa_conn_id
+
+    def execute(self, context: Context) -> None:
+        """Delete the ticket."""
+        from airflow_provider_maestroqa.client.errors import MaestroQANotFoundError
+        from airflow_provider_maestroqa.client.fields import as_flag
+        from airflow_provider_maestroqa.hooks.maestroqa import MaestroQAHook
+
+        with airflow_outcome(), MaestroQAHook(self.maestroqa_conn_id) as hook:
+            missing_ok = as_flag(self.missing_ok, "missing_ok")
+            try:
+                hook.delete_ticket(self.ticket_id)
+            except MaestroQANotFoundError as error:
+                # A 404 without a word from MaestroQA is no missing ticket: the host is wrong.
+                if not (missing_ok and error.explained):
+                    raise
+                self.log.info("There is no ticket %s to delete.", self.ticket_id)
+            else:
+                self.log.info("Deleted ticket %s.", self.ticket_id)
+
+
+class MaestroQAGetTicketsOperator(BaseOperator):
+    """Read tickets. (API: Get Many Tickets)
+
+    All arguments are templated.
+
+    :param ticket_ids: the tickets' ids, a list.
+    :param maestroqa_conn_id: id of the connection to MaestroQA.
+    :return: the tickets (list of dicts) in the order of the ids; those that are not there are left out.
+    :raises AirflowFailException: a retry could not help: these are no ids, or the token is refused.
+    """
+
+    template_fields: Sequence[str] = ("ticket_ids", "maestroqa_conn_id")
+    ui_color = "#e8f0fe"
+
+    def __init__(
+        self, *, ticket_ids: Iterable[str], maestroqa_conn_id: str = "maestroqa_default", **kwargs: Any
+    ) -> None:
+        super().__init__(**kwargs)
+        self.ticket_ids = ticket_ids
+        self.maestroqa_conn_id = maestroqa_conn_id
+
+    def execute(self, context: Context) -> list[dict[str, Any]]:
+        """Read the tickets."""
+        from airflow_provider_maestroqa.hooks.maestroqa import MaestroQAHook
+
+        with airflow_outcome(), MaestroQAHook(self.maestroqa_conn_id) as hook:
+            tickets = hook.get_tickets(self.ticket_ids)
+            self.log.info("MaestroQA has %d of these tickets.", len(tickets))
+            return tickets
+
+
+class MaestroQAUpsertTicketsOperator(PushOperator):
+    """Create tickets, and update the ones that are there. (API: Create a Ticket, Update a Ticket)
+
+    MaestroQA takes one ticket with each request, so that the budget allows about 100 a minute, and half of that when
+    each one is there already; ``update_first`` turns that round. The order of the records is kept. All arguments are
+    templated.
+
+    :param tickets: dicts as :class:`MaestroQACreateTicketOperator` takes one; a list, the output of another task, or
+        a callable that takes ``context`` and ``jinja_env``.
+    :param update_first: whether to try the update first, because most tickets are there already.
+    :return: the report of the push.
+    """
+
+    resource = "tickets"
+    template_fields: Sequence[str] = ("tickets", "update_first", *PushOperator.template_fields)
+
+    def __init__(self, *, tickets: Iterable[Mapping[str, Any]], update_first: bool = False, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.tickets = tickets
+        self.update_first = update_first
+
+    def execute(self, context: Context) -> dict[str, Any]:
+        """Push the tickets."""
+        return self.push(context, self.tickets, update_first=self.update_first)

@@ -1,0 +1,147 @@
+from __future__ import annotations
+
+import contextlib
+import json
+
+import pytest
+
+from airflow_provider_maestroqa.client import policy
+from airflow_provider_maestroqa.client.budget import open_budget
+from airflow_provider_maestroqa.client.settings import read_settings
+from airflow_provider_maestroqa.client.sync import SyncClient
+from airflow_provider_maestroqa.client.usage import Usage
+from airflow_provider_maestroqa.pushes.options import PushOptions
+from airflow_provider_maestroqa.pushes.resources import resource_named
+from airflow_provider_maestroqa.pushes.run import run_push
+from airflow_provider_maestroqa.sandbox import Sandbox
+from airflow_provider_maestroqa.storage import open_object
+
+WIDE = {"normal": [[100000, 0.01]], "hard": [[100000, 0.01]]}
+
+
+class Memory:
+    """Keeps a value from one try to the next, as JSON."""
+
+    lasts = True
+    where = "the test's memory"
+
+    def __init__(self):
+        self.kept = None
+        self.history = []
+
+    def recall(self):
+        return None if self.kept is None else json.loads(self.kept)
+
+    def keep(self, value):
+        self.kept = json.dumps(value)
+        self.history.append(value)
+
+    def forget(self):
+        self.kept = None
+
+
+@pytest.fixture
+def memory():
+    return Memory()
+
+
+@pytest.fixture
+def make_sandbox():
+    with contextlib.ExitStack() as stack:
+        yield lambda **options: stack.enter_context(Sandbox(**{"limits": {}, "unknown_tickets": "accept", **options}))
+
+
+@pytest.fixture
+def sandbox(make_sandbox):
+    return make_sandbox()
+
+
+@pytest.fixture
+def push(monkeypatch, request):
+    """Push records into a sandbox, as the hook does; give back the report."""
+    monkeypatch.setattr(policy, "_LONGEST_PAUSE_S", 0.0)
+
+    def run(
+        resource,
+        records,
+        *,
+        to=None,
+        memory=None,
+        run="",
+        is_first_try=True,
+        rejects=None,
+        update_first=False,
+        timeout=5,
+        before=None,
+        **options,
+    ):
+        sandbox = to or request.getfixturevalue("sandbox")
+        settings = read_settings(
+            "test", host=sandbox.url, password=sandbox.token, extra={"rate_limits": WIDE, "timeout": timeout}
+        )
+        budget = open_budget(store="memory", base_url=settings.base_url, token=settings.token, limits=settings.limits)
+        usage = Usage()
+        client = SyncClient(settings, budget, usage=usage)
+        chosen = PushOptions.checked(**options)
+
+        def send(call, *, in_flight=None):
+            if before is not None:
+                before(call)
+            from dataclasses import replace
+
+            return client.send(replace(call, resend=True) if chosen.resends else call, in_flight=in_flight)
+
+        try:
+            report = run_push(
+                resource_named(resource, update_first=update_first),
+                records,
+                send=send,
+                usage=usage,
+                options=chosen,
+                rejects_to=open_object(str(rejects)) if rejects else None,
+                memory=memory,
+                run=run,
+                is_first_try=is_first_try,
+            )
+        finally:
+            client.close()
+            budget.close()
+        return report
+
+    return run
+
+
+def metric(number, **changes):
+    return {
+        "ticket_id": f"T-{number}",
+        "source_id": "desk",
+        "agent_id": "agent-1",
+        "metric_id": "handle_time",
+        "metric_value": number,
+        "timestamp": "2026-01-31T12:00:00Z",
+        **changes,
+    }
+
+
+def comment(number, **changes):
+    return {"ticket_id": f"T-{number % 7}", "body": f"comment {number}", **changes}
+
+
+def ticket(number, **changes):
+    return {
+        "ticket_id": f"T-{number}",
+        "type": "phone",
+        "subject": f"Subject {number}",
+        "agents": ["agent-1"],
+        "link": f"https://desk/T-{number}",
+        **changes,
+    }
+
+
+def agent(number, **changes):
+    return {"name": f"New {number}", "available": True, "email": f"new-{number}@example.com", **changes}
+
+
+@pytest.fixture
+def make():
+    return {"ticket_metrics": metric, "comments": comment, "tickets": ticket, "agents": agent}

@@ -1,0 +1,244 @@
+"""A push that stops: what its next try knows, sends and says."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from airflow_provider_maestroqa.client.errors import (
+    MaestroQAAuthError,
+    MaestroQADataError,
+    MaestroQAOutcomeUnknownError,
+)
+
+COMMENTS, METRICS = "/api/v1/comments-batch", "/api/v1/ticket-metrics-batch"
+
+
+@pytest.fixture
+def comments(make):
+    return [make["comments"](number) for number in range(1300)]
+
+
+def texts(sandbox):
+    return [one["body"] for one in sandbox.comments]
+
+
+def in_order(count):
+    return [f"comment {number}" for number in range(count)]
+
+
+@pytest.fixture
+def stopped(push, sandbox, comments, memory):
+    """A push of comments whose second batch was refused for its token."""
+    sandbox.fault(kind="status", status=401, body={"error": "expired"}, path=COMMENTS, after=1)
+    with pytest.raises(MaestroQAAuthError):
+        push("comments", comments, memory=memory, run="run 1")
+    assert texts(sandbox) == in_order(500)
+
+
+def test_a_retry_goes_on_after_the_last_confirmed_batch(push, sandbox, comments, memory, stopped, caplog):
+    caplog.set_level("INFO")
+    report = push("comments", iter(comments), memory=memory, run="run 1")
+    assert texts(sandbox) == in_order(1300)
+    assert "Going on with record 500" in caplog.text
+    # One was refused, for its token; the report is of all tries together.
+    assert (report.confirmed, report.sent, report.requests) == (1300, 1300, 4)
+
+
+def test_a_retry_finds_out_that_a_settled_record_has_changed(push, sandbox, comments, memory, stopped):
+    comments[499] = {**comments[499], "body": "changed"}
+    with pytest.raises(MaestroQADataError) as caught:
+        push("comments", iter(comments), memory=memory, run="run 1")
+    assert "not those of the earlier try, which has settled 500: they have changed" in str(caught.value)
+    assert "delete the test's memory" in str(caught.value)
+    assert texts(sandbox) == in_order(500)
+
+
+def test_a_retry_finds_out_that_settled_records_are_gone(push, comments, memory, stopped):
+    with pytest.raises(MaestroQADataError, match="there are fewer of them now"):
+        push("comments", comments[:499], memory=memory, run="run 1")
+
+
+def test_a_retry_takes_records_that_came_since(push, sandbox, comments, memory, make, stopped):
+    more = [*comments, make["comments"](1300)]
+    push("comments", more, memory=memory, run="run 1")
+    assert texts(sandbox) == in_order(1301)
+
+
+def test_another_run_does_not_go_on_with_what_is_not_its_own(push, sandbox, comments, memory, stopped):
+    with pytest.raises(MaestroQADataError, match="a push that has not finished, of run 1"):
+        push("comments", comments, memory=memory, run="run 2")
+    assert texts(sandbox) == in_order(500)
+
+
+def test_comments_that_are_all_there_are_not_sent_again(push, sandbox, comments, memory, caplog):
+    caplog.set_level("INFO")
+    first = push("comments", comments, memory=memory, run="run 1")
+    again = push("comments", comments, memory=memory, run="run 1")
+    assert texts(sandbox) == in_order(1300)
+    assert (again.confirmed, again.requests) == (first.confirmed, 3)
+    assert "An earlier try has pushed all 1,300 records" in caplog.text
+
+
+def test_comments_that_are_all_there_are_sent_again_when_the_user_says_so(push, sandbox, comments, memory):
+    push("comments", comments, memory=memory, run="run 1")
+    push("comments", comments, memory=memory, run="run 1", on_unknown_outcome="resend")
+    assert texts(sandbox) == in_order(1300) * 2
+
+
+def test_another_run_begins_at_the_beginning_when_the_last_one_has_finished(push, sandbox, comments, memory, make):
+    push("comments", comments, memory=memory, run="run 1")
+    push("comments", [make["comments"](5000)], memory=memory, run="run 2")
+    assert texts(sandbox) == [*in_order(1300), "comment 5000"]
+
+
+def test_records_that_may_arrive_twice_are_forgotten_when_all_are_there(push, sandbox, make, memory):
+    push("ticket_metrics", [make["ticket_metrics"](1)], memory=memory)
+    assert memory.kept is None
+
+
+def test_the_position_is_kept_after_each_batch_and_what_is_in_flight_before_each(push, comments, memory):
+    push("comments", comments, memory=memory)
+    seen = [(kept["done"], kept["in_flight"] and kept["in_flight"][0]) for kept in memory.history]
+    assert seen[:6] == [(0, 500), (500, None), (500, 500), (1000, None), (1000, 300), (1300, None)]
+    assert memory.history[-1]["finished"]
+
+
+def test_what_is_kept_is_small_and_holds_no_record(push, comments, memory):
+    push("comments", comments, memory=memory)
+    assert max(len(json.dumps(kept)) for kept in memory.history) < 1000
+    assert "comment 7" not in json.dumps(memory.history)
+
+
+@pytest.mark.parametrize(
+    "fault", [{"kind": "rate_limited"}, {"kind": "status", "status": 401, "body": {"error": "x"}}]
+)
+def test_what_was_refused_is_not_in_flight_any_more(push, sandbox, comments, memory, fault):
+    sandbox.fault(path=COMMENTS, **fault)
+    try:
+        push("comments", comments[:10], memory=memory)
+    except MaestroQAAuthError:
+        assert json.loads(memory.kept)["in_flight"] is None
+    marks = [kept["in_flight"] and kept["in_flight"][0] for kept in memory.history]
+    assert marks[:2] == [10, None]
+
+
+# -- Unknown outcomes -----------------------------------------------------------------------------------------------
+
+LOST = [
+    {"kind": "reset_after"},
+    {"kind": "reset_before"},
+    {"kind": "status", "status": 500},
+    {"kind": "status", "status": 502, "done": True},
+    {"kind": "html"},
+    {"kind": "malformed_json", "done": True},
+]
+
+
+def name_of(fault):
+    return f"{fault['kind']}{fault.get('status', '')}{' done' if fault.get('done') else ''}"
+
+
+@pytest.fixture(params=LOST, ids=name_of)
+def lost(request, push, sandbox, comments, memory):
+    """A push whose second answer of three was lost."""
+    sandbox.fault(path=COMMENTS, after=1, **request.param)
+    with pytest.raises(MaestroQAOutcomeUnknownError) as caught:
+        push("comments", comments, memory=memory, run="run 1")
+    assert "not known whether records 500 to 999 of the comments arrived" in str(caught.value)
+    assert sandbox.count("POST", COMMENTS) == 2
+    return texts(sandbox)
+
+
+def test_comments_whose_answer_was_lost_are_named_again_by_the_next_try(push, sandbox, comments, memory, lost):
+    with pytest.raises(MaestroQAOutcomeUnknownError, match="records 500 to 999 of the comments arrived"):
+        push("comments", comments, memory=memory, run="run 1")
+    assert texts(sandbox) == lost
+
+
+def test_comments_whose_answer_was_lost_are_sent_again_when_the_user_says_so(push, sandbox, comments, memory, lost):
+    report = push("comments", comments, memory=memory, run="run 1", on_unknown_outcome="resend")
+    assert texts(sandbox) == lost + in_order(1300)[500:]
+    assert (report.confirmed, report.unconfirmed) == (1300, 0)
+
+
+def test_comments_whose_answer_was_lost_are_passed_over_when_the_user_says_so(push, sandbox, comments, memory, lost):
+    report = push("comments", comments, memory=memory, run="run 1", on_unknown_outcome="skip")
+    assert texts(sandbox) == lost + in_order(1300)[1000:]
+    assert (report.sent, report.confirmed, report.unconfirmed) == (1300, 800, 500)
+
+
+@pytest.mark.parametrize("fault", LOST, ids=name_of)
+def test_a_push_that_may_double_goes_on_by_itself(push, sandbox, comments, fault):
+    sandbox.fault(path=COMMENTS, after=1, **fault)
+    report = push("comments", comments, on_unknown_outcome="resend")
+    assert set(texts(sandbox)) == set(in_order(1300))
+    assert report.confirmed == 1300
+
+
+def test_a_push_that_passes_over_goes_on_by_itself(push, sandbox, comments, caplog):
+    sandbox.fault(kind="reset_after", path=COMMENTS, after=1)
+    report = push("comments", comments, on_unknown_outcome="skip")
+    assert (report.confirmed, report.unconfirmed) == (800, 500)
+    assert texts(sandbox) == in_order(1300)
+    assert "Going on after records 500 to 999, which may or may not have arrived" in caplog.text
+
+
+def test_without_a_memory_a_second_try_of_comments_sends_nothing(push, sandbox, comments):
+    with pytest.raises(MaestroQAOutcomeUnknownError, match="not the first try of the task"):
+        push("comments", comments, is_first_try=False)
+    assert sandbox.requests == []
+    assert push("comments", comments, is_first_try=False, on_unknown_outcome="resend").confirmed == 1300
+
+
+def test_without_a_memory_a_second_try_of_metrics_sends_all_again(push, sandbox, make):
+    metrics = [make["ticket_metrics"](number) for number in range(600)]
+    for is_first_try in (True, False):
+        assert push("ticket_metrics", metrics, is_first_try=is_first_try).confirmed == 600
+    assert len(sandbox.ticket_metrics) == 600
+
+
+# -- Refused records across tries -----------------------------------------------------------------------------------
+
+
+def test_records_refused_by_an_earlier_try_stay_in_the_rejects(push, sandbox, make, memory, tmp_path):
+    bad = {
+        2: {"agent_id": "nobody"},
+        5: {"metric_value": "x"},
+        700: {"agent_id": "nobody"},
+        900: {"metric_value": None},
+    }
+    metrics = [make["ticket_metrics"](number, **bad.get(number, {})) for number in range(1400)]
+    options = {"memory": memory, "on_error": "collect", "rejects": tmp_path / "rejects.jsonl"}
+    sandbox.fault(kind="status", status=401, body={"error": "expired"}, path=METRICS, after=22, times=1)
+    with pytest.raises(MaestroQAAuthError):
+        push("ticket_metrics", iter(metrics), **options)
+    assert len(sandbox.ticket_metrics) == 698, "the two bad ones among the first 701 are settled too"
+    report = push("ticket_metrics", iter(metrics), **options)
+    assert (report.confirmed, report.rejected) == (1396, 4)
+    lines = [json.loads(line) for line in (tmp_path / "rejects.jsonl").read_text().splitlines()]
+    assert [line["index"] for line in lines] == [2, 5, 700, 900]
+    assert len(sandbox.ticket_metrics) == 1396
+
+
+def test_a_new_push_removes_the_rejects_of_the_last_one(push, make, tmp_path, sandbox):
+    rejects = tmp_path / "rejects.jsonl"
+    push("comments", [None], on_error="collect", rejects=rejects)
+    assert rejects.exists()
+    push("comments", [make["comments"](1)], on_error="collect", rejects=rejects)
+    assert not rejects.exists()
+
+
+def test_rejects_are_there_before_the_position_passes_them(push, sandbox, make, memory, tmp_path):
+    """A worker that dies between the two would otherwise lose them."""
+    rejects = tmp_path / "rejects.jsonl"
+    metrics = [
+        make["ticket_metrics"](number, **({"agent_id": "nobody"} if number == 3 else {})) for number in range(8)
+    ]
+    seen = []
+    keep = memory.keep
+    memory.keep = lambda value: (seen.append((value["done"], rejects.exists())), keep(value))
+    push("ticket_metrics", metrics, on_error="collect", rejects=rejects, memory=memory)
+    assert all(exists for done, exists in seen if done > 3)
+    assert any(done > 3 for done, _ in seen)
