@@ -12,6 +12,7 @@ from typing import Any
 from airflow_provider_maestroqa.sandbox.faults import KINDS, Fault, fault_from_json, fault_from_text
 from airflow_provider_maestroqa.sandbox.limits import REAL_LIMITS, Limits
 from airflow_provider_maestroqa.sandbox.server import Sandbox
+from airflow_provider_maestroqa.sandbox.tickets_api import ATTRIBUTE_TYPES
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -34,6 +35,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
         count_refused=options.count_refused,
         retry_after=options.retry_after,
         url_ttl=options.url_ttl,
+        agents=options.agents,
+        custom_attributes=dict(options.attribute) or None,
+        batch_mode=options.batch_mode,
+        unknown_tickets=options.unknown_tickets,
+        largest_body=options.largest_body,
+        attachment_id_reuse=options.attachment_id_reuse,
+        todos=options.todos,
+        coaching_points=options.coaching_points,
+        coaching_sessions=options.coaching_sessions,
+        export_end_day=options.export_end_day,
     )
     signals = {signal.SIGINT, signal.SIGTERM}
     # Blocked in this thread and those that it starts, a signal waits for sigwait and can come at no bad moment.
@@ -74,6 +85,34 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--window", choices=("sliding", "fixed"), default="sliding", help="kind of windows (sliding)")
     parser.add_argument("--count-refused", action="store_true", help="refused requests count towards the limits")
     parser.add_argument("--retry-after", action="store_true", help="a 429 carries Retry-After")
+    parser.add_argument("--agents", type=int, default=20, help="agents that there are at the beginning (20)")
+    parser.add_argument(
+        "--attribute",
+        type=_attribute,
+        action="append",
+        default=[],
+        metavar="NAME=TYPE",
+        help="a custom attribute of tickets: string, number or boolean; by default those of the API document",
+    )
+    parser.add_argument(
+        "--batch-mode", choices=("atomic", "partial"), default="atomic", help="a batch with a bad record (atomic)"
+    )
+    parser.add_argument(
+        "--unknown-tickets", choices=("refuse", "accept"), default="refuse", help="records of no ticket (refuse)"
+    )
+    parser.add_argument("--largest-body", type=int, default=64 << 20, help="bytes of a request (67108864)")
+    parser.add_argument(
+        "--attachment-id-reuse", choices=("again", "conflict"), default="again", help="an id sent twice (again)"
+    )
+    parser.add_argument("--todos", type=int, default=500, help="to-dos, made over the year 2026 (500)")
+    parser.add_argument("--coaching-points", type=int, default=500, help="coaching points, likewise (500)")
+    parser.add_argument("--coaching-sessions", type=int, default=250, help="coaching sessions, likewise (250)")
+    parser.add_argument(
+        "--export-end-day",
+        choices=("included", "excluded"),
+        default="included",
+        help="the end day of an export of coaching sessions (included)",
+    )
     parser.add_argument("--fault", type=_fault, action="append", default=[], help="something that shall go wrong")
     return parser
 
@@ -86,6 +125,13 @@ def _limits(text: str) -> Limits:
         return {bucket: [(float(n), float(window)) for n, window in windows] for bucket, windows in limits.items()}
     except (ValueError, TypeError, AttributeError):
         raise argparse.ArgumentTypeError(f"real, none, or JSON such as {json.dumps(REAL_LIMITS)}") from None
+
+
+def _attribute(text: str) -> tuple[str, str]:
+    name, _, kind = text.rpartition("=")
+    if not name or kind not in ATTRIBUTE_TYPES:
+        raise argparse.ArgumentTypeError(f"NAME=TYPE, where the type is one of {', '.join(ATTRIBUTE_TYPES)}")
+    return name, kind
 
 
 def _fault(text: str) -> Fault:

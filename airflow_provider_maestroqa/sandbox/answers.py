@@ -33,6 +33,13 @@ def api_error(status: int, message: str, headers: dict[str, str] | None = None) 
     return web.json_response({"error": message}, status=status, headers=headers)
 
 
+def refusal_answer(request: web.Request, error: RefusedError | web.HTTPException) -> web.Response:
+    """The answer of the API to a request that it refuses."""
+    if isinstance(error, RefusedError):
+        return api_error(error.status, error.message, error.headers)
+    return api_error(error.status, f"{error.reason}: {request.method} {request.path}")
+
+
 def storage_error(status: int, code: str, message: str, headers: dict[str, str] | None = None) -> web.Response:
     """An error of the storage, as S3 words it."""
     text = (

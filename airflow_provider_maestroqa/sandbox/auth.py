@@ -5,8 +5,8 @@ from __future__ import annotations
 from aiohttp import web
 
 from airflow_provider_maestroqa.sandbox.answers import RefusedError
-from airflow_provider_maestroqa.sandbox.checks import parse_json
 from airflow_provider_maestroqa.sandbox.state import state_of
+from airflow_provider_maestroqa.sandbox.visit import parsed_body
 
 
 async def authenticate(request: web.Request) -> str:
@@ -15,7 +15,7 @@ async def authenticate(request: web.Request) -> str:
     :raises RefusedError: 401, when it carries none, a wrong or expired one, or one in the wrong place.
     """
     state = state_of(request)
-    body = parse_json(await request.read())
+    body = await parsed_body(request)
     if any(name.lower() == "apitoken" for name in (*request.query, *(body if isinstance(body, dict) else ()))):
         raise RefusedError(401, "The API token must be sent in the header apitoken, never in the body or the query.")
     token = request.headers.get("apitoken")

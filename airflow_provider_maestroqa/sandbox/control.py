@@ -3,17 +3,24 @@
 from __future__ import annotations
 
 import json
-from dataclasses import asdict
+from collections.abc import Iterable
+from dataclasses import asdict, fields
 from html import escape
-from typing import Any
+from typing import Any, TypeVar
 
 from aiohttp import web
 
 from airflow_provider_maestroqa.sandbox.answers import RefusedError
-from airflow_provider_maestroqa.sandbox.checks import json_body
+from airflow_provider_maestroqa.sandbox.checks import Parameter, check_parameters, digits, json_body
+from airflow_provider_maestroqa.sandbox.coaching import LISTS
 from airflow_provider_maestroqa.sandbox.faults import KINDS, fault_from_json
+from airflow_provider_maestroqa.sandbox.readback import attachment_as_json
 from airflow_provider_maestroqa.sandbox.record import Seen
 from airflow_provider_maestroqa.sandbox.state import State, state_of
+
+_T = TypeVar("_T")
+#: The lists that the page leads to, each with the last records alone.
+_LISTS = ("requests", "tickets", "comments", "attachments", "agents", "ticket-metrics", "agent-metrics")
 
 
 def add_routes(app: web.Application) -> None:
@@ -22,6 +29,12 @@ def add_routes(app: web.Application) -> None:
     app.router.add_get("/sandbox", _page)
     app.router.add_get("/sandbox/state", _state)
     app.router.add_get("/sandbox/requests", _requests)
+    app.router.add_get("/sandbox/tickets", _tickets)
+    app.router.add_get("/sandbox/comments", _comments)
+    app.router.add_get("/sandbox/attachments", _attachments)
+    app.router.add_get("/sandbox/agents", _agents)
+    app.router.add_get("/sandbox/ticket-metrics", _ticket_metrics)
+    app.router.add_get("/sandbox/agent-metrics", _agent_metrics)
     app.router.add_get("/sandbox/faults", _faults)
     app.router.add_post("/sandbox/faults", _add_faults)
     app.router.add_delete("/sandbox/faults", _clear_faults)
@@ -30,10 +43,12 @@ def add_routes(app: web.Application) -> None:
 
 
 def reset(state: State) -> None:
-    """Forget exports, requests, faults and what counts towards the limits; let held answers go on."""
+    """Forget exports, records, requests, faults and what counts towards the limits; let held answers go on."""
     state.faults.clear()
     state.holds.release()
     state.limiter.clear()
+    state.account.restart()
+    state.coaching.restart()
     state.exports.clear()
     # A copy: a thread may be about to store the file of an export that is forgotten now.
     for stored in list(state.objects.values()):
@@ -44,6 +59,7 @@ def reset(state: State) -> None:
 
 def summary(state: State) -> dict[str, Any]:
     """The state in short, without secrets."""
+    account = state.account
     return {
         "api": state.api_url,
         "storage": state.storage_url,
@@ -51,6 +67,15 @@ def summary(state: State) -> dict[str, Any]:
         "limits": state.limiter.limits,
         "faults": state.faults.as_json(),
         "requests": len(state.record.all()),
+        "records": {
+            "tickets": len(account.tickets),
+            "comments": len(account.comments),
+            "attachments": len(account.attachments),
+            "agents": len(account.agents),
+            "ticket_metrics": len(account.ticket_metrics),
+            "agent_metrics": len(account.agent_metrics),
+        },
+        "coaching": {name: len(state.coaching.all_of(kind)) for name, kind in LISTS.items()},
         "exports": [
             {
                 "export_id": export.export_id,
@@ -69,7 +94,8 @@ def summary(state: State) -> dict[str, Any]:
 def _shown(seen: Seen) -> dict[str, Any]:
     hidden = {"apitoken", "authorization"}
     headers = {name: "***" if name in hidden else value for name, value in seen.headers.items()}
-    return {**asdict(seen), "headers": headers}
+    shown = {item.name: getattr(seen, item.name) for item in fields(seen) if item.name != "raw"}
+    return {**shown, "headers": headers, "body": seen.body}
 
 
 async def _state(request: web.Request) -> web.Response:
@@ -77,7 +103,44 @@ async def _state(request: web.Request) -> web.Response:
 
 
 async def _requests(request: web.Request) -> web.Response:
-    return web.json_response([_shown(seen) for seen in state_of(request).record.all()])
+    seen = _last(request, state_of(request).record.all())
+    return web.json_response([_shown(one) for one in seen])
+
+
+async def _tickets(request: web.Request) -> web.Response:
+    return _listed(request, state_of(request).account.tickets.values())
+
+
+async def _comments(request: web.Request) -> web.Response:
+    return _listed(request, state_of(request).account.comments)
+
+
+async def _attachments(request: web.Request) -> web.Response:
+    attachments = _last(request, list(state_of(request).account.attachments.values()))
+    return web.json_response([attachment_as_json(one) for one in attachments])
+
+
+async def _agents(request: web.Request) -> web.Response:
+    return _listed(request, state_of(request).account.agents.values())
+
+
+async def _ticket_metrics(request: web.Request) -> web.Response:
+    return _listed(request, state_of(request).account.ticket_metrics.values())
+
+
+async def _agent_metrics(request: web.Request) -> web.Response:
+    return _listed(request, state_of(request).account.agent_metrics.values())
+
+
+def _listed(request: web.Request, records: Iterable[Any]) -> web.Response:
+    return web.json_response(_last(request, list(records)))
+
+
+def _last(request: web.Request, items: list[_T]) -> list[_T]:
+    """The last of them, as many as the request wants."""
+    check_parameters(request.query, {"limit": Parameter(digits)})
+    limit = request.query.get("limit")
+    return items if limit is None else items[max(0, len(items) - int(limit)) :]
 
 
 async def _faults(request: web.Request) -> web.Response:
@@ -113,18 +176,20 @@ async def _reset(request: web.Request) -> web.Response:
 async def _page(request: web.Request) -> web.Response:
     state = summary(state_of(request))
     rows = [f"<tr><td><code>{name}</code><td>{kind.family}<td>{escape(kind.about)}" for name, kind in KINDS.items()]
+    shown = json.dumps(state, indent=2, ensure_ascii=False).encode("utf-8", "backslashreplace").decode()
+    links = ", ".join(f'<a href="/sandbox/{name}?limit=100">{name}</a>' for name in _LISTS)
     text = f"""<!DOCTYPE html><html lang="en"><meta charset="utf-8"><title>MaestroQA sandbox</title>
 <h1>MaestroQA sandbox</h1>
 <p>A MaestroQA to run on your desk, for tests: it follows the documented rules, and makes go wrong what you ask for.
 Nothing here reaches the real MaestroQA.</p>
-<p>See <a href="/sandbox/state">state</a>, <a href="/sandbox/requests">requests</a>,
-<a href="/sandbox/faults">faults</a>. To set a fault:</p>
+<p>See <a href="/sandbox/state">state</a>, <a href="/sandbox/faults">faults</a>, and the last {links}.
+To set a fault:</p>
 <pre>curl -X POST {state["api"]}/sandbox/faults -H 'Content-Type: application/json' \\
   -d '{{"kind": "status", "status": 503, "times": 2}}'
 curl -X DELETE {state["api"]}/sandbox/faults
 curl -X POST {state["api"]}/sandbox/reset</pre>
 <p>Or give an export a name such as <code>fault:errored</code>.</p>
-<h2>State</h2><pre>{escape(json.dumps(state, indent=2, ensure_ascii=False))}</pre>
+<h2>State</h2><pre>{escape(shown)}</pre>
 <h2>Kinds of faults</h2><table>{"".join(rows)}</table></html>
 """
     return web.Response(text=text, content_type="text/html")

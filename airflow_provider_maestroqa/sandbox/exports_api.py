@@ -9,9 +9,9 @@ from aiohttp import web
 
 from airflow_provider_maestroqa.sandbox import checks, exports
 from airflow_provider_maestroqa.sandbox.answers import RefusedError
-from airflow_provider_maestroqa.sandbox.checks import Parameter, check_parameters, json_body, parse_date
+from airflow_provider_maestroqa.sandbox.checks import Parameter, body_parameters, parse_date
 from airflow_provider_maestroqa.sandbox.export_rows import RAW_FILES
-from airflow_provider_maestroqa.sandbox.faults import faults_in_name
+from airflow_provider_maestroqa.sandbox.faults import Fault, faults_in_name
 from airflow_provider_maestroqa.sandbox.state import state_of
 from airflow_provider_maestroqa.sandbox.visit import visit_of
 
@@ -57,9 +57,7 @@ async def _request_audit_log(request: web.Request) -> web.Response:
 
 async def _request_export(request: web.Request, export_type: str) -> web.Response:
     state = state_of(request)
-    asked = await json_body(request)
-    _refuse_query(request)
-    check_parameters(asked, PARAMETERS[export_type])
+    asked = await body_parameters(request, PARAMETERS[export_type])
     _check_window(asked)
     export_id = exports.new_export_id()
     try:
@@ -69,7 +67,7 @@ async def _request_export(request: web.Request, export_type: str) -> web.Respons
     export = exports.new_export(state, export_type, asked, export_id)
     for fault in faults:
         state.faults.add(fault)
-    for fault in visit_of(request).faults:
+    for fault in _outcomes(request):
         export.outcome = fault.kind
     if export.has_data(state.clock()):
         exports.begin(state, export)
@@ -78,16 +76,12 @@ async def _request_export(request: web.Request, export_type: str) -> web.Respons
 
 async def _get_export(request: web.Request) -> web.Response:
     state = state_of(request)
-    if "exportId" in request.query:
-        raise RefusedError(400, "Invalid parameters: exportId must be in the JSON body, not in the query.")
-    asked = await json_body(request)
-    _refuse_query(request)
-    check_parameters(asked, {"exportId": Parameter(checks.text, required=True)})
+    asked = await body_parameters(request, {"exportId": Parameter(checks.text, required=True)})
     export = state.exports.get(asked["exportId"])
     if export is None:
         raise RefusedError(404, "There is no export with this exportId.")
     passing = None
-    for fault in visit_of(request).faults:
+    for fault in _outcomes(request):
         if fault.kind == "unknown_status":
             passing = fault.text or "archiving"
         else:
@@ -99,11 +93,8 @@ async def _get_export(request: web.Request) -> web.Response:
     return web.json_response({"status": status, "dataUrl": url})
 
 
-def _refuse_query(request: web.Request) -> None:
-    if request.query:
-        raise RefusedError(
-            400, f"Invalid parameters: {', '.join(request.query)} must be in the JSON body, not in the query."
-        )
+def _outcomes(request: web.Request) -> list[Fault]:
+    return [fault for fault in visit_of(request).faults if fault.family == "outcome"]
 
 
 def _check_window(asked: Mapping[str, Any]) -> None:

@@ -6,7 +6,14 @@ from collections.abc import Awaitable, Callable
 
 from aiohttp import web
 
-from airflow_provider_maestroqa.sandbox.answers import LOGIN_PAGE, api_error, reset_connection, storage_error
+from airflow_provider_maestroqa.sandbox.answers import (
+    LOGIN_PAGE,
+    RefusedError,
+    api_error,
+    refusal_answer,
+    reset_connection,
+    storage_error,
+)
 from airflow_provider_maestroqa.sandbox.faults import Fault
 from airflow_provider_maestroqa.sandbox.state import state_of
 from airflow_provider_maestroqa.sandbox.visit import note, visit_of
@@ -19,7 +26,7 @@ async def spoil(fault: Fault, request: web.Request, handler: Handler) -> web.Str
     if fault.kind == "timeout":
         return await _hold(fault, request, handler)
     if fault.done or fault.kind == "reset_after":
-        await handler(request)
+        await _carry_out(request, handler)
     if fault.kind in ("reset_before", "reset_after"):
         visit_of(request).dropped = True
         note(request, done=True)
@@ -32,8 +39,16 @@ async def spoil(fault: Fault, request: web.Request, handler: Handler) -> web.Str
     return response
 
 
+async def _carry_out(request: web.Request, handler: Handler) -> web.StreamResponse:
+    # A refusal is an answer as well, and it is the answer that shall be spoiled.
+    try:
+        return await handler(request)
+    except (RefusedError, web.HTTPException) as error:
+        return refusal_answer(request, error)
+
+
 async def _hold(fault: Fault, request: web.Request, handler: Handler) -> web.StreamResponse:
-    response = await handler(request) if fault.done else None
+    response = await _carry_out(request, handler) if fault.done else None
     note(request, held=True)
     await state_of(request).holds.wait()
     note(request, held=False)
@@ -49,9 +64,8 @@ def _status(fault: Fault, _request: web.Request) -> web.Response:
     if body is not None:
         return web.json_response(body, status=fault.status)
     if fault.host == "storage":
-        return storage_error(
-            fault.status, "InternalError" if fault.status >= 500 else "InvalidRequest", "A fault was asked for."
-        )
+        code = "SlowDown" if fault.status == 503 else "InternalError" if fault.status >= 500 else "InvalidRequest"
+        return storage_error(fault.status, code, "A fault was asked for.")
     return api_error(fault.status, f"A fault was asked for: status {fault.status}.")
 
 
@@ -69,7 +83,8 @@ def _empty_body(_fault: Fault, _request: web.Request) -> web.Response:
 
 def _redirect(fault: Fault, request: web.Request) -> web.Response:
     location = fault.location or state_of(request).storage_url + "/elsewhere"
-    return web.Response(status=302, headers={"Location": location})
+    status = fault.status if 300 <= fault.status <= 399 else 302
+    return web.Response(status=status, headers={"Location": location})
 
 
 def _rate_limited(fault: Fault, _request: web.Request) -> web.Response:

@@ -1,8 +1,11 @@
 """Faults on request: what can go wrong, when, and how often.
 
-There are three families. An **answer** fault spoils the answer to any request of either host. An **outcome** fault
-decides how an export ends. A **download** fault decides how a file is delivered. Of several answer faults that match
-one request the first goes first and the others wait; outcome and download faults all apply together.
+There are five families. An **answer** fault spoils the answer to any request of either host. An **outcome** fault
+decides how an export ends. A **batch** fault decides what becomes of a batch of records. A **read** fault spoils a
+page of a list; ``no_id`` an export of coaching sessions too. A **download** fault decides how a file is delivered,
+and some of them how an upload is taken; those about bytes also spoil the export of coaching sessions. Of several
+answer faults that match one request the first goes first and the others wait; those of the other families all apply
+together.
 """
 
 from __future__ import annotations
@@ -19,14 +22,16 @@ from typing import Any, NamedTuple
 class Kind(NamedTuple):
     """A kind of fault.
 
-    :param family: ``answer``, ``outcome`` or ``download``.
+    :param family: ``answer``, ``outcome``, ``batch``, ``read`` or ``download``.
     :param about: what it does.
     :param value: the parameter that ``kind=value`` sets in a name or on the command line.
+    :param uploads: whether a download fault hits uploads, too.
     """
 
     family: str
     about: str
     value: str | None = None
+    uploads: bool = False
 
 
 KINDS: Mapping[str, Kind] = {
@@ -44,13 +49,35 @@ KINDS: Mapping[str, Kind] = {
     "no_data": Kind("outcome", "the export completes with an empty dataUrl"),
     "completed": Kind("outcome", "the export's end is spelled `completed`"),
     "unknown_status": Kind("outcome", "this poll's status is `text` (archiving); the export goes on", "text"),
-    "expired_url": Kind("download", "this URL has expired: 403 from now on"),
+    "unconfirmed": Kind("batch", "stores all records, but leaves `at` of them (1) out of `results`", "at"),
+    "lost": Kind("batch", "neither stores nor confirms `at` of the records (1)", "at"),
+    "no_results": Kind("batch", "stores all records, and answers without `results`"),
+    "page_cap": Kind("read", "gives at most `at` records on this page of a list", "at"),
+    "wrong_total": Kind("read", "announces `at` records more than the list has, or fewer with a minus", "at"),
+    "empty_page": Kind("read", "gives no records on this page, and announces them all the same"),
+    "repeat_page": Kind("read", "gives the page before once more"),
+    "overlap_page": Kind("read", "begins this page `at` records too early", "at"),
+    "shrink": Kind("read", "from now on the first `at` records of the list are gone", "at"),
+    "no_id": Kind("read", "leaves out the ids of the first `at` records (1)", "at"),
+    "expired_url": Kind("download", "this URL has expired: 403 from now on; also for uploads", uploads=True),
     "expire_after_bytes": Kind(
         "download", "cuts after `at` bytes of the answer, and the URL has expired from then on", "at"
     ),
-    "drop_at_byte": Kind("download", "cuts the connection after exactly `at` bytes of the answer", "at"),
-    "reset_at_byte": Kind("download", "resets the connection after at most `at` bytes of the answer", "at"),
-    "stall_at_byte": Kind("download", "sends `at` bytes of the answer, then holds until released", "at"),
+    "drop_at_byte": Kind(
+        "download", "cuts the connection after exactly `at` bytes of the answer, or of the upload", "at", uploads=True
+    ),
+    "reset_at_byte": Kind(
+        "download",
+        "resets the connection after at most `at` bytes of the answer, or exactly `at` of the upload",
+        "at",
+        uploads=True,
+    ),
+    "stall_at_byte": Kind(
+        "download",
+        "sends `at` bytes of the answer, or takes in `at` of the upload, then holds until released",
+        "at",
+        uploads=True,
+    ),
     "truncated": Kind("download", "answers with the first `at` bytes only (half), as if that were all", "at"),
     "corrupt": Kind("download", "flips the byte at `at` of the object (the middle)", "at"),
     "changed": Kind("download", "from now on the object is another one, with another ETag"),
@@ -62,11 +89,13 @@ KINDS: Mapping[str, Kind] = {
     "no_etag": Kind("download", "sends no ETag"),
     "no_length": Kind("download", "sends no Content-Length"),
     "endless": Kind("download", "never stops sending"),
-    "slow": Kind("download", "sends `at` bytes (1024) every `seconds` (0.05)", "seconds"),
+    "slow": Kind("download", "sends, or takes in, `at` bytes (1024) every `seconds` (0.05)", "seconds", uploads=True),
     "html_200": Kind("download", "answers 200 with an HTML log-in page"),
     "xml_200": Kind("download", "answers 200 with an XML error"),
 }
 _ALIASES = {"completed_spelling": "completed", "never_complete": "never", "reset": "reset_before"}
+_AT_BY_DEFAULT = ("truncated", "corrupt", "unconfirmed", "lost", "no_id")
+_PATHS = {"outcome": "/api/v1/get-export-data", "batch": "/api/v1/*-batch"}
 _DIRECTIVE = re.compile(r"\bfault:([A-Za-z0-9_]+)(?:=([^\s,;)]+))?")
 
 
@@ -78,19 +107,19 @@ class Fault:
     :param method: only requests with this HTTP method.
     :param path: only this path: with a leading ``/`` the whole path, where ``*`` stands for anything; otherwise a
         part of it.
-    :param host: ``api`` or ``storage``. By default ``storage`` for download faults and paths under ``/exports/``,
-        else ``api``.
+    :param host: ``api`` or ``storage``. By default ``api`` for paths under ``/api/``, else ``storage`` for download
+        faults and paths under ``/exports/`` and ``/attachments/``, else ``api``.
     :param export_id: only requests about this export: its polls and its downloads.
     :param times: how often, ``None`` for ever.
     :param after: how many matching requests to let pass first.
     :param done: for answer faults: carry the request out before spoiling the answer.
-    :param status: for ``status``.
+    :param status: for ``status``, and for ``redirect`` when it is one of 300 to 399.
     :param body: the answer's body (text, bytes, or what shall be sent as JSON), or the bytes for ``replace_file``.
     :param headers: more headers for the answer.
     :param location: for ``redirect``.
     :param text: for ``unknown_status`` and ``rate_limited``.
     :param retry_after: a Retry-After header for ``status`` and ``rate_limited``.
-    :param at: a number of bytes; see the kind.
+    :param at: a number of bytes or of records; see the kind.
     :param seconds: for ``slow``.
     :param file: path of a file for ``replace_file``.
     """
@@ -119,25 +148,29 @@ class Fault:
             raise ValueError(f"There is no fault {self.kind!r}. There are: {', '.join(KINDS)}.")
         object.__setattr__(self, "kind", kind)
         if self.host is None:
-            storage = self.family == "download" or (self.path or "").startswith("/exports/")
+            path = self.path or ""
+            storage = self.family == "download" and not path.startswith("/api/")
+            storage = storage or path.startswith(("/exports/", "/attachments/"))
             object.__setattr__(self, "host", "storage" if storage else "api")
         if self.host not in ("api", "storage"):
             raise ValueError(f"A fault's host is api or storage, not {self.host!r}.")
-        if KINDS[kind].value == "at" and self.at is None and kind not in ("truncated", "corrupt"):
+        if KINDS[kind].value == "at" and self.at is None and kind not in _AT_BY_DEFAULT:
             raise ValueError(f"The fault {kind} needs `at`, a number of bytes.")
         if kind == "replace_file" and self.body is None and self.file is None:
             raise ValueError("The fault replace_file needs `body` or `file`.")
-        if self.family == "outcome" and self.path is None:
-            object.__setattr__(self, "path", "/api/v1/get-export-data")
+        if self.path is None and self.family in _PATHS:
+            object.__setattr__(self, "path", _PATHS[self.family])
 
     @property
     def family(self) -> str:
-        """``answer``, ``outcome`` or ``download``."""
+        """``answer``, ``outcome``, ``batch``, ``read`` or ``download``."""
         return KINDS[self.kind].family
 
     def matches(self, host: str, method: str, path: str, export_id: str | None) -> bool:
         """Whether a request is one that this fault is about."""
         if self.host != host or self.method not in (None, method) or self.export_id not in (None, export_id):
+            return False
+        if method == "PUT" and self.family == "download" and not KINDS[self.kind].uploads:
             return False
         if self.path is None:
             return True

@@ -8,13 +8,12 @@ from typing import Protocol
 
 from aiohttp import web
 
-from airflow_provider_maestroqa.sandbox.answers import RefusedError, api_error
+from airflow_provider_maestroqa.sandbox.answers import RefusedError, api_error, refusal_answer
 from airflow_provider_maestroqa.sandbox.auth import authenticate
-from airflow_provider_maestroqa.sandbox.checks import parse_json
 from airflow_provider_maestroqa.sandbox.fault_answers import spoil
 from airflow_provider_maestroqa.sandbox.record import Seen
 from airflow_provider_maestroqa.sandbox.state import state_of
-from airflow_provider_maestroqa.sandbox.visit import begin_visit, note, visit_of
+from airflow_provider_maestroqa.sandbox.visit import begin_visit, note, parsed_body, visit_of
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
@@ -27,6 +26,8 @@ class Middleware(Protocol):
         ...
 
 
+#: What servers commonly take.
+_LONGEST_URL = 8000
 _HARD = {("POST", "/api/v1/coaching-sessions")}
 
 
@@ -43,25 +44,31 @@ def recorder(host: str) -> Middleware:
         if host == "api" and is_control(request):
             return await handler(request)
         state = state_of(request)
-        try:
-            raw = await request.read()
-        except web.HTTPRequestEntityTooLarge:
-            return api_error(413, "The request is too large.")
+        raw, refused = b"", None
+        if len(request.raw_path) > _LONGEST_URL:
+            refused = api_error(414, "The URL is too long.")
+        # What is uploaded to the storage may be larger than the memory.
+        if host == "api":
+            try:
+                raw = await request.read()
+            except web.HTTPRequestEntityTooLarge:
+                refused = api_error(413, "The request is too large.")
         entry = state.record.add(
             Seen(
                 method=request.method,
                 path=request.path,
                 query=dict(request.query),
                 headers={name.lower(): value for name, value in request.headers.items()},
-                body=parse_json(raw) if raw else None,
+                raw=raw,
                 host=host,
                 at=state.clock(),
+                received=len(raw),
             )
         )
         visit = begin_visit(request, entry)
         status = None
         try:
-            response = await handler(request)
+            response = await handler(request) if refused is None else refused
             if not visit.dropped:
                 status = response.status
             return response
@@ -76,10 +83,8 @@ async def refusals(request: web.Request, handler: Handler) -> web.StreamResponse
     """Turn refusals into JSON answers."""
     try:
         return await handler(request)
-    except RefusedError as refusal:
-        return api_error(refusal.status, refusal.message, refusal.headers)
-    except web.HTTPException as error:
-        return api_error(error.status, f"{error.reason}: {request.method} {request.path}")
+    except (RefusedError, web.HTTPException) as error:
+        return refusal_answer(request, error)
 
 
 @web.middleware
@@ -117,6 +122,6 @@ async def _export_id(request: web.Request, host: str) -> str | None:
     if host == "storage":
         parts = request.path.split("/")
         return parts[2] if len(parts) > 3 and parts[1] == "exports" else None
-    body = parse_json(await request.read())
+    body = await parsed_body(request)
     found = body.get("exportId") if isinstance(body, dict) else None
     return found if isinstance(found, str) else None

@@ -24,13 +24,23 @@ class Signer:
         # The date in a URL has whole seconds; tests want to see the very moment of expiry.
         self._expiry: dict[str, float] = {}
 
-    def presign(self, base_url: str, path: str, *, method: str = "GET", now: float, ttl: float) -> str:
+    def presign(
+        self,
+        base_url: str,
+        path: str,
+        *,
+        method: str = "GET",
+        now: float,
+        ttl: float,
+        headers: Mapping[str, str] | None = None,
+    ) -> str:
         """A fresh URL for one object.
 
         :param base_url: scheme, host and port of the storage host.
         :param path: the object's path, with a leading slash.
         :param now: Unix seconds.
         :param ttl: seconds until it expires.
+        :param headers: what the request must carry, by lower-case name.
         """
         date = datetime.fromtimestamp(now, timezone.utc)
         query = {
@@ -40,10 +50,10 @@ class Signer:
             "X-Amz-Expires": str(math.ceil(ttl)),
             # Temporary credentials carry one; here it also makes two URLs of the same second differ.
             "X-Amz-Security-Token": secrets.token_urlsafe(48),
-            "X-Amz-SignedHeaders": "host",
+            "X-Amz-SignedHeaders": ";".join(sorted(["host", *(headers or {})])),
         }
         host = base_url.split("//", 1)[1]
-        signature = self._sign(method, host, path, query)
+        signature = self._sign(method, host, path, query, headers or {})
         with self._lock:
             self._expiry[signature] = now + ttl
         return (
@@ -63,14 +73,26 @@ class Signer:
                 self._expiry[signature] = -math.inf
 
     def refusal(
-        self, method: str, host: str, path: str, query: Mapping[str, str], now: float
+        self,
+        method: str,
+        host: str,
+        path: str,
+        query: Mapping[str, str],
+        now: float,
+        headers: Mapping[str, str] | None = None,
     ) -> tuple[str, str] | None:
-        """Why a request is refused, as S3's code and message; ``None`` when it is not."""
+        """Why a request is refused, as S3's code and message; ``None`` when it is not.
+
+        :param headers: the request's, by lower-case name.
+        """
         signature = query.get("X-Amz-Signature")
         if signature is None:
             return "AccessDenied", "Access Denied"
         signed = {name: value for name, value in query.items() if name != "X-Amz-Signature"}
-        if not hmac.compare_digest(self._sign(method, host, path, signed).encode(), signature.encode()):
+        names = signed.get("X-Amz-SignedHeaders", "").split(";")
+        carried = {name: (headers or {}).get(name, "") for name in names if name != "host"}
+        expected = self._sign(method, host, path, signed, carried)
+        if not hmac.compare_digest(expected.encode(), signature.encode()):
             return "SignatureDoesNotMatch", (
                 "The request signature we calculated does not match the signature you provided. Check your key and"
                 " signing method."
@@ -79,6 +101,8 @@ class Signer:
             expiry = self._expiry.get(signature, -math.inf)
         return ("AccessDenied", "Request has expired") if now >= expiry else None
 
-    def _sign(self, method: str, host: str, path: str, query: Mapping[str, str]) -> str:
-        canonical = "\n".join((method, host, path, urlencode(sorted(query.items()), quote_via=quote, safe="")))
+    def _sign(self, method: str, host: str, path: str, query: Mapping[str, str], headers: Mapping[str, str]) -> str:
+        values = urlencode(sorted(query.items()), quote_via=quote, safe="")
+        carried = [f"{name}:{value.strip()}" for name, value in sorted(headers.items())]
+        canonical = "\n".join((method, host, path, values, *carried))
         return hmac.new(self._secret, canonical.encode(), hashlib.sha256).hexdigest()

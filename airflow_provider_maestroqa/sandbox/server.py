@@ -10,28 +10,31 @@ import tempfile
 import threading
 import time
 import weakref
-from collections.abc import Callable, Coroutine, Mapping
+from collections.abc import Callable, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from types import TracebackType
 from typing import Any, TypeVar
 
-from aiohttp import web
-
 from airflow_provider_maestroqa.sandbox import control
-from airflow_provider_maestroqa.sandbox.app import api_app, storage_app
+from airflow_provider_maestroqa.sandbox.account import Account
+from airflow_provider_maestroqa.sandbox.coaching import Coaching
+from airflow_provider_maestroqa.sandbox.coaching_readback import CoachingRecords
+from airflow_provider_maestroqa.sandbox.coaching_rows import Rows
 from airflow_provider_maestroqa.sandbox.exports import Export
 from airflow_provider_maestroqa.sandbox.faults import Fault
 from airflow_provider_maestroqa.sandbox.limits import REAL_LIMITS, Limiter, Limits
+from airflow_provider_maestroqa.sandbox.readback import Records
 from airflow_provider_maestroqa.sandbox.record import Seen
+from airflow_provider_maestroqa.sandbox.serving import serve
 from airflow_provider_maestroqa.sandbox.sockets import api_sockets, storage_sockets
 from airflow_provider_maestroqa.sandbox.state import Settings, State
+from airflow_provider_maestroqa.sandbox.tickets_api import ATTRIBUTE_TYPES, CUSTOM_ATTRIBUTES
 
 _T = TypeVar("_T")
-_CLOSING_TIME = 0.2
 
 
-class Sandbox:
+class Sandbox(Records, CoachingRecords):
     """A MaestroQA for tests and for the desk, on this machine only.
 
     Use it as a context manager, or call :meth:`start` and :meth:`stop`::
@@ -52,6 +55,21 @@ class Sandbox:
     :param retry_after: whether a 429 carries Retry-After.
     :param url_ttl: seconds until a presigned URL expires.
     :param clock: gives Unix seconds; for limits, expiry and the age of exports.
+    :param agents: how many agents the account has at the beginning: ``agent-1`` with the email
+        ``agent-1@example.com``, and so on.
+    :param custom_attributes: the custom attributes of tickets, each with its type: ``string``, ``number`` or
+        ``boolean``; by default some that the API document names. Others are ignored.
+    :param batch_mode: ``atomic``: one bad record, and the batch is refused as a whole. ``partial``: the good ones are
+        stored and confirmed, the bad ones are missing without a word.
+    :param unknown_tickets: ``refuse`` or ``accept`` comments, attachments and metrics of tickets that do not exist.
+    :param largest_body: bytes of a request to the API; a larger one is answered with 413.
+    :param attachment_id_reuse: what a second attachment with an ``id`` gets: ``again`` a presigned URL, or a 409
+        ``conflict``.
+    :param todos: how many to-dos there are, made over the year 2026; up to millions.
+    :param coaching_points: how many coaching points, likewise.
+    :param coaching_sessions: how many coaching sessions, likewise.
+    :param export_end_day: ``included`` or ``excluded``: the end day of an export of coaching sessions.
+    :raises ValueError: an option has a value that there is not.
     """
 
     def __init__(
@@ -70,10 +88,44 @@ class Sandbox:
         retry_after: bool = False,
         url_ttl: float = 600.0,
         clock: Callable[[], float] = time.time,
+        agents: int = 20,
+        custom_attributes: Mapping[str, str] | None = None,
+        batch_mode: str = "atomic",
+        unknown_tickets: str = "refuse",
+        largest_body: int = 64 << 20,
+        attachment_id_reuse: str = "again",
+        todos: int = 500,
+        coaching_points: int = 500,
+        coaching_sessions: int = 250,
+        export_end_day: str = "included",
     ) -> None:
+        attributes = dict(CUSTOM_ATTRIBUTES if custom_attributes is None else custom_attributes)
+        for name, kind in attributes.items():
+            _check_word(f"custom_attributes[{name!r}]", kind, *ATTRIBUTE_TYPES)
+        _check_word("batch_mode", batch_mode, "atomic", "partial")
+        _check_word("unknown_tickets", unknown_tickets, "refuse", "accept")
+        _check_word("attachment_id_reuse", attachment_id_reuse, "again", "conflict")
+        _check_word("export_end_day", export_end_day, "included", "excluded")
         self.token = token
         self._ports = (port, storage_port)
-        self._settings = Settings(seed, rows, polls, seconds, url_ttl, retry_after)
+        self._settings = Settings(
+            seed=seed,
+            rows=rows,
+            polls=polls,
+            seconds=seconds,
+            url_ttl=url_ttl,
+            retry_after=retry_after,
+            agents=agents,
+            custom_attributes=attributes,
+            batch_mode=batch_mode,
+            unknown_tickets=unknown_tickets,
+            largest_body=largest_body,
+            attachment_id_reuse=attachment_id_reuse,
+            todos=todos,
+            coaching_points=coaching_points,
+            coaching_sessions=coaching_sessions,
+            export_end_day=export_end_day,
+        )
         self._limiter = Limiter(limits or {}, window_kind=window_kind, count_refused=count_refused, clock=clock)
         self._clock = clock
         self._started: State | None = None
@@ -110,11 +162,18 @@ class Sandbox:
             tokens={self.token: None},
             api_url=f"http://127.0.0.1:{api[0].getsockname()[1]}",
             storage_url=f"http://localhost:{storage[0].getsockname()[1]}",
+            account=Account(
+                agent_count=self._settings.agents,
+                any_ticket=self._settings.unknown_tickets == "accept",
+                seed=self._settings.seed,
+                clock=self._clock,
+            ),
+            coaching=self._new_coaching(),
         )
         self._loop = asyncio.new_event_loop()
         ready: Future[None] = Future()
         self._thread = threading.Thread(
-            target=_run, args=(self._loop, state, api, storage, ready), name="maestroqa-sandbox", daemon=True
+            target=serve, args=(self._loop, state, api, storage, ready), name="maestroqa-sandbox", daemon=True
         )
         self._thread.start()
         try:
@@ -166,7 +225,7 @@ class Sandbox:
 
     def count(self, method: str, path: str) -> int:
         """How many requests came with this method and path."""
-        return sum(seen.method == method and seen.path == path for seen in self.requests)
+        return self._state.record.count(method, path)
 
     def fault(self, fault: Fault | str | None = None, **parameters: Any) -> Fault:
         """Make something go wrong.
@@ -186,11 +245,11 @@ class Sandbox:
 
     def release(self) -> None:
         """Let the answers go on that a ``timeout`` or ``stall_at_byte`` fault holds back."""
-        self._call(self._release())
+        self._do(lambda: self._state.holds.release())
 
     def reset(self) -> None:
-        """Forget exports, requests and faults, and let in the first token alone."""
-        self._call(self._reset())
+        """Go back to the start: no exports, records, requests or faults, and the first token alone is let in."""
+        self._do(self._reset)
 
     def set_limits(self, limits: Limits | None) -> None:
         """Change the rate limits from now on; ``{}`` or ``None``: no limits."""
@@ -239,66 +298,43 @@ class Sandbox:
             raise RuntimeError("This sandbox has not been started.")
         return self._started
 
-    def _call(self, work: Coroutine[Any, Any, None]) -> None:
+    @property
+    def _account(self) -> Account:
+        return self._state.account
+
+    @property
+    def _coaching(self) -> Coaching:
+        return self._state.coaching
+
+    def _new_coaching(self) -> Coaching:
+        asked = self._settings
+        rows = Rows(asked.seed, asked.todos, asked.coaching_points, asked.coaching_sessions)
+        return Coaching(rows, asked.export_end_day, self._clock)
+
+    def _do(self, work: Callable[[], Any]) -> None:
+        """Do something on the server's event loop, where alone the state may be changed."""
+
+        async def done() -> None:
+            work()
+
         if self._loop is None:
-            work.close()
             raise RuntimeError("This sandbox does not run.")
-        asyncio.run_coroutine_threadsafe(work, self._loop).result(10)
+        asyncio.run_coroutine_threadsafe(done(), self._loop).result(60)
 
     def _clean_up(self, state: State) -> None:
         state.executor.shutdown(wait=True, cancel_futures=True)
         shutil.rmtree(state.directory, ignore_errors=True)
         self._thread = self._loop = None
 
-    async def _release(self) -> None:
-        self._state.holds.release()
-
-    async def _reset(self) -> None:
+    def _reset(self) -> None:
         control.reset(self._state)
         self._state.tokens.clear()
         self._state.tokens[self.token] = None
 
 
-def _run(
-    loop: asyncio.AbstractEventLoop,
-    state: State,
-    api: list[socket.socket],
-    storage: list[socket.socket],
-    ready: Future[None],
-) -> None:
-    asyncio.set_event_loop(loop)
-    runners = [_runner(app) for app in (api_app(state), storage_app(state))]
-
-    async def begin() -> None:
-        for runner, sockets in zip(runners, (api, storage), strict=True):
-            await runner.setup()
-            for sock in sockets:
-                await web.SockSite(runner, sock).start()
-
-    async def end() -> None:
-        state.holds.release()
-        await asyncio.gather(*(runner.cleanup() for runner in runners))
-        rest = [task for task in asyncio.all_tasks() if task is not asyncio.current_task()]
-        for task in rest:
-            task.cancel()
-        await asyncio.gather(*rest, return_exceptions=True)
-
-    try:
-        try:
-            loop.run_until_complete(begin())
-        except BaseException as error:  # noqa: BLE001
-            ready.set_exception(error)
-            return
-        loop.call_soon(ready.set_result, None)
-        loop.run_forever()
-        loop.run_until_complete(end())
-    finally:
-        asyncio.set_event_loop(None)
-        loop.close()
-
-
-def _runner(app: web.Application) -> web.AppRunner:
-    return web.AppRunner(app, access_log=None, handler_cancellation=True, shutdown_timeout=_CLOSING_TIME)
+def _check_word(option: str, value: str, *words: str) -> None:
+    if value not in words:
+        raise ValueError(f"{option} is one of {', '.join(words)}, not {value!r}.")
 
 
 def _close(sockets: list[socket.socket]) -> None:

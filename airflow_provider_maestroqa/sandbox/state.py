@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -18,6 +18,8 @@ from airflow_provider_maestroqa.sandbox.presign import Signer
 from airflow_provider_maestroqa.sandbox.record import Record
 
 if TYPE_CHECKING:
+    from airflow_provider_maestroqa.sandbox.account import Account
+    from airflow_provider_maestroqa.sandbox.coaching import Coaching
     from airflow_provider_maestroqa.sandbox.exports import Export
     from airflow_provider_maestroqa.sandbox.objects import StoredObject
 
@@ -32,6 +34,16 @@ class Settings:
     seconds: float
     url_ttl: float
     retry_after: bool
+    agents: int
+    custom_attributes: Mapping[str, str]
+    batch_mode: str
+    unknown_tickets: str
+    largest_body: int
+    attachment_id_reuse: str
+    todos: int
+    coaching_points: int
+    coaching_sessions: int
+    export_end_day: str
 
 
 class Holds:
@@ -68,6 +80,8 @@ class State:
     tokens: dict[str, float | None]
     api_url: str
     storage_url: str
+    account: Account
+    coaching: Coaching
     stopping: threading.Event = field(default_factory=threading.Event)
     record: Record = field(default_factory=Record)
     faults: FaultBook = field(default_factory=FaultBook)

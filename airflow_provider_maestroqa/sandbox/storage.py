@@ -1,4 +1,4 @@
-"""The storage host: presigned downloads as S3 serves them, with Range, If-Range and ETag."""
+"""The storage host: presigned downloads as S3 serves them, with Range, If-Range and ETag, and presigned uploads."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ from airflow_provider_maestroqa.sandbox.delivery import Delivery, deliver
 from airflow_provider_maestroqa.sandbox.faults import Fault
 from airflow_provider_maestroqa.sandbox.objects import StoredObject
 from airflow_provider_maestroqa.sandbox.state import State, state_of
+from airflow_provider_maestroqa.sandbox.uploads import take_upload
 from airflow_provider_maestroqa.sandbox.visit import visit_of
 
 _RANGE = re.compile(r"bytes=(\d*)-(\d*)", re.ASCII)
@@ -35,8 +36,12 @@ async def _serve(request: web.Request) -> web.StreamResponse:
         )
     if kinds & {"expired_url"}:
         state.signer.expire(request.query.get("X-Amz-Signature", ""))
-    if refusal := state.signer.refusal(request.method, request.host, request.path, request.query, state.clock()):
+    headers = {name.lower(): value for name, value in request.headers.items()}
+    refusal = state.signer.refusal(request.method, request.host, request.path, request.query, state.clock(), headers)
+    if refusal:
         return storage_error(403, *refusal)
+    if request.method == "PUT":
+        return await take_upload(request)
     if request.path not in state.objects:
         return storage_error(404, "NoSuchKey", "The specified key does not exist.")
     await _exchange(state, request.path, faults)

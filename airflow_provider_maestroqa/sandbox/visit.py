@@ -9,9 +9,11 @@ from aiohttp import web
 
 from airflow_provider_maestroqa.sandbox.faults import Fault
 from airflow_provider_maestroqa.sandbox.state import state_of
+from airflow_provider_maestroqa.sandbox.strict_json import parse_json
 
 # Newer aiohttp warns of text as a key; older knows nothing else.
 _KEY: Any = web.RequestKey("visit", object) if hasattr(web, "RequestKey") else "maestroqa.visit"
+_UNREAD = object()
 
 
 @dataclass
@@ -19,13 +21,15 @@ class Visit:
     """One request on its way.
 
     :param entry: its key in the record.
-    :param faults: the outcome and download faults that fire on it.
+    :param faults: the faults that fire on it, but for the one that spoils its answer.
     :param dropped: whether its connection was dropped instead of an answer.
+    :param body: its parsed body, once somebody wanted to know.
     """
 
     entry: tuple[int, int]
     faults: list[Fault] = field(default_factory=list)
     dropped: bool = False
+    body: Any = _UNREAD
 
 
 def begin_visit(request: web.Request, entry: tuple[int, int]) -> Visit:
@@ -44,3 +48,13 @@ def visit_of(request: web.Request) -> Visit:
 def note(request: web.Request, **changes: Any) -> None:
     """Change a request's entry in the record."""
     state_of(request).record.update(visit_of(request).entry, **changes)
+
+
+async def parsed_body(request: web.Request) -> Any:
+    """The request's strict JSON, or ``None`` when it has none; parsed once, and then the same object."""
+    visit: Visit | None = request.get(_KEY)
+    if visit is None:
+        return parse_json(await request.read())
+    if visit.body is _UNREAD:
+        visit.body = parse_json(await request.read())
+    return visit.body

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from types import SimpleNamespace
 
 import pytest
 import requests
@@ -8,6 +9,36 @@ import requests
 from airflow_provider_maestroqa.sandbox import Sandbox
 
 WINDOW = {"startDate": "2021-03-01T00:00:00Z", "endDate": "2021-03-08T00:00:00Z"}
+
+
+AES = {"x-amz-server-side-encryption": "AES256"}
+
+
+def ticket(ticket_id="t-1", **fields):
+    required = {"type": "custom helpdesk", "subject": "New ticket", "agents": ["agent-1"], "link": "http://my.ticket"}
+    return {"ticket_id": ticket_id, **required, **fields}
+
+
+def comment(ticket_id="t-1", body="Hello", **fields):
+    return {"ticket_id": ticket_id, "body": body, **fields}
+
+
+def ticket_metric(ticket_id="t-1", agent_id="agent-1", value=17, **fields):
+    key = {"ticket_id": ticket_id, "source_id": "crm", "agent_id": agent_id, "metric_id": "response_time"}
+    return {**key, "metric_value": value, "timestamp": "2017-12-13T05:00:00Z", **fields}
+
+
+def agent_metric(agent_id="agent-1", value=28800, **fields):
+    metric = {"agent_id": agent_id, "metric_id": "hours_worked", "metric_value": value}
+    return {**metric, "timestamp": "2017-12-13T05:00:00Z", **fields}
+
+
+@pytest.fixture
+def records():
+    """Makers of records that are as documented."""
+    return SimpleNamespace(
+        ticket=ticket, comment=comment, ticket_metric=ticket_metric, agent_metric=agent_metric, aes=AES
+    )
 
 
 @dataclass
@@ -30,6 +61,11 @@ class Client:
         options.setdefault("timeout", 10)
         options.setdefault("allow_redirects", False)
         return self.session.request(method, self.sandbox.url + path, **options)
+
+    def call(self, method, path, body=None, **options):
+        """Status and JSON answer of an operation; ``None`` for an empty answer."""
+        answer = self.api(method, f"/api/v1{path}", **({} if body is None else {"json": body}), **options)
+        return answer.status_code, answer.json() if answer.content else None
 
     def ask(self, kind="raw", **parameters):
         """Ask for an export; a window is put in where one is needed."""

@@ -81,9 +81,38 @@ def test_options_reach_the_sandbox(run):
     assert statuses == [503, 200, 429]
 
 
+def test_options_of_the_records_reach_the_sandbox(run):
+    _, printed = run(
+        *("--agents=3", "--attribute", "vip=boolean", "--attribute=a=b=string", "--batch-mode=partial"),
+        *("--unknown-tickets=accept", "--largest-body=5000", "--attachment-id-reuse=conflict"),
+        *("--fault", "unconfirmed=2"),
+    )
+    host = connection(printed)["host"]
+    state = requests.get(host + "/sandbox/state", timeout=10).json()
+    assert state["records"]["agents"] == 3
+    expected = {
+        "custom_attributes": {"vip": "boolean", "a=b": "string"},
+        "batch_mode": "partial",
+        "unknown_tickets": "accept",
+        "largest_body": 5000,
+        "attachment_id_reuse": "conflict",
+    }
+    assert expected.items() <= state["settings"].items()
+    answer = requests.post(
+        host + "/api/v1/comments-batch",
+        json={"batch": [{"ticket_id": "t", "body": "x"}] * 3},
+        headers={"apitoken": "sandbox-token"},
+        timeout=10,
+    )
+    assert len(answer.json()["results"]) == 1
+
+
 @pytest.mark.parametrize(
     ("arguments", "complaint"),
     [
+        (["--attribute", "group"], "NAME=TYPE"),
+        (["--attribute", "group=text"], "string, number, boolean"),
+        (["--batch-mode", "some"], "invalid choice"),
         (["--limits", "[1]"], "real, none, or JSON"),
         (["--fault", "nonsense"], "There is no fault"),
         (["--fault", "{"], "argument --fault"),

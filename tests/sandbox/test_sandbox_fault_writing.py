@@ -16,6 +16,8 @@ from airflow_provider_maestroqa.sandbox.faults import KINDS, fault_from_json, fa
         ("timeout,done", Fault("timeout", done=True)),
         ("rate_limited=minute", Fault("rate_limited", text="minute")),
         ("reset", Fault("reset_before")),
+        ("unconfirmed=3", Fault("unconfirmed", at=3)),
+        ("lost,times=2", Fault("lost", times=2)),
     ],
 )
 def test_a_fault_can_be_written_on_a_command_line(text, fault):
@@ -69,6 +71,20 @@ def test_a_name_may_hold_several_directives():
 
 def test_an_ordinary_name_holds_none():
     assert faults_in_name("the default: weekly", "e1") == []
+
+
+@pytest.mark.parametrize(
+    ("kind", "path", "host"),
+    [
+        ("status", "/attachments/*", "storage"),
+        ("status", "/exports/*", "storage"),
+        ("status", "/api/v1/attachments", "api"),
+        ("status", None, "api"),
+        ("slow", None, "storage"),
+    ],
+)
+def test_a_path_of_the_storage_is_looked_for_there(kind, path, host):
+    assert Fault(kind, path=path).host == host
 
 
 @pytest.mark.parametrize("kind", sorted(KINDS))

@@ -77,7 +77,7 @@ def test_waiting_ends_with_an_error_that_shows_the_last_requests(client):
 
 def test_the_record_does_not_grow_for_ever():
     record = Record(keep=3)
-    keys = [record.add(Seen("GET", f"/{number}", {}, {}, None, "api", 0.0)) for number in range(5)]
+    keys = [record.add(Seen("GET", f"/{number}", {}, {}, b"", "api", 0.0)) for number in range(5)]
     record.update(keys[0], status=500)
     record.update(keys[4], status=200)
     assert [(one.path, one.number, one.status) for one in record.all()] == [

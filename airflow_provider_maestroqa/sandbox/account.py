@@ -1,0 +1,188 @@
+"""The account's records: tickets, comments, attachments, agents and metrics, as they were sent.
+
+Only the server's event loop changes them. A record is replaced and never changed in place, so that another thread
+may copy what is here at any time.
+"""
+
+from __future__ import annotations
+
+import itertools
+import random
+import string
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, TypeVar
+
+from airflow_provider_maestroqa.sandbox.checks import write_date
+
+_T = TypeVar("_T")
+Fields = dict[str, Any]
+#: Metric, ticket, source, agent and event.
+TicketMetricKey = tuple[str, str, str, str, "str | None"]
+#: Metric and agent.
+AgentMetricKey = tuple[str, str]
+
+MANUAL = "custom"
+_DIGITS = string.digits + string.ascii_uppercase
+_CODES = 36**10
+# Odd and no multiple of 3, so that no code comes twice.
+_STEP = 2_259_600_000_000_001
+
+
+@dataclass(frozen=True)
+class Upload:
+    """The bytes of an attachment.
+
+    :param file: where they are on disk.
+    :param content_type: the Content-Type they came with.
+    """
+
+    file: Path
+    size: int
+    sha256: str
+    content_type: str
+
+
+@dataclass(frozen=True)
+class Attachment:
+    """An attachment.
+
+    :param fields: its parameters, with the defaults filled in.
+    :param key: the path on the storage host where its bytes go.
+    :param upload: its bytes, once they have come.
+    """
+
+    fields: Fields
+    key: str
+    upload: Upload | None = None
+
+
+@dataclass
+class Account:
+    """All records.
+
+    :param agent_count: how many agents there are at the beginning.
+    :param any_ticket: whether every ticket id counts as existing.
+    :param seed: decides ids and the order of results.
+    :param clock: gives Unix seconds.
+    """
+
+    agent_count: int
+    any_ticket: bool
+    seed: int
+    clock: Callable[[], float]
+    tickets: dict[str, Fields] = field(default_factory=dict)
+    comments: list[Fields] = field(default_factory=list)
+    attachments: dict[str, Attachment] = field(default_factory=dict)
+    agents: dict[str, Fields] = field(default_factory=dict)
+    ticket_metrics: dict[TicketMetricKey, Fields] = field(default_factory=dict)
+    agent_metrics: dict[AgentMetricKey, Fields] = field(default_factory=dict)
+    #: The lasting id of an agent by each of its ids and by its email.
+    agent_keys: dict[str, str] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self.restart()
+
+    def restart(self) -> None:
+        """Forget all records but the agents that were there at the beginning."""
+        for attachment in self.attachments.values():
+            if attachment.upload is not None:
+                attachment.upload.file.unlink(missing_ok=True)
+        for records in (self.tickets, self.comments, self.attachments, self.agents, self.agent_keys):
+            records.clear()
+        self.ticket_metrics.clear()
+        self.agent_metrics.clear()
+        self._random = random.Random(self.seed)  # noqa: S311
+        self._codes = itertools.count(1)
+        self._account_id = f"{self._random.getrandbits(96):024x}"
+        for number in range(1, self.agent_count + 1):
+            name = f"agent-{number}"
+            self.add_agent(
+                {"name": f"Agent {number}", "agentId": name, "available": True, "email": f"{name}@example.com"}
+            )
+
+    def now(self) -> str:
+        """The time, as the API writes it."""
+        return write_date(self.clock())
+
+    def new_id(self) -> str:
+        """An id as the API gives to agents and tickets."""
+        return "".join(self._random.choices(string.ascii_letters + string.digits, k=17))
+
+    def new_comment_id(self, ticket_id: str) -> str:
+        """An id as the API gives to comments."""
+        number = next(self._codes) * _STEP % _CODES
+        code = ""
+        for _ in range(10):
+            number, digit = divmod(number, 36)
+            code += _DIGITS[digit]
+        return f"{self._account_id}_{ticket_id}_{code}"
+
+    def shuffled(self, items: Sequence[_T]) -> list[_T]:
+        """The items in another order, whenever there is another one."""
+        mixed = self._random.sample(items, len(items))
+        return mixed if list(items) != mixed else mixed[1:] + mixed[:1]
+
+    def some(self, items: Sequence[_T], number: int) -> set[int]:
+        """Positions of so many of the items, chosen at random."""
+        return set(self._random.sample(range(len(items)), min(number, len(items))))
+
+    def has_ticket(self, ticket_id: str) -> bool:
+        """Whether something can be added to this ticket."""
+        return self.any_ticket or ticket_id in self.tickets
+
+    def add_ticket(self, fields: Fields, source: str = MANUAL) -> Fields:
+        """Keep a new ticket."""
+        now = self.now()
+        ticket = {
+            "id": self.new_id(),
+            "first_seen": now,
+            "last_seen": now,
+            **fields,
+            "createdAt": now,
+            "updatedAt": now,
+            "source": source,
+        }
+        self.tickets[fields["ticket_id"]] = ticket
+        return ticket
+
+    def delete_ticket(self, ticket_id: str) -> None:
+        """Forget a ticket and all that hangs on it."""
+        del self.tickets[ticket_id]
+        self.comments = [comment for comment in self.comments if comment["ticket_id"] != ticket_id]
+        for name in [name for name, one in self.attachments.items() if one.fields["ticket_id"] == ticket_id]:
+            upload = self.attachments.pop(name).upload
+            if upload is not None:
+                upload.file.unlink(missing_ok=True)
+        self.ticket_metrics = {key: one for key, one in self.ticket_metrics.items() if key[1] != ticket_id}
+
+    def add_comment(self, fields: Fields, now: str) -> Fields:
+        """Keep a comment, whether there is an equal one or not."""
+        comment = {
+            **fields,
+            "public": fields.get("public", True),
+            "time": fields.get("time", now),
+            "id": self.new_comment_id(fields["ticket_id"]),
+        }
+        self.comments.append(comment)
+        return comment
+
+    def add_agent(self, fields: Fields) -> Fields:
+        """Keep a new agent."""
+        agent = {"_id": self.new_id(), "agentId": self.new_id(), **fields}
+        self.agents[agent["email"]] = agent
+        self.agent_keys[agent["agentId"]] = self.agent_keys[agent["email"]] = agent["agentId"]
+        return agent
+
+    def change_agent(self, email: str, **changes: Any) -> Fields:
+        """Change an agent; an id that it had stays its own."""
+        agent = {**self.agents[email], **changes}
+        self.agents[email] = agent
+        self.agent_keys[agent["agentId"]] = self.agent_keys[email]
+        return agent
+
+    def agent_id_of(self, id_or_email: str) -> str:
+        """How the API names an agent in answers; what is no agent of the account stays as it is."""
+        agent = self.agents.get(id_or_email)
+        return id_or_email if agent is None else str(agent["agentId"])

@@ -1,0 +1,163 @@
+import threading
+
+import pytest
+import requests
+
+T, A = "t-1", "agent-1@example.com"
+
+
+@pytest.fixture(
+    params=[
+        "create_ticket",
+        "update_ticket",
+        "delete_ticket",
+        "create_comment",
+        "create_comments",
+        "create_attachment",
+        "create_agent",
+        "add_agent_id",
+        "set_agent_availability",
+        "push_ticket_metrics",
+        "push_agent_metrics",
+    ]
+)
+def write(request, client, records):
+    """One write operation: it is sent by a call, and ``happened`` tells whether it was carried out."""
+    sandbox = client.sandbox
+    sandbox.add_tickets([T])
+    new_agent = {"name": "A", "available": True, "email": "new@example.com"}
+    operations = {
+        "create_ticket": ("POST", "/tickets", records.ticket("new"), lambda: "new" in sandbox.tickets),
+        "update_ticket": ("PATCH", f"/tickets/{T}", {"status": "x"}, lambda: "status" in sandbox.tickets[T]),
+        "delete_ticket": ("DELETE", f"/tickets/{T}", None, lambda: T not in sandbox.tickets),
+        "create_comment": ("POST", "/comments", records.comment(), lambda: len(sandbox.comments) == 1),
+        "create_comments": (
+            *("POST", "/comments-batch", {"batch": [records.comment()] * 3}),
+            lambda: len(sandbox.comments) == 3,
+        ),
+        "create_attachment": (
+            *("POST", "/attachments", {"ticket_id": T, "content_type": "audio/mp3"}),
+            lambda: len(sandbox.attachments) == 1,
+        ),
+        "create_agent": ("POST", "/agents", new_agent, lambda: len(sandbox.agents) == 21),
+        "add_agent_id": (
+            *("POST", "/agents/add-id-to-agent", {"email": A, "agentId": "x"}),
+            lambda: sandbox.agents[A]["agentId"] == "x",
+        ),
+        "set_agent_availability": (
+            *("POST", "/update-agent-availability", {"email": A, "available": False}),
+            lambda: not sandbox.agents[A]["available"],
+        ),
+        "push_ticket_metrics": (
+            *("POST", "/ticket-metrics-batch", {"batch": [records.ticket_metric()]}),
+            lambda: len(sandbox.ticket_metrics) == 1,
+        ),
+        "push_agent_metrics": (
+            *("POST", "/agent-metrics-batch", {"batch": [records.agent_metric()]}),
+            lambda: len(sandbox.agent_metrics) == 1,
+        ),
+    }
+    return Write(client, *operations[request.param])
+
+
+class Write:
+    def __init__(self, client, method, path, body, happened):
+        self.client, self.sandbox, self.happened = client, client.sandbox, happened
+        self._sent = (method, f"/api/v1{path}", {} if body is None else {"json": body})
+
+    def __call__(self, **options):
+        method, path, body = self._sent
+        return self.client.api(method, path, **body, **options)
+
+
+@pytest.mark.parametrize("done", [False, True])
+@pytest.mark.parametrize(
+    ("fault", "status", "text"),
+    [
+        ({"kind": "status", "status": 500}, 500, "error"),
+        ({"kind": "status", "status": 401}, 401, "error"),
+        ({"kind": "html"}, 200, "<html>"),
+        ({"kind": "malformed_json"}, 200, '{"'),
+        ({"kind": "empty_body"}, 200, ""),
+        ({"kind": "redirect"}, 302, ""),
+        ({"kind": "rate_limited", "text": "minute"}, 429, "past minute"),
+    ],
+    ids=lambda value: value.get("kind") if isinstance(value, dict) else "",
+)
+def test_an_answer_is_spoiled_before_or_after_the_work(write, fault, status, text, done):
+    write.sandbox.fault(**fault, done=done)
+    answer = write()
+    assert (answer.status_code, text in answer.text) == (status, True)
+    assert write.happened() is done
+
+
+@pytest.mark.parametrize(("kind", "happened"), [("reset_before", False), ("reset_after", True)])
+def test_a_connection_is_dropped_before_or_after_the_work(write, kind, happened):
+    write.sandbox.fault(kind)
+    with pytest.raises(requests.ConnectionError):
+        write()
+    assert write.happened() is happened
+
+
+@pytest.mark.parametrize("done", [False, True])
+def test_who_goes_away_while_its_request_is_held_leaves_what_was_done(write, done):
+    write.sandbox.fault("timeout", done=done)
+    with pytest.raises(requests.ReadTimeout):
+        write(timeout=0.1)
+    write.sandbox.wait_for(lambda: write.sandbox.requests[-1].done)
+    write.sandbox.release()
+    # A request that comes after the release: what was held would have been carried out by then.
+    assert write.client.call("GET", "/tickets/none")[0] == 404
+    assert write.happened() is done
+
+
+@pytest.mark.parametrize("done", [False, True])
+def test_a_held_request_is_carried_out_before_or_after_its_release(write, done):
+    write.sandbox.fault("timeout", done=done)
+    statuses = []
+    other = threading.Thread(target=lambda: statuses.append(write().status_code))
+    other.start()
+    write.sandbox.wait_for(lambda: write.sandbox.requests and write.sandbox.requests[-1].held)
+    assert write.happened() is done
+    write.sandbox.release()
+    other.join()
+    assert statuses[0] in (200, 201)
+    assert write.happened()
+
+
+@pytest.mark.parametrize("kind", ["reset_after", "html"])
+def test_a_refusal_can_be_spoiled_as_well(client, kind):
+    client.sandbox.fault(kind, done=True)
+    if kind == "html":
+        assert client.api("DELETE", "/api/v1/tickets/none").status_code == 200
+    else:
+        with pytest.raises(requests.ConnectionError):
+            client.api("DELETE", "/api/v1/tickets/none")
+
+
+def test_a_refusal_can_be_held(client):
+    client.sandbox.fault("timeout", done=True)
+    statuses = []
+    other = threading.Thread(target=lambda: statuses.append(client.call("DELETE", "/tickets/none")[0]))
+    other.start()
+    client.sandbox.wait_for(lambda: client.sandbox.requests and client.sandbox.requests[-1].held)
+    client.sandbox.release()
+    other.join()
+    assert statuses == [404]
+
+
+def test_a_token_can_end_in_the_middle(client, records):
+    client.sandbox.add_tickets([T])
+    client.sandbox.fault("status", status=401, after=2, times=None, path="/api/v1/comments")
+    statuses = [client.call("POST", "/comments", records.comment())[0] for _ in range(4)]
+    assert statuses == [200, 200, 401, 401]
+    assert len(client.sandbox.comments) == 2
+    client.sandbox.clear_faults()
+    client.sandbox.revoke_token(client.sandbox.token)
+    assert client.call("POST", "/comments", records.comment())[0] == 401
+
+
+def test_a_refused_write_counts_towards_the_limits_and_is_not_done(make_sandbox, make_client, records, clock):
+    client = make_client(make_sandbox(limits={"normal": [[1, 60]]}, clock=clock, unknown_tickets="accept"))
+    assert [client.call("POST", "/comments", records.comment())[0] for _ in range(2)] == [200, 429]
+    assert len(client.sandbox.comments) == 1
