@@ -33,8 +33,8 @@ class AgentMethods(ConnectedHook):
         if conflict.after_lost_answer:
             raise MaestroQAOutcomeUnknownError(
                 f"The answer to the first try to create agent {checked['email']} was lost, and now MaestroQA says: "
-                f"{conflict.message} It may be the agent that was just created, or another one. Look at MaestroQA, or "
-                "use upsert_agent, which brings both to the same end."
+                f"{conflict.message} It may be the agent that was just created, or another one. Look at MaestroQA, "
+                "or use upsert_agent, which brings both to the same end."
             )
         raise conflict
 

@@ -51,10 +51,10 @@ class PushMethods(ConnectedHook):
         :return: the report: ``resource``, ``sent``, ``confirmed``, ``created``, ``updated``, ``rejected``,
             ``unconfirmed``, ``requests``, ``waited_s`` and ``rejects_path``.
         :raises MaestroQAConfigError: an argument is wrong; nothing was sent.
-        :raises MaestroQADataError: a record is refused, or more than ``max_rejects`` are, or the records are not those
-            of the try before.
-        :raises MaestroQAOutcomeUnknownError: comments may or may not have arrived, or an answer confirms fewer records
-            than were sent.
+        :raises MaestroQADataError: a record is refused, or more than ``max_rejects`` are, or the records are not
+            those of the try before.
+        :raises MaestroQAOutcomeUnknownError: comments may or may not have arrived, or an answer confirms fewer
+            records than were sent.
         """
         from airflow_provider_maestroqa.pushes.items import checked_source
         from airflow_provider_maestroqa.pushes.options import PushOptions

@@ -41,6 +41,8 @@ class MaestroQARequestExportOperator(BaseOperator):
     :param include_grader_qa: ``raw`` only: whether to include grader QA benchmark scores.
     :param include_deleted: ``raw`` only: whether to include deleted answers.
     :param include_unavailable: ``groups`` only: whether to include agents that are not marked available.
+    :param max_window_days: the most days that the window may have. A longer one fails at once, and the message says
+        how to cut it: one task asks for one export.
     :param wait_for_completion: whether to wait until the export is complete.
     :param deferrable: whether to wait in the triggerer instead of on a worker. Default: Airflow's
         ``[operators] default_deferrable``.
@@ -66,6 +68,7 @@ class MaestroQARequestExportOperator(BaseOperator):
         "include_grader_qa",
         "include_deleted",
         "include_unavailable",
+        "max_window_days",
         "poll_interval",
         "timeout",
         "state_path",
@@ -85,6 +88,7 @@ class MaestroQARequestExportOperator(BaseOperator):
         include_grader_qa: bool | None = None,
         include_deleted: bool | None = None,
         include_unavailable: bool | None = None,
+        max_window_days: float | None = None,
         wait_for_completion: bool = False,
         deferrable: bool = conf.getboolean("operators", "default_deferrable", fallback=False),
         poll_interval: float = 30,
@@ -104,6 +108,7 @@ class MaestroQARequestExportOperator(BaseOperator):
         self.include_grader_qa = include_grader_qa
         self.include_deleted = include_deleted
         self.include_unavailable = include_unavailable
+        self.max_window_days = max_window_days
         self.wait_for_completion = wait_for_completion
         self.deferrable = deferrable
         self.poll_interval = poll_interval
@@ -129,12 +134,13 @@ class MaestroQARequestExportOperator(BaseOperator):
                 event = self._wait(hook, self._export_id, poll_interval, deadline)
             if event is None:
                 self._defer(self._export_id, poll_interval, deadline)
-            return self._finish(memory, event)
+            return self._finish(memory, event, arguments)
 
     def execute_complete(self, context: Context, event: dict[str, Any] | None = None) -> str:
         """Take up the task when the trigger has fired."""
         with airflow_outcome():
-            return self._finish(self._memory(context, self._arguments(context)), event)
+            arguments = self._arguments(context)
+            return self._finish(self._memory(context, arguments), event, arguments)
 
     def on_kill(self) -> None:
         """Say that the export outlives the task."""
@@ -144,15 +150,17 @@ class MaestroQARequestExportOperator(BaseOperator):
     def _arguments(self, context: Context) -> dict[str, Any]:
         from airflow_provider_maestroqa.client.errors import MaestroQAConfigError
         from airflow_provider_maestroqa.client.exports import WINDOWED, check_export_type, export_parameters
-        from airflow_provider_maestroqa.windows import resolve_window
+        from airflow_provider_maestroqa.windows import check_length, resolve_window
 
         arguments: dict[str, Any] = {"export_type": check_export_type(self.export_type)}
         if self.export_type in WINDOWED:
             window = resolve_window(context, start=self.start, end=self.end, lookback=self.lookback)
+            if self.max_window_days is not None:
+                check_length(window, self.max_window_days, "max_window_days")
             arguments |= window.as_text()
-        elif any(value is not None for value in (self.start, self.end, self.lookback)):
+        elif any(value is not None for value in (self.start, self.end, self.lookback, self.max_window_days)):
             raise MaestroQAConfigError(
-                f"A {self.export_type} export has no window: leave start, end and lookback out."
+                f"A {self.export_type} export has no window: leave start, end, lookback and max_window_days out."
             )
         for name in ("export_name", "single_file_export", "include_calibrations"):
             arguments[name] = getattr(self, name)
@@ -235,10 +243,20 @@ class MaestroQARequestExportOperator(BaseOperator):
             timeout=timedelta(seconds=max(deadline - time.time(), 0)) + _TRIGGERER_GRACE,
         )
 
-    def _finish(self, memory: RetryMemory, event: Mapping[str, Any] | None) -> str:
+    def _finish(self, memory: RetryMemory, event: Mapping[str, Any] | None, arguments: Mapping[str, Any]) -> str:
+        from airflow_provider_maestroqa.client.errors import MaestroQAExportFailedError
         from airflow_provider_maestroqa.client.waiting import read_event
+        from airflow_provider_maestroqa.windows import explain_too_big
 
-        done = read_event(event)
+        failure = ""
+        try:
+            done = read_event(event)
+        except MaestroQAExportFailedError as error:
+            if self.export_type != "raw":
+                raise
+            failure = explain_too_big(str(error), arguments["start"], arguments["end"])
+        if failure:
+            raise MaestroQAExportFailedError(failure)
         self.log.info(done["message"])
         memory.forget()
         return done["export_id"]

@@ -14,8 +14,8 @@ if TYPE_CHECKING:
 class MaestroQAPushTicketMetricsOperator(PushOperator):
     """Push metrics of agents on tickets, up to 500 with each request. (API: Create Ticket Metrics)
 
-    A metric is told by ``metric_id``, ``ticket_id``, ``source_id`` and ``agent_id``; pushed again it replaces itself,
-    so that a retry does no harm. All arguments are templated.
+    A metric is told by ``metric_id``, ``ticket_id``, ``source_id`` and ``agent_id``; pushed again it replaces
+    itself, so that a retry does no harm. All arguments are templated.
 
     :param metrics: dicts of ``ticket_id``, ``source_id``, ``agent_id``, ``metric_id``, ``metric_value``,
         ``timestamp`` (an aware datetime or ISO 8601 text), and if you like ``ticket_event_id`` and ``metric_deleted``;

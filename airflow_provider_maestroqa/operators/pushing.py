@@ -26,8 +26,8 @@ class PushOperator(BaseOperator):
     :param max_rejects: how many refused records ``collect`` allows; one more fails. Default: any number.
     :param on_unknown_outcome: what to do about records that may or may not have arrived and must not arrive twice:
         ``fail`` stops and names them, ``resend`` sends them again, ``skip`` goes on after them.
-    :param state_path: storage URL of an object that keeps the position for a retry, on any Airflow. Each run needs its
-        own: put ``{{ run_id }}`` into it.
+    :param state_path: storage URL of an object that keeps the position for a retry, on any Airflow. Each run needs
+        its own: put ``{{ run_id }}`` into it.
     :param maestroqa_conn_id: id of the connection to MaestroQA.
     """
 

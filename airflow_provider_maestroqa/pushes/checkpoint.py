@@ -112,7 +112,7 @@ class Checkpoint:
             if position.finished:
                 return None
             raise MaestroQADataError(
-                f"{self._memory.where} holds the position of a push that has not finished, of {kept.get('run')}. Let "
+                f"A push of {kept.get('run')}, which has not finished, keeps its position in {self._memory.where}. Let "
                 "that one finish; or give each run a state_path of its own, such as one with {{ run_id }} in it; or "
                 "delete the object to forget that push."
             )

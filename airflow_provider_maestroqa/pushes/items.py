@@ -21,10 +21,12 @@ class Located:
 
     :param record: the record.
     :param place: where, such as ``s3://bucket/metrics.csv line 12``.
+    :param problem: why it cannot travel, where the source knows that already.
     """
 
     record: object
     place: str
+    problem: str = ""
 
 
 @dataclass(frozen=True)
@@ -62,12 +64,14 @@ def read_items(records: Iterable[object], check: Callable[[object], dict[str, An
     """
     digest = START
     for index, given in enumerate(records):
-        record, place = (given.record, given.place) if isinstance(given, Located) else (given, "")
+        located = given if isinstance(given, Located) else Located(given, "")
+        record, place, problem = located.record, located.place, located.problem
         digest = hashlib.sha256(digest + as_json(record)).digest()
-        body, size, problem = None, 0, ""
+        body, size = None, 0
         try:
-            body = check(record)
-            size = len(as_json(body))
+            if not problem:
+                body = check(record)
+                size = len(as_json(body))
         except MaestroQADataError as error:
             problem = error.message
         yield Item(index, record, body, size, problem, digest, place)

@@ -2,30 +2,24 @@
 
 from __future__ import annotations
 
-import hashlib
 import io
 import logging
-import os
 import socket
 import socketserver
 import struct
-import subprocess
-import sys
 import threading
 from http.server import BaseHTTPRequestHandler
-from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
 import requests
 
 from airflow_provider_maestroqa.client import errors
-from airflow_provider_maestroqa.client.contents import MOST_BYTES, Content, look_through, size_text
+from airflow_provider_maestroqa.client.contents import look_through
 from airflow_provider_maestroqa.client.settings import read_settings
 from airflow_provider_maestroqa.client.sync import prepare_session
 from airflow_provider_maestroqa.client.uploads import upload
 
-ROOT = Path(__file__).resolve().parent.parent.parent
 SECRET = "5ec7e75ignature"
 DATA = bytes(range(256)) * 1000
 STORED = {"status": 200, "headers": {"ETag": '"e"'}}
@@ -98,11 +92,9 @@ class Handler(BaseHTTPRequestHandler):
 @pytest.fixture
 def storage():
     with Storage() as server:
-        thread = threading.Thread(target=server.serve_forever, args=(0.01,))
-        thread.start()
+        threading.Thread(target=server.serve_forever, args=(0.01,)).start()
         yield server
         server.shutdown()
-        thread.join()
 
 
 class Source:
@@ -110,13 +102,12 @@ class Source:
 
     name = "calls/one.mp3"
 
-    def __init__(self, data=DATA, later=(), size=None):
+    def __init__(self, data=DATA, later=()):
         self.data = [data, *later]
-        self.announced = size
         self.opened = 0
 
     def size(self):
-        return self.announced
+        return None
 
     def open(self):
         self.opened += 1
@@ -142,20 +133,22 @@ class Job:
         self.asked += 1
         return self.storage.address(self.asked)
 
+    def clock(self):
+        return self.now
+
     def sleep(self, seconds):
         self.slept.append(seconds)
         self.now += seconds
 
-    def run(self, source=None, content=None):
+    def run(self, source=None):
         source = source or Source()
-        content = content or look_through(source)
         settings = read_settings("c", password="t0ken")
         with prepare_session(requests.Session(), settings) as session:
             # What a careless session might add.
             session.headers.update({"apitoken": "t0ken", "Authorization": "Bearer t0ken"})
             upload(
                 source,
-                content,
+                look_through(source),
                 attachment=WHAT,
                 content_type="audio/mpeg",
                 url=self.url,
@@ -163,7 +156,7 @@ class Job:
                 session=session,
                 timeouts=self.timeouts,
                 say=self.said.append,
-                clock=lambda: self.now,
+                clock=self.clock,
                 sleep=self.sleep,
             )
 
@@ -185,9 +178,9 @@ def told_of(error):
     return "\n".join(texts)
 
 
-def fails(job, kind, source=None, **options):
+def fails(job, kind, source=None):
     with pytest.raises(kind) as failed:
-        job.run(source, **options)
+        job.run(source)
     told = told_of(failed.value) + "\n".join(job.said)
     assert SECRET not in told
     assert "X-Amz" not in told
@@ -261,9 +254,11 @@ def test_five_tries_are_made_and_then_it_is_said_what_is_known(job, storage, ans
     assert error.sent is ("not known" in known)
 
 
-def test_a_storage_that_is_not_there_is_told_in_words(job, storage):
-    storage.server_close()
-    error = fails(job, errors.MaestroQAConnectionError)
+def test_a_storage_that_is_not_there_is_told_in_words(job):
+    with socket.socket() as nobody:
+        nobody.bind(("127.0.0.1", 0))
+        job.url = f"http://127.0.0.1:{nobody.getsockname()[1]}/x?X-Amz-Signature={SECRET}"
+        error = fails(job, errors.MaestroQAConnectionError)
     assert "could not be sent to 127.0.0.1: the connection to the storage was refused or lost" in str(error)
     assert "is without its bytes" in str(error)
     assert len(job.slept) == 4
@@ -309,34 +304,22 @@ def test_an_old_address_is_not_tried(job, storage):
     assert storage.seen[1].path.startswith("/bucket/key-1")
 
 
-def test_an_error_of_who_gives_fresh_addresses_is_not_repeated_here(job, storage):
+def test_an_error_of_who_gives_fresh_addresses_is_not_repeated_here(job, storage, mocker):
     storage.answers = [EXPIRED]
-    asked = []
-
-    def fail():
-        asked.append(1)
-        raise errors.MaestroQAConnectionError("MaestroQA is away")
-
-    job.fresh_url = fail
+    job.fresh_url = mocker.Mock(side_effect=errors.MaestroQAConnectionError("MaestroQA is away"))
     assert "is away" in str(fails(job, errors.MaestroQAConnectionError))
-    assert (len(asked), len(storage.seen), job.slept) == (1, 1, [])
+    assert (job.fresh_url.call_count, len(storage.seen), job.slept) == (1, 1, [])
 
 
-@pytest.mark.parametrize("status", [301, 302, 307, 308])
-def test_a_redirect_is_not_followed(job, storage, status):
-    storage.answers = [{"status": status, "headers": {"Location": f"{storage.url}/elsewhere", "ETag": '"e"'}}]
+@pytest.mark.parametrize("status", [301, 302, 307, 308, 400, 404, 405, 409, 411, 412, 413])
+def test_a_refusal_for_good_is_not_repeated_and_a_redirect_not_followed(job, storage, status):
+    headers = {"Location": f"{storage.url}/elsewhere", "ETag": '"e"'} if status < 400 else {}
+    storage.answers = [{"status": status, "headers": headers, "body": b"<Error><Code>EntityTooLarge</Code></Error>"}]
     error = fails(job, errors.MaestroQAError)
     assert len(storage.seen) == 1
-    assert "A redirect is not followed" in str(error)
-    assert not error.worth_retry
-
-
-@pytest.mark.parametrize("status", [400, 404, 405, 411, 412, 413, 409])
-def test_a_refusal_for_good_is_not_repeated(job, storage, status):
-    storage.answers = [{"status": status, "body": b"<Error><Code>EntityTooLarge</Code></Error>"}]
-    error = fails(job, errors.MaestroQAError)
-    assert len(storage.seen) == 1
-    assert f"answered {status} (EntityTooLarge)" in str(error)
+    assert f"the storage answered {status}" in str(error)
+    assert ("A redirect is not followed" in str(error)) == (status < 400)
+    assert ("(EntityTooLarge)" in str(error)) == (status >= 400)
     assert "is without its bytes" in str(error)
     assert not error.worth_retry
 
@@ -354,8 +337,7 @@ def test_a_refusal_for_good_is_not_repeated(job, storage, status):
 )
 def test_a_file_that_changed_is_never_stored(job, storage, later, how):
     error = fails(job, errors.MaestroQADataError, Source(DATA, [later]))
-    assert "changed while it was being uploaded" in str(error)
-    assert how in str(error)
+    assert f"{how} than when it was first read" in str(error)
     assert "is without its bytes" in str(error)
     assert storage.stored == []
     assert not error.worth_retry
@@ -369,15 +351,13 @@ def test_a_file_that_changes_after_a_lost_try_ends_with_the_words_that_nobody_kn
 
 
 def test_a_source_that_breaks_off_is_read_again(job, storage):
-    source = Source(DATA, [errors.MaestroQAConnectionError("the bucket is away"), DATA])
-    job.run(source)
+    job.run(Source(DATA, [errors.MaestroQAConnectionError("the bucket is away"), DATA]))
     assert storage.stored == [DATA]
     assert "the bucket is away. Sending it again" in job.said[0]
 
 
-def test_a_source_that_is_gone_is_not_waited_for(job, storage):
-    error = fails(job, errors.MaestroQADataError, Source(DATA, [errors.MaestroQADataError("it is gone")]))
-    assert str(error) == "it is gone"
+def test_a_source_that_is_gone_is_not_waited_for(job):
+    assert str(fails(job, errors.MaestroQADataError, Source(DATA, [errors.MaestroQADataError("gone")]))) == "gone"
     assert job.slept == []
 
 
@@ -389,7 +369,6 @@ def test_a_source_that_is_gone_is_not_waited_for(job, storage):
         "ftp://localhost/x?X-Amz-Signature=5ec7e75ignature",
         "https://?X-Amz-Signature=5ec7e75ignature",
         "https://[::1?X-Amz-Signature=5ec7e75ignature",
-        "5ec7e75ignature",
     ],
 )
 def test_an_address_that_is_not_safe_gets_no_byte(job, url):
@@ -397,17 +376,10 @@ def test_an_address_that_is_not_safe_gets_no_byte(job, url):
     assert "no upload address that is safe" in str(fails(job, errors.MaestroQADataError))
 
 
-def test_an_address_that_no_library_can_use_is_told_without_it(job):
-    job.url = f"https://{'a' * 70}.example.com/x?X-Amz-Signature={SECRET}"
-    fails(job, errors.MaestroQAConnectionError)
-
-
 def test_a_certificate_that_cannot_be_verified_is_no_matter_for_another_try(job, mocker):
-    mocker.patch(
-        "requests.Session.put", side_effect=requests.exceptions.SSLError(f"CERTIFICATE_VERIFY_FAILED {SECRET}")
-    )
-    error = fails(job, errors.MaestroQAConfigError)
-    assert "name its file as verify" in str(error)
+    unverified = requests.exceptions.SSLError(f"CERTIFICATE_VERIFY_FAILED {SECRET}")
+    mocker.patch("requests.Session.put", side_effect=unverified)
+    assert "name its file as verify" in str(fails(job, errors.MaestroQAConfigError))
     assert job.slept == []
 
 
@@ -419,112 +391,9 @@ def test_no_signature_is_in_any_log(job, storage, caplog):
     assert SECRET not in caplog.text + "".join(job.said)
 
 
-def test_a_long_upload_says_how_far_it_is(job, storage):
-    source = Source(DATA * 4)
+def test_a_long_upload_says_how_far_it_is(job):
     ticks = iter(range(0, 10_000, 7))
-    content = look_through(source)
-    settings = read_settings("c", password="t0ken")
-    with prepare_session(requests.Session(), settings) as session:
-        upload(
-            source,
-            content,
-            attachment=WHAT,
-            content_type="audio/mpeg",
-            url=storage.address(),
-            fresh_url=job.fresh_url,
-            session=session,
-            timeouts=(5, 5),
-            say=job.said.append,
-            clock=lambda: float(next(ticks)),
-        )
+    job.clock = lambda: float(next(ticks))
+    job.run(Source(DATA * 4))
     assert job.said
     assert all(line.startswith("Uploading calls/one.mp3: ") and " of 1.0 MB (" in line for line in job.said)
-
-
-class TestLookingThrough:
-    def test_it_finds_size_and_digest(self):
-        assert look_through(Source()) == Content(len(DATA), hashlib.sha256(DATA).hexdigest())
-
-    @pytest.mark.parametrize("size", [None, 0])
-    def test_an_empty_file_is_refused(self, size):
-        with pytest.raises(errors.MaestroQADataError, match=r"one\.mp3 is empty"):
-            look_through(Source(b"", size=size))
-
-    def test_a_file_too_large_is_refused_without_reading_it(self):
-        source = Source(size=MOST_BYTES + 1)
-        with pytest.raises(errors.MaestroQADataError, match="larger than the 5 GB"):
-            look_through(source)
-        assert source.opened == 0
-
-    def test_a_file_too_large_whose_size_nobody_knows_is_refused_while_it_is_read(self, mocker):
-        mocker.patch("airflow_provider_maestroqa.client.contents.MOST_BYTES", len(DATA) - 1)
-        with pytest.raises(errors.MaestroQADataError, match="larger than"):
-            look_through(Source())
-
-
-@pytest.mark.parametrize(
-    ("size", "text"),
-    [(1, "1 bytes"), (999, "999 bytes"), (3_900, "3.9 kB"), (12_500_000, "12.5 MB"), (1_250_000_000, "1,250.0 MB")],
-)
-def test_sizes_are_told_as_people_read_them(size, text):
-    assert size_text(size) == text
-
-
-MEMORY = """
-import resource, sys
-import requests
-from airflow_provider_maestroqa.client.contents import look_through
-from airflow_provider_maestroqa.client.settings import read_settings
-from airflow_provider_maestroqa.client.sync import prepare_session
-from airflow_provider_maestroqa.client.uploads import upload
-from airflow_provider_maestroqa.stored_files import open_file
-
-def send(path):
-    source = open_file(path)
-    with prepare_session(requests.Session(), read_settings("c", password="t")) as session:
-        upload(source, look_through(source), attachment="a", content_type="audio/mpeg", url=sys.argv[1],
-               fresh_url=None, session=session, timeouts=(10, 10), say=print)
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-
-before = send(sys.argv[2])
-print(send(sys.argv[3]) - before)
-"""
-
-
-def test_memory_does_not_grow_with_the_file(tmp_path):
-    size = 300 << 20
-    with (tmp_path / "small").open("wb") as file:
-        file.write(b"x")
-    with (tmp_path / "large").open("wb") as file:
-        file.truncate(size)
-    taken = []
-
-    class Sink(socketserver.StreamRequestHandler):
-        def handle(self):
-            length, line = 0, b"first"
-            while line.strip():
-                line = self.rfile.readline()
-                if line.lower().startswith(b"content-length:"):
-                    length = int(line.split(b":")[1])
-            left, room = length, bytearray(1 << 20)
-            while left:
-                left -= self.rfile.readinto(memoryview(room)[: min(left, len(room))])
-            taken.append(length)
-            self.wfile.write(b'HTTP/1.1 200 OK\r\nETag: "e"\r\nContent-Length: 0\r\nConnection: close\r\n\r\n')
-
-    with socketserver.TCPServer(("127.0.0.1", 0), Sink) as server:
-        thread = threading.Thread(target=server.serve_forever, args=(0.01,))
-        thread.start()
-        url = f"http://127.0.0.1:{server.server_address[1]}/x"
-        done = subprocess.run(
-            [sys.executable, "-c", MEMORY, url, str(tmp_path / "small"), str(tmp_path / "large")],
-            env={**os.environ, "PYTHONPATH": str(ROOT)},
-            capture_output=True,
-            text=True,
-            check=False,
-        )
-        server.shutdown()
-        thread.join()
-    assert done.returncode == 0, done.stderr
-    assert taken == [1, size]
-    assert int(done.stdout.splitlines()[-1]) < 40_000, "kB"

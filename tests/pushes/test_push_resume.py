@@ -67,7 +67,7 @@ def test_a_retry_takes_records_that_came_since(push, sandbox, comments, memory, 
 
 
 def test_another_run_does_not_go_on_with_what_is_not_its_own(push, sandbox, comments, memory, stopped):
-    with pytest.raises(MaestroQADataError, match="a push that has not finished, of run 1"):
+    with pytest.raises(MaestroQADataError, match="A push of run 1, which has not finished"):
         push("comments", comments, memory=memory, run="run 2")
     assert texts(sandbox) == in_order(500)
 
