@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
-from urllib.parse import urlsplit
 
 from airflow_provider_maestroqa import _compat
 from airflow_provider_maestroqa.client.errors import MaestroQAConfigError
@@ -48,19 +47,21 @@ def open_store(url: str, *, conn_id: str | None = None) -> Store:
     """
     if not isinstance(url, str) or "://" not in url:
         raise MaestroQAConfigError(f"{url!r} is no storage URL. Write it like s3://bucket/prefix or file:///folder.")
-    parts = urlsplit(url)
-    owner, _, bucket = parts.netloc.rpartition("@")
-    if parts.scheme in _S3_SCHEMES:
-        return open_s3_store(bucket=bucket, prefix=parts.path, aws_conn_id=conn_id or owner or "aws_default")
+    # No urlsplit: a key may hold ? and #, which part nothing here.
+    scheme, _, rest = url.partition("://")
+    host, slash, path = rest.partition("/")
+    owner, _, bucket = host.rpartition("@")
+    if scheme in _S3_SCHEMES:
+        return open_s3_store(bucket=bucket, prefix=slash + path, aws_conn_id=conn_id or owner or "aws_default")
     from airflow_provider_maestroqa.exports.filesystem import FilesystemStore
 
     try:
-        filesystem = _compat.get_fs(parts.scheme, conn_id or owner or None)
-        return FilesystemStore(filesystem, bucket + parts.path, parts.scheme)
+        filesystem = _compat.get_fs(scheme, conn_id or owner or None)
+        return FilesystemStore(filesystem, bucket + slash + path, scheme)
     except (ImportError, ValueError) as error:
         problem = str(error)
     raise MaestroQAConfigError(
-        f"{parts.scheme}:// cannot be opened ({problem}). Install the Airflow provider for this storage, and check "
+        f"{scheme}:// cannot be opened ({problem}). Install the Airflow provider for this storage, and check "
         "the URL and its connection."
     )
 

@@ -88,3 +88,19 @@ def test_a_path_that_names_no_object_is_refused(state_path):
 def test_a_storage_that_refuses_is_an_error_before_anything_is_asked_for(s3):
     with pytest.raises(MaestroQAError, match="no-such-bucket"):
         memory("s3://no-such-bucket/state.json").keep({"asked": True})
+
+
+def test_a_path_may_hold_what_parts_a_web_address(tmp_path):
+    path = tmp_path / "100% #1?" / "state.json"
+    memory = RetryMemory({}, key="push", arguments={}, state_path=path.as_posix())
+    memory.keep({"done": 1})
+    assert path.exists()
+    assert memory.recall() == {"done": 1}
+
+
+def test_what_was_kept_for_other_arguments_can_be_an_error(task_state_store):
+    context = {"task_state_store": task_state_store}
+    RetryMemory(context, key="push", arguments={"resource": "comments"}).keep({"done": 1})
+    other = RetryMemory(context, key="push", arguments={"resource": "tickets"}, refuse_others=True)
+    with pytest.raises(MaestroQADataError, match=r"for other arguments of this task.*delete the key maestroqa_push"):
+        other.recall()

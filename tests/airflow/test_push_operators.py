@@ -1,0 +1,129 @@
+"""The operators that push, as a DAG author uses them."""
+
+from __future__ import annotations
+
+import json
+from datetime import datetime, timezone
+
+import pytest
+
+from airflow_provider_maestroqa._compat import AirflowFailException
+from airflow_provider_maestroqa.operators.agents import MaestroQAUpsertAgentsOperator
+from airflow_provider_maestroqa.operators.comments import MaestroQACreateCommentsOperator
+from airflow_provider_maestroqa.operators.metrics import (
+    MaestroQAPushAgentMetricsOperator,
+    MaestroQAPushTicketMetricsOperator,
+)
+
+NOON = datetime(2026, 1, 31, 12, tzinfo=timezone.utc)
+COMMENTS = [{"ticket_id": "T-1", "body": f"comment {number}", "time": NOON} for number in range(3)]
+METRICS = [
+    {"agent_id": "agent-1", "metric_id": f"m{number}", "metric_value": 1, "timestamp": NOON} for number in (1, 2)
+]
+
+
+@pytest.fixture(autouse=True)
+def _tickets(sandbox):
+    sandbox.add_tickets(["T-1"])
+
+
+def test_a_push_returns_its_report(connection, sandbox):
+    report = MaestroQAPushAgentMetricsOperator(task_id="push", metrics=METRICS).execute({})
+    assert json.loads(json.dumps(report)) == {
+        "resource": "agent_metrics",
+        "sent": 2,
+        "confirmed": 2,
+        "created": 0,
+        "updated": 0,
+        "rejected": 0,
+        "unconfirmed": 0,
+        "requests": 1,
+        "waited_s": report["waited_s"],
+        "rejects_path": None,
+    }
+    assert len(sandbox.agent_metrics) == 2
+
+
+def test_records_may_come_from_a_callable(connection, sandbox):
+    seen = {}
+
+    def read(context, jinja_env):
+        seen.update(run=context["run_id"], renders=jinja_env.from_string("{{ 1 + 1 }}").render())
+        yield from COMMENTS
+
+    MaestroQACreateCommentsOperator(task_id="push", comments=read).execute({"run_id": "r1"})
+    assert len(sandbox.comments) == 3
+    assert seen == {"run": "r1", "renders": "2"}
+
+
+@pytest.mark.parametrize("wrong", ["{{ ti.xcom_pull('rows') }}", None, 7, {"ticket_id": "T-1", "body": "x"}])
+def test_what_are_no_records_fails_at_once_and_says_what_to_pass(connection, sandbox, wrong):
+    operator = MaestroQACreateCommentsOperator(task_id="push", comments=wrong)
+    with pytest.raises(AirflowFailException, match=r"The comments (are text|must be an iterable of dicts)"):
+        operator.execute({})
+    assert sandbox.requests == []
+
+
+@pytest.mark.parametrize(
+    ("options", "says"),
+    [
+        ({"on_error": "ignore"}, "on_error must be one of"),
+        ({"max_rejects": "few", "on_error": "collect"}, "max_rejects must be a whole number"),
+        ({"on_unknown_outcome": "retry"}, "on_unknown_outcome must be one of"),
+        ({"rejects_path": "rejects"}, "names no object"),
+        ({"rejects_path": "nowhere://bucket/rejects.jsonl"}, "cannot be opened"),
+        ({"state_path": "s3://"}, "names no object"),
+    ],
+)
+def test_a_wrong_option_fails_at_once_before_a_request(connection, sandbox, options, says):
+    with pytest.raises(AirflowFailException, match=says):
+        MaestroQACreateCommentsOperator(task_id="push", comments=COMMENTS, **options).execute({})
+    assert sandbox.requests == []
+
+
+def test_rejects_and_state_live_in_s3(connection, sandbox, s3):
+    operator = MaestroQAPushTicketMetricsOperator(
+        task_id="push",
+        metrics=[
+            {**METRICS[0], "ticket_id": "T-1", "source_id": "desk", "metric_value": value} for value in (1, "2")
+        ],
+        on_error="collect",
+        rejects_path="s3://my-data-lake/rejects.jsonl",
+        state_path="s3://my-data-lake/state.json",
+    )
+    report = operator.execute({})
+    assert (report["rejected"], report["rejects_path"]) == (1, "s3://my-data-lake/rejects.jsonl")
+    line = json.loads(s3.get_object(Bucket="my-data-lake", Key="rejects.jsonl")["Body"].read())
+    assert line["index"] == 1
+    assert line["record"]["metric_value"] == "2"
+    assert "metric_value must be a number, got str" in line["reason"]
+    keys = [one["Key"] for one in s3.list_objects_v2(Bucket="my-data-lake")["Contents"]]
+    assert keys == ["rejects.jsonl"], "the state is forgotten when all is there"
+
+
+def test_the_log_reads_like_a_story_and_holds_no_secret(connection, sandbox, log, tmp_path):
+    roster = [
+        {"name": "Ann", "available": True, "email": "agent-1@example.com"},
+        {"name": "Bob", "available": True, "email": "bob"},
+    ]
+    report = MaestroQAUpsertAgentsOperator(
+        task_id="push", agents=roster, on_error="collect", rejects_path=str(tmp_path / "rejects.jsonl")
+    ).execute({})
+    assert report["updated"] == 1
+    told = [record.getMessage() for record in log.records if "maestroqa" in record.name]
+    assert any("Refused record 1: email must be an e-mail address" in line for line in told)
+    assert any(line.startswith("Pushed: 1 agents confirmed, 1 refused (see file://") for line in told)
+    everything = "\n".join(record.getMessage() for record in log.records) + (tmp_path / "rejects.jsonl").read_text()
+    assert not any(secret in everything for secret in sandbox.secrets)
+
+
+def test_two_instances_of_a_mapped_task_keep_their_positions_apart(connection, sandbox, tmp_path):
+    from types import SimpleNamespace
+
+    for index in (0, 1):
+        ti = SimpleNamespace(dag_id="d", run_id="r", task_id="push", map_index=index, try_number=1)
+        MaestroQACreateCommentsOperator(
+            task_id="push", comments=COMMENTS[index:], state_path=str(tmp_path / "state.json")
+        ).execute({"ti": ti})
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["state.json.0", "state.json.1"]
+    assert len(sandbox.comments) == 5
