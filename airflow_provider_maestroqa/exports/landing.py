@@ -26,8 +26,9 @@ from airflow_provider_maestroqa.exports.archive import MANIFEST_NAME
 from airflow_provider_maestroqa.exports.content import Meter
 from airflow_provider_maestroqa.exports.download import DownloadLimits, download
 from airflow_provider_maestroqa.exports.engines import Engine, best_engine
-from airflow_provider_maestroqa.exports.manifest import LandedFile
+from airflow_provider_maestroqa.exports.manifest import PARQUET, LandedFile
 from airflow_provider_maestroqa.exports.outputs import Output, plan
+from airflow_provider_maestroqa.exports.parquet import require_pyarrow
 from airflow_provider_maestroqa.exports.progress import Progress, duration, megabytes
 from airflow_provider_maestroqa.exports.publish import StorageDeniedError, Store, Upload
 from airflow_provider_maestroqa.exports.temporary import scratch_file
@@ -37,22 +38,25 @@ if TYPE_CHECKING:
     import requests
 
 #: What an export can be landed as.
-FILE_FORMATS = ("csv.gz", "csv", "zip")
+FILE_FORMATS = ("csv.gz", "csv", "zip", "parquet")
 
 
 @dataclass(frozen=True)
 class LandingOptions:
     """How to land an export.
 
-    :param file_format: ``csv.gz`` (default: the archive's own compression, framed anew), ``csv``, or ``zip`` (the
-        archive as it came; an export that is one CSV stays one CSV).
-    :param count_rows: count the records of each CSV file too; costs some time.
+    :param file_format: ``csv.gz`` (default: the archive's own compression, framed anew), ``csv``, ``zip`` (the
+        archive as it came; an export that is one CSV stays one CSV), or ``parquet`` (cleaned, one for each CSV).
+    :param count_rows: count the records of each CSV file too; costs some time. Those of cleaned files are always
+        counted.
+    :param clean: whether CSV files are cleaned, by the rules of :mod:`.cleaning`. Parquet files always are.
     :param max_content_bytes: the most that all files of an archive may hold unpacked, in bytes.
     :param limits: of the download: size, tries, time-outs.
     """
 
     file_format: str = "csv.gz"
     count_rows: bool = False
+    clean: bool = False
     max_content_bytes: int = 1 << 40
     limits: DownloadLimits = field(default_factory=DownloadLimits)
 
@@ -61,6 +65,18 @@ class LandingOptions:
             raise MaestroQAConfigError(
                 f"file_format={self.file_format!r} is not known; use one of {', '.join(FILE_FORMATS)}."
             )
+        if self.clean and self.file_format == "zip":
+            raise MaestroQAConfigError(
+                "clean=True and file_format='zip' exclude each other: zip keeps the archive as it came. Use csv.gz, "
+                "csv or parquet for cleaned files."
+            )
+        if self.file_format == PARQUET:
+            require_pyarrow()
+
+    @property
+    def cleans(self) -> bool:
+        """Whether CSV files are changed on their way."""
+        return self.clean or self.file_format == PARQUET
 
 
 def land_export(
@@ -71,6 +87,7 @@ def land_export(
     options: LandingOptions,
     session: requests.Session,
     say: Callable[[str], None],
+    warn: Callable[[str], None] | None = None,
     window: Mapping[str, Any] | None = None,
     temp_dir: str | None = None,
     clock: Callable[[], float] = time.monotonic,
@@ -85,6 +102,7 @@ def land_export(
     :param options: format and limits.
     :param session: for the download. Its proxies and TLS settings are used, and no credentials.
     :param say: takes one line of text: what happens, and at least every half minute how far it is.
+    :param warn: takes one line of text that somebody should read; ``say`` by default.
     :param window: what the export covers, for the manifest.
     :param temp_dir: where the temporary file lies; the system's temporary folder by default.
     :param clock: seconds, never going back.
@@ -102,11 +120,11 @@ def land_export(
         say(f"Export {export_id} has been landed before, and all of it is there: {earlier['manifest']}.")
         return earlier
     landing = _Landing(export_id, store, options, say, clock, engine or best_engine())
-    # For csv the members are inflated anyway while they are sent, and once is enough.
-    early = options.file_format != "csv"
+    # For the others the members are inflated anyway while they are sent, and once is enough.
+    early = options.file_format in {"csv.gz", "zip"} and not options.cleans
     with (
         scratch_file(temp_dir) as scratch,
-        Verification(scratch.fileno(), landing.engine, count_rows=options.count_rows, early=early) as verification,
+        Verification(scratch.fileno(), landing.engine, count_rows=landing.count_rows, early=early) as verification,
     ):
         scratch.on_growth, scratch.on_restart = verification.arrived, verification.started_over
         got = download(
@@ -123,6 +141,7 @@ def land_export(
             scratch.fileno(),
             got,
             file_format=options.file_format,
+            clean=options.cleans,
             max_content_bytes=options.max_content_bytes,
             engine=landing.engine,
             verification=verification,
@@ -132,6 +151,7 @@ def land_export(
     manifest = manifests.build(store, export_id=export_id, window=window, files=files, has_data=True)
     manifests.write(store, manifest)
     landing.summarise(files)
+    _warn_of_unreadable_dates(export_id, files, warn or say)
     return manifest
 
 
@@ -147,6 +167,7 @@ def published_manifest(store: Store, *, export_id: str, options: LandingOptions)
         store,
         export_id=export_id,
         file_format=options.file_format,
+        clean=options.cleans,
         count_rows=options.count_rows,
     ):
         return manifest
@@ -167,6 +188,20 @@ def publish_no_data(store: Store, *, export_id: str, window: Mapping[str, Any] |
     return manifest
 
 
+def _warn_of_unreadable_dates(export_id: str, files: list[LandedFile], warn: Callable[[str], None]) -> None:
+    found = [
+        f"{count:,} in {column} of {file.name}"
+        for file in files
+        if file.contents is not None
+        for column, count in file.contents.unreadable_dates.items()
+    ]
+    if found:
+        warn(
+            f"Export {export_id} holds cells in date columns that cannot be read as dates: {', '.join(found)}. They "
+            f"were kept as text, and the manifest counts them as unreadable_dates."
+        )
+
+
 class _Landing:
     """Sends files, and publishes them when all are there."""
 
@@ -182,7 +217,8 @@ class _Landing:
         self.engine = engine
         self._export_id = export_id
         self._store = store
-        self._count_rows = options.count_rows
+        # Whoever cleans a file counts its records by the way.
+        self.count_rows = options.count_rows and not options.cleans
         self._say = say
         self._clock = clock
         self._started = clock()
@@ -228,7 +264,7 @@ class _Landing:
     def _send(self, output: Output, uploads: list[Upload]) -> LandedFile:
         upload = self._store.begin(output.name, size=output.size, waiting=self.tick)
         uploads.append(upload)
-        meter = Meter(self.engine, count_rows=self._count_rows)
+        meter = Meter(self.engine, count_rows=self.count_rows)
         digest, crc32, size, told = hashlib.sha256(), 0, 0, 0
         for block in output.blocks(meter):
             digest.update(block)
@@ -237,12 +273,16 @@ class _Landing:
             upload.write(block)
             # Where the content is not seen on its way, the part of the object stands for the part of the content.
             done = meter.size or output.content_size * size // max(1, output.size)
+            if output.done is not None:
+                done = output.done()
             if self._progress is not None:
                 self._progress.advance(done - told)
             told = done
         rows = output.rows(meter)
         upload.seal(crc32)
-        return LandedFile(output.name, size, digest.hexdigest(), meter.size, meter.crc32, rows)
+        return LandedFile(
+            output.name, size, digest.hexdigest(), meter.size, meter.crc32, rows, contents=output.contents()
+        )
 
     def _take_manifest_away(self) -> None:
         """No manifest may describe files while others take their names.

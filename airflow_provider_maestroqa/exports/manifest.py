@@ -3,12 +3,16 @@
 ::
 
     {"export_id", "has_data", "destination", "window",
-     "files": [{"name", "uri", "bytes", "sha256", "content_bytes", "crc32", "rows"?}],
+     "files": [{"name", "uri", "bytes", "sha256", "content_bytes", "crc32", "rows"?,
+                "columns"?, "natural_key"?, "null_counts"?, "unreadable_dates"?}],
      "manifest"}
 
 ``bytes`` and ``sha256`` are of the stored object; ``content_bytes`` and ``crc32`` (8 hexadecimal digits) of the file
-before compression. For ``file_format="zip"`` the object is the archive as it came: it is stored as it is, so both
-pairs describe the archive itself, and ``rows`` counts the records of all CSV files in it.
+before compression: for a cleaned file, of the cleaned one. For ``file_format="zip"`` the object is the archive as it
+came: it is stored as it is, so both pairs describe the archive itself, and ``rows`` counts the records of all CSV
+files in it. A Parquet file is compressed inside, not as a whole: both pairs describe the object.
+
+The last four and ``rows`` are there when a file was cleaned, and by that a cleaned landing is told from another.
 """
 
 from __future__ import annotations
@@ -19,10 +23,12 @@ from dataclasses import dataclass
 from typing import Any
 
 from airflow_provider_maestroqa.exports.archive import MANIFEST_NAME
+from airflow_provider_maestroqa.exports.columns import Contents
 from airflow_provider_maestroqa.exports.publish import StorageDeniedError, Store
 
 ARCHIVE_NAME = "export.zip"
 BARE_NAME = "export.csv"
+PARQUET = "parquet"
 
 
 @dataclass(frozen=True)
@@ -35,6 +41,7 @@ class LandedFile:
     :param content_bytes: of the file before compression.
     :param crc32: of the file before compression.
     :param rows: records without the header; ``None`` when they were not counted.
+    :param contents: what is in a cleaned file; ``None`` for any other.
     """
 
     name: str
@@ -43,6 +50,7 @@ class LandedFile:
     content_bytes: int
     crc32: int
     rows: int | None = None
+    contents: Contents | None = None
 
     def entry(self, store: Store) -> dict[str, Any]:
         """The file as it stands in the manifest."""
@@ -56,6 +64,8 @@ class LandedFile:
         }
         if self.rows is not None:
             entry["rows"] = self.rows
+        if self.contents is not None:
+            entry.update(self.contents.entry())
         return entry
 
 
@@ -97,7 +107,9 @@ def read(store: Store) -> dict[str, Any] | None:
     return manifest if isinstance(manifest, dict) else None
 
 
-def matches(manifest: Mapping[str, Any], store: Store, *, export_id: str, file_format: str, count_rows: bool) -> bool:
+def matches(
+    manifest: Mapping[str, Any], store: Store, *, export_id: str, file_format: str, clean: bool, count_rows: bool
+) -> bool:
     """Whether a manifest describes what a landing with these arguments would make, and all of it is still there."""
     files = manifest.get("files")
     if (
@@ -109,11 +121,16 @@ def matches(manifest: Mapping[str, Any], store: Store, *, export_id: str, file_f
         return False
     if manifest.get("has_data") is False:
         return not files
-    if not files or not _has_format(files, file_format):
+    if not files or not _has_format(files, file_format) or not _is_as_clean(files, file_format, clean=clean):
         return False
     if count_rows and not all("rows" in file for file in files if holds_records(file["name"])):
         return False
     return all(_is_there(store, file) for file in files)
+
+
+def is_csv(name: str) -> bool:
+    """Whether a file of this name in an archive is a table, which can be cleaned."""
+    return name.lower().endswith(".csv")
 
 
 def holds_records(name: str) -> bool:
@@ -139,6 +156,17 @@ def _has_format(files: Sequence[Mapping[str, Any]], file_format: str) -> bool:
     if file_format == "zip":
         return as_they_were and names in ([ARCHIVE_NAME], [BARE_NAME])
     return as_they_were and names != [ARCHIVE_NAME]
+
+
+def _is_as_clean(files: Sequence[Mapping[str, Any]], file_format: str, *, clean: bool) -> bool:
+    """The manifest says by a file's columns that it was cleaned."""
+    if file_format == PARQUET:
+        return all(file["name"].endswith(f".{PARQUET}") if "columns" in file else not _is_csv(file) for file in files)
+    return all(("columns" in file) == (clean and _is_csv(file)) for file in files)
+
+
+def _is_csv(file: Mapping[str, Any]) -> bool:
+    return is_csv(file["name"].removesuffix(".gz"))
 
 
 def _is_there(store: Store, file: Mapping[str, Any]) -> bool:

@@ -5,14 +5,25 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
+from airflow_provider_maestroqa.client.errors import MaestroQADataError
 from airflow_provider_maestroqa.exports import content, sniff
 from airflow_provider_maestroqa.exports.archive import DEFLATED, Member, read_members, refuse_disguised_archive
+from airflow_provider_maestroqa.exports.clean_csv import csv_blocks
+from airflow_provider_maestroqa.exports.cleaning import Cleaner
+from airflow_provider_maestroqa.exports.columns import Contents
 from airflow_provider_maestroqa.exports.content import Meter
 from airflow_provider_maestroqa.exports.dialect import count_exactly
 from airflow_provider_maestroqa.exports.download import Downloaded
 from airflow_provider_maestroqa.exports.engines import Engine
-from airflow_provider_maestroqa.exports.manifest import ARCHIVE_NAME, BARE_NAME, holds_records
+from airflow_provider_maestroqa.exports.manifest import ARCHIVE_NAME, BARE_NAME, PARQUET, holds_records, is_csv
+from airflow_provider_maestroqa.exports.parquet import parquet_blocks
+from airflow_provider_maestroqa.exports.records import Records
 from airflow_provider_maestroqa.exports.verification import Verification
+
+_NO_DATE = (
+    "Parquet has no place for it among timestamps, so nothing was published. clean=True with file_format='csv.gz' "
+    "keeps such cells as text, and counts them."
+)
 
 
 @dataclass(frozen=True)
@@ -24,6 +35,8 @@ class Output:
     :param content_size: bytes before compression.
     :param blocks: makes its bytes, and measures the content on the way.
     :param rows: tells the records after that; ``None`` when nobody wants to know.
+    :param contents: tells what is in a cleaned file after that; ``None`` for any other.
+    :param done: tells how much of ``content_size`` was read, where that is not what is measured.
     """
 
     name: str
@@ -31,6 +44,8 @@ class Output:
     content_size: int
     blocks: Callable[[Meter], Iterator[bytes]]
     rows: Callable[[Meter], int | None]
+    contents: Callable[[], Contents | None] = lambda: None
+    done: Callable[[], int] | None = None
 
 
 def plan(
@@ -38,6 +53,7 @@ def plan(
     got: Downloaded,
     *,
     file_format: str,
+    clean: bool,
     max_content_bytes: int,
     engine: Engine,
     verification: Verification,
@@ -47,7 +63,8 @@ def plan(
 
     :param fd: the open file.
     :param got: what is known of it.
-    :param file_format: ``csv.gz``, ``csv`` or ``zip``.
+    :param file_format: ``csv.gz``, ``csv``, ``zip`` or ``parquet``.
+    :param clean: whether CSV files are cleaned.
     :param max_content_bytes: the most that the members of an archive may hold together.
     :param engine: inflates and deflates.
     :param verification: checks the members that are published as they are compressed.
@@ -57,7 +74,7 @@ def plan(
     if not sniff.is_archive(got.head):
         sniff.refuse_encoded(got.head, got.content_encoding)
         refuse_disguised_archive(fd, got.size)
-        return [_bare(fd, got.size, file_format, engine)]
+        return [_bare(fd, got.size, file_format, engine, clean=clean)]
     members = read_members(fd, got.size, max_content_bytes=max_content_bytes)
     verification.expect(members)
 
@@ -66,10 +83,35 @@ def plan(
 
     if file_format == "zip":
         return [_archive(fd, got.size, members, engine, measure)]
-    return [_of_member(fd, member, file_format, engine, measure) for member in members]
+    outputs = [_of_member(fd, member, file_format, engine, measure, clean=clean) for member in members]
+    _refuse_double_names(outputs)
+    return outputs
 
 
-def _bare(fd: int, size: int, file_format: str, engine: Engine) -> Output:
+def _refuse_double_names(outputs: list[Output]) -> None:
+    """A member ``a.parquet`` and what becomes of ``a.csv`` cannot both be landed."""
+    seen: set[str] = set()
+    for output in outputs:
+        name = output.name.casefold()
+        if name in seen:
+            raise MaestroQADataError(
+                f"Two files of the export would be landed as {output.name!r}. Nothing was published. "
+                f"file_format='csv.gz' keeps their names apart."
+            )
+        seen.add(name)
+
+
+def _bare(fd: int, size: int, file_format: str, engine: Engine, *, clean: bool) -> Output:
+    if clean:
+        return _cleaned(
+            BARE_NAME,
+            size,
+            lambda meter: content.measured(content.read_range(fd, 0, size), meter),
+            lambda: None,
+            file_format,
+            engine,
+        )
+
     def blocks(meter: Meter) -> Iterator[bytes]:
         return content.measured(content.read_range(fd, 0, size), meter)
 
@@ -104,8 +146,18 @@ def _unmeasured(fd: int, member: Member, engine: Engine) -> Iterator[bytes]:
 
 
 def _of_member(
-    fd: int, member: Member, file_format: str, engine: Engine, measure: Callable[[Member], Meter]
+    fd: int, member: Member, file_format: str, engine: Engine, measure: Callable[[Member], Meter], *, clean: bool
 ) -> Output:
+    if clean and is_csv(member.name):
+        return _cleaned(
+            member.name,
+            member.size,
+            lambda meter: content.unpacked(fd, member, engine, meter),
+            lambda: measure(member),
+            file_format,
+            engine,
+        )
+
     def blocks(meter: Meter) -> Iterator[bytes]:
         return content.unpacked(fd, member, engine, meter)
 
@@ -121,6 +173,64 @@ def _of_member(
             lambda meter: _rows(member.name, meter, again),
         )
     return _packed(member.name, member.size, blocks, again, engine, pack=file_format == "csv.gz")
+
+
+def _cleaned(
+    name: str,
+    size: int,
+    source: Callable[[Meter], Iterator[bytes]],
+    check: Callable[[], object],
+    file_format: str,
+    engine: Engine,
+) -> Output:
+    """A CSV file that is cleaned on its way.
+
+    :param source: makes its bytes.
+    :param check: raises ``MaestroQADataError`` when they are not what was compressed.
+    """
+    read = Meter(engine, count_rows=False)
+    found: list[Contents] = []
+
+    def cleaned() -> Iterator[bytes]:
+        records = Records(name, source(read))
+        if file_format == PARQUET:
+            cleaner = Cleaner(records, refusal=_NO_DATE)
+            yield from parquet_blocks(records, cleaner)
+        else:
+            cleaner = Cleaner(records)
+            yield from csv_blocks(records, cleaner)
+        found.append(cleaner.contents())
+
+    def blocks(meter: Meter) -> Iterator[bytes]:
+        if file_format == "csv.gz":
+            return content.compressed_beside(_blamed(cleaned(), check), engine, meter)
+        return content.measured(_blamed(cleaned(), check), meter)
+
+    return Output(
+        name=name[: -len("csv")] + PARQUET if file_format == PARQUET else name + file_format.removeprefix("csv"),
+        # Quotes may be added, and days become times: it can grow, but not to this.
+        size=3 * size + (1 << 20),
+        content_size=size,
+        blocks=blocks,
+        rows=lambda _: found[0].rows,
+        contents=lambda: found[0],
+        done=lambda: read.size,
+    )
+
+
+def _blamed(blocks: Iterator[bytes], check: Callable[[], object]) -> Iterator[bytes]:
+    """Blocks, and when a record among them is refused, the archive's damage as the reason if there is any.
+
+    Damage can look like a bad record, and is seen for sure only at the file's end. It is worth a retry.
+    """
+    refused: MaestroQADataError | None = None
+    try:
+        yield from blocks
+    except MaestroQADataError as error:
+        refused = error
+    if refused is not None:
+        check()
+        raise refused
 
 
 def _packed(

@@ -33,7 +33,13 @@ _MOST_PARTS = 9_500
 _MOST_HELD = 2 * PART_SIZE
 _TICK = 5.0
 _LONGEST_KEY = 1024
-_TYPES = {".json": "application/json", ".gz": "application/gzip", ".zip": "application/zip", ".csv": "text/csv"}
+_TYPES = {
+    ".json": "application/json",
+    ".gz": "application/gzip",
+    ".zip": "application/zip",
+    ".csv": "text/csv",
+    ".parquet": "application/vnd.apache.parquet",
+}
 
 
 class S3Store:

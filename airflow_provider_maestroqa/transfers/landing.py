@@ -95,21 +95,18 @@ class LandExportOperator(BaseOperator):
                 options=options,
                 session=session,
                 say=self.log.info,
+                warn=self.log.warning,
             )
 
     def _checked_options(self) -> LandingOptions:
-        from airflow_provider_maestroqa.client.errors import MaestroQAConfigError
         from airflow_provider_maestroqa.client.fields import as_choice, as_flag
         from airflow_provider_maestroqa.exports.landing import FILE_FORMATS, LandingOptions
 
-        if self.file_format == "parquet" or as_flag(self.clean, "clean"):
-            raise MaestroQAConfigError(
-                "file_format='parquet' and clean=True are not there yet. Land csv.gz and convert it in the warehouse."
-            )
         as_choice(self.on_no_data, "on_no_data", _ON_NO_DATA)
         return LandingOptions(
             file_format=as_choice(self.file_format, "file_format", FILE_FORMATS),
             count_rows=as_flag(self.count_rows, "count_rows"),
+            clean=as_flag(self.clean, "clean"),
         )
 
 

@@ -1,11 +1,14 @@
 from __future__ import annotations
 
+import csv
 import gzip
 import hashlib
 import json
+import re
+import sys
 import zipfile
 import zlib
-from io import BytesIO
+from io import BytesIO, StringIO
 
 import pytest
 
@@ -35,9 +38,8 @@ def make_export(connection, sandbox):
 
 
 def to_s3(export_id, **changes):
-    return MaestroQAExportToS3Operator(
-        task_id="land", export_id=export_id, s3_bucket=BUCKET, s3_prefix="raw", **changes
-    )
+    arguments = {"s3_bucket": BUCKET, "s3_prefix": "raw", **changes}
+    return MaestroQAExportToS3Operator(task_id="land", export_id=export_id, **arguments)
 
 
 def objects(s3):
@@ -102,6 +104,87 @@ def test_a_single_file_lands_alone(make_export, sandbox, s3, file_format, name):
     manifest = to_s3(export_id, file_format=file_format, count_rows=True).execute({})
     assert [file["name"] for file in manifest["files"]] == [name]
     assert manifest["files"][0]["rows"] == sandbox.exports[export_id].files["csat.csv"].rows
+
+
+def records_of(body):
+    return list(csv.DictReader(StringIO(body.decode("utf-8-sig"), newline="")))
+
+
+@pytest.mark.parametrize("clean", [True, "true"])
+def test_a_cleaned_export_lands_in_s3_with_its_columns_keys_and_nulls(make_export, sandbox, s3, clean):
+    export_id = make_export()
+    manifest = to_s3(export_id, clean=clean).execute({})
+    stored = objects(s3)
+    assert json.loads(stored["raw/_manifest.json"]) == manifest
+    to_s3(export_id, s3_prefix="plain", file_format="csv").execute({})
+    plain = objects(s3)
+    for file in manifest["files"]:
+        cleaned = records_of(gzip.decompress(stored[f"raw/{file['name']}"]))
+        as_it_was = records_of(plain[f"plain/{file['name'].removesuffix('.gz')}"])
+        assert len(cleaned) == file["rows"] == sandbox.exports[export_id].files[file["name"][:-3]].rows
+        assert list(cleaned[0]) == list(as_it_was[0]) == file["columns"]
+        assert set(file["natural_key"]) < set(file["columns"])
+        for column in file["columns"]:
+            cells = [record[column] for record in cleaned]
+            assert cells.count("") == file["null_counts"][column]
+            assert not any(cell == "Unknown" or cell.startswith('="') for cell in cells)
+            if column == "comment":
+                assert cells == ["" if record[column] == "Unknown" else record[column] for record in as_it_was]
+            elif column == "date_graded":
+                assert cells == [
+                    re.sub(r'="(\S+) (\S+?)(\.000)?"', r"\1T\2Z", record[column]) for record in as_it_was
+                ]
+
+
+def test_a_cleaned_export_lands_in_a_folder_as_parquet(make_export, sandbox, tmp_path):
+    parquet = pytest.importorskip("pyarrow.parquet")
+    export_id = make_export()
+    manifest = MaestroQAExportToObjectStorageOperator(
+        task_id="land",
+        export_id=export_id,
+        destination=f"file://{tmp_path}/landed",
+        file_format="parquet",
+        count_rows=True,
+    ).execute({})
+    assert {file["name"] for file in manifest["files"]} == {name.replace(".csv", ".parquet") for name in RAW_FILES}
+    for file in manifest["files"]:
+        table = parquet.read_table(tmp_path / "landed" / file["name"])
+        assert table.num_rows == file["rows"] == sandbox.exports[export_id].files[f"{file['name'][:-8]}.csv"].rows
+        assert table.column_names == file["columns"]
+        assert str(table.schema.field("date_reported_as").type) == "timestamp[us, tz=UTC]"
+        assert str(table.schema.field("gradable_id").type) == "string"
+        assert {name: table[name].null_count for name in table.column_names} == file["null_counts"]
+
+
+def test_parquet_lands_in_s3_under_its_own_type(make_export, s3):
+    pytest.importorskip("pyarrow")
+    manifest = to_s3(make_export(single_file_export="csat"), file_format="parquet").execute({})
+    assert [file["name"] for file in manifest["files"]] == ["export.parquet"]
+    head = s3.head_object(Bucket=BUCKET, Key="raw/export.parquet")
+    assert head["ContentType"] == "application/vnd.apache.parquet"
+    assert head["ContentLength"] == manifest["files"][0]["bytes"] == manifest["files"][0]["content_bytes"]
+
+
+@pytest.mark.parametrize("kind", ["corrupt", "truncated"])
+@pytest.mark.parametrize("file_format", ["csv.gz", "parquet"])
+def test_a_damaged_archive_is_never_cleaned_into_view(make_export, sandbox, s3, kind, file_format):
+    export_id = make_export()
+    sandbox.fault(kind=kind)
+    with pytest.raises(MaestroQAError):
+        to_s3(export_id, file_format=file_format, clean=True).execute({})
+    assert objects(s3) == {}
+    assert len(to_s3(export_id, file_format=file_format, clean=True).execute({})["files"]) == len(RAW_FILES)
+
+
+def test_cleaning_again_changes_nothing_and_the_plain_files_replace_the_cleaned_ones(make_export, sandbox, s3):
+    export_id = make_export()
+    first = to_s3(export_id, clean=True).execute({})
+    asked = len(sandbox.requests)
+    assert to_s3(export_id, clean=True).execute({}) == first
+    assert len(sandbox.requests) == asked
+    plain = to_s3(export_id).execute({})
+    assert not any("columns" in file for file in plain["files"])
+    assert json.loads(objects(s3)["raw/_manifest.json"]) == plain
 
 
 def test_running_again_changes_nothing_and_asks_for_nothing(make_export, sandbox, s3):
@@ -177,9 +260,10 @@ class TestNoData:
 @pytest.mark.parametrize(
     ("changes", "named"),
     [
-        ({"file_format": "xlsx"}, "file_format must be one of csv.gz, csv, zip"),
-        ({"file_format": "parquet"}, "not there yet"),
-        ({"clean": True}, "not there yet"),
+        ({"file_format": "xlsx"}, "file_format must be one of csv.gz, csv, zip, parquet"),
+        ({"file_format": "zip", "clean": True}, "clean=True and file_format='zip' exclude each other"),
+        ({"file_format": "zip", "clean": "true"}, "clean=True and file_format='zip' exclude each other"),
+        ({"clean": "perhaps"}, "clean must be True or False"),
         ({"count_rows": "maybe"}, "count_rows must be True or False"),
         ({"on_no_data": "ignore"}, "on_no_data must be one of succeed, skip, fail"),
         ({"export_id": "None"}, "export_id must be the id"),
@@ -191,6 +275,14 @@ def test_bad_input_fails_at_once_names_the_field_and_spends_no_request(connectio
     arguments = {"task_id": "land", "export_id": "e1", "s3_bucket": BUCKET, "s3_prefix": "raw", **changes}
     with pytest.raises(AirflowFailException, match=named):
         MaestroQAExportToS3Operator(**arguments).execute({})
+    assert sandbox.requests == []
+
+
+def test_parquet_without_pyarrow_names_the_extra_and_spends_no_request(connection, sandbox, s3, monkeypatch):
+    monkeypatch.setitem(sys.modules, "pyarrow", None)
+    monkeypatch.setitem(sys.modules, "pyarrow.parquet", None)
+    with pytest.raises(AirflowFailException, match=r"airflow-provider-maestroqa\[parquet\]"):
+        to_s3("e1", file_format="parquet").execute({})
     assert sandbox.requests == []
 
 

@@ -161,8 +161,8 @@ def said():
 def land(origin, clock, session, said, tmp_path):
     """Land the origin's file; every argument can be replaced. ``limits`` replaces single limits."""
 
-    def run(store, *, file_format="csv.gz", count_rows=False, limits=None, **changed):
-        options = LandingOptions(file_format=file_format, count_rows=count_rows)
+    def run(store, *, file_format="csv.gz", count_rows=False, clean=False, limits=None, **changed):
+        options = LandingOptions(file_format=file_format, count_rows=count_rows, clean=clean)
         options = replace(options, limits=replace(options.limits, **(limits or {})))
         arguments = {
             "export_id": "e1",
