@@ -33,7 +33,9 @@ def parse_time(value: object, field: str) -> datetime:
             f"or text that ends in Z or an offset, such as {{{{ data_interval_start }}}} or 2026-01-31T00:00:00Z."
         )
     moment = moment.astimezone(timezone.utc)
-    return moment - timedelta(microseconds=moment.microsecond % 1000)
+    # Taken apart, because Airflow's datetimes are pendulum's, which lose this time zone in calculations.
+    whole = datetime(*moment.timetuple()[:6], tzinfo=timezone.utc)
+    return whole + timedelta(microseconds=moment.microsecond // 1000 * 1000)
 
 
 def format_time(moment: datetime) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ipaddress
 import json
 import math
 from collections.abc import Mapping, Sequence
@@ -13,6 +12,7 @@ from urllib.parse import urlsplit
 from airflow_provider_maestroqa.client.budget import DEFAULT_LIMITS, Limits
 from airflow_provider_maestroqa.client.errors import MaestroQAConfigError
 from airflow_provider_maestroqa.client.fields import as_flag, as_seconds
+from airflow_provider_maestroqa.client.presigned import is_loopback
 
 DEFAULT_HOST = "https://app.maestroqa.com"
 DEFAULT_TIMEOUT_S = 60.0
@@ -106,7 +106,7 @@ def _base_url(where: str, host: str | None, schema: str | None, port: int | None
         raise MaestroQAConfigError(f"{where}: the host must hold no user, query or fragment. {remedy}")
     if parts.path.rstrip("/") not in ("", _API_ROOT):
         raise MaestroQAConfigError(f"{where}: the host must hold no path, got {parts.path!r}. {remedy}")
-    if parts.scheme == "http" and not allow_http and not _is_loopback(parts.hostname):
+    if parts.scheme == "http" and not allow_http and not is_loopback(parts.hostname):
         raise MaestroQAConfigError(
             f"{where}: http://{parts.hostname} would send the token in the clear. Use https, or set the extra "
             "allow_http to true if you are sure."
@@ -114,15 +114,6 @@ def _base_url(where: str, host: str | None, schema: str | None, port: int | None
     name = f"[{parts.hostname}]" if ":" in parts.hostname else parts.hostname
     number = own_port or port
     return f"{parts.scheme}://{name}:{number}" if number else f"{parts.scheme}://{name}"
-
-
-def _is_loopback(hostname: str) -> bool:
-    if hostname == "localhost" or hostname.endswith(".localhost"):
-        return True
-    try:
-        return ipaddress.ip_address(hostname).is_loopback
-    except ValueError:
-        return False
 
 
 def _limits(value: Any, field_name: str) -> Limits:

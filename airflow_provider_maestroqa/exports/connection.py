@@ -6,20 +6,17 @@ phrase, and the phrase is returned, so that no later error can be chained to it.
 
 from __future__ import annotations
 
-import logging
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urljoin, urlsplit
 
 from airflow_provider_maestroqa.client.errors import MaestroQAConfigError, MaestroQADataError
+from airflow_provider_maestroqa.client.presigned import BAD_CERTIFICATE, NO_CREDENTIALS, explain, host_of
 
 if TYPE_CHECKING:
     import requests
 
 _REDIRECTS = {301, 302, 303, 307, 308}
 _MOST_REDIRECTS = 5
-_BAD_CERTIFICATE = "the storage's TLS certificate could not be verified"
 
 
 def open_url(
@@ -35,8 +32,8 @@ def open_url(
     :raises MaestroQADataError: for an address or a redirect that must not be followed.
     :raises MaestroQAConfigError: when the storage's TLS certificate cannot be verified.
     """
-    # None takes a session's own header away; a callable keeps requests from reading credentials in ~/.netrc.
-    bare = {**headers, "apitoken": None, "Authorization": None, "Cookie": None}
+    # A callable keeps requests from reading credentials in ~/.netrc.
+    bare = {**headers, **NO_CREDENTIALS}
     for _ in range(_MOST_REDIRECTS + 1):
         _refuse_scheme(url)
         response, trouble = None, ""
@@ -46,7 +43,7 @@ def open_url(
             )
         except Exception as error:  # noqa: BLE001 - every kind of it may hold the URL
             trouble = explain(error)
-        if trouble == _BAD_CERTIFICATE:
+        if trouble == BAD_CERTIFICATE:
             raise MaestroQAConfigError(
                 f"The export cannot be downloaded: {trouble} ({host_of(url)}). If a proxy on the way has its own "
                 f"certificate authority, name its file as verify in the connection's extra."
@@ -80,56 +77,6 @@ def read_some(response: requests.Response, most: int) -> tuple[bytes, str]:
     except Exception as error:  # noqa: BLE001 - every kind of it may hold the URL
         trouble = explain(error)
     return b"", trouble
-
-
-def explain(error: BaseException) -> str:
-    """Say what happened on the network, without the address it happened to."""
-    from requests import exceptions as http
-
-    if isinstance(error, http.ConnectTimeout):
-        return "no connection to the storage within the time-out"
-    if isinstance(error, http.ProxyError):
-        return "the proxy refused the connection to the storage"
-    if "CERTIFICATE_VERIFY_FAILED" in repr(error):
-        return _BAD_CERTIFICATE
-    if isinstance(error, http.SSLError):
-        return "the TLS connection to the storage failed"
-    if isinstance(error, (http.Timeout, TimeoutError)) or "Timeout" in type(error).__name__:
-        return "the storage sent nothing within the time-out"
-    if isinstance(error, (http.RequestException, OSError)):
-        return "the connection to the storage was refused or lost"
-    return f"the connection broke off ({type(error).__name__})"
-
-
-def host_of(url: str) -> str:
-    """The host that a URL leads to, which may be shown; the rest may not."""
-    try:
-        return urlsplit(url).hostname or "an unknown host"
-    except ValueError:
-        return "an unknown host"
-
-
-@contextmanager
-def signatures_kept_out_of_logs() -> Iterator[None]:
-    """Cut the query off the addresses that urllib3 logs at DEBUG."""
-    logger = logging.getLogger("urllib3.connectionpool")
-    # One of its own for each download: another thread's may end first.
-    cut = _CutQueries()
-    logger.addFilter(cut)
-    try:
-        yield
-    finally:
-        logger.removeFilter(cut)
-
-
-class _CutQueries(logging.Filter):
-    def filter(self, record: logging.LogRecord) -> bool:
-        if isinstance(record.args, tuple):
-            record.args = tuple(
-                argument.partition("?")[0] + "?***" if isinstance(argument, str) and "?" in argument else argument
-                for argument in record.args
-            )
-        return True
 
 
 def _no_auth(request: Any) -> Any:

@@ -6,12 +6,12 @@ import itertools
 import time
 from collections.abc import Mapping
 from datetime import datetime
-from urllib.parse import urlsplit
 
 from airflow_provider_maestroqa import _compat
 from airflow_provider_maestroqa.client.endpoints import build_call
 from airflow_provider_maestroqa.client.errors import MaestroQAConfigError, MaestroQADataError, MaestroQAError
 from airflow_provider_maestroqa.client.exports import Export, export_parameters
+from airflow_provider_maestroqa.client.presigned import secrets_of
 from airflow_provider_maestroqa.client.waiting import ExportEvent, ExportWait, Pause, call_deadline
 from airflow_provider_maestroqa.hooks.connected import ConnectedHook
 
@@ -109,14 +109,14 @@ class ExportMethods(ConnectedHook):
         """
         call = build_call("get_export", {"exportId": checked_export_id(export_id)})
         export = Export.from_answer(export_id, self.client.send(call, deadline=deadline, polling=polling))
-        for secret in _secrets_of(export.data_url):
+        for secret in secrets_of(export.data_url):
             _compat.mask_secret(secret)
         return export
 
     async def aget_export(self, export_id: str, *, deadline: float | None = None, polling: bool = False) -> Export:
         """Look at an export without blocking the event loop; otherwise as :meth:`get_export`."""
         export = await self._aget_export(export_id, deadline=deadline, polling=polling)
-        for secret in _secrets_of(export.data_url):
+        for secret in secrets_of(export.data_url):
             await _compat.amask_secret(secret)
         return export
 
@@ -174,11 +174,3 @@ def checked_export_id(export_id: object) -> str:
         f"export_id must be the id that a request for an export returned, got {export_id!r}. "
         "Pass the output of MaestroQARequestExportOperator."
     )
-
-
-def _secrets_of(url: str) -> list[str]:
-    """The texts that give access to a presigned URL: libraries log its query apart from its host."""
-    if not url:
-        return []
-    query = urlsplit(url).query
-    return [url, query] if query else [url]

@@ -80,7 +80,7 @@ def read_items(records: Iterable[object], check: Callable[[object], dict[str, An
 def as_json(value: object) -> bytes:
     """A record as JSON, for digests, sizes and people; what JSON cannot hold is written as Python does."""
     try:
-        return json.dumps(value, default=_readable, ensure_ascii=False).encode("utf-8", "surrogatepass")
+        return _ENCODER.encode(value).encode("utf-8", "surrogatepass")
     except (TypeError, ValueError, RecursionError):
         return repr(value).encode("utf-8", "surrogatepass")
 
@@ -90,6 +90,10 @@ def _readable(value: object) -> object:
         return dict(value)
     isoformat = getattr(value, "isoformat", None)
     return isoformat() if callable(isoformat) else str(value)
+
+
+# Made once: json.dumps would make one for each record, which takes as long as writing the record.
+_ENCODER = json.JSONEncoder(default=_readable, ensure_ascii=False)
 
 
 def checked_source(records: object, what: str) -> Iterable[object]:

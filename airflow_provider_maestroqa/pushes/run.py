@@ -51,7 +51,7 @@ def run_push(
     position = _begin(checkpoint, resource, options, is_first_try=is_first_try)
     if memory is not None and not (resource.repeatable or memory.lasts):
         log.info(
-            "A retry of this task could not know which %s were sent, and would fail: set state_path to have it go on.",
+            "A retry of this task could not know which %s were sent, and would fail: with state_path it goes on.",
             words,
         )
     if not options.collects and isinstance(records, (list, tuple)):
