@@ -19,7 +19,8 @@ class MaestroQAPushTicketMetricsOperator(PushOperator):
 
     :param metrics: dicts of ``ticket_id``, ``source_id``, ``agent_id``, ``metric_id``, ``metric_value``,
         ``timestamp`` (an aware datetime or ISO 8601 text), and if you like ``ticket_event_id`` and
-        ``metric_deleted``; a list, the output of another task, or a callable that takes ``context`` and ``jinja_env``.
+        ``metric_deleted``; a list, the output of another task, or a callable that takes ``context`` and
+        ``jinja_env``.
     :return: the report of the push.
     """
 

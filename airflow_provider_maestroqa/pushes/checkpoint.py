@@ -113,8 +113,8 @@ class Checkpoint:
                 return None
             raise MaestroQADataError(
                 f"A push of {kept.get('run')}, which has not finished, keeps its position in {self._memory.where}. "
-                "Let that one finish; or give each run a state_path of its own, such as one with {{ run_id }} in it; or "
-                "delete the object to forget that push."
+                "Let that one finish; or give each run a state_path of its own, such as one with {{ run_id }} in it; "
+                "or delete the object to forget that push."
             )
         self._position = position
         return position
