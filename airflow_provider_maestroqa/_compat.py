@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from airflow.sdk.exceptions import AirflowSkipException as AirflowSkipException
     from airflow.sdk.io import get_fs as get_fs
     from airflow.sdk.observability.stats import Stats as Stats
+    from airflow.triggers.base import BaseEventTrigger as BaseEventTrigger
     from airflow.triggers.base import BaseTrigger as BaseTrigger
     from airflow.triggers.base import TriggerEvent as TriggerEvent
 
@@ -29,6 +30,7 @@ _HOMES = {
     "BaseHook": ("airflow.sdk", "airflow.hooks.base"),
     "BaseOperator": ("airflow.sdk", "airflow.models.baseoperator"),
     "BaseSensorOperator": ("airflow.sdk", "airflow.sensors.base"),
+    "BaseEventTrigger": ("airflow.triggers.base",),
     "BaseTrigger": ("airflow.triggers.base",),
     "Connection": ("airflow.sdk", "airflow.models.connection"),
     "Context": ("airflow.sdk", "airflow.utils.context"),
@@ -43,10 +45,19 @@ _HOMES = {
 }
 
 
+#: What a newer Airflow's name is on one that has not got it, so that modules can be imported there.
+_STAND_INS = {"BaseEventTrigger": "BaseTrigger"}
+
+
 def __getattr__(name: str) -> Any:
     if name not in _HOMES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    value = _find(name, _HOMES[name])
+    try:
+        value = _find(name, _HOMES[name])
+    except ImportError:
+        if name not in _STAND_INS:
+            raise
+        value = _find(_STAND_INS[name], _HOMES[_STAND_INS[name]])
     globals()[name] = value
     return value
 
@@ -58,6 +69,11 @@ def _find(name: str, homes: tuple[str, ...]) -> Any:
         except (ImportError, AttributeError):
             continue
     raise ImportError(f"This Airflow has no {name}. Airflow 2.11 or newer is needed.")
+
+
+def has_asset_watchers() -> bool:
+    """Whether this Airflow starts runs on events that triggers see: 3.0 and newer."""
+    return _airflow_version() >= (3,)
 
 
 def mask_secret(secret: str) -> None:

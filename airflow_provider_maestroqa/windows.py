@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -14,6 +16,10 @@ _REMEDIES = (
     "Do one of three things: pass start and end; pass lookback, such as timedelta(days=1); or schedule the DAG with "
     "CronDataIntervalTimetable, whose runs have an interval."
 )
+
+
+#: A number of windows past which a cut is surely a mistake; Airflow maps over 1,024 at most, unless told otherwise.
+_MOST_WINDOWS = 10_000
 
 
 @dataclass(frozen=True)
@@ -30,6 +36,88 @@ class Window:
     def as_text(self) -> dict[str, str]:
         """Give both ends as MaestroQA writes them."""
         return {"start": format_time(self.start), "end": format_time(self.end)}
+
+
+def split_windows(start: object, end: object, max_days: object) -> list[dict[str, str]]:
+    """Cut a stretch of time into windows with no gap and no overlap, to map a task over.
+
+    The windows are plain text in a list, so that they travel through XCom into ``expand_kwargs``::
+
+        MaestroQARequestExportOperator.partial(task_id="request").expand_kwargs(cut.output)
+
+    :param start: where the stretch begins: an aware datetime, or ISO 8601 text with a time zone.
+    :param end: where it ends, likewise.
+    :param max_days: the most days that one window may have; parts of a day are allowed.
+    :return: ``[{"start": "2026-01-01T00:00:00Z", "end": …}, …]``: each window begins where the one before it ends,
+        and all but the last have ``max_days``.
+    :raises MaestroQAConfigError: an argument is wrong, or there would be more than 10,000 windows.
+    """
+    whole = _window(parse_time(start, "start"), parse_time(end, "end"))
+    step = as_days(max_days, "max_days")
+    if (whole.end - whole.start) / step > _MOST_WINDOWS:
+        raise MaestroQAConfigError(
+            f"max_days={max_days!r} would cut this stretch into more than {_MOST_WINDOWS:,} windows."
+        )
+    cuts, begin = [], whole.start
+    while begin < whole.end:
+        stop = min(begin + step, whole.end)
+        cuts.append(Window(begin, stop).as_text())
+        begin = stop
+    return cuts
+
+
+def check_length(window: Window, max_days: object, field: str) -> None:
+    """Refuse a window that is longer than the user wants any to be, and say how to cut it.
+
+    :param max_days: the most days that it may have.
+    :param field: the argument's name, for the error.
+    :raises MaestroQAConfigError: it is longer, or ``max_days`` is no number of days.
+    """
+    if window.end - window.start > as_days(max_days, field):
+        text = window.as_text()
+        raise MaestroQAConfigError(
+            f"The window from {text['start']} to {text['end']} has {_days(window)} days, and {field} is {max_days}. "
+            f"One task asks for one export, so map it over shorter windows: {_mapped(text, max_days)}."
+        )
+
+
+def explain_too_big(message: str, start: str, end: str) -> str:
+    """Name the window of a raw export that failed, and say how to cut it.
+
+    :param message: what is known of the failure.
+    :param start: the window's start, as text.
+    :param end: its end, likewise.
+    """
+    window = Window(parse_time(start, "start"), parse_time(end, "end"))
+    half = max((window.end - window.start) / timedelta(days=1) / 2, 0.01)
+    return (
+        f"{message} The window was {start} to {end} ({_days(window)} days). To cut it, map the task over shorter "
+        f"windows: {_mapped(window.as_text(), f'{half:.3g}')}."
+    )
+
+
+def _days(window: Window) -> str:
+    return f"{(window.end - window.start) / timedelta(days=1):.4g}"
+
+
+def _mapped(window: Mapping[str, str], max_days: object) -> str:
+    cut = f"split_windows({window['start']!r}, {window['end']!r}, {max_days})"
+    return f"MaestroQARequestExportOperator.partial(...).expand_kwargs({cut}), with split_windows called in a task"
+
+
+def as_days(value: object, field: str) -> timedelta:
+    """Read a number of days: a number, or the text of one.
+
+    :raises MaestroQAConfigError: it is neither, or not above zero.
+    """
+    days = math.nan
+    if isinstance(value, (int, float, str)) and not isinstance(value, bool):
+        with contextlib.suppress(ValueError):
+            days = float(value)
+    # MaestroQA knows milliseconds at best, and a window must have some length.
+    if 1 / 86_400_000 <= days <= 100_000:
+        return timedelta(milliseconds=round(days * 86_400_000))
+    raise MaestroQAConfigError(f"{field} must be a number of days above zero, got {value!r}.")
 
 
 def resolve_window(
@@ -49,14 +137,14 @@ def resolve_window(
     :param lookback: a timedelta, counted back from ``end``.
     :raises MaestroQAConfigError: the arguments contradict each other, or leave no window.
     """
-    given_start, given_end = _given(start, "start"), _given(end, "end")
+    given_start, given_end = given_time(start, "start"), given_time(end, "end")
     if lookback is not None:
         if given_start is not None:
             raise MaestroQAConfigError("Pass start or lookback, not both: lookback already says where to start.")
-        window_end = given_end or _reference(context)
-        return _window(window_end - _checked_lookback(lookback), window_end)
+        window_end = given_end or reference_time(context)
+        return _window(window_end - checked_lookback(lookback), window_end)
     if given_start is not None:
-        return _window(given_start, given_end or _reference(context))
+        return _window(given_start, given_end or reference_time(context))
     if given_end is not None:
         raise MaestroQAConfigError("end is given without a start. Pass start, or lookback.")
     interval_start, interval_end = _interval(context)
@@ -70,12 +158,20 @@ def resolve_window(
     return _window(interval_start, interval_end)
 
 
-def _given(value: object, field: str) -> datetime | None:
+def given_time(value: object, field: str) -> datetime | None:
+    """Read a point in time that may have been left out.
+
+    :raises MaestroQAConfigError: it is no point in time, or says no time zone.
+    """
     # A template that finds nothing renders to the empty text or to "None".
     return None if value is None or value in ("", "None") else parse_time(value, field)
 
 
-def _checked_lookback(lookback: object) -> timedelta:
+def checked_lookback(lookback: object) -> timedelta:
+    """Tell a stretch to look back over from any other value.
+
+    :raises MaestroQAConfigError: it is no timedelta above zero.
+    """
     if isinstance(lookback, timedelta) and lookback > timedelta(0):
         return lookback
     raise MaestroQAConfigError(f"lookback must be a timedelta above zero, got {lookback!r}.")
@@ -90,8 +186,11 @@ def _interval(context: Mapping[str, Any]) -> tuple[datetime | None, datetime | N
     return ends[0], ends[1]
 
 
-def _reference(context: Mapping[str, Any]) -> datetime:
-    """The end of the data interval, or else the time the run was asked for."""
+def reference_time(context: Mapping[str, Any]) -> datetime:
+    """The end of a run's data interval, or else the time the run was asked for. The same in every try.
+
+    :raises MaestroQAConfigError: the run has neither.
+    """
     interval_end = _interval(context)[1]
     if interval_end is not None:
         return interval_end

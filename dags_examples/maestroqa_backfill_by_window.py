@@ -1,4 +1,4 @@
-"""Land a long stretch of grades, a window at a time: MaestroQA exports 10,000 to 50,000 scores at once."""
+"""Land a year of grades, a window at a time: MaestroQA exports 10,000 to 50,000 scores at once."""
 
 from __future__ import annotations
 
@@ -13,13 +13,14 @@ except ImportError:  # Airflow 2
 
 from airflow_provider_maestroqa.operators.exports import MaestroQARequestExportOperator
 from airflow_provider_maestroqa.transfers.export_to_s3 import MaestroQAExportToS3Operator
+from airflow_provider_maestroqa.windows import split_windows
 
 # [START howto_backfill_by_window]
 with DAG(
     dag_id="maestroqa_backfill_by_window",
     schedule=None,
     start_date=datetime(2026, 1, 1, tzinfo=timezone.utc),
-    params={"start": "2026-01-01T00:00:00Z", "end": "2026-01-29T00:00:00Z", "days": 7},
+    params={"start": "2026-01-01T00:00:00Z", "end": "2027-01-01T00:00:00Z", "max_days": 7},
     default_args={"retries": 2, "retry_delay": timedelta(minutes=5)},
     tags=["maestroqa", "example"],
 ) as dag:
@@ -27,14 +28,10 @@ with DAG(
     @task
     def windows(params: dict | None = None) -> list[dict[str, str]]:
         """Cut the stretch into windows, with no gap and no overlap."""
-        start, end = (datetime.fromisoformat(params[name].replace("Z", "+00:00")) for name in ("start", "end"))
-        cuts = []
-        while start < end:
-            stop = min(start + timedelta(days=params["days"]), end)
-            prefix = f"maestroqa/backfill/from={start:%Y-%m-%d}"
-            cuts.append({"start": start.isoformat(), "end": stop.isoformat(), "s3_prefix": prefix})
-            start = stop
-        return cuts
+        return [
+            {**window, "s3_prefix": f"maestroqa/backfill/from={window['start']}"}
+            for window in split_windows(params["start"], params["end"], params["max_days"])
+        ]
 
     @task_group
     def one_window(start: str, end: str, s3_prefix: str) -> None:

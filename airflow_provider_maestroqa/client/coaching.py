@@ -39,7 +39,8 @@ def _call(first: date, last: date, time_axis: str) -> Call:
 class SessionExport(Iterator[Record]):
     """The coaching sessions of all windows, one by one; each comes once. Nothing is asked for before it is needed.
 
-    A window's answer is saved and checked as a whole before the first of its sessions comes.
+    A window's answer is saved and checked as a whole before the first of its sessions comes. When the iterator is
+    dropped, its temporary file goes with it.
 
     :param calls: the windows.
     :param save: sends a call and gives its answer to the file.
@@ -55,20 +56,8 @@ class SessionExport(Iterator[Record]):
         say: Callable[[str], None],
         warn: Callable[[str], None],
     ) -> None:
-        self._calls = calls
-        self._save = save
-        self._say = say
-        self._warn = warn
-        self._seen = SeenIds()
-        # By their content: sessions without an id of this window, and of the one before.
-        self._unnamed_here, self._unnamed_before = SeenIds(), SeenIds()
-        #: Different sessions so far.
-        self.read = 0
-        #: Sessions that came again.
-        self.repeated = 0
-        #: Sessions without an id.
-        self.unnamed = 0
-        self._records = self._read()
+        # The generator must not hold this object, or the file would stay until the garbage is collected.
+        self._records = _read(calls, save, say, warn)
 
     def __iter__(self) -> SessionExport:
         return self
@@ -76,21 +65,59 @@ class SessionExport(Iterator[Record]):
     def __next__(self) -> Record:
         return next(self._records)
 
-    def _read(self) -> Iterator[Record]:
-        for number, call in enumerate(self._calls, 1):
-            window = f"from {call.body['startDate']} to {call.body['endDate']}"
-            self._say(f"Asking for coaching sessions {window} (window {number} of {len(self._calls)}).")
-            self._unnamed_here, self._unnamed_before = SeenIds(), self._unnamed_here
-            with SavedArray(call) as saved:
-                self._save(call, saved)
-                self._say(f"Coaching sessions {window} have come: {saved.size:,} bytes.")
-                for session in saved.records():
-                    if self._is_new(session):
-                        self.read += 1
-                        yield session
-                    else:
-                        self.repeated += 1
-        self._sum_up()
+
+def _read(
+    calls: Sequence[Call],
+    save: Callable[[Call, SavedArray], None],
+    say: Callable[[str], None],
+    warn: Callable[[str], None],
+) -> Iterator[Record]:
+    sessions = _Sessions()
+    for number, call in enumerate(calls, 1):
+        window = f"from {call.body['startDate']} to {call.body['endDate']}"
+        say(f"Asking for coaching sessions {window} (window {number} of {len(calls)}).")
+        sessions.begin_window()
+        with SavedArray(call) as saved:
+            save(call, saved)
+            say(f"Coaching sessions {window} have come: {saved.size:,} bytes.")
+            for session in saved.records():
+                if sessions.is_new(session):
+                    yield session
+    # Windows share a day, so between windows repeats are as they should be.
+    is_odd = sessions.unnamed or (sessions.repeated and len(calls) == 1)
+    (warn if is_odd else say)(sessions.summary())
+
+
+class _Sessions:
+    """Tells new sessions from those that have come, and counts them."""
+
+    def __init__(self) -> None:
+        self.read = 0
+        self.repeated = 0
+        self.unnamed = 0
+        self._seen = SeenIds()
+        # By their content: sessions without an id of this window, and of the one before.
+        self._unnamed_here, self._unnamed_before = SeenIds(), SeenIds()
+
+    def begin_window(self) -> None:
+        """Another window begins, on the day on which the last one ended."""
+        self._unnamed_here, self._unnamed_before = SeenIds(), self._unnamed_here
+
+    def is_new(self, session: Record) -> bool:
+        """Count a session, and say whether it is a new one."""
+        is_new = self._is_new(session)
+        self.read += is_new
+        self.repeated += not is_new
+        return is_new
+
+    def summary(self) -> str:
+        """How many there were."""
+        said = []
+        if self.repeated:
+            said.append(f"{self.repeated} came more than once and were left out")
+        if self.unnamed:
+            said.append(f"{self.unnamed} had no _id and were told apart by their content")
+        return f"Coaching sessions: {'; '.join([*said, f'{self.read} different ones were read'])}."
 
     def _is_new(self, session: Record) -> bool:
         name = id_of(session)
@@ -103,13 +130,3 @@ class SessionExport(Iterator[Record]):
             return False
         self._unnamed_here.add(key)
         return True
-
-    def _sum_up(self) -> None:
-        said = []
-        if self.repeated:
-            said.append(f"{self.repeated} came more than once and were left out")
-        if self.unnamed:
-            said.append(f"{self.unnamed} had no _id and were told apart by their content")
-        # Windows share a day, so between windows repeats are as they should be.
-        tell = self._warn if self.unnamed or (self.repeated and len(self._calls) == 1) else self._say
-        tell(f"Coaching sessions: {'; '.join([*said, f'{self.read} different ones were read'])}.")

@@ -1,15 +1,16 @@
 """Windows of whole days, as the export of coaching sessions wants them.
 
-MaestroQA's document does not say whether the end day itself is part of an export, nor in which time zone a day begins.
-So that nothing is lost either way, a window begins on the very day on which the one before it ends: whichever way the
-end day is read, the windows together have no gap. Where it is part of an export, the sessions of that day come twice,
-and are told apart by their ids.
+MaestroQA's document does not say whether the end day itself is part of an export, nor in which time zone a day
+begins. So that nothing is lost either way, a window begins on the very day on which the one before it ends: whichever
+way the end day is read, the windows together have no gap. Where it is part of an export, the sessions of that day
+come twice, and are told apart by their ids.
 """
 
 from __future__ import annotations
 
 import re
 from datetime import date, datetime, time, timedelta, timezone
+from typing import cast
 
 from airflow_provider_maestroqa.client.dates import parse_time
 from airflow_provider_maestroqa.client.errors import MaestroQAConfigError
@@ -42,13 +43,19 @@ def as_midnight(value: object, field: str, *, is_end: bool) -> datetime:
 
     :raises MaestroQAConfigError: it is neither.
     """
-    if isinstance(value, str) and _PLAIN.fullmatch(value.strip()):
-        value = _plain_date(value.strip(), field)
-    if isinstance(value, date) and not isinstance(value, datetime):
-        return datetime.combine(value, time(), timezone.utc)
+    if is_plain_date(value):
+        day = _plain_date(value.strip(), field) if isinstance(value, str) else value
+        return datetime.combine(cast("date", day), time(), timezone.utc)
     moment = parse_time(value, field)
     midnight = datetime.combine(moment.date(), time(), timezone.utc)
     return midnight + timedelta(days=1) if is_end and midnight < moment else midnight
+
+
+def is_plain_date(value: object) -> bool:
+    """Whether a value is a date without a time, or the text of one."""
+    if isinstance(value, str):
+        return _PLAIN.fullmatch(value.strip()) is not None
+    return isinstance(value, date) and not isinstance(value, datetime)
 
 
 def cut_days(first: date, last: date, most: int = MOST_DAYS) -> list[tuple[date, date]]:

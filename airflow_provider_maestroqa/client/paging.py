@@ -23,6 +23,8 @@ from airflow_provider_maestroqa.client.seen import SeenIds
 PAUSES_S = (0.5, 2.0)
 #: After so many useless pages in a row nothing more is expected.
 _MOST_BARREN = 3
+#: Pages in a row that may begin with old records before all of them are expected to.
+_MOST_SHIFTED = 3
 
 Record = dict[str, Any]
 
@@ -53,6 +55,7 @@ class Paging:
         self._largest = 0
         self._tries = 0
         self._barren = 0
+        self._shifted = 0
         #: Seconds to wait before the next call.
         self.pause_s = 0.0
         #: Different records so far.
@@ -80,26 +83,47 @@ class Paging:
         page = answer.get("Resources") if isinstance(answer, Mapping) else None
         if not isinstance(page, list) or not all(isinstance(record, Mapping) for record in page):
             return self._no_page()
+        reached = self._index + len(page)
         total = _as_count(answer.get("totalResults"))
+        if total is not None and page and reached > total:
+            # It contradicts itself: there are more records than it says.
+            total = self.total
         shrunk = self._note_total(total)
-        new = [dict(record) for record in page if self._is_new(record)]
+        new, again = self._part(page)
+        # Some had to come again, because their places are read for the second time.
+        again -= max(min(self._known_to, reached) - self._index, 0)
         self.read += len(new)
         self.repeated += len(page) - len(new)
         self._largest = max(self._largest, len(page))
-        reached = self._index + len(page)
         if new:
             self._barren = 0
         if shrunk:
             self._known_to = max(self._known_to, reached)
             self._go_to(max(self._index - shrunk, 0))
-        elif new or (page and reached <= self._known_to):
-            self._go_to(reached)
+        elif new or (page and again <= 0):
+            # Either this page began too early, and the next one begins before its end. Or new records have come in
+            # front, so that all pages begin with old ones: after a while, these are taken for granted.
+            self._shifted = self._shifted + 1 if again > 0 else 0
+            if self._shifted > _MOST_SHIFTED:
+                self._known_to = max(self._known_to, reached)
+            self._go_to(reached - max(again, 0))
         elif not page and (self.total is None or self._index >= self.total):
             self._over = True
         else:
             size = len(page) or self._largest or _as_count(answer.get("itemsPerPage")) or self._page_size
             self._come_again(otherwise=self._index + size)
         return new
+
+    def _part(self, page: list[Mapping[str, Any]]) -> tuple[list[Record], int]:
+        """Part the new records of a page from the others; say how many old ones it begins with."""
+        new: list[Record] = []
+        begins_with = 0
+        for record in page:
+            if self._is_new(record):
+                new.append(dict(record))
+            elif not new:
+                begins_with += 1
+        return new, begins_with
 
     def warning(self) -> str:
         """What the user must know of a list that has ended; empty when all went well."""
@@ -185,11 +209,8 @@ class Listing(Iterator[Record]):
         warn: Callable[[str], None],
         sleep: Callable[[float], None] = time.sleep,
     ) -> None:
-        self._send = send
         self._paging = paging
-        self._warn = warn
-        self._sleep = sleep
-        self._records = self._read()
+        self._records = _read(send, paging, warn, sleep)
 
     def __iter__(self) -> Listing:
         return self
@@ -202,13 +223,16 @@ class Listing(Iterator[Record]):
         """How many records MaestroQA announced last; ``None`` before the first page."""
         return self._paging.total
 
-    def _read(self) -> Iterator[Record]:
-        while (call := self._paging.next_call()) is not None:
-            yield from self._paging.take(self._send(call))
-            if self._paging.pause_s:
-                self._sleep(self._paging.pause_s)
-        if said := self._paging.warning():
-            self._warn(said)
+
+def _read(
+    send: Callable[[Call], Any], paging: Paging, warn: Callable[[str], None], sleep: Callable[[float], None]
+) -> Iterator[Record]:
+    while (call := paging.next_call()) is not None:
+        yield from paging.take(send(call))
+        if paging.pause_s:
+            sleep(paging.pause_s)
+    if said := paging.warning():
+        warn(said)
 
 
 def id_of(record: Mapping[str, Any]) -> str | None:

@@ -39,12 +39,14 @@ class SavedArray:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        self._check.finish()
         self._file.close()
 
     def restart(self) -> None:
         """Forget what has come: the answer comes from its beginning now."""
         self._file.seek(0)
         self._file.truncate()
+        self._check.finish()
         self._check = _Check()
         self.size = 0
 
@@ -90,7 +92,7 @@ class SavedArray:
         failure = ""
         try:
             # It is closed by __exit__. Written in large blocks anyway, and read by ijson in its own.
-            return tempfile.TemporaryFile(buffering=0, prefix="maestroqa-", dir=self._folder)  # noqa: SIM115
+            return tempfile.TemporaryFile(buffering=0, prefix="maestroqa-", dir=self._folder)
         except OSError as error:
             failure = error.strerror or type(error).__name__
         raise MaestroQAError(f"No temporary file can be made in {self._folder} ({failure}). {_REMEDY}")
@@ -119,6 +121,7 @@ class _Check:
         self._parser = ijson.basic_parse_coro(self._events, use_float=True)
         self._error: type[Exception] = ijson.JSONError
         self._is_array = False
+        self._is_over = False
 
     def feed(self, block: bytes) -> str:
         """Take the next bytes; the answer is a complaint, or nothing."""
@@ -127,17 +130,23 @@ class _Check:
             self._parser.send(block)
         except (self._error, UnicodeDecodeError):
             complaint = "it is no JSON from some byte on"
+        return self._begins_wrong() or complaint
+
+    def finish(self) -> str:
+        """The text is over; the answer is a complaint, or nothing. May be called again, to no effect."""
+        if self._is_over:
+            return ""
+        self._is_over = True
+        try:
+            self._parser.close()
+        except (self._error, UnicodeDecodeError):
+            return "it breaks off"
+        return self._begins_wrong() or ("" if self._is_array else "it is empty")
+
+    def _begins_wrong(self) -> str:
         if not self._is_array and self._events:
             if self._events[0][0] != "start_array":
                 return "it is something else"
             self._is_array = True
         self._events.clear()
-        return complaint
-
-    def finish(self) -> str:
-        """The text is over; the answer is a complaint, or nothing."""
-        try:
-            self._parser.close()
-        except (self._error, UnicodeDecodeError):
-            return "it breaks off"
-        return "" if self._is_array else "it is empty"
+        return ""

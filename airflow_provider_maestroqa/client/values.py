@@ -39,6 +39,8 @@ def as_time(value: object) -> str:
         return format_time(parse_time(value, ""))
     except MaestroQAConfigError:
         pass
+    except OverflowError:
+        raise _problem("is no time between the years 1 and 9999 in UTC; leave it out or correct it") from None
     if isinstance(value, datetime):
         raise _problem("is a naive datetime; give it a time zone, as in value.replace(tzinfo=timezone.utc)")
     said = repr(value[:40]) if isinstance(value, str) else type(value).__name__

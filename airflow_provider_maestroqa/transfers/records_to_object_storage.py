@@ -1,0 +1,142 @@
+"""Lands coaching data in any object storage: to-dos, coaching points and coaching sessions."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import date, datetime, timedelta
+from typing import TYPE_CHECKING, Any
+
+from airflow_provider_maestroqa._compat import BaseOperator
+from airflow_provider_maestroqa.outcomes import airflow_outcome
+
+if TYPE_CHECKING:
+    from airflow_provider_maestroqa._compat import Context
+    from airflow_provider_maestroqa.client.coaching import SessionExport
+    from airflow_provider_maestroqa.client.paging import Listing
+    from airflow_provider_maestroqa.hooks.maestroqa import MaestroQAHook
+    from airflow_provider_maestroqa.transfers.record_requests import RecordRequest
+
+
+class MaestroQARecordsToObjectStorageOperator(BaseOperator):
+    """Land coaching data under a storage URL, as gzipped JSON Lines. (API: To-Dos, Coaching Points, …)
+
+    All records are read first. Then the files and ``<destination>/_manifest.json`` are published all at once, the
+    manifest last: it is the commit. A run that fails leaves what was there before. Running again reads again, and
+    replaces the files.
+
+    The window of the export is ``start`` and ``end`` as given, else ``lookback`` counted back from ``end``, else the
+    run's data interval. A list given none of the three is read whole: a list filters by the time of creation, so a
+    record that changed later is only seen again in a whole list.
+
+    All arguments are templated.
+
+    :param resource: ``coaching_sessions_export`` (sessions with all that hangs on them), ``todos``,
+        ``coaching_points`` or ``coaching_sessions`` (as the lists give them).
+    :param destination: storage URL of a folder: ``s3://…``, ``gs://…``, ``abfs://…``, ``file:///…``.
+    :param storage_conn_id: id of the storage's connection. Default: the one in the URL, else the provider's default.
+    :param start: start of the window: an aware datetime, or ISO 8601 text with a time zone; for the export also a
+        plain date such as ``2026-01-31``.
+    :param end: end of the window, likewise. Default: the data interval's end, or the time the run was asked for.
+    :param lookback: a timedelta; the window is ``end - lookback`` to ``end``.
+    :param filters: for lists: a dict with ``agent_id``, ``creator_id`` and, for coaching sessions, ``coach_id``.
+    :param time_axis: for the export: which date of a session counts, ``meetingDate`` or ``createdAt``.
+    :param split_nested: for the export: whether to write sessions, coaching points, to-dos and activity log as four
+        files whose rows carry ``session_id``.
+    :param incremental: ``data_interval``: read just the run's data interval. ``watermark``: read on from the end of
+        the last run (Airflow 3.3 and newer, with one asset in the task's outlets or inlets); then ``start`` or
+        ``lookback`` say where the first run begins.
+    :param page_size: for lists: how many records to ask for at once; MaestroQA may give fewer.
+    :param maestroqa_conn_id: id of the connection to MaestroQA.
+    :return: the manifest: ``{"resource", "has_data", "destination", "window", "files": [{"name", "uri", "bytes",
+        "sha256", "content_bytes", "crc32", "rows"}], "manifest"}``; sizes in bytes.
+    :raises AirflowFailException: a retry could not help: wrong arguments, or a refused token.
+    :raises MaestroQAError: MaestroQA or the storage failed; nothing partial is visible.
+    """
+
+    template_fields: Sequence[str] = (
+        "resource",
+        "destination",
+        "storage_conn_id",
+        "start",
+        "end",
+        "lookback",
+        "filters",
+        "time_axis",
+        "split_nested",
+        "incremental",
+        "page_size",
+        "maestroqa_conn_id",
+    )
+    ui_color = "#e6f4ea"
+
+    def __init__(
+        self,
+        *,
+        resource: str,
+        destination: str,
+        storage_conn_id: str | None = None,
+        start: date | datetime | str | None = None,
+        end: date | datetime | str | None = None,
+        lookback: timedelta | None = None,
+        filters: Mapping[str, str] | None = None,
+        time_axis: str = "meetingDate",
+        split_nested: bool = False,
+        incremental: str | None = None,
+        page_size: int = 100,
+        maestroqa_conn_id: str = "maestroqa_default",
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(**kwargs)
+        self.resource = resource
+        self.destination = destination
+        self.storage_conn_id = storage_conn_id
+        self.start = start
+        self.end = end
+        self.lookback = lookback
+        self.filters = filters
+        self.time_axis = time_axis
+        self.split_nested = split_nested
+        self.incremental = incremental
+        self.page_size = page_size
+        self.maestroqa_conn_id = maestroqa_conn_id
+
+    def execute(self, context: Context) -> dict[str, Any]:
+        """Read the records and publish them, all or nothing."""
+        from airflow_provider_maestroqa.hooks.maestroqa import MaestroQAHook
+        from airflow_provider_maestroqa.records.landing import land_records
+        from airflow_provider_maestroqa.storage import open_store
+        from airflow_provider_maestroqa.transfers.record_requests import Asked, check_request
+
+        with airflow_outcome():
+            request = check_request(
+                context,
+                Asked(self.start, self.end, self.lookback, self.incremental),
+                resource=self.resource,
+                filters=self.filters,
+                time_axis=self.time_axis,
+                split_nested=self.split_nested,
+                page_size=self.page_size,
+                maestroqa_conn_id=self.maestroqa_conn_id,
+            )
+            if request.caution:
+                self.log.warning(request.caution)
+            store = open_store(self.destination, conn_id=self.storage_conn_id)
+            with MaestroQAHook(self.maestroqa_conn_id) as hook:
+                records = _records(hook, request)
+                manifest = land_records(
+                    records,
+                    resource=request.resource,
+                    store=store,
+                    say=self.log.info,
+                    split_nested=request.split_nested,
+                    window=request.window,
+                    total=lambda: getattr(records, "total", None),
+                )
+            request.remember()
+        return manifest
+
+
+def _records(hook: MaestroQAHook, request: RecordRequest) -> Listing | SessionExport:
+    if request.start is not None and request.end is not None and request.is_export:
+        return hook.export_coaching_sessions(request.start, request.end, **request.options)
+    return hook.list_records(request.resource, start=request.start, end=request.end, **request.options)

@@ -1,0 +1,133 @@
+"""Long stretches: cut into windows to map over, refused in one piece, and explained when they were too big."""
+
+from __future__ import annotations
+
+import json
+from datetime import datetime, timedelta, timezone
+
+import pytest
+
+from airflow_provider_maestroqa._compat import AirflowFailException
+from airflow_provider_maestroqa.client.errors import MaestroQAConfigError
+from airflow_provider_maestroqa.operators.exports import MaestroQARequestExportOperator
+from airflow_provider_maestroqa.windows import split_windows
+
+START = datetime(2026, 1, 1, tzinfo=timezone.utc)
+MONTH = {"start": "2026-01-01T00:00:00Z", "end": "2026-02-01T00:00:00Z"}
+
+
+def test_a_stretch_is_cut_into_windows_that_travel_through_xcom():
+    cut = split_windows("2026-01-01T00:00:00Z", START + timedelta(days=17), 7)
+    assert cut == [
+        {"start": "2026-01-01T00:00:00Z", "end": "2026-01-08T00:00:00Z"},
+        {"start": "2026-01-08T00:00:00Z", "end": "2026-01-15T00:00:00Z"},
+        {"start": "2026-01-15T00:00:00Z", "end": "2026-01-18T00:00:00Z"},
+    ]
+    assert json.loads(json.dumps(cut)) == cut
+
+
+@pytest.mark.parametrize(
+    ("length", "max_days", "windows"),
+    [
+        (timedelta(days=7), 7, 1),
+        (timedelta(days=7, milliseconds=1), 7, 2),
+        (timedelta(days=365), 7, 53),
+        (timedelta(days=365), "30", 13),
+        (timedelta(days=1), 0.25, 4),
+        (timedelta(hours=1), 1000, 1),
+        (timedelta(days=366), 1, 366),
+    ],
+)
+def test_there_is_no_gap_and_no_overlap_and_no_window_is_longer_than_allowed(length, max_days, windows):
+    cut = split_windows(START, START + length, max_days)
+    assert len(cut) == windows
+    assert [one["end"] for one in cut[:-1]] == [one["start"] for one in cut[1:]]
+    ends = [datetime.fromisoformat(one[name].replace("Z", "+00:00")) for one in cut for name in ("start", "end")]
+    assert (ends[0], ends[-1]) == (START, START + length)
+    assert max(stop - begin for begin, stop in zip(ends[::2], ends[1::2], strict=True)) <= timedelta(
+        days=float(max_days)
+    )
+
+
+def test_a_window_has_its_length_in_utc_whatever_zone_the_stretch_is_given_in():
+    # The clocks go forward in between.
+    berlin = split_windows("2026-03-28T00:00:00+01:00", "2026-03-30T00:00:00+02:00", 1)
+    assert [one["start"] for one in berlin] == ["2026-03-27T23:00:00Z", "2026-03-28T23:00:00Z"]
+
+
+@pytest.mark.parametrize(
+    ("start", "end", "max_days", "named"),
+    [
+        (datetime(2026, 1, 1), START, 7, "start=.* has no time zone"),
+        (START, "2026-02-01", 7, "end=.* has no time zone"),
+        (START, START, 7, "must be before its end"),
+        (START + timedelta(days=1), START, 7, "must be before its end"),
+        (START, START + timedelta(days=1), 0, "max_days must be a number of days above zero, got 0"),
+        (START, START + timedelta(days=1), -1, "max_days must be a number of days above zero"),
+        (START, START + timedelta(days=1), "week", "max_days must be a number of days above zero"),
+        (START, START + timedelta(days=1), None, "max_days must be a number of days above zero"),
+        (START, START + timedelta(days=1), True, "max_days must be a number of days above zero"),
+        (START, START + timedelta(days=1), float("nan"), "max_days must be a number of days above zero"),
+        (START, START + timedelta(days=1), 1e-9, "max_days must be a number of days above zero"),
+        (START, START + timedelta(days=3650), 0.01, "more than 10,000 windows"),
+    ],
+)
+def test_a_cut_that_cannot_be_is_refused(start, end, max_days, named):
+    with pytest.raises(MaestroQAConfigError, match=named):
+        split_windows(start, end, max_days)
+
+
+def request(**changes):
+    arguments = {"task_id": "request", "poll_interval": 0.05, "timeout": 60, "deferrable": False, **MONTH, **changes}
+    return MaestroQARequestExportOperator(**arguments)
+
+
+class TestMaxWindowDays:
+    """One task asks for one export, so a longer window is refused."""
+
+    @pytest.mark.parametrize("max_window_days", [31, 31.5, "31", 90])
+    def test_a_window_that_is_short_enough_is_asked_for(self, connection, sandbox, max_window_days):
+        assert request(max_window_days=max_window_days).execute({}) in sandbox.exports
+
+    def test_a_longer_one_is_refused_with_the_way_to_map_it_before_a_request(self, connection, sandbox):
+        with pytest.raises(AirflowFailException) as caught:
+            request(max_window_days=7).execute({})
+        said = str(caught.value)
+        assert "from 2026-01-01T00:00:00Z to 2026-02-01T00:00:00Z has 31 days, and max_window_days is 7" in said
+        assert "expand_kwargs(split_windows('2026-01-01T00:00:00Z', '2026-02-01T00:00:00Z', 7))" in said
+        assert sandbox.requests == []
+
+    def test_the_windows_that_it_proposes_are_short_enough(self, connection, sandbox):
+        for window in split_windows(MONTH["start"], MONTH["end"], 7):
+            request(max_window_days=7, **window).execute({})
+        assert len(sandbox.exports) == 5
+
+    @pytest.mark.parametrize("max_window_days", [0, "many", -1])
+    def test_another_value_is_refused(self, connection, sandbox, max_window_days):
+        with pytest.raises(AirflowFailException, match="max_window_days must be a number of days"):
+            request(max_window_days=max_window_days).execute({})
+        assert sandbox.requests == []
+
+    def test_it_is_not_for_an_export_without_a_window(self, connection, sandbox):
+        with pytest.raises(AirflowFailException, match=r"has no window: leave .*max_window_days out"):
+            request(export_type="groups", start=None, end=None, max_window_days=7).execute({})
+
+
+@pytest.mark.parametrize("deferrable", [False, True], ids=["on a worker", "deferred"])
+def test_a_raw_export_that_fails_is_explained_with_its_window_and_the_remedy(
+    connection, sandbox, run_task, deferrable
+):
+    sandbox.fault("errored")
+    with pytest.raises(AirflowFailException) as caught:
+        run_task(request(wait_for_completion=True, deferrable=deferrable))
+    said = str(caught.value)
+    assert "MaestroQA exports 10,000 to 50,000 scores at a time" in said
+    assert "The window was 2026-01-01T00:00:00Z to 2026-02-01T00:00:00Z (31 days)" in said
+    assert "expand_kwargs(split_windows('2026-01-01T00:00:00Z', '2026-02-01T00:00:00Z', 15.5))" in said
+
+
+def test_an_audit_log_that_fails_is_not_blamed_on_its_window(connection, sandbox, run_task):
+    sandbox.fault("errored")
+    with pytest.raises(AirflowFailException) as caught:
+        run_task(request(export_type="audit_log", wait_for_completion=True))
+    assert "split_windows" not in str(caught.value)
