@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
 
-from airflow_provider_maestroqa.sandbox.checks import write_date
+from airflow_provider_maestroqa.sandbox.dates import write_date
 
 _T = TypeVar("_T")
 Fields = dict[str, Any]

@@ -6,7 +6,7 @@ import math
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timezone
+from datetime import datetime
 from typing import Any
 
 from aiohttp import web
@@ -114,17 +114,6 @@ def one_of(*values: str) -> Callable[[Any], str | None]:
         return None if isinstance(value, str) and value in values else f"must be one of {', '.join(values)}"
 
     return check
-
-
-def parse_date(value: str) -> datetime:
-    """A date that :func:`date` let pass."""
-    return datetime.fromisoformat(value[:-1]).replace(tzinfo=timezone.utc)
-
-
-def write_date(at: float) -> str:
-    """Unix seconds as the API writes dates in its answers."""
-    moment = datetime.fromtimestamp(at, timezone.utc)
-    return f"{moment:%Y-%m-%dT%H:%M:%S}.{moment.microsecond // 1000:03d}Z"
 
 
 def complaints(given: Mapping[str, Any], known: Mapping[str, Parameter]) -> list[str]:

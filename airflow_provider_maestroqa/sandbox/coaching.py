@@ -11,7 +11,6 @@ from dataclasses import dataclass, field
 from datetime import date, datetime, time, timezone
 from typing import Any, NamedTuple, overload
 
-from airflow_provider_maestroqa.sandbox.checks import parse_date, write_date
 from airflow_provider_maestroqa.sandbox.coaching_rows import (
     MEETING_AFTER,
     OWNERS,
@@ -20,6 +19,7 @@ from airflow_provider_maestroqa.sandbox.coaching_rows import (
     created_at,
     meeting_at,
 )
+from airflow_provider_maestroqa.sandbox.dates import parse_date, write_date
 
 LISTS = {"todos": "todo", "coaching-points": "point", "coaching-sessions": "session"}
 _DAY = 86400

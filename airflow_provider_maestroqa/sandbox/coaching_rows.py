@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 
-from airflow_provider_maestroqa.sandbox.checks import write_date
+from airflow_provider_maestroqa.sandbox.dates import write_date
 from airflow_provider_maestroqa.sandbox.nasty import NASTY_CELLS, PEOPLE, WORDS
 
 Fields = dict[str, Any]

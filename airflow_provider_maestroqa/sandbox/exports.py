@@ -14,7 +14,7 @@ from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
-from airflow_provider_maestroqa.sandbox.checks import parse_date
+from airflow_provider_maestroqa.sandbox.dates import parse_date
 from airflow_provider_maestroqa.sandbox.export_files import ExportFile, is_zip, write_export_file
 from airflow_provider_maestroqa.sandbox.export_rows import Content
 from airflow_provider_maestroqa.sandbox.objects import HashingFile, StoredObject

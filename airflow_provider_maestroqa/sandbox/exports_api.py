@@ -9,7 +9,8 @@ from aiohttp import web
 
 from airflow_provider_maestroqa.sandbox import checks, exports
 from airflow_provider_maestroqa.sandbox.answers import RefusedError
-from airflow_provider_maestroqa.sandbox.checks import Parameter, body_parameters, parse_date
+from airflow_provider_maestroqa.sandbox.checks import Parameter, body_parameters
+from airflow_provider_maestroqa.sandbox.dates import parse_date
 from airflow_provider_maestroqa.sandbox.export_rows import RAW_FILES
 from airflow_provider_maestroqa.sandbox.faults import Fault, faults_in_name
 from airflow_provider_maestroqa.sandbox.state import state_of
