@@ -28,13 +28,19 @@ def get_provider_info() -> dict[str, Any]:
                     f"{_PACKAGE}.operators.exports",
                     f"{_PACKAGE}.operators.tickets",
                     f"{_PACKAGE}.operators.comments",
+                    f"{_PACKAGE}.operators.attachments",
                     f"{_PACKAGE}.operators.metrics",
                     f"{_PACKAGE}.operators.agents",
                 ],
             }
         ],
         "sensors": [{"integration-name": "MaestroQA", "python-modules": [f"{_PACKAGE}.sensors.exports"]}],
-        "triggers": [{"integration-name": "MaestroQA", "python-modules": [f"{_PACKAGE}.triggers.exports"]}],
+        "triggers": [
+            {
+                "integration-name": "MaestroQA",
+                "python-modules": [f"{_PACKAGE}.triggers.exports", f"{_PACKAGE}.triggers.coaching_sessions"],
+            }
+        ],
         "transfers": [
             {
                 "source-integration-name": "MaestroQA",
@@ -45,6 +51,21 @@ def get_provider_info() -> dict[str, Any]:
                 "source-integration-name": "MaestroQA",
                 "target-integration-name": "Object storage",
                 "python-module": f"{_PACKAGE}.transfers.export_to_object_storage",
+            },
+            {
+                "source-integration-name": "MaestroQA",
+                "target-integration-name": "Object storage",
+                "python-module": f"{_PACKAGE}.transfers.records_to_object_storage",
+            },
+            {
+                "source-integration-name": "Object storage",
+                "target-integration-name": "MaestroQA",
+                "python-module": f"{_PACKAGE}.transfers.object_storage_to_maestroqa",
+            },
+            {
+                "source-integration-name": "Common SQL",
+                "target-integration-name": "MaestroQA",
+                "python-module": f"{_PACKAGE}.transfers.sql_to_maestroqa",
             },
         ],
         "connection-types": [

@@ -1,0 +1,153 @@
+"""An Airflow connection becomes a database that can be asked one question."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import quote, quote_plus
+
+from airflow_provider_maestroqa import _compat
+from airflow_provider_maestroqa.client.errors import MaestroQAConfigError, MaestroQADataError
+from airflow_provider_maestroqa.sources.sql_rows import SqlRows
+
+log = logging.getLogger(__name__)
+
+_LONGEST = 500
+_SHORTEST_SECRET = 3
+_SECRET_KEYS = ("pass", "secret", "token", "key", "credential")
+
+
+@dataclass(frozen=True)
+class Database:
+    """A database behind an Airflow connection.
+
+    :param conn_id: the connection's id.
+    :param hook: the provider's hook for it.
+    :param secrets: what no message may show.
+    """
+
+    conn_id: str
+    hook: Any
+    secrets: frozenset[str]
+
+    def run(self, sql: object, parameters: object, *, chunk_size: object) -> SqlRows:
+        """Run one statement.
+
+        :param sql: one statement that returns rows.
+        :param parameters: what the driver binds to its placeholders; ``None`` when there are none.
+        :param chunk_size: rows to fetch at once.
+        :return: its rows; close them.
+        :raises MaestroQAConfigError: an argument is wrong, or the statement returns no rows.
+        :raises MaestroQADataError: the database refused it; the message has the driver's words.
+        """
+        statement = self._one_statement(sql)
+        bound = _checked_parameters(parameters)
+        size = _as_chunk_size(chunk_size)
+        log.info("Running the query on connection %r.", self.conn_id)
+        rows = SqlRows(self._connect(), statement, bound, chunk_size=size, explain=self.explain)
+        how = "with a cursor at the server, " if rows.is_at_server else ""
+        log.info("Its rows are fetched %s%d at a time.", how, size)
+        return rows
+
+    def explain(self, error: Exception) -> MaestroQADataError:
+        """Say what the driver said, without a secret. A later try may succeed: databases restart."""
+        said = " ".join(str(error).split())
+        for secret in sorted(self.secrets, key=len, reverse=True):
+            said = said.replace(secret, "***")
+        said = said[:_LONGEST].rstrip(".")
+        return MaestroQADataError(
+            f"The query on connection {self.conn_id!r} failed: {said} ({type(error).__name__}). Records that were "
+            "sent before stay sent; a retry goes on after them where their position is kept.",
+            worth_retry=True,
+        )
+
+    def _connect(self) -> Any:
+        try:
+            return self.hook.get_conn()
+        except Exception as error:  # noqa: BLE001 - each driver brings errors of its own
+            failure = self.explain(error)
+        raise failure
+
+    def _one_statement(self, sql: object) -> str:
+        if not isinstance(sql, str) or not sql.strip():
+            raise MaestroQAConfigError(f"sql must be one statement as text, got {type(sql).__name__}.")
+        try:
+            statements = len(self.hook.split_sql_string(sql))
+        except Exception:  # noqa: BLE001 - the database is the judge of what cannot be split
+            statements = 1
+        if statements != 1:
+            raise MaestroQAConfigError(
+                f"sql must be one statement that returns rows, and holds {statements}. Nothing was run."
+            )
+        # Oracle takes no semicolon at the end.
+        return sql.strip().rstrip(";").rstrip()
+
+
+def open_database(conn_id: object) -> Database:
+    """Find the database of a connection.
+
+    :raises MaestroQAConfigError: there is no such connection, or it is none to a SQL database.
+    """
+    if not isinstance(conn_id, str) or not conn_id:
+        raise MaestroQAConfigError(f"sql_conn_id must be the id of a connection, got {conn_id!r}.")
+    try:
+        from airflow.providers.common.sql.hooks.sql import DbApiHook
+    except ImportError:
+        missing = True
+    else:
+        missing = False
+    if missing:
+        raise MaestroQAConfigError(
+            "Reading from a database needs the common SQL provider: pip install 'airflow-provider-maestroqa[sql]', "
+            "and the provider of your database."
+        )
+    connection = _connection(conn_id)
+    try:
+        hook, problem = connection.get_hook(), ""
+    except Exception as error:  # noqa: BLE001 - a hook may do anything
+        hook, problem = None, " ".join(str(error).split())
+    if not isinstance(hook, DbApiHook):
+        told = f" ({problem})" if problem else f": {type(hook).__name__} is no hook of the common SQL provider"
+        raise MaestroQAConfigError(
+            f"Connection {conn_id!r} of the type {connection.conn_type!r} is none to a SQL database{told}. Pass "
+            "another sql_conn_id, or install the Airflow provider of the database."
+        )
+    return Database(conn_id, hook, frozenset(_secrets_of(connection)))
+
+
+def _connection(conn_id: str) -> Any:
+    try:
+        return _compat.BaseHook.get_connection(conn_id)
+    except Exception as error:
+        if type(error).__name__ != "AirflowNotFoundException":
+            raise
+    raise MaestroQAConfigError(f"There is no connection {conn_id!r}. Make one, or correct sql_conn_id.")
+
+
+def _secrets_of(connection: Any) -> Iterator[str]:
+    extra = connection.extra_dejson
+    found = [value for key, value in extra.items() if any(word in key.lower() for word in _SECRET_KEYS)]
+    for secret in (connection.password, *found):
+        if isinstance(secret, str) and len(secret) >= _SHORTEST_SECRET:
+            yield from (secret, quote(secret), quote(secret, safe=""), quote_plus(secret))
+
+
+def _checked_parameters(parameters: object) -> Sequence[Any] | Mapping[str, Any] | None:
+    if parameters is None or parameters in ("", "None"):
+        return None
+    if isinstance(parameters, (list, tuple, Mapping)):
+        return parameters
+    raise MaestroQAConfigError(
+        f"parameters must be a list or a dict of values, got {type(parameters).__name__}. Put a single value into a "
+        "list."
+    )
+
+
+def _as_chunk_size(value: object) -> int:
+    if isinstance(value, str) and value.strip().isdecimal():
+        value = int(value)
+    if isinstance(value, int) and not isinstance(value, bool) and value >= 1:
+        return value
+    raise MaestroQAConfigError(f"chunk_size must be a whole number of rows, 1 or more, got {value!r}.")

@@ -1,0 +1,116 @@
+"""The rows that a database gives to a query, some at a time, through any DB-API driver."""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import partial
+from typing import Any, TypeVar
+
+from airflow_provider_maestroqa.client.errors import MaestroQAConfigError, MaestroQAError
+from airflow_provider_maestroqa.exports.publish import quietly
+from airflow_provider_maestroqa.sources.rows import Row
+
+#: What a cursor at the server is called there.
+CURSOR = "maestroqa"
+_POSTGRES = frozenset({"psycopg2", "psycopg"})
+_MYSQL = frozenset({"MySQLdb", "pymysql"})
+
+T = TypeVar("T")
+
+
+class SqlRows:
+    """The rows of one query.
+
+    The drivers of PostgreSQL and MySQL would fetch all rows before they give the first one. They are asked for a
+    cursor at the server; of every other driver, rows are fetched in chunks.
+
+    :param connection: an open DB-API connection; :meth:`close` closes it.
+    :param sql: one statement that returns rows.
+    :param parameters: what the driver binds to it.
+    :param chunk_size: rows to fetch at once.
+    :param explain: makes an error of this package out of the driver's.
+    :raises MaestroQAConfigError: the statement returns no rows.
+    """
+
+    unit = "row"
+
+    def __init__(
+        self,
+        connection: Any,
+        sql: str,
+        parameters: Sequence[Any] | Mapping[str, Any] | None,
+        *,
+        chunk_size: int,
+        explain: Callable[[Exception], MaestroQAError],
+    ) -> None:
+        self._connection = connection
+        self._chunk_size = chunk_size
+        self._explain = explain
+        self._cursor: Any = None
+        #: Whether the rows wait at the server.
+        self.is_at_server = False
+        self._ended = False
+        try:
+            self._chunk = self._attempt(lambda: self._begin(sql, parameters))
+            self.columns = self._read_columns()
+        except BaseException:
+            self.close()
+            raise
+
+    def __iter__(self) -> Iterator[Row]:
+        number = 0
+        chunk, self._chunk = self._chunk, []
+        while chunk:
+            for row in chunk:
+                number += 1
+                yield Row(number, [row[name] for name in self.columns] if isinstance(row, Mapping) else row)
+            chunk = self._attempt(self._fetch)
+        self._ended = True
+
+    def close(self) -> None:
+        """Close the cursor and the connection. Never raises."""
+        cursor, self._cursor = self._cursor, None
+        closing = [self._connection.close]
+        if cursor is not None:
+            # Some cursors read all that is left before they close, unless their connection is gone.
+            closing.insert(0 if self._ended else 1, cursor.close)
+        for close in closing:
+            quietly(close)
+
+    def _begin(self, sql: str, parameters: Sequence[Any] | Mapping[str, Any] | None) -> Sequence[Any]:
+        self._cursor, self.is_at_server = _cursor_of(self._connection)
+        quietly(partial(setattr, self._cursor, "arraysize", self._chunk_size))
+        # Without parameters, a driver takes a percent sign for what it is.
+        self._cursor.execute(sql) if parameters is None else self._cursor.execute(sql, parameters)
+        # A cursor at the server may tell its columns only once it was read.
+        return self._fetch() if self.is_at_server or self._cursor.description else []
+
+    def _read_columns(self) -> tuple[str, ...]:
+        description = self._attempt(lambda: self._cursor.description)
+        if not description:
+            raise MaestroQAConfigError(
+                "The statement in sql returns no rows. Pass one that does, such as a SELECT. Nothing was sent."
+            )
+        return tuple(str(column[0]) for column in description)
+
+    def _fetch(self) -> Sequence[Any]:
+        chunk: Sequence[Any] = self._cursor.fetchmany(self._chunk_size)
+        return chunk
+
+    def _attempt(self, call: Callable[[], T]) -> T:
+        try:
+            return call()
+        except Exception as error:  # noqa: BLE001 - each driver brings errors of its own
+            failure = self._explain(error)
+        raise failure
+
+
+def _cursor_of(connection: Any) -> tuple[Any, bool]:
+    """A cursor, and whether it is one at the server."""
+    driver = type(connection).__module__.partition(".")[0]
+    if driver in _POSTGRES and not connection.autocommit:
+        return connection.cursor(name=CURSOR), True
+    if driver in _MYSQL:
+        return connection.cursor(importlib.import_module(f"{driver}.cursors").SSCursor), True
+    return connection.cursor(), False
