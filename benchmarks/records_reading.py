@@ -226,6 +226,21 @@ def judge(results: dict[str, dict[str, dict[str, float]]]) -> None:
         print(f"  {'met   ' if value <= limit else 'MISSED'}  {aim}: {value:.2f}")
 
 
+def compare(todos: int, megabytes: int) -> None:
+    """Measure both jobs, each in all its cases, and print ratios against the plain script."""
+    sessions = int(megabytes * 1_000_000 / SESSION * 365 / 90)
+    results: dict[str, dict[str, dict[str, float]]] = {}
+    with sandbox(todos, sessions) as url:
+        for job, cases in JOBS.items():
+            results[job] = {case: run_case(job, case, url) for case in cases}
+            of = {measured["records"] for measured in results[job].values()}
+            assert len(of) == 1, f"{job}: {results[job]}"
+    print_table(f"{todos:,} to-dos, {PAGE} a page", results["list"])
+    count = int(results["export"][OURS]["records"])
+    print_table(f"An export of {count:,} sessions, about {megabytes} MB", results["export"])
+    judge(results)
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--todos", type=int, default=1_000_000, help="to-dos in the list")
@@ -237,17 +252,7 @@ def main() -> None:
     if wanted.case:
         measure(wanted.job, wanted.case, wanted.url)
         return
-    sessions = int(wanted.megabytes * 1_000_000 / SESSION * 365 / 90)
-    results: dict[str, dict[str, dict[str, float]]] = {}
-    with sandbox(wanted.todos, sessions) as url:
-        for job, cases in JOBS.items():
-            results[job] = {case: run_case(job, case, url) for case in cases}
-            of = {measured["records"] for measured in results[job].values()}
-            assert len(of) == 1, f"{job}: {results[job]}"
-    print_table(f"{wanted.todos:,} to-dos, {PAGE} a page", results["list"])
-    count = int(results["export"][OURS]["records"])
-    print_table(f"An export of {count:,} sessions, about {wanted.megabytes} MB", results["export"])
-    judge(results)
+    compare(wanted.todos, wanted.megabytes)
 
 
 if __name__ == "__main__":
