@@ -3,6 +3,8 @@ PYTHON ?= python3
 NEWEST := $(shell cat requirements/newest)
 OLDEST := 2.11.0
 BIN := .venv/bin
+# What touches Airflow, or libraries of which it brings other versions.
+TOUCHING_AIRFLOW := $(addprefix tests/,airflow client docs exports pushes records sources)
 .DEFAULT_GOAL := help
 .PHONY: help demo test test-newest test-oldest check docs clean environment
 
@@ -17,12 +19,14 @@ demo: environment ## Request, await and land an export on the embedded sandbox, 
 
 test: check test-newest test-oldest ## Run the checks, and the tests on the newest and the oldest Airflow
 
+# The budget's tests share slots among processes by the clock, so they run without company.
 test-newest: environment ## Run the tests on the newest Airflow
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest tests/budget
+	$(BIN)/python -m pytest -n 2 --ignore tests/budget
 
 test-oldest: ## Run the tests that touch Airflow or its libraries on the oldest supported Airflow
 	@$(PYTHON) scripts/environment.py $(OLDEST) .venv-$(OLDEST)
-	.venv-$(OLDEST)/bin/python -m pytest tests/airflow tests/client tests/exports tests/docs
+	.venv-$(OLDEST)/bin/python -m pytest -n 2 $(TOUCHING_AIRFLOW)
 
 check: environment ## Run ruff and mypy
 	$(BIN)/ruff check .

@@ -36,6 +36,25 @@ from airflow_provider_maestroqa.sandbox import Sandbox  # noqa: E402
 WIDE = {"normal": [[100000, 1]], "hard": [[100000, 1]]}
 
 
+#: Each test of these files is a row of a fault table.
+FAULT_TABLES = {"test_push_faults.py": "pushes", "test_attachment_faults.py": "attachments"}
+
+
+def pytest_terminal_summary(terminalreporter):
+    """Say how many rows of the fault tables hold."""
+    for file, name in FAULT_TABLES.items():
+        count = {
+            outcome: sum(
+                1
+                for report in terminalreporter.stats.get(outcome, [])
+                if f"/{file}::" in report.nodeid and getattr(report, "when", "") == "call"
+            )
+            for outcome in ("passed", "failed")
+        }
+        if total := sum(count.values()):
+            terminalreporter.write_line(f"fault table of {name}: {count['passed']} of {total} rows hold")
+
+
 @pytest.fixture
 def sandbox():
     with Sandbox(limits={}, rows=40) as running:

@@ -153,8 +153,8 @@ def sandbox():
 
 
 @pytest.fixture
-def row(request, kind, sandbox, connect):
-    """Carry one row out, and count it when it holds."""
+def row(kind, sandbox, connect):
+    """Tell whether a row holds."""
     connect(host=sandbox.url, password=sandbox.token, **FAST, timeout=0.4)
 
     def check(outcome, expected):
@@ -170,21 +170,8 @@ def row(request, kind, sandbox, connect):
         else:
             assert isinstance(outcome, AirflowFailException)
             assert expected in str(outcome)
-        request.config.stash[ROWS]["hold"] += 1
 
-    request.config.stash.setdefault(ROWS, Counter())["all"] += 1
     return check
-
-
-ROWS = pytest.StashKey[Counter]()
-
-
-@pytest.fixture(scope="module", autouse=True)
-def _say_how_many_rows_hold(pytestconfig):
-    yield
-    rows = pytestconfig.stash.get(ROWS, Counter())
-    reporter = pytestconfig.pluginmanager.get_plugin("terminalreporter")
-    reporter.write_line(f"\nfault table of pushes: {rows['hold']} of {rows['all']} rows hold")
 
 
 def tries_of(kind, kept, most=3):
