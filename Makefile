@@ -14,7 +14,7 @@ help: ## Show these verbs
 environment: ## Make .venv with the newest Airflow
 	@$(PYTHON) scripts/environment.py $(NEWEST) .venv
 
-demo: environment ## Request, await and land an export on the embedded sandbox, and show what landed
+demo: environment ## Land an export from the embedded sandbox, push records back, and show both
 	@$(BIN)/python scripts/demo.py
 
 test: check test-newest test-oldest ## Run the checks, and the tests on the newest and the oldest Airflow
@@ -22,11 +22,11 @@ test: check test-newest test-oldest ## Run the checks, and the tests on the newe
 # The budget's tests share slots among processes by the clock, so they run without company.
 test-newest: environment ## Run the tests on the newest Airflow
 	$(BIN)/python -m pytest tests/budget
-	$(BIN)/python -m pytest -n 2 --ignore tests/budget
+	$(BIN)/python -m pytest -n 2 --dist loadfile --ignore tests/budget
 
 test-oldest: ## Run the tests that touch Airflow or its libraries on the oldest supported Airflow
 	@$(PYTHON) scripts/environment.py $(OLDEST) .venv-$(OLDEST)
-	.venv-$(OLDEST)/bin/python -m pytest -n 2 $(TOUCHING_AIRFLOW)
+	.venv-$(OLDEST)/bin/python -m pytest -n 2 --dist loadfile $(TOUCHING_AIRFLOW)
 
 check: environment ## Run ruff and mypy
 	$(BIN)/ruff check .

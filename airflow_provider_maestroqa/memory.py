@@ -8,6 +8,7 @@ import logging
 from collections.abc import Mapping
 from typing import Any
 
+from airflow_provider_maestroqa import _compat
 from airflow_provider_maestroqa.client.errors import MaestroQADataError
 from airflow_provider_maestroqa.storage import open_object
 
@@ -39,13 +40,22 @@ class RetryMemory:
         self._refuse_others = refuse_others
         self._key = f"maestroqa_{key}"
         self._fingerprint = fingerprint(arguments)
-        self._object = open_object(_own_path(state_path, context)) if state_path else None
+        self._object = open_object(own_path(state_path, context)) if state_path else None
         self._store = None if self._object is not None else context.get("task_state_store")
 
     @property
     def lasts(self) -> bool:
         """Whether anything kept here outlives this try."""
         return self._object is not None or self._store is not None
+
+    @property
+    def outlasts_success(self) -> bool:
+        """Whether what is kept here is still there when a task that has succeeded is cleared."""
+        if self._object is not None:
+            return True
+        # Airflow then drops a task's state as soon as it succeeds.
+        drops = _compat.conf.getboolean("state_store", "clear_on_success", fallback=False)
+        return self._store is not None and not drops
 
     @property
     def where(self) -> str:
@@ -113,7 +123,10 @@ def fingerprint(arguments: Mapping[str, Any]) -> str:
     return hashlib.sha256(text.encode()).hexdigest()[:32]
 
 
-def _own_path(state_path: str, context: Mapping[str, Any]) -> str:
-    # Mapped instances share their arguments' templates, but not their work.
+def own_path(path: str, context: Mapping[str, Any]) -> str:
+    """Give each instance of a mapped task a path of its own: they share their arguments, but not their work.
+
+    :param path: a storage URL; the index of a mapped instance is appended.
+    """
     index = getattr(context.get("ti"), "map_index", -1)
-    return f"{state_path}.{index}" if isinstance(index, int) and index >= 0 else state_path
+    return f"{path}.{index}" if isinstance(index, int) and index >= 0 else path

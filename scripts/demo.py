@@ -1,4 +1,4 @@
-"""Request, await and land an export: a sandbox MaestroQA, a local S3, and the example DAG, in one process.
+"""Land an export and push tickets: a sandbox MaestroQA, a local S3, a small warehouse, and two of the example DAGs.
 
 Run it with ``make demo``.
 """
@@ -17,10 +17,15 @@ import zlib
 from pathlib import Path
 from typing import IO, Any
 
+from helpdesk_warehouse import SOLVED_LATER, make_warehouse
+
 ROOT = Path(__file__).resolve().parent.parent
-EXAMPLE = ROOT / "dags_examples" / "maestroqa_raw_export_to_s3.py"
+LAND = ROOT / "dags_examples" / "maestroqa_raw_export_to_s3.py"
+PUSH = ROOT / "dags_examples" / "maestroqa_helpdesk_tickets.py"
 BUCKET = "my-data-lake"
 LOG = Path(".demo") / "airflow.log"
+#: A task begins.
+BEGINS = re.compile(r"running task <TaskInstance: (?P<dag>\w+)\.(?P<task>\w+) ")
 #: A line of this package's own, or of a task that gives its worker back.
 STORY = re.compile(
     r"\S+T(?P<time>[\d:]+)\.\S+ \[\w+ *\] "
@@ -29,7 +34,7 @@ STORY = re.compile(
 
 
 def main() -> int:
-    """Run the demo; 0 when the export landed and what is in the bucket is what the manifest says."""
+    """Run the demo; 0 when both DAGs did what their manifest and their reports say."""
     from moto.server import ThreadedMotoServer
 
     from airflow_provider_maestroqa.sandbox import Sandbox
@@ -41,29 +46,34 @@ def main() -> int:
         try:
             s3 = _connect(sandbox, s3_server)
             print(f"A sandbox MaestroQA runs at {sandbox.url}, an S3 at {s3.meta.endpoint_url}.")
-            print(f"Running the DAG of {EXAMPLE.relative_to(ROOT)} (Airflow takes a moment to start):\n", flush=True)
+            print("Running two DAGs (Airflow takes a moment to start):", flush=True)
             started = time.monotonic()
-            ended = _run_dag()
-            state = ended["state"] if ended else "failed"
-            print(f"\nThe DAG run ended as {state} after {time.monotonic() - started:.0f} s. Whole log: {LOG}")
-            return _show(s3, ended["returned"]["land"]) if state == "success" else 1
+            ended = _run_dags(LAND, PUSH)
+            print(f"\nBoth ended after {time.monotonic() - started:.0f} s. Whole log: {LOG}")
+            failed = {name: end["state"] for name, end in ended.items() if end["state"] != "success"}
+            if failed or not ended:
+                print(f"Not a success: {failed or 'Airflow did not get to the end'}")
+                return 1
+            wrong = _show_landed(s3, ended[LAND.stem]["returned"]["land"])
+            return wrong or _show_pushed(s3, sandbox, ended[PUSH.stem]["returned"])
         finally:
             s3_server.stop()
 
 
-def _run_dag() -> dict[str, Any] | None:
-    """Run the example in an Airflow of its own, and pass on the lines that this package logs."""
+def _run_dags(*examples: Path) -> dict[str, Any]:
+    """Run examples in an Airflow of their own, and pass on the lines that this package logs."""
     home = ROOT / ".demo" / "airflow"
     environment = {
         **os.environ,
         "AIRFLOW_HOME": str(home),
         "AIRFLOW__CORE__LOAD_EXAMPLES": "False",
-        "AIRFLOW__CORE__DAGS_FOLDER": str(EXAMPLE.parent),
+        "AIRFLOW__CORE__DAGS_FOLDER": str(LAND.parent),
         "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": f"sqlite:///{home / 'airflow.db'}",
         "NO_COLOR": "1",
     }
     ended = home / "ended.json"
-    command = [sys.executable, "-W", "ignore", str(ROOT / "scripts" / "run_dag.py"), str(EXAMPLE)]
+    ended.unlink(missing_ok=True)
+    command = [sys.executable, "-W", "ignore", str(ROOT / "scripts" / "run_dag.py"), *map(str, examples)]
     with (
         _log_file() as log,
         subprocess.Popen(
@@ -77,9 +87,12 @@ def _run_dag() -> dict[str, Any] | None:
         for line in process.stdout or ():
             log.write(line)
             told = STORY.match(line)
-            if told:
+            begun = BEGINS.search(line)
+            if begun:
+                print(f"\n{begun['dag']}: {begun['task']}", flush=True)
+            elif told:
                 print(f"  {told['time']}  {(told['said'] or told['other']).strip()}", flush=True)
-    return json.loads(ended.read_text())[EXAMPLE.stem] if process.returncode == 0 else None
+    return json.loads(ended.read_text()) if ended.exists() else {}
 
 
 def _log_file() -> IO[str]:
@@ -110,12 +123,15 @@ def _connect(sandbox: Any, s3_server: Any) -> Any:
         aws_secret_access_key="demo",
     )
     s3.create_bucket(Bucket=BUCKET)
+    os.environ["AIRFLOW_CONN_HELPDESK_WAREHOUSE"] = make_warehouse(ROOT / ".demo" / "helpdesk.db")
+    # A run before this one has pushed it; it has been solved since.
+    sandbox.add_tickets([SOLVED_LATER], status="open")
     return s3
 
 
-def _show(s3: Any, manifest: dict[str, Any]) -> int:
+def _show_landed(s3: Any, manifest: dict[str, Any]) -> int:
     """Print what is in the bucket, each object read back and compared with the manifest."""
-    print(f"Landed in {manifest['destination']}:\n")
+    print(f"\nOut of MaestroQA: landed in {manifest['destination']}\n")
     print(f"  {'object':<32} {'bytes':>9} {'rows':>7}  {'sha256':<64}  as the manifest says")
     wrong = 0
     for file in manifest["files"]:
@@ -127,6 +143,31 @@ def _show(s3: Any, manifest: dict[str, Any]) -> int:
         wrong += not same
         print(f"  {file['name']:<32} {len(stored):>9,} {file['rows']:>7,}  {digest}  {'yes' if same else 'NO'}")
     print(f"\n  Manifest: {manifest['manifest']}")
+    return 1 if wrong else 0
+
+
+def _show_pushed(s3: Any, sandbox: Any, reports: dict[str, dict[str, Any]]) -> int:
+    """Print the reports of the pushes, and what the sandbox has then, compared with them."""
+    print("\nInto MaestroQA: pushed out of the warehouse, as the reports say\n")
+    names = ("sent", "confirmed", "created", "updated", "rejected", "unconfirmed", "requests")
+    print(f"  {'':<16}" + "".join(f"{name:>14}" for name in (*names, "at MaestroQA")))
+    wrong = 0
+    for task, there in (
+        ("tickets", sandbox.tickets),
+        ("comments", sandbox.comments),
+        ("metrics", sandbox.ticket_metrics),
+    ):
+        report = reports[task]
+        wrong += len(there) != report["confirmed"]
+        print(f"  {report['resource']:<16}" + "".join(f"{report[name]:>14}" for name in names) + f"{len(there):>14}")
+    ticket = sandbox.tickets[SOLVED_LATER]
+    print(f"\n  Updated: {SOLVED_LATER} was open, and is {ticket['status']} now ({ticket['subject']}).")
+    rejects = reports["comments"]["rejects_path"]
+    key = rejects.removeprefix(f"s3://{BUCKET}/")
+    for line in s3.get_object(Bucket=BUCKET, Key=key)["Body"].read().splitlines():
+        refused = json.loads(line)
+        print(f"  Refused: {refused['record']['body']!r}, because {refused['reason'].partition(': ')[2]}")
+    print(f"  Rejects: {rejects}")
     return 1 if wrong else 0
 
 

@@ -22,7 +22,7 @@ class PushOperator(BaseOperator):
     :param on_error: ``fail`` stops at the first record that is refused; ``collect`` goes on without it.
     :param rejects_path: storage URL of an object for the refused records that ``collect`` finds: JSON lines of
         ``index`` (from 0), ``reason`` and ``record``. The connection may stand in it, as in
-        ``s3://my_conn@bucket/key``.
+        ``s3://my_conn@bucket/key``. Each instance of a mapped task appends its index.
     :param max_rejects: how many refused records ``collect`` allows; one more fails. Default: any number.
     :param on_unknown_outcome: what to do about records that may or may not have arrived and must not arrive twice:
         ``fail`` stops and names them, ``resend`` sends them again, ``skip`` goes on after them.
@@ -72,6 +72,7 @@ class PushOperator(BaseOperator):
         """
         from airflow_provider_maestroqa.client.fields import as_flag
         from airflow_provider_maestroqa.hooks.maestroqa import MaestroQAHook
+        from airflow_provider_maestroqa.memory import own_path
 
         if callable(records):
             # Airflow 3 calls a callable in a template field; before, that is for us to do.
@@ -81,7 +82,7 @@ class PushOperator(BaseOperator):
                 self.resource,
                 records,
                 on_error=self.on_error,
-                rejects_path=self.rejects_path,
+                rejects_path=own_path(self.rejects_path, context) if self.rejects_path else None,
                 max_rejects=self.max_rejects,
                 on_unknown_outcome=self.on_unknown_outcome,
                 update_first=as_flag(update_first, "update_first"),

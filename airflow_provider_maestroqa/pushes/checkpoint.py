@@ -24,6 +24,10 @@ class Memory(Protocol):
         """Whether anything kept here outlives this try."""
 
     @property
+    def outlasts_success(self) -> bool:
+        """Whether what is kept is still there when a task that has succeeded is cleared."""
+
+    @property
     def where(self) -> str:
         """What to delete to start over, in words."""
 
@@ -41,6 +45,7 @@ class NoMemory:
     """Keeps nothing: each try starts over."""
 
     lasts = False
+    outlasts_success = False
     where = "nothing"
 
     def recall(self) -> None:
@@ -91,6 +96,11 @@ class Checkpoint:
     def lasts(self) -> bool:
         """Whether a retry will know the position."""
         return self._memory.lasts
+
+    @property
+    def outlasts_success(self) -> bool:
+        """Whether a task that is cleared after its success will know it, too."""
+        return self._memory.outlasts_success
 
     def recall(self) -> Position | None:
         """Where an earlier try of this run has stopped; ``None`` to begin at the beginning.

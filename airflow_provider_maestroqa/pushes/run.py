@@ -99,9 +99,9 @@ def _begin(
             "send all of them again.",
             f"{position.done:,}",
         )
-    if resource.repeatable or checkpoint.lasts:
+    if resource.repeatable or options.resends or is_first_try or position is not None:
         return position
-    if not is_first_try and not options.resends:
+    if not checkpoint.outlasts_success:
         raise MaestroQAOutcomeUnknownError(
             f"This is not the first try of the task, and nothing says which {resource.name} the earlier ones have "
             "sent; sent again, they would be there twice. Look at MaestroQA. Then clear the task with "

@@ -2,22 +2,48 @@
 
 from __future__ import annotations
 
+import gzip
+import hashlib
 import json
 import os
 import re
+import runpy
 import shutil
 import subprocess
 import sys
 from pathlib import Path
 from types import SimpleNamespace
 
+import airflow
 import pytest
 
 from airflow_provider_maestroqa.sandbox import Sandbox
 
 ROOT = Path(__file__).resolve().parent.parent.parent
-EXAMPLES = sorted((ROOT / "dags_examples").glob("*.py"))
+AIRFLOW = tuple(int(part) for part in airflow.__version__.split(".")[:2])
+#: Examples that make no DAG on an older Airflow than this.
+NEED = {"maestroqa_on_new_coaching_sessions": (3, 3)}
+ALL = sorted((ROOT / "dags_examples").glob("*.py"))
+EXAMPLES = [path for path in ALL if NEED.get(path.stem, (0,)) <= AIRFLOW]
 TOKEN = "tok-5eCr3t-do-not-show"
+WAREHOUSE = SimpleNamespace(**runpy.run_path(str(ROOT / "scripts" / "helpdesk_warehouse.py")))
+WORKFORCE = {
+    "workforce/2026-03-01/emea.csv.gz": b"employee;occupancy;team\nagent-1;0.81;Berlin\nagent-2;0.77;Madrid\n",
+    "workforce/2026-03-01/apac.csv.gz": b"employee;occupancy;team\nagent-3;0.9;Manila\n",
+}
+RECORDINGS = {f"calls/{ticket}.mp3": f"the sound of {ticket}".encode() for ticket in ("T-1001", "T-1002")}
+
+
+def seed(home, sandbox, s3):
+    """Put there what the examples find, and give the connections that they name: the one place for both."""
+    s3.create_bucket(Bucket="my-data-lake")
+    for key, sound in RECORDINGS.items():
+        s3.put_object(Bucket="my-data-lake", Key=key, Body=sound)
+    for key, table in WORKFORCE.items():
+        s3.put_object(Bucket="my-data-lake", Key=key, Body=gzip.compress(table))
+    # The calls' tickets, and one that was pushed before and has been solved since.
+    sandbox.add_tickets(["T-1001", "T-1002", WAREHOUSE.SOLVED_LATER])
+    return {"helpdesk_warehouse": WAREHOUSE.make_warehouse(home / "seeded" / "helpdesk.db")}
 
 
 @pytest.fixture(scope="module")
@@ -32,10 +58,11 @@ def runs(tmp_path_factory, s3_server):
     for example in EXAMPLES:
         # The folder that an example lands in must be this test's own.
         text = example.read_text().replace("file:///tmp/maestroqa", f"file://{home}/landed")
+        # Four windows show as much as a year of them.
+        text = text.replace('"end": "2027-01-01T00:00:00Z"', '"end": "2026-01-29T00:00:00Z"')
         (dags / example.name).write_text(text)
     requests.post(f"{s3_server}/moto-api/reset", timeout=10).close()
     s3 = boto3.client("s3", endpoint_url=s3_server)
-    s3.create_bucket(Bucket="my-data-lake")
     aws = {"endpoint_url": s3_server, "region_name": "us-east-1"}
     with Sandbox(token=TOKEN, limits={}, rows=40) as sandbox:
         environment = {
@@ -49,6 +76,7 @@ def runs(tmp_path_factory, s3_server):
                 {"conn_type": "aws", "login": "testing", "password": "testing", "extra": aws}
             ),
             "PYTHONPATH": str(ROOT),
+            **{f"AIRFLOW_CONN_{name.upper()}": value for name, value in seed(home, sandbox, s3).items()},
         }
         # The log folder is kept apart, so that what Airflow writes there is searched too.
         command = [sys.executable, "-W", "ignore", str(ROOT / "scripts" / "run_dag.py")]
@@ -63,17 +91,19 @@ def runs(tmp_path_factory, s3_server):
         )
         written = {"stdout": done.stdout, "stderr": done.stderr}
         for path in home.rglob("*"):
-            if path.is_file() and "landed" not in path.parts:
+            if path.is_file() and not {"landed", "seeded"} & set(path.parts):
                 written[str(path.relative_to(home))] = path.read_bytes().decode("latin-1")
-        listed = s3.list_objects_v2(Bucket="my-data-lake").get("Contents", [])
+        keys = [item["Key"] for item in s3.list_objects_v2(Bucket="my-data-lake").get("Contents", [])]
         yield SimpleNamespace(
             results=json.loads((home / "ended.json").read_text()) if (home / "ended.json").exists() else {},
             output=done.stdout + done.stderr,
             written=written,
-            keys=[item["Key"] for item in listed],
+            keys=keys,
+            stored=lambda uri: s3.get_object(Bucket="my-data-lake", Key=uri.split("/", 3)[3])["Body"].read(),
             landed=sorted(str(path.relative_to(home)) for path in (home / "landed").rglob("*") if path.is_file()),
             requests=sandbox.requests,
             exports=sandbox.exports,
+            sandbox=sandbox,
             secrets=set(sandbox.secrets),
         )
     s3.close()
@@ -85,6 +115,17 @@ def test_an_example_runs_to_success(runs, example):
     assert example in runs.results, runs.output[-3000:]
     assert runs.results[example]["state"] == "success", runs.results[example]
     assert set(runs.results[example]["tasks"].values()) == {"success"}
+
+
+@pytest.mark.parametrize("example", EXAMPLES, ids=lambda path: path.stem)
+def test_an_example_is_the_same_dag_each_time_it_is_read(example):
+    """An address in memory would be a new version of the DAG to Airflow 3.0 and 3.1."""
+    from airflow import DAG
+    from airflow.serialization import serialized_objects
+
+    made = getattr(serialized_objects, "DagSerialization", None) or serialized_objects.SerializedDAG
+    (dag,) = (value for value in runpy.run_path(str(example)).values() if isinstance(value, DAG))
+    assert " at 0x" not in json.dumps(made.to_dict(dag), default=str)
 
 
 def test_the_raw_export_lands_with_its_rows(runs):
@@ -123,8 +164,94 @@ def test_the_backfill_covers_its_stretch_without_gap_or_overlap(runs):
     assert (windows[0][0], windows[-1][1]) == ("2026-01-01T00:00:00Z", "2026-01-29T00:00:00Z")
 
 
+def test_the_coaching_sessions_land_as_related_files_and_the_todos_whole(runs):
+    returned = runs.results["maestroqa_coaching_to_object_storage"]["returned"]
+    assert [file["name"] for file in returned["sessions"]["files"]] == [
+        f"{name}.jsonl.gz" for name in ("sessions", "coaching_points", "todos", "activity_log")
+    ]
+    assert returned["sessions"]["window"] == {"start": "2026-02-23T00:00:00Z", "end": "2026-03-02T00:00:00Z"}
+    assert returned["sessions"]["files"][0]["rows"] > 0
+    assert [file["rows"] for file in returned["todos"]["files"]] == [500]
+
+
+def test_yesterdays_tickets_come_with_their_comments_and_metrics_and_no_others(runs):
+    yesterdays = {f"T-0301-{number:02}" for number in range(WAREHOUSE.TICKETS)}
+    pushed = {name: ticket for name, ticket in runs.sandbox.tickets.items() if name.startswith("T-0")}
+    assert set(pushed) == yesterdays | {WAREHOUSE.SOLVED_LATER}
+    assert pushed[WAREHOUSE.SOLVED_LATER]["subject"] == "Order 1011 is late"
+    comments = [(comment["ticket_id"], comment["role"]) for comment in runs.sandbox.comments]
+    assert sorted(comments) == sorted((ticket, role) for ticket in yesterdays for role in ("agent", "customer"))
+    assert {metric["ticket_id"] for metric in runs.sandbox.ticket_metrics.values()} >= yesterdays
+
+
+def test_the_tickets_are_there_before_their_comments_and_metrics(runs):
+    paths = [seen.path for seen in runs.requests if seen.method == "POST"]
+    last_ticket = max(place for place, path in enumerate(paths) if path == "/api/v1/tickets")
+    assert last_ticket < min(paths.index(f"/api/v1/{name}-batch") for name in ("comments", "ticket-metrics"))
+
+
+def test_the_reports_say_what_was_created_updated_and_refused(runs):
+    reports = runs.results["maestroqa_helpdesk_tickets"]["returned"]
+    tickets, comments, metrics = (reports[name] for name in ("tickets", "comments", "metrics"))
+    assert (tickets["created"], tickets["updated"], tickets["rejected"]) == (WAREHOUSE.TICKETS, 1, 0)
+    assert (comments["confirmed"], comments["rejected"]) == (2 * WAREHOUSE.TICKETS, 1)
+    assert (metrics["confirmed"], metrics["rejects_path"]) == (WAREHOUSE.TICKETS, None)
+
+
+def test_the_comment_of_a_ticket_that_is_not_there_stands_among_the_rejects(runs):
+    path = runs.results["maestroqa_helpdesk_tickets"]["returned"]["comments"]["rejects_path"]
+    (line,) = runs.stored(path).splitlines()
+    refused = json.loads(line)
+    assert refused["record"]["ticket_id"] == WAREHOUSE.LOST_TICKET
+    assert WAREHOUSE.LOST_TICKET in refused["reason"]
+
+
+def test_the_roster_is_the_warehouses(runs):
+    report = runs.results["maestroqa_agent_roster"]["returned"]["agents"]
+    assert (report["created"], report["updated"], report["rejected"]) == (3, 1, 0)
+    agents = [runs.sandbox.agents[f"agent-{number}@example.com"] for number in range(20, 24)]
+    assert [(agent["agentId"], agent["available"]) for agent in agents] == [
+        ("desk-20", False),
+        ("desk-21", True),
+        ("desk-22", True),
+        ("desk-23", True),
+    ]
+
+
+def test_the_metrics_of_each_file_are_there(runs):
+    reports = runs.results["maestroqa_metrics_from_storage"]["returned"]
+    assert {name: report["confirmed"] for name, report in reports.items()} == {"push[0]": 2, "push[1]": 1}
+    values = {metric["agent_id"]: metric["metric_value"] for metric in runs.sandbox.agent_metrics.values()}
+    assert values == {"agent-1": 0.81, "agent-2": 0.77, "agent-3": 0.9}
+
+
+def test_the_metrics_of_the_query_are_those_of_the_day(runs):
+    report = runs.results["maestroqa_metrics_from_sql"]["returned"]["push"]
+    assert (report["confirmed"], report["rejected"]) == (WAREHOUSE.TICKETS, 0)
+
+
+def test_the_recordings_are_attached_with_every_byte(runs):
+    attached = {one["ticket_id"]: one["upload"]["sha256"] for one in runs.sandbox.attachments.values()}
+    assert attached == {
+        key[len("calls/") : -len(".mp3")]: hashlib.sha256(sound).hexdigest() for key, sound in RECORDINGS.items()
+    }
+
+
+@pytest.mark.skipif(AIRFLOW < (3, 3), reason="the store on assets came with Airflow 3.3")
+def test_the_new_coaching_sessions_are_read_up_to_the_run_and_no_further(runs):
+    manifest = runs.results["maestroqa_on_new_coaching_sessions"]["returned"]["land"]
+    assert manifest["window"] == {"start": "2026-01-31T00:00:00Z", "end": "2026-03-02T00:00:00Z"}
+
+
+@pytest.mark.parametrize("example", [path for path in ALL if path not in EXAMPLES], ids=lambda path: path.stem)
+def test_an_example_for_a_newer_airflow_is_passed_over_without_an_error(example):
+    from airflow import DAG
+
+    assert not [value for value in runpy.run_path(str(example)).values() if isinstance(value, DAG)]
+
+
 def test_each_export_was_asked_for_once(runs):
-    asked = [seen for seen in runs.requests if seen.method == "POST"]
+    asked = [seen for seen in runs.requests if seen.method == "POST" and "/request-" in seen.path]
     assert len(asked) == len(runs.exports) == 7
 
 

@@ -106,7 +106,9 @@ def test_a_retry_of_a_creation_finds_what_the_try_before_has_created(hook, sandb
 
 def test_a_ticket_is_changed(hook, sandbox):
     hook.create_ticket(TICKET)
-    operator = MaestroQAUpdateTicketOperator(task_id="t", ticket_id="T-1", changes={"status": "closed", "tags": ["a"]})
+    operator = MaestroQAUpdateTicketOperator(
+        task_id="t", ticket_id="T-1", changes={"status": "closed", "tags": ["a"]}
+    )
     assert operator.execute(context())["status"] == "closed"
     assert (sandbox.tickets["T-1"]["status"], sandbox.tickets["T-1"]["tags"]) == ("closed", "a")
     with pytest.raises(MaestroQANotFoundError):

@@ -92,9 +92,15 @@ def pytest_generate_tests(metafunc):
         )
     if "page" in metafunc.fixturenames:
         metafunc.parametrize("page", OWN, ids=lambda page: page.name)
-    for name in ("asking", "waiting", "landing"):
+    headings = {
+        "asking": "Asking for the export",
+        "waiting": "Waiting",
+        "landing": "Landing",
+        "pushing": "Pushing",
+    }
+    for name, heading in headings.items():
         if name in metafunc.fixturenames:
-            rows = fault_rows({"asking": "Asking for the export", "waiting": "Waiting", "landing": "Landing"}[name])
+            rows = fault_rows(heading)
             metafunc.parametrize(name, rows, ids=[row[1] for row in rows])
 
 

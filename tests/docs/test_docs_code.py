@@ -12,7 +12,8 @@ from airflow_provider_maestroqa._compat import BaseOperator
 from airflow_provider_maestroqa.client.settings import read_settings
 from airflow_provider_maestroqa.sandbox import Sandbox
 
-LANGUAGES = {"python", "json", "bash", "text"}
+# SQL is checked beside its page.
+LANGUAGES = {"python", "json", "bash", "text", "sql"}
 
 
 def dag_of(namespace):

@@ -59,6 +59,7 @@ def test_no_page_leads_to_a_package_registry(page):
         "keepachangelog.com",
         "semver.org",
         "127.0.0.1",
+        "helpdesk.example.com",
         "proxy",
         "proxy.example.com",
     }

@@ -23,6 +23,7 @@ class Memory:
     """Keeps a value from one try to the next, as JSON."""
 
     lasts = True
+    outlasts_success = True
     where = "the test's memory"
 
     def __init__(self):
