@@ -67,3 +67,30 @@ def run_task():
         raise AssertionError("the trigger ended without an event")
 
     return run
+
+
+@pytest.fixture
+def land(connection, tmp_path):
+    """Land records in a folder; the manifest."""
+
+    from airflow_provider_maestroqa.transfers.records_to_object_storage import (
+        MaestroQARecordsToObjectStorageOperator,
+    )
+
+    def run(resource="todos", context=None, **arguments):
+        arguments = {"destination": f"file://{tmp_path}/landed", **arguments}
+        task = MaestroQARecordsToObjectStorageOperator(task_id="land", resource=resource, **arguments)
+        return task.execute({} if context is None else context)
+
+    return run
+
+
+@pytest.fixture
+def folder(tmp_path):
+    return tmp_path / "landed"
+
+
+@pytest.fixture
+def said(log, capsys):
+    """All that was logged; newer Airflows write it to the standard output."""
+    return lambda: log.text + capsys.readouterr().out
