@@ -40,10 +40,12 @@ def test_memory_does_not_grow_with_the_file(origin, archives, tmp_path, file_for
         origin.body = archives[rows]
         command = [sys.executable, str(ROOT / "tests/exports/clean_process.py")]
         command += [origin.link, str(tmp_path / f"{file_format}-{rows}"), file_format]
-        environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+        # pyarrow's own allocators keep more or less, as they like.
+        environment = {**os.environ, "PYTHONPATH": str(ROOT), "ARROW_DEFAULT_MEMORY_POOL": "system"}
         done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=60, check=False)
         assert done.returncode == 0, done.stderr
         peaks[rows] = int(done.stdout) / 1000
     small, large = peaks.values()
-    assert large < small + 15, peaks
+    # The large file has 36 MB more, which any copy of it would show.
+    assert large < small + 25, peaks
     assert large < 80, peaks
