@@ -209,9 +209,9 @@ class Push:
         self._report.rejected = self._rejects.count
         self._report.rejects_path = self._rejects.uri
         self._rejects.settle(last.index + 1)
-        if self._checkpoint.lasts and self._rejects.there:
+        if self._checkpoint.lasts:
             # First the lines, then the position: a try that is killed in between writes them once more.
-            self._rejects.publish()
+            self._rejects.publish_what_only_they_know()
         self._checkpoint.settle(last, self._report, refused=self._rejects.there)
 
     def _unknown(self, items: Sequence[Item], reason: str) -> None:

@@ -53,6 +53,7 @@ class Rejects:
         self._waiting: list[tuple[int, bytes]] = []
         self._earlier: dict[int, bytes] = {}
         self._unpublished = False
+        self._is_urgent = False
         self._here = 0
         #: How many MaestroQA has refused, in earlier tries too. The others are found again whenever they are read.
         self.there = 0
@@ -94,6 +95,7 @@ class Rejects:
             self._here += 1
         else:
             self.there += 1
+            self._is_urgent = True
         if self.count <= _MOST_NAMED:
             log.warning("Refused %s: %s.", item.label, reason.rstrip("."))
         elif self.count == _MOST_NAMED + 1:
@@ -115,6 +117,14 @@ class Rejects:
             self._file.write(heappop(self._waiting)[1])
             self._unpublished = True
 
+    def publish_what_only_they_know(self) -> None:
+        """Publish when MaestroQA has refused another record: a retry will not ask again.
+
+        What is refused here is found again when the records are read again, so it can wait.
+        """
+        if self._is_urgent:
+            self.publish()
+
     def publish(self) -> None:
         """Bring the object up to date, in one atomic step."""
         if self._file is None or self._target is None or not self._unpublished:
@@ -131,7 +141,7 @@ class Rejects:
             upload.publish()
         finally:
             upload.discard()
-        self._unpublished = False
+        self._unpublished = self._is_urgent = False
 
     def give_up(self) -> None:
         """The push stops here: publish what is known, as well as possible."""

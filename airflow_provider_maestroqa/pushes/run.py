@@ -10,7 +10,7 @@ from airflow_provider_maestroqa.client.usage import Usage
 from airflow_provider_maestroqa.exports.publish import quietly
 from airflow_provider_maestroqa.pushes.checkpoint import Checkpoint, Memory, NoMemory, Position
 from airflow_provider_maestroqa.pushes.engine import Carrier, Push
-from airflow_provider_maestroqa.pushes.items import read_items
+from airflow_provider_maestroqa.pushes.items import Located
 from airflow_provider_maestroqa.pushes.options import PushOptions
 from airflow_provider_maestroqa.pushes.rejects import Rejects, Target
 from airflow_provider_maestroqa.pushes.report import Meter, Progress, Report
@@ -113,10 +113,14 @@ def _begin(
 
 def _check_all(records: Iterable[object], resource: Resource) -> None:
     """A list costs nothing to look through, so that a bad record in it stops the push before anything is sent."""
-    for item in read_items(records, resource.record_type.check):
-        if item.body is None:
-            raise MaestroQADataError(
-                f"{item.label[:1].upper()}{item.label[1:]} of the {resource.name.replace('_', ' ')} is refused: "
-                f"{item.problem.rstrip('.')}. Nothing was sent. Correct it, or set on_error='collect' to go on "
-                "without such records."
-            )
+    for index, record in enumerate(records):
+        try:
+            resource.record_type.check(record.record if isinstance(record, Located) else record)
+        except MaestroQADataError as error:
+            problem = error.message.rstrip(".")
+        else:
+            continue
+        raise MaestroQADataError(
+            f"Record {index} of the {resource.name.replace('_', ' ')} is refused: {problem}. Nothing was sent. "
+            "Correct it, or set on_error='collect' to go on without such records."
+        )
