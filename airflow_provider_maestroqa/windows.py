@@ -66,21 +66,6 @@ def split_windows(start: object, end: object, max_days: object) -> list[dict[str
     return cuts
 
 
-def check_length(window: Window, max_days: object, field: str) -> None:
-    """Refuse a window that is longer than the user wants any to be, and say how to cut it.
-
-    :param max_days: the most days that it may have.
-    :param field: the argument's name, for the error.
-    :raises MaestroQAConfigError: it is longer, or ``max_days`` is no number of days.
-    """
-    if window.end - window.start > as_days(max_days, field):
-        text = window.as_text()
-        raise MaestroQAConfigError(
-            f"The window from {text['start']} to {text['end']} has {_days(window)} days, and {field} is {max_days}. "
-            f"One task asks for one export, so map it over shorter windows: {_mapped(text, max_days)}."
-        )
-
-
 def explain_too_big(message: str, start: str, end: str) -> str:
     """Name the window of a raw export that failed, and say how to cut it.
 
@@ -88,21 +73,13 @@ def explain_too_big(message: str, start: str, end: str) -> str:
     :param start: the window's start, as text.
     :param end: its end, likewise.
     """
-    window = Window(parse_time(start, "start"), parse_time(end, "end"))
-    half = max((window.end - window.start) / timedelta(days=1) / 2, 0.01)
+    days = (parse_time(end, "end") - parse_time(start, "start")) / timedelta(days=1)
+    half = f"{max(days / 2, 0.01):.3g}"
     return (
-        f"{message} The window was {start} to {end} ({_days(window)} days). To cut it, map the task over shorter "
-        f"windows: {_mapped(window.as_text(), f'{half:.3g}')}."
+        f"{message} The window was {start} to {end} ({days:.4g} days). To cut it, set max_window_days={half}: then "
+        f"the task asks for several exports and returns a list of ids. Or map it over split_windows({start!r}, "
+        f"{end!r}, {half})."
     )
-
-
-def _days(window: Window) -> str:
-    return f"{(window.end - window.start) / timedelta(days=1):.4g}"
-
-
-def _mapped(window: Mapping[str, str], max_days: object) -> str:
-    cut = f"split_windows({window['start']!r}, {window['end']!r}, {max_days})"
-    return f"MaestroQARequestExportOperator.partial(...).expand_kwargs({cut}), with split_windows called in a task"
 
 
 def as_days(value: object, field: str) -> timedelta:

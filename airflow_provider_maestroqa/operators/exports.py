@@ -41,8 +41,9 @@ class MaestroQARequestExportOperator(BaseOperator):
     :param include_grader_qa: ``raw`` only: whether to include grader QA benchmark scores.
     :param include_deleted: ``raw`` only: whether to include deleted answers.
     :param include_unavailable: ``groups`` only: whether to include agents that are not marked available.
-    :param max_window_days: the most days that the window may have. A longer one fails at once, and the message says
-        how to cut it: one task asks for one export.
+    :param max_window_days: cut a long window into parts of at most so many days, and ask for an export of each. Then
+        the task returns a list of ids, even of one, to map the next tasks over. Not for ``groups``, and not together
+        with ``wait_for_completion``.
     :param wait_for_completion: whether to wait until the export is complete.
     :param deferrable: whether to wait in the triggerer instead of on a worker. Default: Airflow's
         ``[operators] default_deferrable``.
@@ -50,7 +51,7 @@ class MaestroQARequestExportOperator(BaseOperator):
     :param timeout: seconds that the wait may take.
     :param state_path: storage URL of an object that keeps the export's id for a retry, on any Airflow.
     :param maestroqa_conn_id: id of the connection to MaestroQA.
-    :return: the export's id (str).
+    :return: the export's id (str); with ``max_window_days`` the ids, in the order of their windows (list of str).
     :raises AirflowFailException: a retry could not help: wrong arguments, a refused token, an export that failed, or
         a lost answer to the request, so that the export may or may not have been asked for.
     :raises MaestroQAExportTimeoutError: the export was not complete in time; Airflow retries it as the DAG says.
@@ -117,7 +118,7 @@ class MaestroQARequestExportOperator(BaseOperator):
         self.maestroqa_conn_id = maestroqa_conn_id
         self._export_id: str | None = None
 
-    def execute(self, context: Context) -> str:
+    def execute(self, context: Context) -> str | list[str]:
         """Ask for the export, or take up again the one that an earlier try asked for."""
         from airflow_provider_maestroqa.hooks.maestroqa import MaestroQAHook
 
@@ -126,6 +127,8 @@ class MaestroQARequestExportOperator(BaseOperator):
             arguments = self._arguments(context)
             memory = self._memory(context, arguments)
             with MaestroQAHook(self.maestroqa_conn_id) as hook:
+                if self.max_window_days is not None:
+                    return self._request_each(hook, memory, arguments)
                 self._export_id = self._resume(hook, memory) or self._request(hook, memory, arguments)
                 if not self.wait_for_completion:
                     memory.forget()
@@ -150,13 +153,13 @@ class MaestroQARequestExportOperator(BaseOperator):
     def _arguments(self, context: Context) -> dict[str, Any]:
         from airflow_provider_maestroqa.client.errors import MaestroQAConfigError
         from airflow_provider_maestroqa.client.exports import WINDOWED, check_export_type, export_parameters
-        from airflow_provider_maestroqa.windows import check_length, resolve_window
+        from airflow_provider_maestroqa.windows import resolve_window
 
         arguments: dict[str, Any] = {"export_type": check_export_type(self.export_type)}
         if self.export_type in WINDOWED:
             window = resolve_window(context, start=self.start, end=self.end, lookback=self.lookback)
             if self.max_window_days is not None:
-                check_length(window, self.max_window_days, "max_window_days")
+                self._check_cut()
             arguments |= window.as_text()
         elif any(value is not None for value in (self.start, self.end, self.lookback, self.max_window_days)):
             raise MaestroQAConfigError(
@@ -169,6 +172,36 @@ class MaestroQARequestExportOperator(BaseOperator):
         export_parameters(**arguments)
         return arguments
 
+    def _check_cut(self) -> None:
+        from airflow_provider_maestroqa.client.errors import MaestroQAConfigError
+        from airflow_provider_maestroqa.windows import as_days
+
+        as_days(self.max_window_days, "max_window_days")
+        if self.wait_for_completion:
+            raise MaestroQAConfigError(
+                "wait_for_completion waits for one export, and max_window_days may ask for several. Leave it out, "
+                "and map a sensor over the ids: MaestroQAExportSensor.partial(...).expand(export_id=request.output)."
+            )
+
+    def _request_each(self, hook: MaestroQAHook, memory: RetryMemory, arguments: Mapping[str, Any]) -> list[str]:
+        """Ask for an export of each part of the window. A retry goes on after those that were asked for."""
+        from airflow_provider_maestroqa.windows import split_windows
+
+        kept = memory.recall()
+        earlier = kept.get("export_ids", []) if isinstance(kept, Mapping) else []
+        export_ids: list[str] = []
+        for number, window in enumerate(split_windows(arguments["start"], arguments["end"], self.max_window_days)):
+            if number < len(earlier) and self._is_alive(hook, earlier[number]):
+                export_id = earlier[number]
+            else:
+                export_id = hook.request_export(**{**arguments, **window})
+            export_ids.append(export_id)
+            memory.keep({"export_ids": [*export_ids, *earlier[len(export_ids) :]]})
+            self.log.info("From %s to %s: export %s.", window["start"], window["end"], export_id)
+        self.log.info("Asked MaestroQA for %d %s exports.", len(export_ids), self.export_type)
+        memory.forget()
+        return export_ids
+
     def _checked_times(self) -> tuple[float, float]:
         from airflow_provider_maestroqa.client.fields import as_seconds
 
@@ -178,6 +211,8 @@ class MaestroQARequestExportOperator(BaseOperator):
         from airflow_provider_maestroqa.memory import RetryMemory
 
         bound_to = {**arguments, "maestroqa_conn_id": self.maestroqa_conn_id}
+        if self.max_window_days is not None:
+            bound_to["max_window_days"] = str(self.max_window_days)
         return RetryMemory(context, key="export", arguments=bound_to, state_path=self.state_path)
 
     def _resume(self, hook: MaestroQAHook, memory: RetryMemory) -> str | None:

@@ -77,30 +77,58 @@ def test_a_cut_that_cannot_be_is_refused(start, end, max_days, named):
         split_windows(start, end, max_days)
 
 
+ASK, GET = "/api/v1/request-raw-export", "/api/v1/get-export-data"
+
+
 def request(**changes):
     arguments = {"task_id": "request", "poll_interval": 0.05, "timeout": 60, "deferrable": False, **MONTH, **changes}
     return MaestroQARequestExportOperator(**arguments)
 
 
 class TestMaxWindowDays:
-    """One task asks for one export, so a longer window is refused."""
+    """The task cuts a long window, and returns the ids of all its parts."""
 
     @pytest.mark.parametrize("max_window_days", [31, 31.5, "31", 90])
-    def test_a_window_that_is_short_enough_is_asked_for(self, connection, sandbox, max_window_days):
-        assert request(max_window_days=max_window_days).execute({}) in sandbox.exports
+    def test_a_window_that_is_short_enough_is_one_export_in_a_list(self, connection, sandbox, max_window_days):
+        assert request(max_window_days=max_window_days).execute({}) == list(sandbox.exports)
+        assert len(sandbox.exports) == 1
 
-    def test_a_longer_one_is_refused_with_the_way_to_map_it_before_a_request(self, connection, sandbox):
-        with pytest.raises(AirflowFailException) as caught:
-            request(max_window_days=7).execute({})
-        said = str(caught.value)
-        assert "from 2026-01-01T00:00:00Z to 2026-02-01T00:00:00Z has 31 days, and max_window_days is 7" in said
-        assert "expand_kwargs(split_windows('2026-01-01T00:00:00Z', '2026-02-01T00:00:00Z', 7))" in said
-        assert sandbox.requests == []
-
-    def test_the_windows_that_it_proposes_are_short_enough(self, connection, sandbox):
-        for window in split_windows(MONTH["start"], MONTH["end"], 7):
-            request(max_window_days=7, **window).execute({})
+    def test_a_longer_one_is_cut_without_gap_or_overlap(self, connection, sandbox):
+        export_ids = request(max_window_days=7).execute({})
+        windows = [sandbox.exports[one].parameters for one in export_ids]
+        asked = [{"start": one["startDate"], "end": one["endDate"]} for one in windows]
+        assert asked == split_windows(MONTH["start"], MONTH["end"], 7)
         assert len(sandbox.exports) == 5
+
+    def test_a_retry_goes_on_after_the_parts_that_were_asked_for(self, connection, sandbox, task_state_store):
+        context = {"task_state_store": task_state_store}
+        sandbox.fault(kind="status", status=401, body={"error": "expired"}, path=ASK, after=3)
+        with pytest.raises(AirflowFailException, match="MaestroQAAuthError"):
+            request(max_window_days=7).execute(context)
+        first = list(sandbox.exports)
+        assert len(first) == 3
+        export_ids = request(max_window_days=7).execute(context)
+        assert export_ids[:3] == first
+        assert export_ids == list(sandbox.exports)
+        assert len(sandbox.exports) == 5
+        assert task_state_store.values == {}
+
+    def test_a_retry_asks_again_for_a_part_that_is_gone(self, connection, sandbox, task_state_store):
+        context = {"task_state_store": task_state_store}
+        sandbox.fault(kind="status", status=401, body={"error": "expired"}, path=ASK, after=2)
+        with pytest.raises(AirflowFailException, match="MaestroQAAuthError"):
+            request(max_window_days=7).execute(context)
+        gone, alive = sandbox.exports
+        sandbox.fault(kind="status", status=404, body={"error": "gone"}, path=GET, export_id=gone)
+        export_ids = request(max_window_days=7).execute(context)
+        assert alive in export_ids
+        assert gone not in export_ids
+        assert len(set(export_ids)) == 5
+
+    def test_it_does_not_wait_for_several_exports(self, connection, sandbox):
+        with pytest.raises(AirflowFailException, match=r"map a sensor over the ids"):
+            request(max_window_days=7, wait_for_completion=True).execute({})
+        assert sandbox.requests == []
 
     @pytest.mark.parametrize("max_window_days", [0, "many", -1])
     def test_another_value_is_refused(self, connection, sandbox, max_window_days):
@@ -123,11 +151,12 @@ def test_a_raw_export_that_fails_is_explained_with_its_window_and_the_remedy(
     said = str(caught.value)
     assert "MaestroQA exports 10,000 to 50,000 scores at a time" in said
     assert "The window was 2026-01-01T00:00:00Z to 2026-02-01T00:00:00Z (31 days)" in said
-    assert "expand_kwargs(split_windows('2026-01-01T00:00:00Z', '2026-02-01T00:00:00Z', 15.5))" in said
+    assert "set max_window_days=15.5" in said
+    assert "split_windows('2026-01-01T00:00:00Z', '2026-02-01T00:00:00Z', 15.5)" in said
 
 
 def test_an_audit_log_that_fails_is_not_blamed_on_its_window(connection, sandbox, run_task):
     sandbox.fault("errored")
     with pytest.raises(AirflowFailException) as caught:
         run_task(request(export_type="audit_log", wait_for_completion=True))
-    assert "split_windows" not in str(caught.value)
+    assert "max_window_days" not in str(caught.value)
