@@ -134,7 +134,13 @@ class Checkpoint:
         if self._guarded:
             last = items[-1]
             flying = (last.index + 1 - self._position.done, last.digest) if is_in_flight else None
-            self._keep(replace(self._position, in_flight=flying))
+            before = self._position
+            try:
+                self._keep(replace(before, in_flight=flying))
+            except BaseException:
+                # Then nothing is sent, so nothing is in flight.
+                self._position = before
+                raise
 
     def settle(self, last: Item, report: Report, *, refused: int) -> None:
         """All records up to this one are settled."""

@@ -19,7 +19,9 @@ from typing import Any, Protocol
 from airflow_provider_maestroqa.client.endpoints import Call
 from airflow_provider_maestroqa.client.errors import (
     MaestroQAAPIError,
+    MaestroQAConnectionError,
     MaestroQADataError,
+    MaestroQAError,
     MaestroQAOutcomeUnknownError,
 )
 from airflow_provider_maestroqa.client.policy import is_lost
@@ -195,11 +197,22 @@ class Push:
 
     def _carrier(self, batch: Sequence[Item]) -> Callable[[Call], Any]:
         def send(call: Call) -> Any:
-            return self._carry(
-                call, in_flight=lambda is_in_flight: self._checkpoint.mark(batch, is_in_flight=is_in_flight)
-            )
+            return self._carry(call, in_flight=lambda is_in_flight: self._mark(batch, is_in_flight=is_in_flight))
 
         return send
+
+    def _mark(self, batch: Sequence[Item], *, is_in_flight: bool) -> None:
+        try:
+            self._checkpoint.mark(batch, is_in_flight=is_in_flight)
+        except MaestroQAConnectionError as error:
+            failure = error.message
+        else:
+            return
+        # Not as an error of the connection: the client would take it for a lost answer of MaestroQA.
+        raise MaestroQAError(
+            f"The push stops before {describe(batch)}, because it cannot be kept that they are in flight: {failure}",
+            worth_retry=True,
+        )
 
     def _settle(self, last: Item | None) -> None:
         """All records up to this one are confirmed, refused or told to be unknown."""

@@ -8,7 +8,9 @@ import pytest
 
 from airflow_provider_maestroqa.client.errors import (
     MaestroQAAuthError,
+    MaestroQAConnectionError,
     MaestroQADataError,
+    MaestroQAError,
     MaestroQAOutcomeUnknownError,
 )
 
@@ -197,6 +199,60 @@ def test_without_a_memory_a_second_try_of_metrics_sends_all_again(push, sandbox,
     for is_first_try in (True, False):
         assert push("ticket_metrics", metrics, is_first_try=is_first_try).confirmed == 600
     assert len(sandbox.ticket_metrics) == 600
+
+
+@pytest.fixture
+def break_memory(memory):
+    """Let the keeping fail: at the nth time, or from then on."""
+    keep, calls = memory.keep, []
+
+    def start(nth, *, for_good):
+        def broken(value):
+            calls.append(value)
+            if len(calls) == nth or (for_good and len(calls) > nth):
+                raise MaestroQAConnectionError("The storage does not answer.")
+            keep(value)
+
+        memory.keep = broken
+
+    def mend():
+        memory.keep = keep
+
+    start.mend = mend
+    return start
+
+
+@pytest.mark.parametrize("outcome", ["fail", "resend", "skip"])
+@pytest.mark.parametrize("for_good", [False, True], ids=["once", "for good"])
+def test_where_it_cannot_be_kept_that_a_batch_is_in_flight_it_is_not_sent_and_not_in_doubt(
+    push, sandbox, comments, memory, break_memory, for_good, outcome
+):
+    break_memory(3, for_good=for_good)
+    with pytest.raises(MaestroQAError, match="The storage does not answer") as caught:
+        push("comments", comments, memory=memory, run="run 1", on_unknown_outcome=outcome)
+    assert caught.value.worth_retry
+    assert texts(sandbox) == in_order(500)
+    break_memory.mend()
+    assert push("comments", comments, memory=memory, run="run 1", on_unknown_outcome=outcome).confirmed == 1300
+    assert texts(sandbox) == in_order(1300)
+
+
+@pytest.mark.parametrize("for_good", [False, True], ids=["once", "for good"])
+def test_where_a_confirmed_batch_cannot_be_kept_the_next_try_knows_it_or_names_it(
+    push, sandbox, comments, memory, break_memory, for_good
+):
+    break_memory(4, for_good=for_good)
+    with pytest.raises(MaestroQAConnectionError):
+        push("comments", comments, memory=memory, run="run 1")
+    assert texts(sandbox) == in_order(1000)
+    break_memory.mend()
+    if for_good:
+        with pytest.raises(MaestroQAOutcomeUnknownError, match="records 500 to 999"):
+            push("comments", comments, memory=memory, run="run 1")
+        assert texts(sandbox) == in_order(1000)
+    else:
+        assert push("comments", comments, memory=memory, run="run 1").confirmed == 1300
+        assert texts(sandbox) == in_order(1300)
 
 
 # -- Refused records across tries -----------------------------------------------------------------------------------
