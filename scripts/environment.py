@@ -1,13 +1,16 @@
 """Make a virtual environment with one Airflow release, as its committed list of versions has it.
 
-    python3 scripts/environment.py 3.3.2 .venv
+    python3 scripts/environment.py 3.3.2 .venv tools
+    python3 scripts/environment.py 2.11.0 .venv-2.11.0
 
-Needs Python alone. Does nothing when the environment is already there and its lists have not changed.
+Needs Python alone. Does nothing when the environment is already there and its lists have not changed. Where the
+release does not run on this Python, another one of this machine is taken.
 """
 
 from __future__ import annotations
 
 import hashlib
+import os
 import shutil
 import subprocess
 import sys
@@ -16,36 +19,67 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 LISTS = ROOT / "requirements"
 #: The Pythons that a release runs on, where that is fewer than this project's.
-PYTHONS = {"2.11.0": ((3, 10), (3, 12))}
+PYTHONS = {
+    "2.11.0": ((3, 10), (3, 12)),
+    "2.11.2": ((3, 10), (3, 12)),
+    "3.0.6": ((3, 10), (3, 12)),
+    "lowest": ((3, 10), (3, 10)),
+}
 
 
-def main(release: str, folder: str) -> int:
-    """Make the environment; answer 0 when it is ready."""
+def main(release: str, folder: str, wanted: str = "tests") -> int:
+    """Make the environment; answer 0 when it is ready, 3 when there is no Python that the release runs on."""
     python = sys.version_info[:2]
     lowest, highest = PYTHONS.get(release, ((3, 10), (3, 13)))
     if not lowest <= python <= highest:
-        print(f"Airflow {release} runs on Python {_dotted(lowest)} to {_dotted(highest)}; this is {_dotted(python)}.")
+        for minor in range(highest[1], lowest[1] - 1, -1):
+            if other := find_python(f"3.{minor}"):
+                return subprocess.run([other, __file__, release, folder, wanted], check=False).returncode
+        print(f"Left out: Airflow {release} needs Python {_dotted(lowest)} to {_dotted(highest)}. Here is none.")
         return 3
     environment = ROOT / folder
-    versions = LISTS / f"airflow-{release}-python-{_dotted(python)}.txt"
-    if not versions.exists():
-        versions = LISTS / f"airflow-{release}.txt"
-    wanted = LISTS / ("tools.txt" if release in _newest() else "tests.txt")
+    versions, needs = list_of(release, python), LISTS / f"{wanted}.txt"
     stamp = environment / "made-from"
-    recipe = hashlib.sha256(
-        b"".join(path.read_bytes() for path in (versions, wanted, ROOT / "pyproject.toml")) + sys.version.encode()
-    ).hexdigest()
+    read = [versions, *LISTS.glob("t*.txt"), ROOT / "pyproject.toml"]
+    recipe = hashlib.sha256(b"".join(path.read_bytes() for path in read) + sys.version.encode()).hexdigest()
     if stamp.exists() and stamp.read_text() == recipe:
         return 0
-    print(f"Making {folder} with Airflow {release} on Python {_dotted(python)}: about two minutes.", flush=True)
+    print(f"Making {folder} with Airflow {release} on Python {_dotted(python)}: up to two minutes.", flush=True)
     shutil.rmtree(environment, ignore_errors=True)
     _make(environment)
-    pip = [str(environment / "bin" / "python"), "-m", "pip", "--disable-pip-version-check", "install", "--quiet"]
-    subprocess.run([*pip, "-c", str(versions), "-r", str(wanted)], check=True, cwd=ROOT)
-    subprocess.run([*pip, "--no-deps", "--no-build-isolation", "-e", "."], check=True, cwd=ROOT)
+    install(environment, versions, "-r", str(needs))
+    install(environment, versions, "--no-deps", "--no-build-isolation", "-e", ".")
     _have_redis()
     stamp.write_text(recipe)
     return 0
+
+
+def find_python(version: str) -> str | None:
+    """A Python of this version: on the PATH, or among pyenv's."""
+    on_path = shutil.which(f"python{version}")
+    if on_path and not subprocess.run([on_path, "-c", ""], check=False, capture_output=True).returncode:
+        return on_path
+    pyenv = Path(os.environ.get("PYENV_ROOT", Path.home() / ".pyenv"))
+    found = sorted(pyenv.glob(f"versions/{version}.*/bin/python"))
+    return str(found[-1]) if found else None
+
+
+def list_of(release: str, python: tuple[int, ...]) -> Path:
+    """The complete list of versions of a release on a Python."""
+    of_python = LISTS / f"airflow-{release}-python-{_dotted(python)}.txt"
+    return of_python if of_python.exists() else LISTS / f"airflow-{release}.txt"
+
+
+def install(environment: Path, versions: Path, *what: str) -> None:
+    """Install with uv, which takes seconds; where it does not get through, with pip and its own settings."""
+    python, uv = environment / "bin" / "python", environment / "bin" / "uv"
+    pip = [str(python), "-m", "pip", "--disable-pip-version-check", "install", "--quiet", "-c", str(versions)]
+    if uv.exists() or not subprocess.run([*pip, "uv"], check=False, capture_output=True).returncode:
+        fast = [str(uv), "pip", "install", "--quiet", "--python", str(python), "-c", str(versions)]
+        if not subprocess.run([*fast, *what], check=False, cwd=ROOT).returncode:
+            return
+        print("uv did not get through; installing with pip.", flush=True)
+    subprocess.run([*pip, *what], check=True, cwd=ROOT)
 
 
 def _make(environment: Path) -> None:
@@ -64,10 +98,6 @@ def _have_redis() -> None:
     """The tests of shared budgets need a real Redis server: a package brings one, but not yet for Python 3.13."""
     if sys.version_info >= (3, 13) and not shutil.which("redis-server") and shutil.which("apt-get"):
         subprocess.run(["apt-get", "install", "-y", "-qq", "redis-server"], check=True)
-
-
-def _newest() -> str:
-    return (LISTS / "newest").read_text()
 
 
 def _dotted(version: tuple[int, ...]) -> str:
