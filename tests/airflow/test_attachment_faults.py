@@ -100,7 +100,7 @@ def quick(monkeypatch, connect, sandbox):
     monkeypatch.setattr(_compat, "mask_secret", lambda secret: None)
     for function in (SyncClient.__init__, upload):
         monkeypatch.setitem(function.__kwdefaults__, "sleep", lambda seconds: None)
-    connect(host=sandbox.url, password=sandbox.token, timeout=0.25, rate_limits={"normal": [[1000, 0.05]]})
+    connect(host=sandbox.url, password=sandbox.token, timeout=1, rate_limits={"normal": [[1000, 0.05]]})
 
 
 @pytest.fixture

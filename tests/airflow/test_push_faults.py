@@ -155,7 +155,7 @@ def sandbox():
 @pytest.fixture
 def row(kind, sandbox, connect):
     """Tell whether a row holds."""
-    connect(host=sandbox.url, password=sandbox.token, **FAST, timeout=0.4)
+    connect(host=sandbox.url, password=sandbox.token, **FAST, timeout=30)
 
     def check(outcome, expected):
         there = kind.there(sandbox)
@@ -204,7 +204,9 @@ LOST = {
 
 
 @pytest.mark.parametrize("fault", LOST)
-def test_a_lost_answer(kind, kept, sandbox, row, fault):
+def test_a_lost_answer(kind, kept, sandbox, row, connect, fault):
+    if fault.startswith("time-out"):
+        connect(host=sandbox.url, password=sandbox.token, **FAST, timeout=1)
     sandbox.fault(path=kind.path, after=1, **LOST[fault])
     row(tries_of(kind, kept), UNKNOWN if kind.name == "comments" else "exact")
 
@@ -274,7 +276,7 @@ def zygote():
     # What Airflow itself prints comes before the first answer.
     yield process
     process.stdin.close()
-    process.wait(timeout=10)
+    process.wait(timeout=60)
     process.stdout.close()
 
 

@@ -32,7 +32,7 @@ def nobody_sleeps(monkeypatch, mocker, connect, sandbox):
     monkeypatch.setattr(_compat, "mask_secret", lambda secret: None)
     monkeypatch.setattr(_compat, "amask_secret", mocker.AsyncMock())
     monkeypatch.setitem(SyncClient.__init__.__kwdefaults__, "sleep", lambda seconds: None)
-    connect(host=sandbox.url, password=sandbox.token, timeout=0.3, rate_limits={"normal": [[1000, 0.05]]})
+    connect(host=sandbox.url, password=sandbox.token, timeout=1, rate_limits={"normal": [[1000, 0.05]]})
 
 
 def outcome_of(work):

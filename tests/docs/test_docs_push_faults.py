@@ -62,7 +62,7 @@ def task_state_store():
 @pytest.fixture
 def row(sandbox, connect):
     """Note how a row ends, and how the fault table expects it to end."""
-    connect(host=sandbox.url, password=sandbox.token, **FAULTS.FAST, timeout=0.4)
+    connect(host=sandbox.url, password=sandbox.token, **FAULTS.FAST, timeout=30)
 
     def note(outcome, expected):
         note.outcome, note.expected = outcome, expected
