@@ -1,41 +1,60 @@
 # Everything starts here. Needs Python 3.10 or newer and make; the rest is installed into .venv.
 PYTHON ?= python3
 NEWEST := $(shell cat requirements/newest)
-OLDEST := 2.11.0
+OLDER := 2.11.0 3.0.6
 BIN := .venv/bin
 # What touches Airflow, or libraries of which it brings other versions.
-TOUCHING_AIRFLOW := $(addprefix tests/,airflow client docs exports pushes records sources)
+TOUCHING_AIRFLOW := $(addprefix tests/,airflow client contract docs exports package plugin pushes records sources)
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-newest test-oldest check docs clean environment
+.PHONY: help demo test test-newest test-older $(OLDER:%=test-%) check docs clean environment matrix \
+	ui browser screenshots package release licences
 
 help: ## Show these verbs
 	@grep -hE '^[a-z-]+:.*## ' Makefile | sed 's/:.*## /|/' | awk -F'|' '{printf "  make %-12s %s\n", $$1, $$2}'
 
 environment: ## Make .venv with the newest Airflow
-	@$(PYTHON) scripts/environment.py $(NEWEST) .venv
+	@$(PYTHON) scripts/environment.py $(NEWEST) .venv tools
 
 demo: environment ## Land an export from the embedded sandbox, push records back, and show both
 	@$(BIN)/python scripts/demo.py
 
-test: check test-newest test-oldest ## Run the checks, and the tests on the newest and the oldest Airflow
+test: check test-newest test-older ## Run the checks, and the tests on the newest Airflow, on 2.11.0 and on 3.0.6
 
 # The budget's tests share slots among processes by the clock, so they run without company.
 test-newest: environment ## Run the tests on the newest Airflow
 	$(BIN)/python -m pytest tests/budget
 	$(BIN)/python -m pytest -n 2 --dist loadfile --ignore tests/budget
 
-test-oldest: ## Run the tests that touch Airflow or its libraries on the oldest supported Airflow
-	@$(PYTHON) scripts/environment.py $(OLDEST) .venv-$(OLDEST)
-	.venv-$(OLDEST)/bin/python -m pytest -n 2 --dist loadfile $(TOUCHING_AIRFLOW)
+test-older: $(OLDER:%=test-%) ## Run the tests that touch Airflow or its libraries on 2.11.0 and 3.0.6
+
+# Exit code 3: this machine has no Python that the release runs on, and says so.
+$(OLDER:%=test-%): test-%:
+	@$(PYTHON) scripts/environment.py $* .venv-$* || [ $$? = 3 ]
+	@[ ! -d .venv-$* ] || .venv-$*/bin/python -m pytest -n 2 --dist loadfile $(TOUCHING_AIRFLOW)
+
+matrix: ## Run the demo and the tests on every supported Airflow and Python; more than an hour
+	@$(PYTHON) scripts/matrix.py $(CELLS)
 
 check: environment ## Run ruff and mypy
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 
+ui: environment ## Open Airflow's UI with a sandbox MaestroQA, a local S3 and the example DAGs
+	@$(BIN)/python scripts/ui.py
+
+package: environment ## Build the package into dist/ and check it; ten minutes or more
+	$(BIN)/python scripts/package.py
+
+release: environment ## Build and check what is to be published, from a commit with its tag
+	$(BIN)/python scripts/package.py --release
+
+licences: environment ## Write docs/licences.md: what the package brings along
+	$(BIN)/python scripts/licences.py
+
 docs: environment ## Build the documentation; a warning is an error
 	$(BIN)/sphinx-build -q -W --keep-going -b html docs docs/_build/html
 	@echo "docs/_build/html/index.html"
 
 clean: ## Remove what make has made
-	rm -rf .venv .venv-* .demo docs/_build dist
+	rm -rf .venv .venv-* .demo .matrix docs/_build dist

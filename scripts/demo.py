@@ -1,10 +1,13 @@
 """Land an export and push tickets: a sandbox MaestroQA, a local S3, a small warehouse, and two of the example DAGs.
 
 Run it with ``make demo``.
+
+    python scripts/demo.py --folder .demo
 """
 
 from __future__ import annotations
 
+import argparse
 import hashlib
 import json
 import logging
@@ -15,7 +18,7 @@ import sys
 import time
 import zlib
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 from helpdesk_warehouse import SOLVED_LATER, make_warehouse
 
@@ -23,7 +26,6 @@ ROOT = Path(__file__).resolve().parent.parent
 LAND = ROOT / "dags_examples" / "maestroqa_raw_export_to_s3.py"
 PUSH = ROOT / "dags_examples" / "maestroqa_helpdesk_tickets.py"
 BUCKET = "my-data-lake"
-LOG = Path(".demo") / "airflow.log"
 #: A task begins.
 BEGINS = re.compile(r"running task <TaskInstance: (?P<dag>\w+)\.(?P<task>\w+) ")
 #: A line of this package's own, or of a task that gives its worker back.
@@ -39,17 +41,22 @@ def main() -> int:
 
     from airflow_provider_maestroqa.sandbox import Sandbox
 
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--folder", default=".demo", help="where Airflow's home and log go, within the project")
+    folder = ROOT / parser.parse_args().folder
+    folder.mkdir(parents=True, exist_ok=True)
+    log = folder / "airflow.log"
     logging.getLogger("werkzeug").setLevel(logging.ERROR)
     s3_server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
     with Sandbox(rows=2000) as sandbox:
         s3_server.start()
         try:
-            s3 = _connect(sandbox, s3_server)
+            s3 = _connect(sandbox, s3_server, folder)
             print(f"A sandbox MaestroQA runs at {sandbox.url}, an S3 at {s3.meta.endpoint_url}.")
             print("Running two DAGs (Airflow takes a moment to start):", flush=True)
             started = time.monotonic()
-            ended = _run_dags(LAND, PUSH)
-            print(f"\nBoth ended after {time.monotonic() - started:.0f} s. Whole log: {LOG}")
+            ended = _run_dags(LAND, PUSH, home=folder / "airflow", log_file=log)
+            print(f"\nBoth ended after {time.monotonic() - started:.0f} s. Whole log: {log.relative_to(ROOT)}")
             failed = {name: end["state"] for name, end in ended.items() if end["state"] != "success"}
             if failed or not ended:
                 print(f"Not a success: {failed or 'Airflow did not get to the end'}")
@@ -60,9 +67,8 @@ def main() -> int:
             s3_server.stop()
 
 
-def _run_dags(*examples: Path) -> dict[str, Any]:
+def _run_dags(*examples: Path, home: Path, log_file: Path) -> dict[str, Any]:
     """Run examples in an Airflow of their own, and pass on the lines that this package logs."""
-    home = ROOT / ".demo" / "airflow"
     environment = {
         **os.environ,
         "AIRFLOW_HOME": str(home),
@@ -75,7 +81,7 @@ def _run_dags(*examples: Path) -> dict[str, Any]:
     ended.unlink(missing_ok=True)
     command = [sys.executable, "-W", "ignore", str(ROOT / "scripts" / "run_dag.py"), *map(str, examples)]
     with (
-        _log_file() as log,
+        log_file.open("w") as log,
         subprocess.Popen(
             [*command, "--json", str(ended), "--poll-interval", "1"],
             env=environment,
@@ -95,38 +101,41 @@ def _run_dags(*examples: Path) -> dict[str, Any]:
     return json.loads(ended.read_text()) if ended.exists() else {}
 
 
-def _log_file() -> IO[str]:
-    path = ROOT / LOG
-    path.parent.mkdir(exist_ok=True)
-    return path.open("w")
+def _connect(sandbox: Any, s3_server: Any, folder: Path) -> Any:
+    connections, s3 = connect(sandbox, s3_server, folder)
+    os.environ.update({f"AIRFLOW_CONN_{name.upper()}": text for name, text in connections.items()})
+    # A run before this one has pushed it; it has been solved since.
+    sandbox.add_tickets([SOLVED_LATER], status="open")
+    return s3
 
 
-def _connect(sandbox: Any, s3_server: Any) -> Any:
+def connect(sandbox: Any, s3_server: Any, folder: Path) -> tuple[dict[str, str], Any]:
+    """Make the bucket and the warehouse; the connections to all of it, as JSON by their ids, and an S3 client."""
     import boto3
 
     host, port = s3_server.get_host_and_port()
     endpoint = f"http://{host}:{port}"
-    os.environ["AIRFLOW_CONN_MAESTROQA_DEFAULT"] = sandbox.connection_json()
-    os.environ["AIRFLOW_CONN_AWS_DEFAULT"] = json.dumps(
-        {
-            "conn_type": "aws",
-            "login": "demo",
-            "password": "demo",
-            "extra": {"endpoint_url": endpoint, "region_name": "us-east-1"},
-        }
-    )
+    connections = {
+        "maestroqa_default": sandbox.connection_json(),
+        "aws_default": json.dumps(
+            {
+                "conn_type": "aws",
+                "login": "local-s3",
+                "password": "local-s3",
+                "extra": {"endpoint_url": endpoint, "region_name": "us-east-1"},
+            }
+        ),
+        "helpdesk_warehouse": make_warehouse(folder / "helpdesk.db"),
+    }
     s3 = boto3.client(
         "s3",
         endpoint_url=endpoint,
         region_name="us-east-1",
-        aws_access_key_id="demo",
-        aws_secret_access_key="demo",
+        aws_access_key_id="local-s3",
+        aws_secret_access_key="local-s3",
     )
     s3.create_bucket(Bucket=BUCKET)
-    os.environ["AIRFLOW_CONN_HELPDESK_WAREHOUSE"] = make_warehouse(ROOT / ".demo" / "helpdesk.db")
-    # A run before this one has pushed it; it has been solved since.
-    sandbox.add_tickets([SOLVED_LATER], status="open")
-    return s3
+    return connections, s3
 
 
 def _show_landed(s3: Any, manifest: dict[str, Any]) -> int:

@@ -1,0 +1,101 @@
+"""Install the wheel in empty environments, without extras and with each one alone, and see what works in each."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import environment
+from package import ROOT
+from package_checks import PACKAGE, project
+
+NAME = "airflow-provider-maestroqa"
+
+
+def check(wheel: Path, work: Path, *, only: str | None = None, airflow: str = "") -> dict[str, list[str]]:
+    """Install and probe; return the problems of each environment.
+
+    :param wheel: what is installed.
+    :param work: a folder for the environments. Each is removed when it has been looked at.
+    :param only: one extra, ``none`` or ``all``. Default: no extra, each extra alone, and all of them.
+    :param airflow: an Airflow release of requirements/. Default: the newest.
+    """
+    extras = sorted(project()["project"]["optional-dependencies"])
+    ways = {"none": "", **{extra: f"[{extra}]" for extra in extras}, "all": f"[{','.join(extras)}]"}
+    if only:
+        ways = {only: ways[only]}
+    return {f"installed with {extra}": _one(wheel, work, wanted, airflow) for extra, wanted in ways.items()}
+
+
+def _one(wheel: Path, work: Path, extras: str, airflow: str) -> list[str]:
+    folder = work / "installed"
+    release = airflow or (environment.LISTS / "newest").read_text().strip()
+    python = folder / "bin" / "python"
+    print(f"{NAME}{extras} with Airflow {release}", flush=True)
+    environment._make(folder)
+    environment.install(
+        folder, environment.list_of(release, sys.version_info[:2]), f"{NAME}{extras} @ {wheel.as_uri()}"
+    )
+    # Nothing of the tree may be seen from there.
+    home = work / "home"
+    home.mkdir()
+    kept = {name: value for name, value in os.environ.items() if not name.startswith(("AIRFLOW", "PYTHON"))}
+    env = {**kept, "AIRFLOW_HOME": str(home), "AIRFLOW__CORE__LOAD_EXAMPLES": "False"}
+    try:
+        problems = _fits(python, env, home)
+        problems += _probes(python, env, home)
+        if not extras or "," in extras:
+            problems += _commands(folder / "bin" / "airflow", env, home)
+    finally:
+        shutil.rmtree(folder)
+        shutil.rmtree(home)
+    return problems
+
+
+def _fits(python: Path, env: dict[str, str], home: Path) -> list[str]:
+    done = _run([str(python), "-m", "pip", "check"], env, home)
+    return [f"pip check: {line}" for line in done.stdout.splitlines()] if done.returncode else []
+
+
+def _probes(python: Path, env: dict[str, str], home: Path) -> list[str]:
+    """Run package_probes.py there."""
+    done = _run([str(python), "-W", "ignore", str(ROOT / "scripts" / "package_probes.py")], env, home)
+    # The last line is the answer; what stands above is Airflow's log.
+    last = done.stdout.strip().rpartition("\n")[2]
+    if done.returncode or not last.startswith('{"seen"'):
+        return [f"the probes did not end: {done.stdout[-2000:]}{done.stderr[-2000:]}"]
+    answer = json.loads(last)
+    print(*(f"  {line[:300]}" for line in answer["seen"]), sep="\n", flush=True)
+    return list(answer["problems"])
+
+
+def _commands(airflow: Path, env: dict[str, str], home: Path) -> list[str]:
+    """Ask Airflow's command line what it knows of the provider."""
+    told = {
+        "providers get": ["providers", "get", NAME],
+        "providers list": ["providers", "list"],
+        "providers hooks": ["providers", "hooks"],
+        "providers links": ["providers", "links"],
+    }
+    expected = {
+        "providers get": NAME,
+        "providers list": NAME,
+        "providers hooks": f"{PACKAGE}.hooks.maestroqa.MaestroQAHook",
+        "providers links": f"{PACKAGE}.links.MaestroQALink",
+    }
+    problems = []
+    for name, words in told.items():
+        done = _run([str(airflow), *words, "-o", "json"], env, home)
+        if done.returncode or expected[name] not in done.stdout:
+            problems.append(
+                f"airflow {name} does not show {expected[name]}: {done.stdout[-500:]}{done.stderr[-500:]}"
+            )
+    return problems
+
+
+def _run(command: list[str], env: dict[str, str], home: Path) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(command, env=env, cwd=home, capture_output=True, text=True, timeout=600, check=False)
