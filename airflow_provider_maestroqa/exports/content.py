@@ -174,10 +174,8 @@ class _Inflation:
                 _damaged(self._member, "it cannot be inflated")
             self._size += len(block)
             if self._size > self._member.size:
-                raise MaestroQADataError(
-                    f"The export's ZIP archive is refused: member {self._member.name!r} holds more than the "
-                    f"{self._member.size} bytes it declares. Nothing was published.",
-                )
+                # A flipped byte does this too, so a retry may help; nothing is inflated beyond what was declared.
+                _damaged(self._member, f"it holds more than the {self._member.size} bytes it declares")
             if block:
                 yield block
             packed = self._inflater.unconsumed_tail
