@@ -161,6 +161,41 @@ def test_the_form_is_the_same_in_both_spellings():
     assert form["connection-type"] == MaestroQAHook.conn_type
 
 
+def test_older_airflows_find_the_form_in_the_class_itself():
+    assert {"get_ui_field_behaviour", "get_connection_form_widgets"} <= set(vars(MaestroQAHook))
+
+
+@pytest.mark.parametrize("look", ["settings", "aclient"])
+def test_passwords_that_airflow_may_not_know_are_masked(monkeypatch, mocker, look):
+    fields = {
+        "conn_type": "maestroqa",
+        "password": " a-token\n",
+        "extra": {"proxies": "http://me:hunter2@proxy:3128"},
+    }
+    fields["extra"]["rate_limit_store"] = "redis://:hunter3@redis/0"
+    monkeypatch.setenv("AIRFLOW_CONN_MAESTROQA_DEFAULT", json.dumps(fields))
+    masked = []
+    mocker.patch.object(_compat, "mask_secret", side_effect=masked.append)
+    mocker.patch.object(_compat, "amask_secret", mocker.AsyncMock(side_effect=masked.append))
+    hook = MaestroQAHook()
+    if look == "settings":
+        _ = hook.settings
+    else:
+        asyncio.run(hook.aclient())
+    assert {"a-token", "hunter2", "hunter3"} <= set(masked)
+
+
+def test_a_file_of_authorities_must_be_there(connect, tmp_path):
+    (tmp_path / "ours.pem").touch()
+    connect(host="https://app.maestroqa.com", verify=str(tmp_path / "ours.pem"))
+    assert MaestroQAHook().settings.verify == str(tmp_path / "ours.pem")
+    connect(host="https://app.maestroqa.com", verify=str(tmp_path / "theirs.pem"))
+    with pytest.raises(
+        MaestroQAConfigError, match=r"extra verify names .*theirs\.pem', which is not on this machine"
+    ):
+        _ = MaestroQAHook().settings
+
+
 def test_the_widgets_of_older_airflows_cover_every_field():
     pytest.importorskip("wtforms")
     widgets = MaestroQAHook.get_connection_form_widgets()
@@ -199,8 +234,8 @@ class TestVisibleBudget:
         hook.close()
         told = [call.args[0] % call.args[1:] for call in log.info.call_args_list]
         assert len(told) == 2
-        assert told[0].startswith("Waiting 42.0 s for the normal request budget (100 requests in 60 s are all that")
+        assert told[0].startswith("Waiting 42 s for the normal request budget (100 requests in 60 s are all that")
         assert told[0].endswith("; 7 ahead).")
         assert told[1] == (
-            "Waited 42 s in all for the token's request budget: 1 requests, 0 of them refused for the rate."
+            "Waited 42 s in all for the token's request budget: 1 request, 0 of them refused for the rate."
         )

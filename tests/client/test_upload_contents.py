@@ -14,7 +14,8 @@ from pathlib import Path
 import pytest
 
 from airflow_provider_maestroqa.client import errors
-from airflow_provider_maestroqa.client.contents import MOST_BYTES, Content, look_through, size_text
+from airflow_provider_maestroqa.client.contents import MOST_BYTES, Content, look_through
+from airflow_provider_maestroqa.client.units import size_text
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 DATA = bytes(range(256)) * 1000
