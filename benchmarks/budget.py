@@ -17,6 +17,7 @@ import asyncio
 import gc
 import http.client
 import json
+import math
 import os
 import shutil
 import socket
@@ -28,6 +29,7 @@ from pathlib import Path
 
 from contenders import CONTENDERS
 from limit_server import LimitServer
+from results import Results, add_option
 
 SCALED = [(10, 1.0), (40, 5.0)]
 REAL = [(10, 1.0), (100, 60.0)]
@@ -243,13 +245,19 @@ class Stores:
         shutil.rmtree(self._folder, ignore_errors=True)
 
 
+def _number(value):
+    """JSON has no word for what could not be measured."""
+    return None if isinstance(value, float) and math.isnan(value) else value
+
+
 def main():
     arguments = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     arguments.add_argument("--quick", action="store_true")
     arguments.add_argument("--real", action="store_true")
     arguments.add_argument("--only", help="a part of the contender's name")
     arguments.add_argument("--seconds", type=float, help="how long to measure each run")
-    options = arguments.parse_args()
+    add_option(arguments)
+    options, results = arguments.parse_args(), Results("budget")
     limits, warm, measured, scenarios, kinds = SCALED, 5.0, 10.0, SCENARIOS, (False, True)
     contenders = [one for one in CONTENDERS if not options.only or options.only in one[0]]
     if options.quick:
@@ -270,6 +278,10 @@ def main():
                     figures = run(server, contender, stores.of(store), scenario, limits, warm, measured)
                     shown = "".join(f"{figures[column]:10.3g}" for column in COLUMNS)
                     print(f"{name:36}{shown}", flush=True)
+                    case = f"{scenario[0]}, {'fixed' if fixed else 'sliding'} windows"
+                    found = {column.replace(" ", "_"): value for column, value in figures.items()}
+                    results.add(case, name, **{column: _number(value) for column, value in found.items()})
+        results.write(options.json)
     finally:
         server.close()
         stores.close()

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-INK, GRID, REQUESTS, POLLS, LIMIT, SLOW = "#24292f", "#d8dee4", "#2f6fb3", "#e8a33d", "#c0392b", "#7b4fa3"
+from picture import frame
+
+#: Colours that can be told apart on white and on black.
+REQUESTS, POLLS, LIMIT, SLOW = "#4a8ad4", "#e8a33d", "#d4523f", "#9a6cc4"
 WIDTH, LEFT, PLOT, HEIGHT, GAP = 900, 70, 800, 170, 80
 
 
@@ -12,12 +15,14 @@ class Panel:
     def __init__(self, number, title, width, top, steps, unit):
         self._y = 50 + number * (HEIGHT + GAP)
         self._width, self._top = width, top
-        self.parts = [f'<text x="{LEFT}" y="{self._y - 14}" font-weight="bold">{title}</text>']
+        self.parts = [f'<text class="ink" x="{LEFT}" y="{self._y - 14}" font-weight="bold">{title}</text>']
         for step in range(steps + 1):
             value = top * step / steps
             y = self.y(value)
-            self.parts.append(f'<line x1="{LEFT}" x2="{LEFT + PLOT}" y1="{y:.1f}" y2="{y:.1f}" stroke="{GRID}"/>')
-            self.parts.append(f'<text x="{LEFT - 8}" y="{y + 4:.1f}" text-anchor="end">{value:g}{unit}</text>')
+            self.parts.append(f'<line x1="{LEFT}" x2="{LEFT + PLOT}" y1="{y:.1f}" y2="{y:.1f}" class="grid-line"/>')
+            self.parts.append(
+                f'<text class="soft" x="{LEFT - 8}" y="{y + 4:.1f}" text-anchor="end">{value:g}{unit}</text>'
+            )
 
     def x(self, value):
         return LEFT + PLOT * value / self._width
@@ -41,17 +46,16 @@ class Panel:
 
     def ticks(self, values, unit):
         for value in values:
-            x = self.x(value[0])
-            self.parts.append(
-                f'<text x="{x:.1f}" y="{self._y + HEIGHT + 18}" text-anchor="middle">{value[1]}{unit}</text>'
-            )
+            x, y = self.x(value[0]), self._y + HEIGHT + 18
+            words = f"{value[1]}{unit}"
+            self.parts.append(f'<text class="soft" x="{x:.1f}" y="{y}" text-anchor="middle">{words}</text>')
 
     def legend(self, entries):
         x = LEFT
         for colour, text in entries:
             y = self._y + HEIGHT + 30
             self.parts.append(f'<rect x="{x}" y="{y}" width="12" height="12" fill="{colour}"/>')
-            self.parts.append(f'<text x="{x + 18}" y="{y + 10}">{text}</text>')
+            self.parts.append(f'<text class="ink" x="{x + 18}" y="{y + 10}">{text}</text>')
             x += 34 + 7.2 * len(text)
 
 
@@ -59,12 +63,8 @@ def draw(day, full, push, hours):
     """Return the picture of a day, of a full day, and of a push among waiting exports."""
     panels = [_day(day, hours), _waits(day, full, hours), _push(push)]
     height = 50 + len(panels) * (HEIGHT + GAP)
-    body = "\n".join(part for panel in panels for part in panel.parts)
-    return (
-        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {height}" width="{WIDTH}" height="{height}" '
-        f'font-family="system-ui, sans-serif" font-size="12" fill="{INK}">\n'
-        f'<rect width="{WIDTH}" height="{height}" fill="white"/>\n{body}\n</svg>\n'
-    )
+    body = [part for panel in panels for part in panel.parts]
+    return frame(WIDTH, height, body, title="Requests a minute and waiting times of a simulated day")
 
 
 def _day(day, hours):

@@ -1,6 +1,6 @@
 """How long importing this package's operators, sensors, triggers and transfers takes on top of Airflow itself.
 
-    python benchmarks/imports.py
+    python benchmarks/imports.py [--json FILE]
 
 The peer is the HTTP provider's hook, which a DAG file would pay for if anything here imported it early. Each figure
 is the median of several fresh processes.
@@ -8,9 +8,14 @@ is the median of several fresh processes.
 
 from __future__ import annotations
 
+import argparse
+import json
 import statistics
 import subprocess
 import sys
+
+from results import OURS as US
+from results import Results, add_option
 
 OURS = (
     "airflow_provider_maestroqa.operators.exports",
@@ -43,8 +48,6 @@ print(json.dumps([taken * 1000, sorted(set({heavy!r}) & (set(sys.modules) - befo
 
 def measure(names: tuple[str, ...]) -> tuple[float, list[str]]:
     """Milliseconds, and which heavy libraries came along."""
-    import json
-
     seen = []
     for _ in range(RUNS):
         code = MEASURE.format(names=names, heavy=HEAVY)
@@ -57,11 +60,17 @@ def measure(names: tuple[str, ...]) -> tuple[float, list[str]]:
 
 def main() -> None:
     """Print both figures and their ratio."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    add_option(parser)
+    wanted, results = parser.parse_args(), Results("imports")
     ours, ours_heavy = measure(OURS)
     peer, peer_heavy = measure(PEER)
     print(f"all of this package  {ours:7.1f} ms  brings {', '.join(ours_heavy) or 'nothing heavy'}")
     print(f"HTTP provider's hook {peer:7.1f} ms  brings {', '.join(peer_heavy) or 'nothing heavy'}")
     print(f"ratio                {ours / peer:7.3f}")
+    results.add("imports", US, ms=ours, heavy=ours_heavy)
+    results.add("imports", "HTTP provider's hook", ms=peer, heavy=peer_heavy)
+    results.write(wanted.json)
 
 
 if __name__ == "__main__":

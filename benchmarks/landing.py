@@ -26,6 +26,10 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
+from memory import memory, reset_peak
+from results import OURS as US
+from results import Results, add_option
+
 HERE = Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE.parent))
 
@@ -123,23 +127,6 @@ def warm_up() -> None:
     S3Hook().load_string("warm", "warm", BUCKET, replace=True)
 
 
-def memory(field: str) -> int:
-    """Kilobytes of this process, as Linux counts them."""
-    for line in Path("/proc/self/status").read_text().splitlines():
-        if line.startswith(field):
-            return int(line.split()[1])
-    raise LookupError(field)
-
-
-def reset_peak() -> int:
-    """Forget the peak of the imports; the memory now is what later peaks are compared with."""
-    try:
-        Path("/proc/self/clear_refs").write_text("5")
-    except OSError:
-        return memory("VmHWM")
-    return memory("VmRSS")
-
-
 @contextmanager
 def server(kind: str, folder: str) -> Iterator[str]:
     """A server in a process of its own."""
@@ -226,7 +213,8 @@ def main() -> None:
     parser.add_argument("--files", help="keep the generated archives in this folder for the next time")
     parser.add_argument("--case", choices=list(CASES), help=argparse.SUPPRESS)
     parser.add_argument("--url", help=argparse.SUPPRESS)
-    wanted = parser.parse_args()
+    add_option(parser)
+    wanted, results = parser.parse_args(), Results("landing")
     if wanted.case:
         measure(wanted.case, wanted.url)
         return
@@ -244,7 +232,11 @@ def main() -> None:
                     measured.append(run_case(case, f"{source}/{archive.name}", sink, home))
             all_results[size] = {case: best(measured) for case, measured in runs.items()}
             print_table(size, archive.stat().st_size, all_results[size])
+            for case, cost in all_results[size].items():
+                found = {"wall_s": cost["wall"], "cpu_s": cost["cpu"], "peak_mb": cost["peak"] / 1024}
+                results.add(f"{size:,} MB, {case}", case if case in (USUAL, HTTP_TO_S3) else US, **found)
         judge(all_results)
+        results.write(wanted.json)
 
 
 if __name__ == "__main__":

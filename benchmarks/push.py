@@ -27,6 +27,7 @@ import push_costs
 from budget import REAL, SCALED, in_process, pace
 from push_senders import BATCH, SENDERS, Source
 from push_server import PushServer
+from results import OURS, Results, add_option
 
 #: What is pushed, by how many tasks, and whether something goes wrong.
 SCENARIOS = [
@@ -46,6 +47,8 @@ MARGINS = {5.0: 0.25}
 #: these are not there; records that it said were refused, the good ones among them too.
 COLUMNS = ("records/s", "share", "requests/s", "share", "429s", "requests", "lost", "doubled")
 COLUMNS += ("unsure", "absent", "refused")
+NAMES = ("records_s", "rate", "requests_s", "requests_rate", "refusals", "requests", "lost", "doubled")
+NAMES += ("unsure", "absent", "refused")
 
 
 def run(server, sender, scenario, limits, warm, measured):
@@ -104,7 +107,7 @@ def row(report, told, sources, limits, between, measured):
     )
 
 
-def rates(server, options):
+def rates(server, options, results):
     limits, warm, measured = (REAL, 0.0, 120.0) if options.real else (SCALED, 2.0, 9.0)
     measured = options.seconds or measured
     (number, seconds) = max(limits, key=lambda limit: limit[1] / limit[0])
@@ -122,6 +125,9 @@ def rates(server, options):
         for name, sender in SENDERS:
             figures = run(server, sender, scenario, limits, warm, measured)
             shown = "".join(f"{value:11.3g}" if isinstance(value, float) else f"{value:11}" for value in figures)
+            case = f"{resource.replace('_', ' ')}, {tasks} task{'s' * (tasks > 1)}{', faults' if faulty else ''}"
+            found = dict(zip(NAMES, figures, strict=True))
+            results.add(case, OURS if name == SENDERS[0][0] else "plain loop", **found)
             print(f"{name:14}{shown}", flush=True)
 
 
@@ -130,15 +136,17 @@ def main():
     arguments.add_argument("--real", action="store_true", help="the API's own limits")
     arguments.add_argument("--only", choices=("rates", "costs"), help="one half of it")
     arguments.add_argument("--seconds", type=float, help="how long to measure each run")
-    options = arguments.parse_args()
+    add_option(arguments)
+    options, results = arguments.parse_args(), Results("push")
     began = time.monotonic()
     server = PushServer()
     try:
         if options.only != "rates":
-            push_costs.refusals(server)
-            push_costs.local()
+            push_costs.refusals(server, results)
+            push_costs.local(results)
         if options.only != "costs":
-            rates(server, options)
+            rates(server, options, results)
+        results.write(options.json)
     finally:
         server.close()
     print(f"\n{time.monotonic() - began:.0f} s in all, load {os.getloadavg()[0]:.1f} now")

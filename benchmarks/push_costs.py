@@ -11,6 +11,7 @@ from datetime import datetime, timezone
 from decimal import Decimal
 
 from push_senders import BATCH, PackageSender, Source, comment, metric
+from results import OURS
 
 from airflow_provider_maestroqa.client.models import AGENT, COMMENT, TICKET, TICKET_METRIC
 from airflow_provider_maestroqa.client.usage import Usage
@@ -38,7 +39,7 @@ class OneInEachBatch(Source):
             yield {**record, "ticket_id": "nobody's"} if bad else record
 
 
-def refusals(server):
+def refusals(server, results):
     """Print how many requests more a push takes for each record that MaestroQA refuses."""
     most = 2 + math.log2(BATCH)
     chosen = random.Random(4)
@@ -57,9 +58,10 @@ def refusals(server):
         assert stored == len(places) * (BATCH - 1), stored
         spent = (requests - len(places)) / len(places)
         print(f"  {name:8}{spent:6.2f}{'' if spent <= most else '  TOO MANY'}", flush=True)
+        results.add(f"refused, {name}", OURS, requests=spent)
 
 
-def local():
+def local(results):
     """Print how many records a second one processor checks, and takes through a whole push into a stub."""
     load = os.getloadavg()[0]
     print(f"\nrecords in a second of one processor, best of {ROUNDS} times {RECORDS:,} (load {load:.1f}):")
@@ -71,16 +73,20 @@ def local():
         (TICKET, tickets),
         (AGENT, agents),
     ):
-        tell(f"models: {kind.name}", lambda kind=kind, record=record: [kind.check(record) for _ in range(RECORDS)])
+        tell(
+            results,
+            f"models: {kind.name}",
+            lambda kind=kind, record=record: [kind.check(record) for _ in range(RECORDS)],
+        )
     sources = {
         "metrics": ("ticket_metrics", [metric(f"e{number}", number) for number in range(RECORDS)]),
         "metrics as a database gives them": ("ticket_metrics", [from_database(number) for number in range(RECORDS)]),
         "comments": ("comments", [comment(f"text {number}", number) for number in range(RECORDS)]),
     }
     for name, (resource, records) in sources.items():
-        tell(f"whole push: {name}", lambda resource=resource, records=records: push(resource, iter(records)))
-    tell("whole push: metrics in a list", lambda: push("ticket_metrics", sources["metrics"][1]))
-    tell("plain loop of json.dumps: metrics", lambda: dump_all(sources["metrics"][1]))
+        tell(results, f"whole push: {name}", lambda resource=resource, records=records: push(resource, iter(records)))
+    tell(results, "whole push: metrics in a list", lambda: push("ticket_metrics", sources["metrics"][1]))
+    tell(results, "plain loop of json.dumps: metrics", lambda: dump_all(sources["metrics"][1]))
 
 
 def from_database(number):
@@ -110,10 +116,12 @@ def dump_all(records):
         json.dumps({"batch": records[first : first + BATCH]}).encode()
 
 
-def tell(name, work):
+def tell(results, name, work):
     best = math.inf
     for _ in range(ROUNDS):
         before = time.process_time()
         work()
         best = min(best, time.process_time() - before)
     print(f"  {name:46}{RECORDS / best:10,.0f}", flush=True)
+    peer = name.startswith("plain loop")
+    results.add(name, "json.dumps" if peer else OURS, records_s=round(RECORDS / best))

@@ -13,17 +13,22 @@ import argparse
 
 import records_clean
 import records_reading
+from results import Results, add_option
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--quick", action="store_true", help="little data, one run each")
-    quick = parser.parse_args().quick
-    records_reading.compare(50_000 if quick else 1_000_000, 15 if quick else 300)
+    add_option(parser)
+    wanted, found = parser.parse_args(), Results("records")
+    quick = wanted.quick
+    records_reading.compare(50_000 if quick else 1_000_000, 15 if quick else 300, found)
     results = records_clean.compare([5, 25] if quick else [50, 500], repeats=1 if quick else 3)
     records_clean.print_tables(results)
     if not quick:
         records_clean.judge(results)
+    records_clean.write_down(results, found)
+    found.write(wanted.json)
 
 
 if __name__ == "__main__":

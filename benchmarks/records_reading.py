@@ -26,6 +26,10 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from memory import memory, reset_peak
+from results import OURS as US
+from results import Results, add_option
+
 HERE = Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE.parent))
 
@@ -152,23 +156,6 @@ def measure(job: str, case: str, url: str) -> None:
     print(json.dumps({"wall": wall, "cpu": cpu, "peak": (memory("VmHWM") - base) / 1024, "records": records}))
 
 
-def memory(field: str) -> int:
-    """Kilobytes of this process, as Linux counts them."""
-    for line in Path("/proc/self/status").read_text().splitlines():
-        if line.startswith(field):
-            return int(line.split()[1])
-    raise LookupError(field)
-
-
-def reset_peak() -> int:
-    """Forget the peak of the imports; the memory now is what later peaks are compared with."""
-    try:
-        Path("/proc/self/clear_refs").write_text("5")
-    except OSError:
-        return memory("VmHWM")
-    return memory("VmRSS")
-
-
 @contextmanager
 def sandbox(todos: int, sessions: int) -> Iterator[str]:
     """A sandbox in a process of its own."""
@@ -226,7 +213,7 @@ def judge(results: dict[str, dict[str, dict[str, float]]]) -> None:
         print(f"  {'met   ' if value <= limit else 'MISSED'}  {aim}: {value:.2f}")
 
 
-def compare(todos: int, megabytes: int) -> None:
+def compare(todos: int, megabytes: int, found: Results) -> None:
     """Measure both jobs, each in all its cases, and print ratios against the plain script."""
     sessions = int(megabytes * 1_000_000 / SESSION * 365 / 90)
     results: dict[str, dict[str, dict[str, float]]] = {}
@@ -239,6 +226,10 @@ def compare(todos: int, megabytes: int) -> None:
     count = int(results["export"][OURS]["records"])
     print_table(f"An export of {count:,} sessions, about {megabytes} MB", results["export"])
     judge(results)
+    for job, cases in results.items():
+        for case, cost in cases.items():
+            figures = {"wall_s": cost["wall"], "cpu_s": cost["cpu"], "peak_mb": cost["peak"]}
+            found.add(f"{job}, {case}", PLAIN if case == PLAIN else US, records=int(cost["records"]), **figures)
 
 
 def main() -> None:
@@ -248,11 +239,13 @@ def main() -> None:
     parser.add_argument("--job", choices=list(JOBS), help=argparse.SUPPRESS)
     parser.add_argument("--case", help=argparse.SUPPRESS)
     parser.add_argument("--url", help=argparse.SUPPRESS)
-    wanted = parser.parse_args()
+    add_option(parser)
+    wanted, found = parser.parse_args(), Results("records_reading")
     if wanted.case:
         measure(wanted.job, wanted.case, wanted.url)
         return
-    compare(wanted.todos, wanted.megabytes)
+    compare(wanted.todos, wanted.megabytes, found)
+    found.write(wanted.json)
 
 
 if __name__ == "__main__":

@@ -17,6 +17,7 @@ from collections import Counter
 from pathlib import Path
 
 from chart import draw
+from results import OURS, Results, add_option
 from virtual_time import Acquire, Server, World
 
 LIMITS = [(10, 1), (100, 60)]
@@ -83,6 +84,10 @@ class Token:
     def per_minute(self, counter, minutes):
         return [counter[minute] for minute in range(minutes)]
 
+    def refused(self):
+        sliding, fixed = self.servers
+        return {"refused_sliding": sliding.refused, "refused_fixed": fixed.refused}
+
     def refusals(self):
         sliding, fixed = self.servers
         return f"  429s: {sliding.refused} from sliding, {fixed.refused} from fixed windows"
@@ -97,7 +102,11 @@ def quantiles(values):
     return f"half {part(values, 0.5):.1f} s, 99 of 100 {part(values, 0.99):.0f} s, all {max(values):.0f} s"
 
 
-def a_day(hours):
+def waits_of(values):
+    return {"half_s": part(values, 0.5), "all_but_one_in_100_s": part(values, 0.99), "all_s": max(values)}
+
+
+def a_day(hours, results):
     """1,000 workers with hourly tasks, 50 exports that wait all day in one triggerer."""
     token = Token(seed=1)
     for number in range(1000):
@@ -113,10 +122,12 @@ def a_day(hours):
     print(f"  waited for a slot: {quantiles(waits)}")
     print(f"  an export's end was noticed after: {quantiles(token.notices)}")
     print(token.refusals(), flush=True)
+    used = (sent + polls) / (hours * 60 * 100)
+    results.add("tasks every hour", OURS, used=used, **waits_of(waits), **token.refused())
     return token
 
 
-def saturated(hours):
+def saturated(hours, results):
     """1,000 workers that always want to send."""
     token = Token(seed=2)
     for number in range(1000):
@@ -130,6 +141,8 @@ def saturated(hours):
     print(f"  waited for a slot: {quantiles(waits)}")
     print(f"  fairness: every worker sent {min(shares)} to {max(shares)} requests")
     print(token.refusals(), flush=True)
+    sent = {"sent_least": min(shares), "sent_most": max(shares)}
+    results.add("always busy", OURS, used=used, **waits_of(waits), **sent, **token.refused())
     return token
 
 
@@ -137,7 +150,7 @@ def min_hour(token, hours):
     return min(sum(token.sent[hour * 60 + minute] for minute in range(60)) for hour in range(hours)) / 6000
 
 
-def push_among_exports():
+def push_among_exports(results):
     """1,000 exports wait; after ten minutes eight workers push for half an hour."""
     token = Token(seed=3)
     triggerer = token.world.process()
@@ -154,10 +167,11 @@ def push_among_exports():
     print(f"  polls a minute: {sum(polled[1:10]) / 9:.1f} before, {sum(polled[11:40]) / 29:.1f} beside, "
           f"{sum(polled[42:60]) / 18:.1f} after")  # fmt: skip
     print(token.refusals(), flush=True)
+    results.add("a push among 1,000 exports", OURS, push_a_minute=sum(pushed) / len(pushed), **token.refused())
     return token
 
 
-def notices():
+def notices(results):
     """How soon the end of an export is noticed."""
     print("from an export's end until it is noticed, polled every 30 s (half of them, 99 of 100)")
     for exports in (1, 10, 50, 100, 1000):
@@ -170,6 +184,8 @@ def notices():
             for _ in range(exports):
                 token.world.spawn(token.export(triggerer, 30.0, 600.0), after=30 * token.world.chance.random())
             token.world.run(12 * HOUR)
+            found = {"half_s": part(token.notices, 0.5), "all_but_one_in_100_s": part(token.notices, 0.99)}
+            results.add(f"{exports:,} exports {'beside a push' if push else 'alone'}", OURS, **found)
             row.append(f"{part(token.notices, 0.5):6.0f} s {part(token.notices, 0.99):6.0f} s")
         print(f"  {exports:5} exports: {row[0]} alone, {row[1]} beside a push", flush=True)
 
@@ -178,12 +194,14 @@ def main():
     arguments = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     arguments.add_argument("--draw", type=Path, help="where to draw the picture")
     arguments.add_argument("--hours", type=int, default=24)
-    options = arguments.parse_args()
+    add_option(arguments)
+    options, results = arguments.parse_args(), Results("simulate")
     began = time.process_time()
-    day = a_day(options.hours)
-    full = saturated(options.hours)
-    push = push_among_exports()
-    notices()
+    day = a_day(options.hours, results)
+    full = saturated(options.hours, results)
+    push = push_among_exports(results)
+    notices(results)
+    results.write(options.json)
     if options.draw:
         options.draw.write_text(draw(day, full, push, options.hours))
     print(f"{time.process_time() - began:.0f} s of computing")

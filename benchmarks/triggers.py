@@ -1,6 +1,6 @@
 """A thousand real triggers in one event loop, on a sandbox in a process of its own.
 
-    python benchmarks/triggers.py [--triggers 1000]
+    python benchmarks/triggers.py [--triggers 1000] [--json FILE]
 
 Prints the memory of each waiting trigger, how long the event loop was held up, how long after its completion an
 export's event came, and what a push beside the triggers kept of the rate that it has alone. Limits are scaled: 100
@@ -14,12 +14,14 @@ import asyncio
 import gc
 import json
 import os
-import resource
 import statistics
 import subprocess
 import sys
 import tempfile
 import time
+
+from memory import memory, reset_peak
+from results import OURS, Results, add_option
 
 PORT, STORAGE_PORT = 18765, 18766
 LIMITS = {"normal": [[100, 1]], "hard": [[100, 1]]}
@@ -27,17 +29,18 @@ EXPORT_S = 30.0
 POLL_S = 5.0
 
 
-async def measure(count: int) -> None:
+async def measure(count: int, results: Results) -> None:
     """Run the triggers, once alone and once beside a push."""
     from airflow_provider_maestroqa.hooks.maestroqa import MaestroQAHook
 
     hook = MaestroQAHook()
     alone = await push(hook, 5.0)
     print(f"a push alone sends {alone:.0f} requests a second")
+    results.add("a push alone", OURS, requests_s=alone)
     for beside in (False, True):
         asked = {await asyncio.to_thread(hook.request_groups_export): time.time() for _ in range(count)}
         gc.collect()
-        before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+        before = reset_peak()
         started, lags = time.time(), []
 
         watch = asyncio.create_task(watch_lag(lags))
@@ -45,15 +48,26 @@ async def measure(count: int) -> None:
         kept = await push(hook, 20.0) if beside else 0.0
         late = sorted(await waits)
         watch.cancel()
-        grown = (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) / count
+        grown = (memory("VmHWM") - before) / count
+        lag_99 = statistics.quantiles(lags, n=100)[98]
         print(
             f"{count} triggers {'beside a push' if beside else 'alone'}, all ended in {time.time() - started:.0f} s"
         )
         print(f"  memory for each at the peak {grown:.1f} KiB; loop held up {max(lags) * 1000:.0f} ms at most,")
-        print(f"  99 of 100 times below {statistics.quantiles(lags, n=100)[98] * 1000:.1f} ms")
+        print(f"  99 of 100 times below {lag_99 * 1000:.1f} ms")
         print(f"  from completion to event: half within {late[count // 2]:.1f} s, all within {late[-1]:.1f} s")
         if beside:
             print(f"  the push kept {kept:.0f} requests a second, {kept / alone:.2f} of what it has alone")
+        results.add(
+            f"{count} triggers {'beside a push' if beside else 'alone'}",
+            OURS,
+            loop_held_up_ms=max(lags) * 1000,
+            loop_held_up_99_ms=lag_99 * 1000,
+            noticed_half_s=late[count // 2],
+            noticed_all_s=late[-1],
+            # The second time there is room left of the first, so only the first peak means anything.
+            **({"push_kept": kept / alone} if beside else {"kib_each": grown}),
+        )
     hook.close()
 
 
@@ -87,7 +101,8 @@ def main() -> None:
     """Start the sandbox, measure, stop it."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--triggers", type=int, default=1000)
-    count = parser.parse_args().triggers
+    add_option(parser)
+    wanted, results = parser.parse_args(), Results("triggers")
     fields = {
         "conn_type": "maestroqa",
         "host": f"http://127.0.0.1:{PORT}",
@@ -110,9 +125,10 @@ def main() -> None:
         with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as sandbox:
             try:
                 sandbox.stdout.readline()
-                asyncio.run(measure(count))
+                asyncio.run(measure(wanted.triggers, results))
             finally:
                 sandbox.terminate()
+    results.write(wanted.json)
 
 
 if __name__ == "__main__":

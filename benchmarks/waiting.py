@@ -25,6 +25,7 @@ from pathlib import Path
 from budget import SCALED, Stores, Worker, in_process
 from contenders import BudgetContender
 from limit_server import LimitServer
+from results import OURS, Results, add_option
 
 PHASE_S = 15.0
 
@@ -89,43 +90,58 @@ class Waiting:
             self.lags.append(time.monotonic() - before - 0.005)
 
 
-def measure(server, store, callers):
+def measure(server, store, callers, case, results):
     server.begin(limits=SCALED)
     folder = tempfile.mkdtemp()
-    results = Path(folder, "results")
+    lines = Path(folder, "lines")
     where = store(folder)
     begin = time.monotonic()
     waiting = Waiting(where, server.port, callers)
-    children = [in_process(lambda: asyncio.run(waiting.run(3 * PHASE_S)), results)]
+    children = [in_process(lambda: asyncio.run(waiting.run(3 * PHASE_S)), lines)]
     time.sleep(1 + PHASE_S)
     pushes = [Worker(BudgetContender, SCALED, where, server.port, f"push{number}") for number in range(4)]
     until = time.monotonic() + PHASE_S
     children += [in_process(lambda push=push: push.run(until, None) or {}, f"{folder}/pushes") for push in pushes]
     for child in children[::-1]:
         os.waitpid(child, 0)
-    told, report = json.loads(results.read_text()), server.report()
-    shares = []
+    told, report = json.loads(lines.read_text()), server.report()
+    shares, parts = [], []
     for phase in range(3):
         since = begin + 1 + phase * PHASE_S + 5
         names = [name for at, name in report["accepted"] if since <= at < since + 10]
         polls = names.count("poll")
+        parts.append((polls / 80, (len(names) - polls) / 80))
         shares.append(f"{polls / 80:.2f} polls + {(len(names) - polls) / 80:.2f} push")
     busy = 100 * told["cpu"] / (3 * PHASE_S)
     print(f"  memory for each waiting caller {told['KiB for each']:.1f} KiB, CPU {busy:.1f} %")
     print(f"  event loop lag: longest {told['lag ms']:.1f} ms, 99 of 100 below {told['lag p99 ms']:.1f} ms")
     print(f"  all cancelled within {told['all cancelled in ms']:.0f} ms; 429s: {report['refused']}")
     print(f"  share of the budget: alone {shares[0]}; with a push {shares[1]}; alone again {shares[2]}", flush=True)
+    results.add(
+        case,
+        OURS,
+        kib_each=told["KiB for each"],
+        cpu_percent=busy,
+        lag_ms=told["lag ms"],
+        lag_99_ms=told["lag p99 ms"],
+        refused=report["refused"],
+        polls_alone=parts[0][0],
+        polls_beside_a_push=parts[1][0],
+        push=parts[1][1],
+    )
 
 
 def main():
     arguments = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     arguments.add_argument("--callers", type=int, default=1000)
-    options = arguments.parse_args()
+    add_option(arguments)
+    options, results = arguments.parse_args(), Results("waiting")
     server, stores = LimitServer(), Stores()
     try:
         for kind in ("sqlite", "redis"):
             print(f"{options.callers} waiting callers, {kind}, load {os.getloadavg()[0]:.1f} before")
-            measure(server, stores.of(kind), options.callers)
+            measure(server, stores.of(kind), options.callers, f"{options.callers} waiting, {kind}", results)
+        results.write(options.json)
     finally:
         server.close()
         stores.close()

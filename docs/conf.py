@@ -1,19 +1,52 @@
-"""How the documentation is built: ``make docs``. It needs no network and imports no Airflow."""
+"""How the documentation is built: ``make docs``. It needs no network, but an environment with Airflow in it."""
 
 from __future__ import annotations
 
+import os
 import re
+import sys
+import tempfile
 from pathlib import Path
 
-ROOT = Path(__file__).resolve().parent.parent
+HERE = Path(__file__).resolve().parent
+ROOT = HERE.parent
 VERSION = re.compile(r'^__version__ = "(.+)"$', re.MULTILINE)
+
+# The reference is read from the docstrings of these very sources.
+sys.path[:0] = [str(ROOT), str(HERE / "_ext")]
+# Airflow writes its settings into its home as soon as it is imported; that must not be the reader's own.
+os.environ.setdefault("AIRFLOW_HOME", str(Path(tempfile.gettempdir()) / "maestroqa-docs-airflow"))
+os.environ.setdefault("AIRFLOW__CORE__LOAD_EXAMPLES", "False")
 
 project = "airflow-provider-maestroqa"
 author = "The authors of airflow-provider-maestroqa"
 release = version = VERSION.findall((ROOT / "airflow_provider_maestroqa" / "__init__.py").read_text())[0]
 
-extensions = ["myst_parser"]
-exclude_patterns = ["_build"]
-myst_heading_anchors = 3
+extensions = ["myst_parser", "sphinx.ext.autodoc", "reference"]
+exclude_patterns = ["_build", "_ext", "snippets"]
+myst_heading_anchors = 4
+
+autodoc_member_order = "bysource"
+autodoc_typehints = "signature"
+autodoc_typehints_format = "short"
+python_use_unqualified_type_names = True
+# A signature that is longer has a line for each argument.
+python_maximum_signature_line_length = 88
+python_display_short_literal_types = True
+add_module_names = False
+
+# Names of this package that lead nowhere are errors; names of Airflow and Python have no pages here.
+nitpicky = True
+nitpick_ignore_regex = [(r"py:.*", r"(?!airflow_provider_maestroqa\.).*"), (r"py:.*", r".*\._T")]
+
 html_theme = "furo"
 html_title = f"MaestroQA for Apache Airflow {release}"
+html_short_title = "MaestroQA for Airflow"
+html_static_path = ["_static"]
+html_css_files = ["site.css"]
+html_copy_source = False
+html_show_sphinx = False
+html_theme_options = {
+    "light_css_variables": {"color-brand-primary": "#1d5fa8", "color-brand-content": "#1d5fa8"},
+    "dark_css_variables": {"color-brand-primary": "#7db4f0", "color-brand-content": "#7db4f0"},
+}

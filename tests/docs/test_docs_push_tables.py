@@ -74,7 +74,7 @@ def test_all_that_is_said_to_be_templated_is(read):
         value
         for module in (tickets, agents, attachments)
         for name, value in vars(module).items()
-        if name.startswith("MaestroQA") and value not in PUSHES
+        if name.startswith("MaestroQA") and value.__module__ == module.__name__ and value not in PUSHES
     ]
     for cls in single:
         assert set(cls.template_fields) == set(arguments(cls))

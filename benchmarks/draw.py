@@ -1,0 +1,212 @@
+"""Draws the pictures of the page on benchmarks, and writes its tables, from the files in ``benchmarks/results``.
+
+python benchmarks/draw.py
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from picture import frame, text
+from results import OURS
+
+HERE = Path(__file__).resolve().parent
+RESULTS, DOCS = HERE / "results", HERE.parent / "docs"
+WIDTH, LEFT, PLOT, BAR, GAP = 900, 330, 440, 16, 14
+TABLE = re.compile(r"(<!-- results: (\w+) (\w+) -->\n\n)((?:(?!<!--).)*?)(\n*<!-- end -->)", re.DOTALL)
+
+Row = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Chart:
+    """Bars for one figure of a result.
+
+    :param result: the file's name without ``.json``.
+    :param figure: which figure is drawn.
+    :param title: what it says above the bars.
+    :param unit: of the figure, with a space before it.
+    :param keep: which rows are drawn.
+    """
+
+    result: str
+    figure: str
+    title: str
+    unit: str = ""
+    keep: Callable[[Row], bool] = lambda _: True
+
+
+def _of(*cases: str) -> Callable[[Row], bool]:
+    return lambda row: row["case"] in cases
+
+
+def _begins(*cases: str) -> Callable[[Row], bool]:
+    return lambda row: row["case"].startswith(cases)
+
+
+CHARTS = {
+    "bench-imports": Chart("imports", "ms", "Importing: milliseconds on top of Airflow", " ms"),
+    "bench-landing-time": Chart(
+        "landing", "cpu_s", "Landing 200 MB: seconds of a processor", " s", _begins("200 MB")
+    ),
+    "bench-landing-memory": Chart(
+        "landing", "peak_mb", "Landing 200 MB: peak memory over imports", " MB", _begins("200 MB")
+    ),
+    "bench-budget-refusals": Chart("budget", "429s", "Sharing a token: requests that were refused with 429"),
+    "bench-budget-wait": Chart("budget", "longest_s", "Sharing a token: the longest wait of a caller", " s"),
+    "bench-push-refusals": Chart("push", "refusals", "Pushing: requests that were refused with 429"),
+    "bench-push-lost": Chart(
+        "push", "lost", "Pushing with faults: good records lost", "", lambda row: "faults" in row["case"]
+    ),
+    "bench-records-time": Chart(
+        "records", "cpu_s", "Coaching data: seconds of a processor", " s", _begins("list", "export")
+    ),
+    "bench-records-memory": Chart(
+        "records", "peak_mb", "Coaching data: peak memory over imports", " MB", _begins("list", "export")
+    ),
+    "bench-clean-time": Chart("records", "cpu_s", "Cleaning 25 MB: seconds of a processor", " s", _begins("25 MB")),
+}
+
+#: Table → the columns it shows: heading, figure, how it is written.
+COLUMNS = {
+    "imports": [("ms", "ms", ",.0f")],
+    "landing": [("wall, s", "wall_s", ".2f"), ("CPU, s", "cpu_s", ".2f"), ("peak, MB", "peak_mb", ".0f")],
+    "budget": [
+        ("rate", "rate", ".3f"),
+        ("429s", "429s", ",d"),
+        ("fairness", "fairness", ".2f"),
+        ("longest wait, s", "longest_s", ".1f"),
+    ],
+    "waiting": [
+        ("KiB each", "kib_each", ".1f"),
+        ("CPU, %", "cpu_percent", ".1f"),
+        ("loop held up, ms", "lag_ms", ".1f"),
+        ("429s", "refused", ",d"),
+        ("polls alone", "polls_alone", ".2f"),
+        ("push beside", "push", ".2f"),
+    ],
+    "triggers": [
+        ("KiB each", "kib_each", ".1f"),
+        ("loop held up, 99 of 100, ms", "loop_held_up_99_ms", ".1f"),
+        ("noticed, half, s", "noticed_half_s", ".1f"),
+        ("noticed, all, s", "noticed_all_s", ".1f"),
+        ("push kept", "push_kept", ".2f"),
+    ],
+    "simulate": [
+        ("used", "used", ".3f"),
+        ("half within, s", "half_s", ",.0f"),
+        ("99 of 100 within, s", "all_but_one_in_100_s", ",.0f"),
+        ("429s", "refused_sliding", ",d"),
+    ],
+    "push": [
+        ("rate", "rate", ".2f"),
+        ("429s", "refusals", ",d"),
+        ("requests", "requests", ",d"),
+        ("lost", "lost", ",d"),
+        ("doubled", "doubled", ",d"),
+        ("told as not sure", "unsure", ",d"),
+    ],
+    "push_costs": [("requests for each", "requests", ".2f"), ("records a second", "records_s", ",d")],
+    "records": [("wall, s", "wall_s", ".1f"), ("CPU, s", "cpu_s", ".1f"), ("peak, MB", "peak_mb", ".0f")],
+}
+
+
+def load(name: str) -> Row:
+    """Read a result."""
+    return json.loads((RESULTS / f"{name}.json").read_text(encoding="utf-8"))
+
+
+def draw(chart: Chart) -> str:
+    """Return the picture: bars of this package in one colour, of its peers in the other."""
+    rows = [row for row in load(chart.result)["rows"] if chart.figure in row["figures"] and chart.keep(row)]
+    most = max(row["figures"][chart.figure] for row in rows) or 1
+    body, y, case = [text(24, 30, chart.title, bold=True)], 46.0, None
+    by_case = len({row["case"] for row in rows}) < len(rows)
+    for row in rows:
+        if by_case and row["case"] != case:
+            case = row["case"]
+            y += 22
+            body.append(text(24, y - 4, case, kind="soft"))
+        value = row["figures"][chart.figure]
+        width = PLOT * value / most
+        body.append(text(LEFT - 10, y + 13, row["by"] if by_case else _name(row), anchor="end"))
+        kind = "ours" if _is_ours(row) else "peer"
+        body.append(f'<rect class="{kind}" x="{LEFT}" y="{y:g}" width="{max(width, 1):.1f}" height="{BAR}" rx="2"/>')
+        body.append(text(LEFT + width + 8, y + 13, f"{_short(value)}{chart.unit}"))
+        y += BAR + (6 if by_case else GAP)
+    machine = load(chart.result)["machine"]
+    said = (
+        f"{machine['processors']} processors, load {machine['load before']} before and {machine['load after']} after"
+    )
+    body.append(text(24, y + 26, f"Measured on {said}", kind="soft"))
+    said = "; ".join(f"{_name(row)}: {_short(row['figures'][chart.figure])}{chart.unit}" for row in rows)
+    return frame(WIDTH, y + 42, body, title=chart.title, description=said)
+
+
+def table(result: str) -> str:
+    """Return all rows of a result as a table."""
+    shown = COLUMNS[result]
+    lines = [f"| Case | By | {' | '.join(head for head, _, _ in shown)} |", "|---" * (len(shown) + 2) + "|"]
+    for row in load(result)["rows"]:
+        cells = [_cell(row["figures"].get(figure), form) for _, figure, form in shown]
+        if any(cells):
+            lines.append(f"| {row['case']} | {row['by']} | {' | '.join(cells)} |")
+    return "\n".join(lines)
+
+
+def with_tables(page: str) -> str:
+    """Return a page with its tables, and what they were measured on, written anew."""
+
+    def anew(found: re.Match[str]) -> str:
+        what, result = found[2], found[3]
+        return f"{found[1]}{table(result) if what == 'table' else machine(result)}\n\n<!-- end -->"
+
+    return TABLE.sub(anew, page)
+
+
+def machine(result: str) -> str:
+    """Say in a sentence by which command and on what a result was measured."""
+    at = load(result)
+    on = at["machine"]
+    return (
+        f"`{at['command']}`, on {on['processors']} processors that had other work (load {on['load before']} before, "
+        f"{on['load after']} after), Python {on['python']}, Airflow {on['airflow']}."
+    )
+
+
+def _cell(value: object, form: str) -> str:
+    if value is None:
+        return ""
+    return format(int(value), form) if form.endswith("d") else format(value, form)  # type: ignore[call-overload]
+
+
+def _short(value: float) -> str:
+    return f"{value:,.0f}" if value >= 100 or value == int(value) else f"{value:.3g}"
+
+
+def _name(row: Row) -> str:
+    """A row's name where each case stands alone."""
+    return (
+        f"{row['by']}, {row['case'].rpartition(', ')[2]}" if row["by"] == OURS and ", " in row["case"] else row["by"]
+    )
+
+
+def _is_ours(row: Row) -> bool:
+    return row["by"] == OURS or row["by"].startswith("budget")
+
+
+def main() -> None:
+    """Draw and write all."""
+    for name, chart in CHARTS.items():
+        (DOCS / "images" / f"{name}.svg").write_text(draw(chart), encoding="utf-8")
+    page = DOCS / "benchmarks.md"
+    page.write_text(with_tables(page.read_text(encoding="utf-8")), encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,81 @@
+"""What a benchmark found, as a small JSON file: ``--json benchmarks/results/imports.json``.
+
+The file says on what it was measured, and has one row for each case and contender. ``draw.py`` makes the pictures and
+tables of the page on benchmarks out of these files.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import platform
+import sys
+from dataclasses import dataclass, field
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+
+OURS = "this package"
+
+
+@dataclass
+class Results:
+    """Rows of figures, and the machine that they are from.
+
+    :param benchmark: the script's name without ``.py``.
+    """
+
+    benchmark: str
+    rows: list[dict[str, object]] = field(default_factory=list)
+    load: float = field(default_factory=lambda: os.getloadavg()[0])
+
+    def add(self, case: str, by: str, /, **figures: object) -> None:
+        """Write down what one contender needed for one case; a name holds its unit."""
+        shown = {name: _rounded(value) for name, value in figures.items()}
+        self.rows.append({"case": case, "by": by, "figures": shown})
+
+    def write(self, path: Path | None) -> None:
+        """Write the file, where one is wanted."""
+        if path is None:
+            return
+        words = [Path(sys.argv[0]).name, *_without_json(sys.argv[1:])]
+        content = {
+            "benchmark": self.benchmark,
+            "command": f"python benchmarks/{' '.join(words)}",
+            "machine": {
+                "processors": os.cpu_count(),
+                "load before": round(self.load, 1),
+                "load after": round(os.getloadavg()[0], 1),
+                "python": platform.python_version(),
+                "airflow": _version_of("apache-airflow"),
+            },
+            "rows": self.rows,
+        }
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
+
+
+def add_option(parser: argparse.ArgumentParser) -> None:
+    """Let a benchmark take ``--json FILE``."""
+    parser.add_argument("--json", type=Path, metavar="FILE", help="where to write the figures as well")
+
+
+def _rounded(value: object) -> object:
+    """Four digits are more than any of these figures is worth."""
+    return float(f"{value:.4g}") if isinstance(value, float) else value
+
+
+def _without_json(words: list[str]) -> list[str]:
+    kept, skip = [], False
+    for word in words:
+        if not skip and not word.startswith("--json"):
+            kept.append(word)
+        skip = word == "--json"
+    return kept
+
+
+def _version_of(name: str) -> str | None:
+    try:
+        return version(name)
+    except PackageNotFoundError:
+        return None
