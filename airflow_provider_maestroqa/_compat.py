@@ -10,15 +10,20 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from airflow.configuration import conf as conf
+    from airflow.sdk import Asset as Asset
     from airflow.sdk import BaseHook as BaseHook
     from airflow.sdk import BaseOperator as BaseOperator
+    from airflow.sdk import BaseOperatorLink as BaseOperatorLink
     from airflow.sdk import BaseSensorOperator as BaseSensorOperator
     from airflow.sdk import Connection as Connection
     from airflow.sdk import Context as Context
+    from airflow.sdk import RetryDecision as RetryDecision
+    from airflow.sdk import RetryPolicy as RetryPolicy
     from airflow.sdk.bases.sensor import PokeReturnValue as PokeReturnValue
     from airflow.sdk.exceptions import AirflowFailException as AirflowFailException
     from airflow.sdk.exceptions import AirflowSensorTimeout as AirflowSensorTimeout
     from airflow.sdk.exceptions import AirflowSkipException as AirflowSkipException
+    from airflow.sdk.execution_time.xcom import XCom as XCom
     from airflow.sdk.io import get_fs as get_fs
     from airflow.sdk.observability.stats import Stats as Stats
     from airflow.triggers.base import BaseEventTrigger as BaseEventTrigger
@@ -27,16 +32,22 @@ if TYPE_CHECKING:
 
 #: Name → modules to look in, the newest Airflow first.
 _HOMES = {
+    "Asset": ("airflow.sdk",),
     "BaseHook": ("airflow.sdk", "airflow.hooks.base"),
     "BaseOperator": ("airflow.sdk", "airflow.models.baseoperator"),
+    "BaseOperatorLink": ("airflow.sdk", "airflow.models.baseoperatorlink"),
     "BaseSensorOperator": ("airflow.sdk", "airflow.sensors.base"),
     "BaseEventTrigger": ("airflow.triggers.base",),
     "BaseTrigger": ("airflow.triggers.base",),
     "Connection": ("airflow.sdk", "airflow.models.connection"),
     "Context": ("airflow.sdk", "airflow.utils.context"),
+    "Dataset": ("airflow.datasets",),
     "PokeReturnValue": ("airflow.sdk.bases.sensor", "airflow.sensors.base"),
+    "RetryDecision": ("airflow.sdk",),
+    "RetryPolicy": ("airflow.sdk",),
     "Stats": ("airflow.sdk.observability.stats", "airflow.stats"),
     "TriggerEvent": ("airflow.triggers.base",),
+    "XCom": ("airflow.sdk.execution_time.xcom", "airflow.models.xcom"),
     "AirflowFailException": ("airflow.sdk.exceptions", "airflow.exceptions"),
     "AirflowSensorTimeout": ("airflow.sdk.exceptions", "airflow.exceptions"),
     "AirflowSkipException": ("airflow.sdk.exceptions", "airflow.exceptions"),
@@ -46,7 +57,7 @@ _HOMES = {
 
 
 #: What a newer Airflow's name is on one that has not got it, so that modules can be imported there.
-_STAND_INS = {"BaseEventTrigger": "BaseTrigger"}
+_STAND_INS = {"BaseEventTrigger": "BaseTrigger", "Asset": "Dataset"}
 
 
 def __getattr__(name: str) -> Any:
@@ -74,6 +85,11 @@ def _find(name: str, homes: tuple[str, ...]) -> Any:
 def has_asset_watchers() -> bool:
     """Whether this Airflow starts runs on events that triggers see: 3.0 and newer."""
     return _airflow_version() >= (3,)
+
+
+def has_retry_policies() -> bool:
+    """Whether this Airflow takes ``retry_policy``: 3.3 and newer."""
+    return _airflow_version() >= (3, 3)
 
 
 def mask_secret(secret: str) -> None:
@@ -104,6 +120,36 @@ async def aget_connection(conn_id: str) -> Connection:
     from asgiref.sync import sync_to_async
 
     return await sync_to_async(hook.get_connection)(conn_id)
+
+
+def rendered_fields(ti_key: Any) -> dict[str, Any]:
+    """The template fields of a task instance that was run, where its operator does not hold them itself.
+
+    Airflow 2 asks for links in the webserver, which knows the operator as it was before the run.
+    """
+    if _airflow_version() >= (3,):
+        return {}
+    from airflow.models.renderedtifields import RenderedTaskInstanceFields
+
+    return RenderedTaskInstanceFields.get_templated_fields(ti_key) or {}
+
+
+def lineage_collector() -> Any:
+    """Airflow's collector of what hooks read and write; ``None`` where no plugin reads what it collects.
+
+    Making it takes a second or more on Airflow 3, also where nobody reads it.
+    """
+    try:
+        homes = ("airflow.sdk.plugins_manager", "airflow.plugins_manager")
+        readers = _find("get_hook_lineage_readers_plugins", homes)()
+    except ImportError:
+        from airflow import plugins_manager
+
+        plugins_manager.initialize_hook_lineage_readers_plugins()
+        readers = plugins_manager.hook_lineage_reader_classes
+    if not readers:
+        return None
+    return _find("get_hook_lineage_collector", ("airflow.sdk.lineage", "airflow.lineage.hook"))()
 
 
 def _airflow_version() -> tuple[int, ...]:

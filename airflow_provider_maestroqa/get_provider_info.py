@@ -5,6 +5,14 @@ from __future__ import annotations
 from typing import Any
 
 _PACKAGE = "airflow_provider_maestroqa"
+_ASSET_URIS = [
+    {
+        "schemes": ["maestroqa"],
+        "handler": f"{_PACKAGE}.assets.sanitize_uri",
+        "factory": f"{_PACKAGE}.assets.maestroqa_asset",
+        "to_openlineage_converter": f"{_PACKAGE}.assets.convert_asset_to_openlineage",
+    }
+]
 
 
 def get_provider_info() -> dict[str, Any]:
@@ -68,6 +76,10 @@ def get_provider_info() -> dict[str, Any]:
                 "python-module": f"{_PACKAGE}.transfers.sql_to_maestroqa",
             },
         ],
+        "asset-uris": _ASSET_URIS,
+        # Airflow 2's name for the same.
+        "dataset-uris": _ASSET_URIS,
+        "extra-links": [f"{_PACKAGE}.links.MaestroQALink", f"{_PACKAGE}.links.LandedFilesLink"],
         "connection-types": [
             {
                 "connection-type": "maestroqa",
@@ -77,36 +89,42 @@ def get_provider_info() -> dict[str, Any]:
                     "hidden-fields": ["login", "schema", "port"],
                     "relabeling": {"password": "API token", "host": "Base URL"},
                     "placeholders": {
-                        "host": "https://app.maestroqa.com",
-                        "password": "MaestroQA dashboard: Other Settings, API Tokens",
+                        "host": "Empty: https://app.maestroqa.com",
+                        "password": "From MaestroQA: Other Settings, API Tokens, Create New Token",
                     },
                 },
                 "conn-fields": {
                     "rate_limits": {
                         "label": "Rate limits",
-                        "description": "Requests and seconds for each bucket, as JSON, such as "
-                        '{"normal": [[10, 1], [100, 60]], "hard": [[1, 1], [30, 60]]}. Empty: MaestroQA\'s own.',
-                        "schema": {"type": ["string", "null"]},
+                        "description": "What the token may use, as JSON: for each bucket pairs of requests and "
+                        'seconds, such as {"normal": [[10, 1], [100, 60]], "hard": [[1, 1], [30, 60]]}. '
+                        "Empty: those are what MaestroQA documents.",
+                        "schema": {"type": ["object", "null"]},
                     },
                     "rate_limit_store": {
                         "label": "Rate limit store",
-                        "description": "Where tasks share the token's budget. Empty: a file on this machine. "
-                        "redis://host/0 or rediss://host/0: many machines. memory: one process.",
+                        "description": "Where tasks share the token's budget. Empty: a file on this machine. For "
+                        "workers on many machines: redis://:password@host:6379/0, or rediss:// with TLS.",
                         "schema": {"type": ["string", "null"], "format": "password"},
                     },
                     "timeout": {
                         "label": "Time-out (seconds)",
                         "description": "How long to wait for the next bytes of an answer. Empty: 60.",
-                        "schema": {"type": ["number", "null"]},
+                        "schema": {"type": ["number", "null"], "minimum": 1, "maximum": 3600},
                     },
                     "verify": {
                         "label": "Verify TLS",
-                        "description": "true, false, or the path of a CA bundle. Empty: true.",
-                        "schema": {"type": ["string", "null"]},
+                        "description": "true, false, or the path on the workers of a file with certificate "
+                        "authorities. Empty: true.",
+                        "schema": {
+                            "type": ["string", "null"],
+                            "examples": ["true", "false", "/etc/ssl/certs/ca-certificates.crt"],
+                        },
                     },
                     "proxies": {
-                        "label": "Proxies",
-                        "description": 'A proxy URL, or JSON such as {"https": "http://proxy:3128"}.',
+                        "label": "Proxy",
+                        "description": "A proxy's URL, such as http://user:password@proxy:3128, or JSON such as "
+                        '{"https": "http://proxy:3128"}. Empty: what the environment says.',
                         "schema": {"type": ["string", "null"], "format": "password"},
                     },
                     "allow_http": {

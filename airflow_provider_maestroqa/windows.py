@@ -144,6 +144,29 @@ def given_time(value: object, field: str) -> datetime | None:
     return None if value is None or value in ("", "None") else parse_time(value, field)
 
 
+def given_window(window: object, export_id: str) -> dict[str, str] | None:
+    """Read the window of an export as the request for it has pushed it.
+
+    :param window: a dict with ``start`` and ``end``; or one that gives such a dict for each export's id.
+    :param export_id: the export.
+    :return: both ends as text, in UTC; ``None`` when there is no window.
+    :raises MaestroQAConfigError: it is neither.
+    """
+    if window is None or window in ("", "None", {}):
+        return None
+    found = window
+    if isinstance(window, Mapping) and "start" not in window and "end" not in window:
+        found = window.get(export_id)
+    if isinstance(found, Mapping) and set(found) == {"start", "end"}:
+        ends = [given_time(found[name], f"window[{name!r}]") for name in ("start", "end")]
+        if ends[0] is not None and ends[1] is not None:
+            return _window(ends[0], ends[1]).as_text()
+    raise MaestroQAConfigError(
+        f"window must be a dict with start and end, or one that has such a dict for export {export_id}; got "
+        f"{str(window)[:200]}. Pass request.output['window'] of the task that asked for the export."
+    )
+
+
 def checked_lookback(lookback: object) -> timedelta:
     """Tell a stretch to look back over from any other value.
 

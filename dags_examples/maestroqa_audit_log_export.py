@@ -29,6 +29,7 @@ with DAG(
     MaestroQAExportToS3Operator(
         task_id="land",
         export_id=request.output,
+        window=request.output["window"],
         s3_bucket="my-data-lake",
         s3_prefix="maestroqa/audit_log/run={{ run_id }}",
         file_format="zip",

@@ -48,6 +48,7 @@ with DAG(
         MaestroQAExportToS3Operator(
             task_id="land",
             export_id=request.output,
+            window=request.output["window"],
             s3_bucket="my-data-lake",
             s3_prefix=s3_prefix,
         )

@@ -35,6 +35,7 @@ with DAG(
     land = MaestroQAExportToS3Operator(
         task_id="land",
         export_id=request.output,
+        window=request.output["window"],
         s3_bucket="my-data-lake",
         s3_prefix="maestroqa/raw/run={{ run_id }}",
         count_rows=True,

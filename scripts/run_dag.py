@@ -57,11 +57,40 @@ def load_dag(path: Path, *, poll_interval: float) -> DAG:
     return dag
 
 
+def hand_over_events(dag: DAG) -> None:
+    """Let the run of a DAG that is scheduled by assets find their events, as the scheduler would."""
+    from airflow.models.dagrun import DagRun
+    from sqlalchemy import event
+    from sqlalchemy.orm import Session
+
+    try:
+        from airflow.models.asset import AssetEvent as Event
+
+        name, condition = "consumed_asset_events", getattr(dag.timetable, "asset_condition", None)
+    except ImportError:  # Airflow 2
+        from airflow.models.dataset import DatasetEvent as Event
+
+        name, condition = "consumed_dataset_events", getattr(dag.timetable, "dataset_condition", None)
+    uris = {asset.uri for asset in getattr(condition, "objects", ()) if hasattr(asset, "uri")}
+    if not uris:
+        return
+
+    def add(session: Session, *_: Any) -> None:
+        for made in session.new:
+            if isinstance(made, DagRun) and made.dag_id == dag.dag_id:
+                setattr(made, name, [one for one in session.query(Event) if one.uri in uris])
+
+    event.listen(Session, "before_flush", add)
+
+
 def run(dag: DAG, *, logical_date: datetime = LOGICAL_DATE) -> dict[str, Any]:
     """Run a DAG once.
 
     :return: ``{"state", "tasks": {task: state}, "returned": {task: XCom}}``; mapped tasks are named ``task[index]``.
     """
+    if hasattr(dag, "sync_to_db"):  # Airflow 2, which else forgets the events of assets
+        dag.sync_to_db()
+    hand_over_events(dag)
     try:
         ended = dag.test(logical_date=logical_date)
     except TypeError:  # Airflow 2

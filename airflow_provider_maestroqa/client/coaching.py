@@ -12,6 +12,7 @@ from airflow_provider_maestroqa.client.fields import as_choice
 from airflow_provider_maestroqa.client.paging import Record, content_key, id_of
 from airflow_provider_maestroqa.client.saved import SavedArray
 from airflow_provider_maestroqa.client.seen import SeenIds
+from airflow_provider_maestroqa.client.units import size_text
 
 #: Which of a session's dates decides whether it is in a window.
 TIME_AXES = ("meetingDate", "createdAt")
@@ -44,7 +45,7 @@ class SessionExport(Iterator[Record]):
 
     :param calls: the windows.
     :param save: sends a call and gives its answer to the file.
-    :param say: told of each window, and at the end how many sessions came.
+    :param say: told of each window, and at the end how many sessions came more than once.
     :param warn: told of that instead, when a session had no id, or came again within one window.
     """
 
@@ -79,13 +80,14 @@ def _read(
         sessions.begin_window()
         with SavedArray(call) as saved:
             save(call, saved)
-            say(f"Coaching sessions {window} have come: {saved.size:,} bytes.")
+            say(f"Coaching sessions {window} have come: {size_text(saved.size)}.")
             for session in saved.records():
                 if sessions.is_new(session):
                     yield session
     # Windows share a day, so between windows repeats are as they should be.
     is_odd = sessions.unnamed or (sessions.repeated and len(calls) == 1)
-    (warn if is_odd else say)(sessions.summary())
+    if sessions.unnamed or sessions.repeated:
+        (warn if is_odd else say)(sessions.summary())
 
 
 class _Sessions:

@@ -107,13 +107,6 @@ class Body:
         self.is_sent = True
 
 
-def size_text(size: float) -> str:
-    """Bytes as a person reads them: ``512 bytes``, ``3.9 kB``, ``12.5 MB``, ``1,250.0 MB``."""
-    if size < 1_000:
-        return f"{size:.0f} bytes"
-    return f"{size / 1_000:,.1f} kB" if size < 100_000 else f"{size / 1_000_000:,.1f} MB"
-
-
 def _check_size(source: Source, size: int) -> None:
     if size == 0:
         raise MaestroQADataError(f"{source.name} is empty, so there is nothing to attach. Nothing was sent.")

@@ -63,8 +63,9 @@ class Call:
 
     endpoint: Endpoint
     path: str
-    query: Mapping[str, str] = field(default_factory=dict)
-    body: Any = None
+    query: Mapping[str, str] = field(default_factory=dict, repr=False)
+    # It may hold a signed URL.
+    body: Any = field(default=None, repr=False)
     resend: bool = False
 
     @property

@@ -24,7 +24,7 @@ presigned URL.
 
 from __future__ import annotations
 
-from typing import ClassVar
+from typing import Any, ClassVar
 
 
 class MaestroQAError(Exception):
@@ -86,6 +86,10 @@ class MaestroQAAPIError(MaestroQAError):
 
     def __str__(self) -> str:
         return f"{self.method} {self.path} answered {self.status}: {self.message}"
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        # Python would make the copy that goes to another process of the message alone.
+        return type(self), (self.status, self.method, self.path, self.message), vars(self)
 
 
 class MaestroQAAuthError(MaestroQAAPIError):

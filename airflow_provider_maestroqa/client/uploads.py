@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import tenacity
 
-from airflow_provider_maestroqa.client.contents import Body, ChangedError, Content, Source, size_text
+from airflow_provider_maestroqa.client.contents import Body, ChangedError, Content, Source
 from airflow_provider_maestroqa.client.endpoints import Call, Endpoint
 from airflow_provider_maestroqa.client.errors import (
     MaestroQAConfigError,
@@ -26,6 +26,7 @@ from airflow_provider_maestroqa.client.presigned import (
     is_safe,
     signatures_kept_out_of_logs,
 )
+from airflow_provider_maestroqa.client.units import size_text
 
 if TYPE_CHECKING:
     import requests

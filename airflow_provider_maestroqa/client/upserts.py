@@ -39,7 +39,9 @@ def upsert_ticket(
         raise conflict from None
 
 
-def upsert_agent(agent: Mapping[str, Any], send: Callable[[Call], Any]) -> tuple[Any, bool]:
+def upsert_agent(
+    agent: Mapping[str, Any], send: Callable[[Call], Any], *, level: int = logging.INFO
+) -> tuple[Any, bool]:
     """Bring an agent in. (API: Create an Agent, Update an Agent)
 
     Of an agent that is there already only the id and the availability can be set; the API changes no name and no
@@ -47,6 +49,7 @@ def upsert_agent(agent: Mapping[str, Any], send: Callable[[Call], Any]) -> tuple
 
     :param agent: a checked agent.
     :param send: carries a call.
+    :param level: of the line that says what was not changed; who brings in many says it once.
     :return: the answer, and whether the agent was created.
     """
     try:
@@ -62,7 +65,8 @@ def upsert_agent(agent: Mapping[str, Any], send: Callable[[Call], Any]) -> tuple
     if "agentId" in agent:
         answer = send(build_call("add_agent_id", {"email": email, "agentId": agent["agentId"]}))
     if not conflict.after_lost_answer:
-        log.info("Agent %s is there already: availability and id are set; the API changes no name or group.", email)
+        said = "Agent %s is there already: availability and id are set; the API changes no name or group."
+        log.log(level, said, email)
     return answer, False
 
 

@@ -23,6 +23,7 @@ from airflow_provider_maestroqa.client.errors import (
 )
 from airflow_provider_maestroqa.client.exports import Export
 from airflow_provider_maestroqa.client.policy import DEFAULT_PATIENCE_S
+from airflow_provider_maestroqa.client.units import duration
 
 #: Each pause is a fifth longer than the last: an end is seen at most a fifth of the waiting time late.
 GROWTH = 1.2
@@ -62,6 +63,7 @@ class ExportWait:
     :param export_id: the export.
     :param poll_interval: seconds before the second look; the pauses then grow up to five minutes.
     :param deadline: Unix time in seconds at which the wait ends, fixed when it began.
+    :param sets_the_pace: whether the pauses are those that this wait says; a sensor on a worker has its own.
     :param jitter: a random factor near 1 for each pause, so that many waits do not look at the same time.
     """
 
@@ -71,12 +73,14 @@ class ExportWait:
         *,
         poll_interval: float,
         deadline: float,
+        sets_the_pace: bool = True,
         jitter: Callable[[], float] = lambda: random.uniform(0.9, 1.1),  # noqa: S311
     ) -> None:
         self._export_id = export_id
         self._pause_s = max(poll_interval, SHORTEST_PAUSE_S)
         self._longest_s = max(poll_interval, LONGEST_PAUSE_S)
         self._deadline = deadline
+        self._sets_the_pace = sets_the_pace
         self._jitter = jitter
         self._last = ""
 
@@ -99,13 +103,18 @@ class ExportWait:
             return self._event("errored", _FAILED.format(id=self._export_id))
         if isinstance(look, MaestroQAError) and not look.worth_retry:
             return self._event("refused", str(look))
-        state = look.status or "without a status" if isinstance(look, Export) else f"not known ({look})"
+        state = f"not known ({look})"
+        if isinstance(look, Export):
+            state = look.status.replace("_", " ") or "without a status"
         if now >= self._deadline:
             return self._event("timeout", _TIMED_OUT.format(id=self._export_id, state=state))
         seconds = self._until_next(now, at_least=waited_s)
-        news = "" if state == self._last else f"Export {self._export_id} is {state}. Next look in {seconds:.3g} s."
+        news = "" if state == self._last else f"Export {self._export_id} is {state}.{self._then(seconds)}"
         self._last = state
         return Pause(seconds, news, is_warning=not (isinstance(look, Export) and look.is_known))
+
+    def _then(self, seconds: float) -> str:
+        return f" Next look in {duration(seconds)}." if self._sets_the_pace else ""
 
     def _until_next(self, now: float, at_least: float = 0.0) -> float:
         pause = max(self._pause_s, at_least) * self._jitter()

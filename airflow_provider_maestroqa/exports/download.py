@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING
 
 from airflow_provider_maestroqa.client.errors import MaestroQAConnectionError, MaestroQADataError, MaestroQAError
 from airflow_provider_maestroqa.client.presigned import host_of, signatures_kept_out_of_logs
+from airflow_provider_maestroqa.client.units import duration
 from airflow_provider_maestroqa.exports import ranges, sniff
 from airflow_provider_maestroqa.exports.connection import open_url, read_some
-from airflow_provider_maestroqa.exports.progress import Progress, duration, megabytes
+from airflow_provider_maestroqa.exports.progress import Progress, megabytes
 from airflow_provider_maestroqa.exports.ranges import Step, Verdict, Version
 from airflow_provider_maestroqa.exports.temporary import Scratch
 

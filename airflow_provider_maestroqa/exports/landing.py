@@ -21,6 +21,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_maestroqa.client.errors import MaestroQAConfigError
+from airflow_provider_maestroqa.client.units import duration
 from airflow_provider_maestroqa.exports import manifest as manifests
 from airflow_provider_maestroqa.exports.archive import MANIFEST_NAME
 from airflow_provider_maestroqa.exports.content import Meter
@@ -29,7 +30,7 @@ from airflow_provider_maestroqa.exports.engines import Engine, best_engine
 from airflow_provider_maestroqa.exports.manifest import PARQUET, LandedFile
 from airflow_provider_maestroqa.exports.outputs import Output, plan
 from airflow_provider_maestroqa.exports.parquet import require_pyarrow
-from airflow_provider_maestroqa.exports.progress import Progress, duration, megabytes
+from airflow_provider_maestroqa.exports.progress import Progress, megabytes
 from airflow_provider_maestroqa.exports.publish import StorageDeniedError, Store, Upload
 from airflow_provider_maestroqa.exports.temporary import scratch_file
 from airflow_provider_maestroqa.exports.verification import Verification
@@ -119,6 +120,8 @@ def land_export(
     if earlier is not None:
         say(f"Export {export_id} has been landed before, and all of it is there: {earlier['manifest']}.")
         return earlier
+    how = f"{options.file_format}, cleaned" if options.cleans else options.file_format
+    say(f"Landing export {export_id} ({how}) at {store.uri()}.")
     landing = _Landing(export_id, store, options, say, clock, engine or best_engine())
     # For the others the members are inflated anyway while they are sent, and once is enough.
     early = options.file_format in {"csv.gz", "zip"} and not options.cleans

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from airflow_provider_maestroqa.client.units import MOMENT_S, duration
+
 #: Seconds between two lines. Below half a minute, because a line can only come between two blocks of data.
 EVERY = 20.0
 
@@ -11,18 +13,6 @@ EVERY = 20.0
 def megabytes(size: float) -> str:
     """Bytes as a person reads them: ``3.9 kB``, ``12.5 MB``, ``1,250.0 MB``."""
     return f"{size / 1_000:,.1f} kB" if 0 < size < 100_000 else f"{size / 1_000_000:,.1f} MB"
-
-
-def duration(seconds: float) -> str:
-    """Seconds as a person reads them: ``0.8 s``, ``42 s``, ``2 min 5 s``, ``1 h 4 min``."""
-    whole = round(seconds)
-    if 0 < seconds < 9.95:
-        return f"{seconds:.1f} s"
-    if whole < 60:
-        return f"{whole} s"
-    if whole < 3600:
-        return f"{whole // 60} min {whole % 60} s"
-    return f"{whole // 3600} h {whole % 3600 // 60} min"
 
 
 class Progress:
@@ -68,7 +58,7 @@ class Progress:
     def summary(self) -> str:
         """What was done, how long it took and how fast it was."""
         took = self._clock() - self._started
-        rate = f", {megabytes(self.done / took)}/s" if took > 0 else ""
+        rate = f", {megabytes(self.done / took)}/s" if took >= MOMENT_S else ""
         return f"{megabytes(self.done)} in {duration(took)}{rate}"
 
     def _line(self, rate: float) -> str:

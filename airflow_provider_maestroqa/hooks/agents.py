@@ -8,6 +8,7 @@ from typing import Any
 from airflow_provider_maestroqa.client.endpoints import build_call
 from airflow_provider_maestroqa.client.errors import MaestroQAConflictError, MaestroQAOutcomeUnknownError
 from airflow_provider_maestroqa.hooks.connected import ConnectedHook
+from airflow_provider_maestroqa.lineage import tell_written
 
 
 class AgentMethods(ConnectedHook):
@@ -26,6 +27,7 @@ class AgentMethods(ConnectedHook):
         from airflow_provider_maestroqa.client.models import AGENT
 
         checked = AGENT.check(agent)
+        tell_written(self, "agents")
         try:
             return self.send_for_record(build_call("create_agent", checked), sent=checked)
         except MaestroQAConflictError as error:
@@ -51,6 +53,7 @@ class AgentMethods(ConnectedHook):
         from airflow_provider_maestroqa.client.models import AGENT_ID
 
         checked = AGENT_ID.check({"email": email, "agentId": agent_id})
+        tell_written(self, "agents")
         return self.send_for_record(build_call("add_agent_id", checked), sent=checked)
 
     def set_agent_availability(self, email: str, available: bool) -> dict[str, Any]:
@@ -65,6 +68,7 @@ class AgentMethods(ConnectedHook):
         from airflow_provider_maestroqa.client.models import AGENT_AVAILABILITY
 
         checked = AGENT_AVAILABILITY.check({"email": email, "available": available})
+        tell_written(self, "agents")
         return self.send_for_record(build_call("set_agent_availability", checked), sent=checked)
 
     def upsert_agent(self, agent: Mapping[str, Any]) -> dict[str, Any]:
@@ -81,5 +85,6 @@ class AgentMethods(ConnectedHook):
         from airflow_provider_maestroqa.client.upserts import upsert_agent
 
         checked = AGENT.check(agent)
+        tell_written(self, "agents")
         answer, _ = upsert_agent(checked, self.client.send)
         return dict(answer or checked)

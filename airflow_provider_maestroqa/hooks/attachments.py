@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 
 from airflow_provider_maestroqa import _compat
 from airflow_provider_maestroqa.client.attachments import attachment_parameters, id_for_file, id_for_url
-from airflow_provider_maestroqa.client.contents import Content, Source, look_through, size_text
+from airflow_provider_maestroqa.client.contents import Content, Source, look_through
 from airflow_provider_maestroqa.client.endpoints import build_call
 from airflow_provider_maestroqa.client.errors import (
     MaestroQAConflictError,
@@ -19,8 +19,10 @@ from airflow_provider_maestroqa.client.errors import (
     MaestroQAOutcomeUnknownError,
 )
 from airflow_provider_maestroqa.client.presigned import host_of, secrets_of
+from airflow_provider_maestroqa.client.units import size_text
 from airflow_provider_maestroqa.client.uploads import upload
 from airflow_provider_maestroqa.hooks.connected import ConnectedHook
+from airflow_provider_maestroqa.lineage import tell_written
 
 
 class AttachmentMethods(ConnectedHook):
@@ -37,7 +39,7 @@ class AttachmentMethods(ConnectedHook):
         public: bool | None = None,
         timestamp: datetime | str | None = None,
     ) -> dict[str, Any]:
-        """Attach the file at a URL to a ticket; without a URL, ask where to send the file.
+        """Attach the file at a URL to a ticket; without a URL, ask where to send it. (API: Create an Attachment)
 
         Without a ``url`` the answer has a ``presigned_url``, which takes the bytes for ten minutes. It is a secret:
         whoever has it can put a file there. It is masked in the task's log; do not print, store or return it.
@@ -186,6 +188,7 @@ class AttachmentMethods(ConnectedHook):
         raise MaestroQAOutcomeUnknownError(f"{problem}. {unknown}")
 
     def _create(self, parameters: Mapping[str, Any]) -> dict[str, Any]:
+        tell_written(self, "attachments")
         problem: MaestroQAError
         try:
             answer = self.client.send(build_call("create_attachment", parameters))

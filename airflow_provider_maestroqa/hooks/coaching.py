@@ -13,6 +13,7 @@ from airflow_provider_maestroqa.client.lists import DEFAULT_PAGE_SIZE, as_page_s
 from airflow_provider_maestroqa.client.paging import Listing, Paging
 from airflow_provider_maestroqa.client.saved import SavedArray
 from airflow_provider_maestroqa.hooks.connected import ConnectedHook
+from airflow_provider_maestroqa.lineage import tell_read
 
 
 class CoachingMethods(ConnectedHook):
@@ -135,6 +136,7 @@ class CoachingMethods(ConnectedHook):
         :param resource: ``todos``, ``coaching_points`` or ``coaching_sessions``.
         """
         parameters = list_parameters(resource, start=start, end=end, **filters)
+        tell_read(self, resource)
         paging = Paging(f"list_{resource}", parameters, page_size=as_page_size(page_size))
         return Listing(self._send, paging, warn=self.log.warning)
 
@@ -159,14 +161,15 @@ class CoachingMethods(ConnectedHook):
         :raises MaestroQAConfigError: an argument is wrong; nothing was sent.
         :raises MaestroQAServerError: an answer was no whole JSON array, again and again.
         """
-        return SessionExport(
-            session_windows(start, end, time_axis), self._save, say=self.log.info, warn=self.log.warning
-        )
+        windows = session_windows(start, end, time_axis)
+        tell_read(self, "coaching_sessions")
+        return SessionExport(windows, self._save, say=self.log.info, warn=self.log.warning)
 
     def _get(self, operation: str, record_id: str) -> dict[str, Any]:
         call = build_call(operation, id=record_id)
         answer = self._send(call)
         if isinstance(answer, Mapping):
+            tell_read(self, f"{operation.removeprefix('get_')}s")
             return dict(answer)
         raise MaestroQADataError(f"{call} answered no record, but {type(answer).__name__}.", worth_retry=True)
 

@@ -16,9 +16,10 @@ from airflow_provider_maestroqa import _compat
 from airflow_provider_maestroqa._compat import BaseHook
 from airflow_provider_maestroqa.client.budget import Budget, Wait, open_budget
 from airflow_provider_maestroqa.client.endpoints import Call, build_call
-from airflow_provider_maestroqa.client.errors import MaestroQAError, MaestroQANotFoundError
+from airflow_provider_maestroqa.client.errors import MaestroQAConfigError, MaestroQAError, MaestroQANotFoundError
 from airflow_provider_maestroqa.client.settings import Settings, read_settings
 from airflow_provider_maestroqa.client.sync import SyncClient, prepare_session
+from airflow_provider_maestroqa.client.units import counted, duration
 from airflow_provider_maestroqa.client.usage import Usage
 
 if TYPE_CHECKING:
@@ -68,9 +69,9 @@ class ConnectedHook(BaseHook):
         usage, self.usage = self.usage, Usage(_send_metric)
         if usage.waited_s >= _LONG_WAIT_S:
             self.log.info(
-                "Waited %.0f s in all for the token's request budget: %d requests, %d of them refused for the rate.",
-                usage.waited_s,
-                usage.requests,
+                "Waited %s in all for the token's request budget: %s, %d of them refused for the rate.",
+                duration(usage.waited_s),
+                counted(usage.requests, "requests"),
                 usage.refusals,
             )
 
@@ -92,7 +93,11 @@ class ConnectedHook(BaseHook):
     @cached_property
     def settings(self) -> Settings:
         """The connection's fields, checked."""
-        return self._read(self.get_connection(self.maestroqa_conn_id))
+        settings = self._read(self.get_connection(self.maestroqa_conn_id))
+        # Airflow knows the password as it was stored, and of the extra only what stands under some names.
+        for secret in settings.secrets:
+            _compat.mask_secret(secret)
+        return settings
 
     @cached_property
     def client(self) -> SyncClient:
@@ -129,7 +134,10 @@ class ConnectedHook(BaseHook):
         from airflow_provider_maestroqa.client.aio import AsyncClient
 
         if "settings" not in self.__dict__:
-            self.__dict__["settings"] = self._read(await _compat.aget_connection(self.maestroqa_conn_id))
+            settings = self._read(await _compat.aget_connection(self.maestroqa_conn_id))
+            for secret in settings.secrets:
+                await _compat.amask_secret(secret)
+            self.__dict__["settings"] = settings
         return AsyncClient(self.settings, self._budget, usage=self.usage)
 
     def _read(self, connection: Connection) -> Settings:
@@ -138,9 +146,16 @@ class ConnectedHook(BaseHook):
             host=connection.host,
             schema=connection.schema,
             port=connection.port,
+            login=connection.login,
             password=connection.password,
-            extra=_extra_of(connection),
+            extra=connection.extra,
         )
+        if isinstance(settings.verify, str) and not Path(settings.verify).exists():
+            raise MaestroQAConfigError(
+                f"Connection {self.maestroqa_conn_id!r}: extra verify names {settings.verify!r}, "
+                "which is not on this machine. Give true, false, or the path of a file with certificate authorities, "
+                "as workers and triggerer see it."
+            )
         if settings.ignored:
             self.log.warning(
                 "Connection %r: the extra keys %s mean nothing to MaestroQA and are ignored.",
@@ -153,31 +168,6 @@ class ConnectedHook(BaseHook):
         if wait.seconds >= _LONG_WAIT_S:
             text = str(wait)
             self.log.info("%s.", text[:1].upper() + text[1:])
-
-    # -- The form in the UI of Airflow 2.11 to 3.1; newer ones read get_provider_info -----------------------------
-
-    @classmethod
-    def get_ui_field_behaviour(cls) -> dict[str, Any]:
-        """Name and hide the fields of the connection form."""
-        behaviour = _form()["ui-field-behaviour"]
-        return {key.replace("-", "_"): value for key, value in behaviour.items()}
-
-    @classmethod
-    def get_connection_form_widgets(cls) -> dict[str, Any]:
-        """Make the extra fields of the connection form."""
-        from flask_appbuilder.fieldwidgets import BS3PasswordFieldWidget, BS3TextFieldWidget
-        from flask_babel import lazy_gettext
-        from wtforms import BooleanField, PasswordField, StringField
-
-        def field(spec: Mapping[str, Any]) -> Any:
-            label, description = lazy_gettext(spec["label"]), spec["description"]
-            if "boolean" in spec["schema"]["type"]:
-                return BooleanField(label, description=description)
-            if spec["schema"].get("format") == "password":
-                return PasswordField(label, widget=BS3PasswordFieldWidget(), description=description)
-            return StringField(label, widget=BS3TextFieldWidget(), description=description)
-
-        return {name: field(spec) for name, spec in _form()["conn-fields"].items()}
 
 
 class _PlainHttpHook(HttpHook):
@@ -207,18 +197,6 @@ def _send_metric(name: str, bucket: str, amount: float) -> None:
         stats.timing("maestroqa.waited", amount * 1000, tags={"bucket": bucket})
     else:
         stats.incr(f"maestroqa.{name}", int(amount), tags={"bucket": bucket})
-
-
-def _extra_of(connection: Connection) -> dict[str, Any]:
-    extra = connection.extra_dejson
-    return dict(extra) if isinstance(extra, Mapping) else {}
-
-
-def _form() -> dict[str, Any]:
-    from airflow_provider_maestroqa.get_provider_info import get_provider_info
-
-    form: dict[str, Any] = get_provider_info()["connection-types"][0]
-    return form
 
 
 def _airflow_home() -> Path:

@@ -99,7 +99,7 @@ class ExportMethods(ConnectedHook):
         return export_id
 
     def get_export(self, export_id: str, *, deadline: float | None = None, polling: bool = False) -> Export:
-        """Look at an export: its status and, once complete, where to download it. (API: Retrieve the results …)
+        """Look at an export: its status, and where to download it. (API: Retrieve the results of an export)
 
         :param export_id: the export's id.
         :param deadline: Unix time in seconds after which nothing is tried again. Default: 15 minutes from now.
@@ -134,7 +134,13 @@ class ExportMethods(ConnectedHook):
             return Export.from_answer(export_id, await client.send(call, deadline=deadline, polling=polling))
 
     def wait_for_export(
-        self, export_id: str, *, poll_interval: float = 30.0, deadline: float, looks: int | None = None
+        self,
+        export_id: str,
+        *,
+        poll_interval: float = 30.0,
+        deadline: float,
+        looks: int | None = None,
+        wait: ExportWait | None = None,
     ) -> ExportEvent | None:
         """Look at an export until it has ended or the deadline has passed.
 
@@ -142,10 +148,11 @@ class ExportMethods(ConnectedHook):
         :param poll_interval: seconds before the second look; each pause is then a fifth longer, up to five minutes.
         :param deadline: Unix time in seconds.
         :param looks: how often to look at most. Default: until the end.
+        :param wait: the wait to go on with, for who looks now and then: it tells each state once. Default: a new one.
         :return: how the wait ended (see :func:`~airflow_provider_maestroqa.client.waiting.read_event`), or ``None``
             when it has not ended within so many looks.
         """
-        wait = ExportWait(export_id, poll_interval=poll_interval, deadline=deadline)
+        wait = wait or ExportWait(export_id, poll_interval=poll_interval, deadline=deadline)
         for look in itertools.count(1):
             waited_before = self.usage.waited_s
             seen = self._look(export_id, deadline)

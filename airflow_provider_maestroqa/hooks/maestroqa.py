@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from typing import Any
+
+from airflow_provider_maestroqa.hooks import form
 from airflow_provider_maestroqa.hooks.agents import AgentMethods
 from airflow_provider_maestroqa.hooks.attachments import AttachmentMethods
 from airflow_provider_maestroqa.hooks.coaching import CoachingMethods
@@ -26,3 +29,15 @@ class MaestroQAHook(
         (default ``https://app.maestroqa.com``), extra holds ``rate_limits``, ``rate_limit_store``, ``timeout``
         (seconds), ``verify``, ``proxies`` and ``allow_http``.
     """
+
+    # Airflow 2.11 to 3.1 look for these in this very class, not in its parents; newer ones read the provider info.
+
+    @classmethod
+    def get_ui_field_behaviour(cls) -> dict[str, Any]:
+        """Name and hide the fields of the connection form."""
+        return form.field_behaviour()
+
+    @classmethod
+    def get_connection_form_widgets(cls) -> dict[str, Any]:
+        """Make the extra fields of the connection form."""
+        return form.extra_widgets()

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from airflow_provider_maestroqa.client.endpoints import Call
 from airflow_provider_maestroqa.hooks.connected import ConnectedHook
+from airflow_provider_maestroqa.lineage import tell_written
 from airflow_provider_maestroqa.storage import open_object
 
 if TYPE_CHECKING:
@@ -65,6 +66,7 @@ class PushMethods(ConnectedHook):
             on_error=on_error, max_rejects=max_rejects, on_unknown_outcome=on_unknown_outcome
         )
         pushed = resource_named(resource, update_first=update_first)
+        tell_written(self, pushed.name)
         client = self.client
 
         def send(call: Call, *, in_flight: Callable[[bool], None] | None = None) -> Any:

@@ -14,6 +14,7 @@ from airflow_provider_maestroqa.client.errors import (
     MaestroQANotFoundError,
 )
 from airflow_provider_maestroqa.hooks.connected import ConnectedHook
+from airflow_provider_maestroqa.lineage import tell_read, tell_written
 
 #: Characters that the ids in one URL may take: servers and proxies refuse long URLs, the shortest limits being 2,000.
 _LONGEST_IDS = 1_500
@@ -37,6 +38,7 @@ class TicketMethods(ConnectedHook):
         from airflow_provider_maestroqa.client.models import TICKET
 
         checked = TICKET.check(ticket)
+        tell_written(self, "tickets")
         try:
             return self.send_for_record(build_call("create_ticket", checked), sent=checked)
         except MaestroQAConflictError as error:
@@ -60,6 +62,7 @@ class TicketMethods(ConnectedHook):
         from airflow_provider_maestroqa.client.models import TICKET_CHANGES
 
         checked = TICKET_CHANGES.check(changes)
+        tell_written(self, "tickets")
         call = build_call("update_ticket", checked, ticket_id=ticket_id)
         return self.send_for_record(call, sent={"ticket_id": ticket_id, **checked})
 
@@ -69,6 +72,7 @@ class TicketMethods(ConnectedHook):
         :param ticket_id: the ticket's id.
         :raises MaestroQANotFoundError: there is no such ticket, and it is not this call that has deleted it.
         """
+        tell_written(self, "tickets")
         try:
             self.client.send(build_call("delete_ticket", ticket_id=ticket_id))
         except MaestroQANotFoundError as error:
@@ -82,6 +86,7 @@ class TicketMethods(ConnectedHook):
         :return: the ticket as MaestroQA answers it.
         :raises MaestroQANotFoundError: there is no such ticket.
         """
+        tell_read(self, "tickets")
         return self.send_for_record(build_call("get_ticket", ticket_id=ticket_id))
 
     def get_tickets(self, ticket_ids: Iterable[str]) -> list[dict[str, Any]]:
@@ -92,6 +97,7 @@ class TicketMethods(ConnectedHook):
         :raises MaestroQAConfigError: these are no ids.
         """
         wanted = list(dict.fromkeys(_checked_ids(ticket_ids)))
+        tell_read(self, "tickets")
         found: dict[str, dict[str, Any]] = {}
         for ids in _parted(one for one in wanted if "," not in one):
             answer = self.client.send(build_call("get_tickets", {"ticket_ids": ",".join(ids)}))
@@ -117,6 +123,7 @@ class TicketMethods(ConnectedHook):
         from airflow_provider_maestroqa.client.upserts import upsert_ticket
 
         checked = TICKET.check(ticket)
+        tell_written(self, "tickets")
         answer, _ = upsert_ticket(checked, self.client.send, update_first=update_first)
         return dict(answer or checked)
 
@@ -132,6 +139,7 @@ class TicketMethods(ConnectedHook):
         from airflow_provider_maestroqa.client.models import COMMENT
 
         checked = COMMENT.check(comment)
+        tell_written(self, "comments")
         return self.send_for_record(build_call("create_comment", checked), sent=checked)
 
     def _find_ticket(self, ticket_id: str) -> dict[str, Any] | None:

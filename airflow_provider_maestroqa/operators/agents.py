@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_maestroqa._compat import BaseOperator
+from airflow_provider_maestroqa.links import MaestroQALink
 from airflow_provider_maestroqa.operators.pushing import PushOperator
 from airflow_provider_maestroqa.outcomes import airflow_outcome
 
@@ -27,7 +28,9 @@ class MaestroQACreateAgentOperator(BaseOperator):
     """
 
     template_fields: Sequence[str] = ("agent", "maestroqa_conn_id")
+    template_fields_renderers = {"agent": "json"}  # noqa: RUF012 - Airflow has it so
     ui_color = "#e6f4ea"
+    operator_extra_links = (MaestroQALink(),)
 
     def __init__(
         self, *, agent: Mapping[str, Any], maestroqa_conn_id: str = "maestroqa_default", **kwargs: Any
@@ -61,6 +64,7 @@ class MaestroQAAddAgentIdOperator(BaseOperator):
 
     template_fields: Sequence[str] = ("agent_email", "agent_id", "maestroqa_conn_id")
     ui_color = "#e6f4ea"
+    operator_extra_links = (MaestroQALink(),)
 
     def __init__(
         self, *, agent_email: str, agent_id: str, maestroqa_conn_id: str = "maestroqa_default", **kwargs: Any
@@ -94,6 +98,7 @@ class MaestroQASetAgentAvailabilityOperator(BaseOperator):
 
     template_fields: Sequence[str] = ("agent_email", "available", "maestroqa_conn_id")
     ui_color = "#e6f4ea"
+    operator_extra_links = (MaestroQALink(),)
 
     def __init__(
         self,
@@ -132,6 +137,7 @@ class MaestroQAUpsertAgentsOperator(PushOperator):
 
     resource = "agents"
     template_fields: Sequence[str] = ("agents", *PushOperator.template_fields)
+    template_fields_renderers = {"agents": "json"}  # noqa: RUF012 - Airflow has it so
 
     def __init__(self, *, agents: Iterable[Mapping[str, Any]], **kwargs: Any) -> None:
         super().__init__(**kwargs)

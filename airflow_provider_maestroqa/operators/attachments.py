@@ -7,6 +7,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_maestroqa._compat import BaseOperator
+from airflow_provider_maestroqa.links import MaestroQALink
 from airflow_provider_maestroqa.outcomes import airflow_outcome
 
 if TYPE_CHECKING:
@@ -52,6 +53,7 @@ class MaestroQACreateAttachmentOperator(BaseOperator):
         "maestroqa_conn_id",
     )
     ui_color = "#fef7e0"
+    operator_extra_links = (MaestroQALink(),)
 
     def __init__(
         self,

@@ -27,6 +27,7 @@ class MaestroQACreateCommentsOperator(PushOperator):
 
     resource = "comments"
     template_fields: Sequence[str] = ("comments", *PushOperator.template_fields)
+    template_fields_renderers = {"comments": "json"}  # noqa: RUF012 - Airflow has it so
 
     def __init__(self, *, comments: Iterable[Mapping[str, Any]], **kwargs: Any) -> None:
         super().__init__(**kwargs)

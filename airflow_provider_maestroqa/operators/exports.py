@@ -8,6 +8,7 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, Literal
 
 from airflow_provider_maestroqa._compat import BaseOperator, conf
+from airflow_provider_maestroqa.links import MaestroQALink
 from airflow_provider_maestroqa.outcomes import airflow_outcome
 
 if TYPE_CHECKING:
@@ -17,6 +18,8 @@ if TYPE_CHECKING:
     from airflow_provider_maestroqa.hooks.maestroqa import MaestroQAHook
     from airflow_provider_maestroqa.memory import RetryMemory
 
+#: What to call an export.
+_KINDS = {"raw": "a raw", "groups": "a groups", "audit_log": "an audit log"}
 #: How long after the deadline Airflow itself ends a wait whose triggerer is gone.
 _TRIGGERER_GRACE = timedelta(minutes=10)
 
@@ -52,6 +55,8 @@ class MaestroQARequestExportOperator(BaseOperator):
     :param state_path: storage URL of an object that keeps the export's id for a retry, on any Airflow.
     :param maestroqa_conn_id: id of the connection to MaestroQA.
     :return: the export's id (str); with ``max_window_days`` the ids, in the order of their windows (list of str).
+        Another XCom, ``window``, says what the export covers: ``{"start", "end"}`` as text in UTC; with
+        ``max_window_days`` one such dict for each id; an empty dict for ``groups``.
     :raises AirflowFailException: a retry could not help: wrong arguments, a refused token, an export that failed, or
         a lost answer to the request, so that the export may or may not have been asked for.
     :raises MaestroQAExportTimeoutError: the export was not complete in time; Airflow retries it as the DAG says.
@@ -75,6 +80,7 @@ class MaestroQARequestExportOperator(BaseOperator):
         "state_path",
     )
     ui_color = "#e8f0fe"
+    operator_extra_links = (MaestroQALink(),)
 
     def __init__(
         self,
@@ -128,8 +134,11 @@ class MaestroQARequestExportOperator(BaseOperator):
             memory = self._memory(context, arguments)
             with MaestroQAHook(self.maestroqa_conn_id) as hook:
                 if self.max_window_days is not None:
-                    return self._request_each(hook, memory, arguments)
+                    windows = self._request_each(hook, memory, arguments)
+                    self._push_window(context, windows)
+                    return list(windows)
                 self._export_id = self._resume(hook, memory) or self._request(hook, memory, arguments)
+                self._push_window(context, _window_of(arguments))
                 if not self.wait_for_completion:
                     memory.forget()
                     return self._export_id
@@ -183,24 +192,37 @@ class MaestroQARequestExportOperator(BaseOperator):
                 "and map a sensor over the ids: MaestroQAExportSensor.partial(...).expand(export_id=request.output)."
             )
 
-    def _request_each(self, hook: MaestroQAHook, memory: RetryMemory, arguments: Mapping[str, Any]) -> list[str]:
-        """Ask for an export of each part of the window. A retry goes on after those that were asked for."""
+    def _push_window(self, context: Context, window: Mapping[str, Any]) -> None:
+        """Hand the window to the tasks that land the export: an empty one too, as Airflow 3 takes null for lost."""
+        push = getattr(context.get("ti"), "xcom_push", None)
+        if push is not None and self.do_xcom_push:
+            push(key="window", value=window)
+
+    def _request_each(
+        self, hook: MaestroQAHook, memory: RetryMemory, arguments: Mapping[str, Any]
+    ) -> dict[str, dict[str, str]]:
+        """Ask for an export of each part of the window. A retry goes on after those that were asked for.
+
+        :return: the windows by the ids of their exports, in order.
+        """
+        from airflow_provider_maestroqa.client.units import counted
         from airflow_provider_maestroqa.windows import split_windows
 
         kept = memory.recall()
         earlier = kept.get("export_ids", []) if isinstance(kept, Mapping) else []
-        export_ids: list[str] = []
+        windows: dict[str, dict[str, str]] = {}
         for number, window in enumerate(split_windows(arguments["start"], arguments["end"], self.max_window_days)):
             if number < len(earlier) and self._is_alive(hook, earlier[number]):
                 export_id = earlier[number]
             else:
                 export_id = hook.request_export(**{**arguments, **window})
-            export_ids.append(export_id)
-            memory.keep({"export_ids": [*export_ids, *earlier[len(export_ids) :]]})
+            windows[export_id] = window
+            memory.keep({"export_ids": [*windows, *earlier[len(windows) :]]})
             self.log.info("From %s to %s: export %s.", window["start"], window["end"], export_id)
-        self.log.info("Asked MaestroQA for %d %s exports.", len(export_ids), self.export_type)
+        exports = counted(len(windows), f"{self.export_type.replace('_', ' ')} exports")
+        self.log.info("Asked MaestroQA for %s.", exports)
         memory.forget()
-        return export_ids
+        return windows
 
     def _checked_times(self) -> tuple[float, float]:
         from airflow_provider_maestroqa.client.fields import as_seconds
@@ -251,7 +273,7 @@ class MaestroQARequestExportOperator(BaseOperator):
         export_id = hook.request_export(**arguments)
         memory.keep({"export_id": export_id})
         window = f" from {arguments['start']} to {arguments['end']}" if "start" in arguments else ""
-        self.log.info("Asked MaestroQA for a %s export%s: export %s.", self.export_type, window, export_id)
+        self.log.info("Asked MaestroQA for %s export%s: export %s.", _KINDS[self.export_type], window, export_id)
         if self.wait_for_completion and not memory.lasts:
             self.log.info(
                 "A retry of this task would ask for another export: set state_path to have it take up this one."
@@ -295,3 +317,7 @@ class MaestroQARequestExportOperator(BaseOperator):
         self.log.info(done["message"])
         memory.forget()
         return done["export_id"]
+
+
+def _window_of(arguments: Mapping[str, Any]) -> dict[str, str]:
+    return {name: arguments[name] for name in ("start", "end") if name in arguments}

@@ -26,6 +26,7 @@ class MaestroQAPushTicketMetricsOperator(PushOperator):
 
     resource = "ticket_metrics"
     template_fields: Sequence[str] = ("metrics", *PushOperator.template_fields)
+    template_fields_renderers = {"metrics": "json"}  # noqa: RUF012 - Airflow has it so
 
     def __init__(self, *, metrics: Iterable[Mapping[str, Any]], **kwargs: Any) -> None:
         super().__init__(**kwargs)
@@ -49,6 +50,7 @@ class MaestroQAPushAgentMetricsOperator(PushOperator):
 
     resource = "agent_metrics"
     template_fields: Sequence[str] = ("metrics", *PushOperator.template_fields)
+    template_fields_renderers = {"metrics": "json"}  # noqa: RUF012 - Airflow has it so
 
     def __init__(self, *, metrics: Iterable[Mapping[str, Any]], **kwargs: Any) -> None:
         super().__init__(**kwargs)

@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_maestroqa._compat import BaseOperator
+from airflow_provider_maestroqa.assets import push_facts, tell_outlets
+from airflow_provider_maestroqa.lineage import Data, Moved, ReportsLineage, maestroqa_data
+from airflow_provider_maestroqa.links import MaestroQALink
 from airflow_provider_maestroqa.outcomes import airflow_outcome
 
 if TYPE_CHECKING:
@@ -13,7 +17,7 @@ if TYPE_CHECKING:
     from airflow_provider_maestroqa.memory import RetryMemory
 
 
-class PushOperator(BaseOperator):
+class PushOperator(ReportsLineage, BaseOperator):
     """Push any number of records, in order, each exactly once; or say which ones are not sure.
 
     A retry goes on where the try before has stopped, where Airflow can keep the position: on Airflow 3.3 and newer,
@@ -29,6 +33,8 @@ class PushOperator(BaseOperator):
     :param state_path: storage URL of an object that keeps the position for a retry, on any Airflow. Each run needs
         its own: put ``{{ run_id }}`` into it.
     :param maestroqa_conn_id: id of the connection to MaestroQA.
+    :raises AirflowFailException: a retry could not help: an argument or a record is wrong, too many are refused, the
+        token is refused, or it is not known whether some records arrived.
     """
 
     template_fields: Sequence[str] = (
@@ -40,8 +46,11 @@ class PushOperator(BaseOperator):
         "state_path",
     )
     ui_color = "#e6f4ea"
+    operator_extra_links = (MaestroQALink(),)
     #: What is pushed.
     resource: str
+    #: Where the records come from, as far as lineage knows it.
+    sources: tuple[Data, ...] = ()
 
     def __init__(
         self,
@@ -78,7 +87,9 @@ class PushOperator(BaseOperator):
             # Airflow 3 calls a callable in a template field; before, that is for us to do.
             records = records(context=context, jinja_env=self.get_template_env())
         with airflow_outcome(), MaestroQAHook(self.maestroqa_conn_id) as hook:
-            return hook.push(
+            target = maestroqa_data(hook.settings.base_url, self.resource)
+            self.moved = Moved(self.sources, (target,))
+            report = hook.push(
                 self.resource,
                 records,
                 on_error=self.on_error,
@@ -90,6 +101,9 @@ class PushOperator(BaseOperator):
                 run=_run_of(context),
                 is_first_try=is_first_try(context),
             )
+        self.moved = Moved(self.sources, (replace(target, rows=report["confirmed"]),))
+        tell_outlets(context, self.outlets, push_facts(report))
+        return report
 
     def _bound_to(self) -> dict[str, Any]:
         """What a kept position depends on, besides the records themselves."""

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_maestroqa._compat import BaseOperator
+from airflow_provider_maestroqa.links import MaestroQALink
 from airflow_provider_maestroqa.operators.pushing import PushOperator, is_first_try
 from airflow_provider_maestroqa.outcomes import airflow_outcome
 
@@ -27,7 +28,9 @@ class MaestroQACreateTicketOperator(BaseOperator):
     """
 
     template_fields: Sequence[str] = ("ticket", "maestroqa_conn_id")
+    template_fields_renderers = {"ticket": "json"}  # noqa: RUF012 - Airflow has it so
     ui_color = "#e6f4ea"
+    operator_extra_links = (MaestroQALink(),)
 
     def __init__(
         self, *, ticket: Mapping[str, Any], maestroqa_conn_id: str = "maestroqa_default", **kwargs: Any
@@ -60,7 +63,9 @@ class MaestroQAUpdateTicketOperator(BaseOperator):
     """
 
     template_fields: Sequence[str] = ("ticket_id", "changes", "maestroqa_conn_id")
+    template_fields_renderers = {"changes": "json"}  # noqa: RUF012 - Airflow has it so
     ui_color = "#e6f4ea"
+    operator_extra_links = (MaestroQALink(),)
 
     def __init__(
         self,
@@ -99,6 +104,7 @@ class MaestroQADeleteTicketOperator(BaseOperator):
 
     template_fields: Sequence[str] = ("ticket_id", "missing_ok", "maestroqa_conn_id")
     ui_color = "#fce8e6"
+    operator_extra_links = (MaestroQALink(),)
 
     def __init__(
         self,
@@ -144,7 +150,9 @@ class MaestroQAGetTicketsOperator(BaseOperator):
     """
 
     template_fields: Sequence[str] = ("ticket_ids", "maestroqa_conn_id")
+    template_fields_renderers = {"ticket_ids": "json"}  # noqa: RUF012 - Airflow has it so
     ui_color = "#e8f0fe"
+    operator_extra_links = (MaestroQALink(),)
 
     def __init__(
         self, *, ticket_ids: Iterable[str], maestroqa_conn_id: str = "maestroqa_default", **kwargs: Any
@@ -155,11 +163,12 @@ class MaestroQAGetTicketsOperator(BaseOperator):
 
     def execute(self, context: Context) -> list[dict[str, Any]]:
         """Read the tickets."""
+        from airflow_provider_maestroqa.client.units import counted
         from airflow_provider_maestroqa.hooks.maestroqa import MaestroQAHook
 
         with airflow_outcome(), MaestroQAHook(self.maestroqa_conn_id) as hook:
             tickets = hook.get_tickets(self.ticket_ids)
-            self.log.info("MaestroQA has %d of these tickets.", len(tickets))
+            self.log.info("MaestroQA has %s of those that were asked for.", counted(len(tickets), "tickets"))
             return tickets
 
 
@@ -178,6 +187,7 @@ class MaestroQAUpsertTicketsOperator(PushOperator):
 
     resource = "tickets"
     template_fields: Sequence[str] = ("tickets", "update_first", *PushOperator.template_fields)
+    template_fields_renderers = {"tickets": "json"}  # noqa: RUF012 - Airflow has it so
 
     def __init__(self, *, tickets: Iterable[Mapping[str, Any]], update_first: bool = False, **kwargs: Any) -> None:
         super().__init__(**kwargs)

@@ -31,6 +31,8 @@ class MaestroQAExportToObjectStorageOperator(LandExportOperator):
     :param clean: whether to clean the CSV files: spreadsheet guards ``="…"`` come off, ``Unknown`` and empty cells
         become null, known date columns become UTC; all else is text as it was. Not with ``zip``.
     :param on_no_data: what to do when the export holds nothing: ``succeed``, ``skip`` or ``fail``.
+    :param window: what the export covers, for the manifest: ``request.output["window"]`` of the task that asked for
+        it, or a dict with ``start`` and ``end`` (aware datetimes, or ISO 8601 text with a time zone).
     :param maestroqa_conn_id: id of the connection to MaestroQA.
     :return: the manifest: ``{"export_id", "has_data", "destination", "window", "files": [{"name", "uri", "bytes",
         "sha256", "content_bytes", "crc32", "rows"?}], "manifest"}``; sizes in bytes. Cleaned files also have
@@ -41,7 +43,7 @@ class MaestroQAExportToObjectStorageOperator(LandExportOperator):
     :raises MaestroQAError: the download or the storage failed; nothing partial is visible.
     """
 
-    template_fields: Sequence[str] = (*LandExportOperator.template_fields, "destination", "storage_conn_id")
+    template_fields: Sequence[str] = ("destination", "storage_conn_id", *LandExportOperator.template_fields)
 
     def __init__(
         self,

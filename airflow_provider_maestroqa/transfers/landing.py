@@ -2,11 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_maestroqa import _compat
 from airflow_provider_maestroqa._compat import BaseOperator
+from airflow_provider_maestroqa.assets import landing_facts, tell_outlets
+from airflow_provider_maestroqa.lineage import (
+    Moved,
+    ReportsLineage,
+    export_dataset,
+    landed_data,
+    maestroqa_data,
+    report,
+    stored_data,
+)
+from airflow_provider_maestroqa.links import LandedFilesLink, MaestroQALink
 from airflow_provider_maestroqa.outcomes import airflow_outcome
 
 if TYPE_CHECKING:
@@ -18,7 +29,7 @@ if TYPE_CHECKING:
 _ON_NO_DATA = ("succeed", "skip", "fail")
 
 
-class LandExportOperator(BaseOperator):
+class LandExportOperator(ReportsLineage, BaseOperator):
     """Land a complete export; see the two operators that say where."""
 
     template_fields: Sequence[str] = (
@@ -27,9 +38,12 @@ class LandExportOperator(BaseOperator):
         "count_rows",
         "clean",
         "on_no_data",
+        "window",
         "maestroqa_conn_id",
     )
+    template_fields_renderers = {"window": "json"}  # noqa: RUF012 - Airflow has it so
     ui_color = "#e6f4ea"
+    operator_extra_links = (MaestroQALink(), LandedFilesLink())
 
     def __init__(
         self,
@@ -39,6 +53,7 @@ class LandExportOperator(BaseOperator):
         count_rows: bool = False,
         clean: bool = False,
         on_no_data: str = "succeed",
+        window: Mapping[str, Any] | None = None,
         maestroqa_conn_id: str = "maestroqa_default",
         **kwargs: Any,
     ) -> None:
@@ -48,33 +63,43 @@ class LandExportOperator(BaseOperator):
         self.count_rows = count_rows
         self.clean = clean
         self.on_no_data = on_no_data
+        self.window = window
         self.maestroqa_conn_id = maestroqa_conn_id
 
     def _open_store(self) -> Store:
         raise NotImplementedError
 
-    def execute(self, context: Context) -> dict[str, Any]:  # noqa: ARG002
+    def execute(self, context: Context) -> dict[str, Any]:
         """Download, check and publish the export; do nothing where that is already done."""
         from airflow_provider_maestroqa.hooks.exports import checked_export_id
         from airflow_provider_maestroqa.hooks.maestroqa import MaestroQAHook
+        from airflow_provider_maestroqa.windows import given_window
 
         with airflow_outcome():
             options = self._checked_options()
-            checked_export_id(self.export_id)
+            export_id = checked_export_id(self.export_id)
+            window = given_window(self.window, export_id)
+            store = self._open_store()
             with MaestroQAHook(self.maestroqa_conn_id) as hook:
-                manifest = self._land(hook, self._open_store(), options)
-        if not manifest["has_data"] and self.on_no_data == "skip":
-            raise _compat.AirflowSkipException(f"Export {self.export_id} holds no data (on_no_data is skip).")
+                source = maestroqa_data(hook.settings.base_url, export_dataset(self), version=export_id)
+                self.moved = Moved((source,), (stored_data(store.uri()),))
+                manifest, is_new = self._land(hook, store, options, window)
+                self.moved = Moved((source,), landed_data(manifest, written=is_new))
+                report(hook, read=[source.uri], written=[file.uri for file in self.moved.outputs])
+        tell_outlets(context, self.outlets, landing_facts(manifest, window))
         return manifest
 
-    def _land(self, hook: MaestroQAHook, store: Store, options: LandingOptions) -> dict[str, Any]:
+    def _land(
+        self, hook: MaestroQAHook, store: Store, options: LandingOptions, window: Mapping[str, str] | None
+    ) -> tuple[dict[str, Any], bool]:
+        """Land it, where that is not done yet; the manifest, and whether this run has landed it."""
         from airflow_provider_maestroqa.client.errors import MaestroQADataError
         from airflow_provider_maestroqa.exports.landing import land_export, publish_no_data, published_manifest
 
         published = published_manifest(store, export_id=self.export_id, options=options)
         if published is not None and (published["has_data"] or self.on_no_data == "succeed"):
             self.log.info("Export %s is already landed: %s. Nothing to do.", self.export_id, published["manifest"])
-            return published
+            return published, False
         first_url = _complete_url(hook, self.export_id)
         if not first_url:
             self.log.info("Export %s is complete and holds no data.", self.export_id)
@@ -83,11 +108,11 @@ class LandExportOperator(BaseOperator):
                     f"Export {self.export_id} holds no data, and on_no_data is fail. Check its window and options."
                 )
             if self.on_no_data == "skip":
-                return {"has_data": False}
-            return publish_no_data(store, export_id=self.export_id)
+                raise _compat.AirflowSkipException(f"Export {self.export_id} holds no data (on_no_data is skip).")
+            return publish_no_data(store, export_id=self.export_id, window=window), True
         urls = [first_url]
         with hook.storage_session() as session:
-            return land_export(
+            manifest = land_export(
                 export_id=self.export_id,
                 # The first URL is fresh; when it has expired, MaestroQA signs another.
                 fresh_url=lambda: urls.pop() if urls else _complete_url(hook, self.export_id),
@@ -96,7 +121,9 @@ class LandExportOperator(BaseOperator):
                 session=session,
                 say=self.log.info,
                 warn=self.log.warning,
+                window=window,
             )
+        return manifest, True
 
     def _checked_options(self) -> LandingOptions:
         from airflow_provider_maestroqa.client.fields import as_choice, as_flag

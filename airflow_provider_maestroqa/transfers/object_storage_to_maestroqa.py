@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+from airflow_provider_maestroqa.lineage import stored_data
 from airflow_provider_maestroqa.operators.pushing import PushOperator
 from airflow_provider_maestroqa.outcomes import airflow_outcome
 
@@ -87,9 +88,9 @@ class ObjectStorageToMaestroQAOperator(PushOperator):
         with airflow_outcome():
             record_type = resource_named(self.resource).record_type
             reading = Reading.checked(record_type, mapping=self.mapping, timezone=self.timezone)
-            with file_records(
-                self._open(), reading, file_format=self.file_format, delimiter=self.delimiter
-            ) as records:
+            source = self._open()
+            self.sources = (stored_data(source.name),)
+            with file_records(source, reading, file_format=self.file_format, delimiter=self.delimiter) as records:
                 return self.push(context, records, update_first=self.update_first)
 
     def _open(self) -> Source:

@@ -77,6 +77,16 @@ class RecordRequest:
         return {"start": _text(self.start), "end": _text(self.end)}
 
     @property
+    def words(self) -> str:
+        """What is asked for, as a person says it: ``todos from … to …, agent_id 72999``."""
+        window = self.window or {}
+        parts = [f" {word} {window[name]}" for word, name in (("from", "start"), ("to", "end")) if window.get(name)]
+        filters = [
+            f", {name} {value}" for name, value in self.options.items() if name not in ("page_size", "time_axis")
+        ]
+        return "".join([self.resource.replace("_", " "), *(parts or [", all of them"]), *filters])
+
+    @property
     def caution(self) -> str:
         """What the user should know of this way to read; empty for nothing."""
         if self.watermark is None or self.options.get("time_axis") != "meetingDate":

@@ -7,6 +7,9 @@ from datetime import date, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_maestroqa._compat import BaseOperator
+from airflow_provider_maestroqa.assets import landing_facts, tell_outlets
+from airflow_provider_maestroqa.lineage import Moved, ReportsLineage, landed_data, maestroqa_data, report, stored_data
+from airflow_provider_maestroqa.links import LandedFilesLink, MaestroQALink
 from airflow_provider_maestroqa.outcomes import airflow_outcome
 
 if TYPE_CHECKING:
@@ -17,7 +20,7 @@ if TYPE_CHECKING:
     from airflow_provider_maestroqa.transfers.record_requests import RecordRequest
 
 
-class MaestroQARecordsToObjectStorageOperator(BaseOperator):
+class MaestroQARecordsToObjectStorageOperator(ReportsLineage, BaseOperator):
     """Land coaching data under a storage URL, as gzipped JSON Lines. (API: To-Dos, Coaching Points, …)
 
     All records are read first. Then the files and ``<destination>/_manifest.json`` are published all at once, the
@@ -67,7 +70,9 @@ class MaestroQARecordsToObjectStorageOperator(BaseOperator):
         "page_size",
         "maestroqa_conn_id",
     )
+    template_fields_renderers = {"filters": "json"}  # noqa: RUF012 - Airflow has it so
     ui_color = "#e6f4ea"
+    operator_extra_links = (MaestroQALink(), LandedFilesLink())
 
     def __init__(
         self,
@@ -121,7 +126,10 @@ class MaestroQARecordsToObjectStorageOperator(BaseOperator):
             if request.caution:
                 self.log.warning(request.caution)
             store = open_store(self.destination, conn_id=self.storage_conn_id)
+            self.log.info("Reading %s, to land at %s.", request.words, store.uri())
             with MaestroQAHook(self.maestroqa_conn_id) as hook:
+                source = maestroqa_data(hook.settings.base_url, request.resource)
+                self.moved = Moved((source,), (stored_data(store.uri()),))
                 records = _records(hook, request)
                 manifest = land_records(
                     records,
@@ -132,7 +140,10 @@ class MaestroQARecordsToObjectStorageOperator(BaseOperator):
                     window=request.window,
                     total=lambda: getattr(records, "total", None),
                 )
+                self.moved = Moved((source,), landed_data(manifest, written=True))
+                report(hook, written=[file.uri for file in self.moved.outputs])
             request.remember()
+        tell_outlets(context, self.outlets, landing_facts(manifest))
         return manifest
 
 

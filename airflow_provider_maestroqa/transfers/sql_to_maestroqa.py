@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
+from airflow_provider_maestroqa.lineage import query_lineage
 from airflow_provider_maestroqa.operators.pushing import PushOperator
 from airflow_provider_maestroqa.outcomes import airflow_outcome
 
@@ -92,6 +93,10 @@ class SqlToMaestroQAOperator(PushOperator):
             with self._rows() as rows:
                 records = query_records(rows, reading, f"The query on connection {self.sql_conn_id!r}")
                 return self.push(context, records, update_first=self.update_first)
+
+    def get_openlineage_facets_on_complete(self, task_instance: Any) -> Any:  # noqa: ARG002 - as in the base class
+        """Tell OpenLineage the statement, without its parameters, and where its rows went."""
+        return None if self.moved is None else query_lineage(self.moved, self.sql, self.sql_conn_id)
 
     @contextmanager
     def _rows(self) -> Iterator[SqlRows]:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 from airflow_provider_maestroqa.client.budget.algorithm import Booked, Refused, Wish
 from airflow_provider_maestroqa.client.errors import MaestroQAError
+from airflow_provider_maestroqa.client.units import duration
 
 if TYPE_CHECKING:
     from airflow_provider_maestroqa.client.budget.core import Budget
@@ -39,7 +40,7 @@ class Wait:
         why = "MaestroQA asked for a pause"
         if self.window is not None:
             why = f"{self.window[0]} requests in {self.window[1]:g} s are all that the token may send"
-        return f"waiting {self.seconds:.1f} s for the {self.bucket} request budget ({why}; {self.ahead} ahead)"
+        return f"waiting {duration(self.seconds)} for the {self.bucket} request budget ({why}; {self.ahead} ahead)"
 
 
 class BudgetExhaustedError(Exception):

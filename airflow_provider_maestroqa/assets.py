@@ -1,0 +1,186 @@
+"""Assets of MaestroQA's data: their URIs, and what the events of an asset say of a landing or a push.
+
+A URI names the host of the connection and a dataset, and never a token::
+
+    maestroqa://app.maestroqa.com/exports/raw
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+from typing import TYPE_CHECKING, Any
+from urllib.parse import SplitResult, urlsplit, urlunsplit
+
+if TYPE_CHECKING:
+    from airflow_provider_maestroqa._compat import Asset
+
+SCHEME = "maestroqa"
+DEFAULT_HOST = "app.maestroqa.com"
+#: What a URI can name.
+DATASETS = (
+    "exports",
+    "exports/raw",
+    "exports/groups",
+    "exports/audit-log",
+    "tickets",
+    "comments",
+    "attachments",
+    "ticket-metrics",
+    "agent-metrics",
+    "agents",
+    "todos",
+    "coaching-points",
+    "coaching-sessions",
+)
+_EXAMPLE = f"{SCHEME}://{DEFAULT_HOST}/exports/raw"
+_LABEL = re.compile(r"[A-Za-z0-9_.~-]+")
+
+
+def maestroqa_asset(dataset: str, *, host: str = DEFAULT_HOST, extra: Mapping[str, Any] | None = None) -> Asset:
+    """Make the asset of a MaestroQA dataset, for the outlets, inlets or the schedule of a DAG.
+
+    On Airflow 2 it is a ``Dataset``.
+
+    :param dataset: ``exports/raw``, ``exports/groups``, ``exports/audit-log``, ``tickets``, ``comments``,
+        ``attachments``, ``ticket-metrics``, ``agent-metrics``, ``agents``, ``todos``, ``coaching-points`` or
+        ``coaching-sessions``. Labels of your own may follow, such as ``exports/raw/europe``.
+    :param host: host of the connection, as it stands there: ``app.maestroqa.com`` or ``https://app.maestroqa.com``.
+    :param extra: what else Airflow shall keep of the asset.
+    :raises ValueError: there is no such dataset, or the host is none.
+    """
+    from airflow_provider_maestroqa import _compat
+
+    return _compat.Asset(uri=maestroqa_uri(dataset, host=host), extra=dict(extra) if extra is not None else None)
+
+
+def maestroqa_uri(dataset: str, *, host: str = DEFAULT_HOST) -> str:
+    """Write the URI of a MaestroQA dataset; see :func:`maestroqa_asset`.
+
+    :param dataset: the dataset.
+    :param host: host of the connection.
+    :raises ValueError: there is no such dataset, or the host is none.
+    """
+    address = (host or DEFAULT_HOST).strip()
+    parts = urlsplit(address if "://" in address else f"https://{address}")
+    path = f"/{str(dataset).strip('/')}"
+    return urlunsplit(sanitize_uri(SplitResult(SCHEME, parts.netloc, path, parts.query, "")))
+
+
+def sanitize_uri(uri: SplitResult) -> SplitResult:
+    """Check a URI and bring it to its one form. Airflow calls this for each asset with the scheme.
+
+    :param uri: the parts of the URI.
+    :raises ValueError: it names no host or no known dataset, or holds a user, a password or a query.
+    """
+    if "@" in uri.netloc:
+        raise ValueError(
+            f"A {SCHEME}:// URI must hold no user, password or token: assets are stored and shown. Write it like "
+            f"{_EXAMPLE}."
+        )
+    if uri.query:
+        raise ValueError(f"A {SCHEME}:// URI must have no query. Write it like {_EXAMPLE}.")
+    return SplitResult(SCHEME, _host(uri), f"/{_dataset(uri.path)}", "", "")
+
+
+def dataset_of(resource: str) -> str:
+    """The dataset in which the records of a resource are: ``ticket_metrics`` are in ``ticket-metrics``.
+
+    :param resource: what an operator or the hook calls it.
+    """
+    return resource.removesuffix("_export").replace("_", "-")
+
+
+def convert_asset_to_openlineage(asset: Asset, lineage_context: object) -> Any:  # noqa: ARG001 - Airflow gives it
+    """Translate an asset to OpenLineage's dataset. Only called where OpenLineage is installed.
+
+    :param asset: an asset with a ``maestroqa://`` URI.
+    :param lineage_context: the hook that told of it.
+    """
+    from openlineage.client.event_v2 import Dataset
+
+    parts = urlsplit(asset.uri)
+    return Dataset(namespace=f"{SCHEME}://{parts.netloc}", name=parts.path.lstrip("/"))
+
+
+def tell_outlets(context: Mapping[str, Any], outlets: Iterable[object], facts: Mapping[str, Any]) -> None:
+    """Give what a task has done to the events of its assets, for the DAGs that are scheduled by them.
+
+    :param context: Airflow's context of the task.
+    :param outlets: the task's outlets.
+    :param facts: goes into the ``extra`` of each event.
+    """
+    events = context.get("outlet_events")
+    if events is None:
+        return
+    from airflow_provider_maestroqa import _compat
+
+    for outlet in outlets:
+        if isinstance(outlet, _compat.Asset):
+            events[outlet].extra.update(facts)
+
+
+def landing_facts(manifest: Mapping[str, Any], window: Mapping[str, Any] | None = None) -> dict[str, Any]:
+    """What an event says of a landing.
+
+    :param manifest: what has landed.
+    :param window: what the task was told of the window, where the manifest says nothing of it.
+    :return: ``window``, ``has_data``, ``files``, ``bytes``, ``rows`` (``None`` when they were not counted),
+        ``manifest``, and ``export_id`` or ``resource``.
+    """
+    files = manifest["files"]
+    rows = [file["rows"] for file in files if "rows" in file]
+    subject = "export_id" if "export_id" in manifest else "resource"
+    return {
+        subject: manifest[subject],
+        "window": manifest.get("window") or (dict(window) if window else None),
+        "has_data": manifest["has_data"],
+        "files": len(files),
+        "bytes": sum(file["bytes"] for file in files),
+        "rows": sum(rows) if rows or not files else None,
+        "manifest": manifest["manifest"],
+    }
+
+
+def push_facts(report: Mapping[str, Any]) -> dict[str, Any]:
+    """What an event says of a push.
+
+    :param report: the report of the push.
+    :return: of the report what tells of records: not how many requests it took, and how long it waited.
+    """
+    return {name: value for name, value in report.items() if name not in ("requests", "waited_s")}
+
+
+def _host(uri: SplitResult) -> str:
+    try:
+        name, port = uri.hostname or "", uri.port
+    except ValueError:
+        name, port = "", None
+    if not name or not re.fullmatch(r"[a-z0-9_.:-]+", name):
+        raise ValueError(f"A {SCHEME}:// URI must name the host of the connection, as in {_EXAMPLE}.")
+    address = f"[{name}]" if ":" in name else name
+    return address if port in (None, 443) else f"{address}:{port}"
+
+
+def _dataset(path: str) -> str:
+    parts = path.strip("/").split("/")
+    for length in (2, 1):
+        known = "/".join(parts[:length]).lower().replace("_", "-")
+        if known in DATASETS and len(parts) >= length:
+            labels = parts[length:]
+            break
+    else:
+        raise ValueError(
+            f"{path.strip('/')!r} is no dataset of MaestroQA. Use one of {', '.join(DATASETS)}; labels of your own "
+            f"may follow, as in exports/raw/europe."
+        )
+    if known == "exports" and labels:
+        raise ValueError(
+            f"{path.strip('/')!r} is no kind of export. Use exports/raw, exports/groups or exports/audit-log."
+        )
+    if not all(_LABEL.fullmatch(label) and label.strip(".") for label in labels):
+        raise ValueError(
+            f"{path.strip('/')!r} has a label that is empty or has other characters than letters, digits, hyphens, "
+            "dots, tildes and underscores."
+        )
+    return "/".join([known, *labels])

@@ -1,0 +1,143 @@
+"""The buttons beside a task in Airflow's UI: to MaestroQA, and to what a task has landed.
+
+Airflow 3 asks for a link on the worker when a try ends, and keeps the answer; Airflow 2 asks in the webserver, each
+time somebody looks. Both only read what Airflow itself has kept: no link asks MaestroQA or a storage for anything.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any
+from urllib.parse import quote, urlencode, urlsplit
+
+from airflow_provider_maestroqa import _compat
+from airflow_provider_maestroqa._compat import BaseOperatorLink
+
+if TYPE_CHECKING:
+    from airflow_provider_maestroqa._compat import BaseOperator
+
+_S3_SCHEMES = ("s3", "s3a", "s3n")
+_GCS_SCHEMES = ("gs", "gcs")
+_AZURE_SCHEMES = ("abfs", "abfss", "az", "adl", "wasb", "wasbs")
+#: Addresses that a browser would run instead of opening.
+_CODE = ("javascript", "data", "vbscript")
+_AWS_DOMAINS = {"cn-": "amazonaws.cn", "us-gov-": "amazonaws-us-gov.com"}
+
+
+class MaestroQALink(BaseOperatorLink):
+    """Leads to MaestroQA: the base URL of the task's connection, without anything that is secret."""
+
+    name = "MaestroQA"
+
+    def get_link(self, operator: BaseOperator, *, ti_key: Any) -> str:
+        """The base URL; MaestroQA's own where there is no connection, and empty where its host makes no sense."""
+        with suppress(Exception):
+            return _dashboard(_field(operator, ti_key, "maestroqa_conn_id") or "maestroqa_default")
+        return ""
+
+
+class LandedFilesLink(BaseOperatorLink):
+    """Leads to what the task has landed: the storage's page, else the plain address."""
+
+    name = "Landed files"
+
+    def get_link(self, operator: BaseOperator, *, ti_key: Any) -> str:
+        """A page of the place in the task's manifest; empty where nothing has landed."""
+        with suppress(Exception):
+            manifest = _compat.XCom.get_value(ti_key=ti_key, key="return_value")
+            return landed_page(
+                str(manifest["destination"]), aws_extra=lambda: _aws_extra(_aws_conn_id(operator, ti_key))
+            )
+        return ""
+
+
+def landed_page(destination: str, *, aws_extra: Callable[[], Mapping[str, Any]] = dict) -> str:
+    """Find the page on which a person sees what is in a place.
+
+    :param destination: address of the folder, as in a manifest: ``s3://bucket/prefix``.
+    :param aws_extra: gives the extra of the AWS connection; asked for S3 alone.
+    :return: the console of S3 or of Google Cloud Storage; the list of its objects for an S3 with an endpoint of its
+        own; the plain address, without user and password, for any other.
+    """
+    scheme, bucket, prefix = _parts(destination)
+    if scheme in _S3_SCHEMES:
+        return _s3_page(bucket, prefix, aws_extra())
+    if scheme in _GCS_SCHEMES:
+        return f"https://console.cloud.google.com/storage/browser/{quote(f'{bucket}/{prefix}')}"
+    if scheme in _CODE or not re.fullmatch(r"[a-z][a-z0-9+.-]*", scheme):
+        return ""
+    # What stands before the @ of Azure's addresses is the container.
+    place = bucket if scheme in _AZURE_SCHEMES else bucket.rpartition("@")[2]
+    return f"{scheme}://{place}/{prefix}"
+
+
+def _s3_page(bucket: str, prefix: str, extra: Mapping[str, Any]) -> str:
+    region = str(extra.get("region_name") or "")
+    folder = {"prefix": f"{prefix}/" if prefix else ""}
+    endpoint = _own_endpoint(extra)
+    if endpoint:
+        return f"{endpoint}/{quote(bucket)}?{urlencode({'list-type': '2', **folder})}"
+    domain = next((name for start, name in _AWS_DOMAINS.items() if region.startswith(start)), "aws.amazon.com")
+    query = {**({"region": region} if region else {}), **folder}
+    return f"https://console.{domain}/s3/buckets/{quote(bucket)}?{urlencode(query)}"
+
+
+def _own_endpoint(extra: Mapping[str, Any]) -> str:
+    """The endpoint of an S3 that is not Amazon's; empty for Amazon's, which has the console."""
+    services = extra.get("service_config")
+    service = services.get("s3") if isinstance(services, Mapping) else None
+    given = (service.get("endpoint_url") if isinstance(service, Mapping) else None) or extra.get("endpoint_url")
+    parts = urlsplit(str(given or ""))
+    host = parts.hostname or ""
+    if parts.scheme not in ("http", "https") or host.endswith((".amazonaws.com", ".amazonaws.com.cn")):
+        return ""
+    return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{parts.path.rstrip('/')}"
+
+
+def _parts(url: str) -> tuple[str, str, str]:
+    """Scheme, bucket and key. No urlsplit: a key may hold ? and #, which part nothing here."""
+    scheme, _, rest = url.partition("://")
+    bucket, _, key = rest.partition("/")
+    return scheme, bucket, key
+
+
+def _dashboard(conn_id: str) -> str:
+    from airflow_provider_maestroqa.client.settings import DEFAULT_HOST, read_settings
+
+    connection = None
+    with suppress(Exception):
+        connection = _compat.BaseHook.get_connection(conn_id)
+    if connection is None:
+        return DEFAULT_HOST
+    settings = read_settings(
+        conn_id,
+        host=connection.host,
+        schema=connection.schema,
+        port=connection.port,
+        password="unknown",  # noqa: S106 - the address is wanted alone, checked as a task would check it
+        extra={"allow_http": True},
+    )
+    return settings.base_url
+
+
+def _aws_conn_id(operator: BaseOperator, ti_key: Any) -> str | None:
+    """The connection that a landing in S3 used; ``None`` for boto3's own chain."""
+    if "aws_conn_id" in operator.template_fields:
+        return _field(operator, ti_key, "aws_conn_id")
+    owner = _parts(_field(operator, ti_key, "destination") or "")[1].rpartition("@")[0]
+    return _field(operator, ti_key, "storage_conn_id") or owner or "aws_default"
+
+
+def _aws_extra(conn_id: str | None) -> Mapping[str, Any]:
+    with suppress(Exception):
+        extra = _compat.BaseHook.get_connection(conn_id).extra_dejson if conn_id else {}
+        return extra if isinstance(extra, Mapping) else {}
+    return {}
+
+
+def _field(operator: BaseOperator, ti_key: Any, name: str) -> str | None:
+    """The value that a template field had in a run."""
+    value = _compat.rendered_fields(ti_key).get(name, getattr(operator, name, None))
+    return value if isinstance(value, str) else None
