@@ -23,7 +23,7 @@ test: check test-newest test-older ## Run the checks, and the tests on the newes
 # The budget's tests share slots among processes by the clock, so they run without company.
 test-newest: environment ## Run the tests on the newest Airflow
 	$(BIN)/python -m pytest tests/budget
-	$(BIN)/python -m pytest -n 2 --dist loadfile --ignore tests/budget
+	$(BIN)/python -m pytest -n 2 --dist loadfile --ignore tests/budget --ignore tests/browser
 
 test-older: $(OLDER:%=test-%) ## Run the tests that touch Airflow or its libraries on 2.11.0 and 3.0.6
 
@@ -43,6 +43,12 @@ check: environment ## Run ruff and mypy
 ui: environment ## Open Airflow's UI with a sandbox MaestroQA, a local S3 and the example DAGs
 	@$(BIN)/python scripts/ui.py
 
+browser: environment ## Try that UI in a real browser; some minutes, skipped where there is none
+	$(BIN)/python -m pytest tests/browser
+
+screenshots: environment ## Take the pictures of docs/ui.md anew
+	MAESTROQA_SCREENSHOTS=docs/images $(BIN)/python -m pytest tests/browser
+
 package: environment ## Build the package into dist/ and check it; ten minutes or more
 	$(BIN)/python scripts/package.py
 
@@ -57,4 +63,4 @@ docs: environment ## Build the documentation; a warning is an error
 	@echo "docs/_build/html/index.html"
 
 clean: ## Remove what make has made
-	rm -rf .venv .venv-* .demo .matrix docs/_build dist
+	rm -rf .venv .venv-* .demo .matrix .ui docs/_build dist

@@ -86,11 +86,12 @@ def get_provider_info() -> dict[str, Any]:
                 "hook-class-name": f"{_PACKAGE}.hooks.maestroqa.MaestroQAHook",
                 "hook-name": "MaestroQA",
                 "ui-field-behaviour": {
-                    "hidden-fields": ["login", "schema", "port"],
+                    "hidden-fields": ["login", "schema"],
                     "relabeling": {"password": "API token", "host": "Base URL"},
                     "placeholders": {
                         "host": "Empty: https://app.maestroqa.com",
                         "password": "From MaestroQA: Other Settings, API Tokens, Create New Token",
+                        "port": "Empty. Test on Airflow 3.3.1 and 3.3.2 wants 443",
                     },
                 },
                 "conn-fields": {

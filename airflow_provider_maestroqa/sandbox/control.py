@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable
 from dataclasses import asdict, fields
-from html import escape
 from typing import Any, TypeVar
 
 from aiohttp import web
 
+from airflow_provider_maestroqa.sandbox import page
 from airflow_provider_maestroqa.sandbox.answers import RefusedError
 from airflow_provider_maestroqa.sandbox.checks import Parameter, check_parameters, digits, json_body
 from airflow_provider_maestroqa.sandbox.coaching import LISTS
@@ -19,8 +18,6 @@ from airflow_provider_maestroqa.sandbox.record import Seen
 from airflow_provider_maestroqa.sandbox.state import State, state_of
 
 _T = TypeVar("_T")
-#: The lists that the page leads to, each with the last records alone.
-_LISTS = ("requests", "tickets", "comments", "attachments", "agents", "ticket-metrics", "agent-metrics")
 
 
 def add_routes(app: web.Application) -> None:
@@ -174,22 +171,4 @@ async def _reset(request: web.Request) -> web.Response:
 
 
 async def _page(request: web.Request) -> web.Response:
-    state = summary(state_of(request))
-    rows = [f"<tr><td><code>{name}</code><td>{kind.family}<td>{escape(kind.about)}" for name, kind in KINDS.items()]
-    shown = json.dumps(state, indent=2, ensure_ascii=False).encode("utf-8", "backslashreplace").decode()
-    links = ", ".join(f'<a href="/sandbox/{name}?limit=100">{name}</a>' for name in _LISTS)
-    text = f"""<!DOCTYPE html><html lang="en"><meta charset="utf-8"><title>MaestroQA sandbox</title>
-<h1>MaestroQA sandbox</h1>
-<p>A MaestroQA to run on your desk, for tests: it follows the documented rules, and makes go wrong what you ask for.
-Nothing here reaches the real MaestroQA.</p>
-<p>See <a href="/sandbox/state">state</a>, <a href="/sandbox/faults">faults</a>, and the last {links}.
-To set a fault:</p>
-<pre>curl -X POST {state["api"]}/sandbox/faults -H 'Content-Type: application/json' \\
-  -d '{{"kind": "status", "status": 503, "times": 2}}'
-curl -X DELETE {state["api"]}/sandbox/faults
-curl -X POST {state["api"]}/sandbox/reset</pre>
-<p>Or give an export a name such as <code>fault:errored</code>.</p>
-<h2>State</h2><pre>{escape(shown)}</pre>
-<h2>Kinds of faults</h2><table>{"".join(rows)}</table></html>
-"""
-    return web.Response(text=text, content_type="text/html")
+    return web.Response(text=page.render(state_of(request)), content_type="text/html")

@@ -94,6 +94,9 @@ def rows_for_bytes(size: int, *, export_type: str = "raw", single_file: str | No
     """How many ``rows`` make an export of about this many bytes, unpacked.
 
     :param size: bytes wanted, all CSV files together.
+    :param export_type: ``raw``, ``groups`` or ``audit_log``.
+    :param single_file: the one file of a raw export that is made of one file.
+    :param seed: what the sandbox's rows begin with, as for :class:`Sandbox`.
     """
     sample = 2100
     sampled = sum(

@@ -93,16 +93,19 @@ def begin(state: State, export: Export) -> None:
         export.making.add_done_callback(_note_failure)
 
 
+def is_due(state: State, export: Export) -> bool:
+    """Whether it has been asked for often enough, and long enough ago, to be at its end."""
+    return export.polls > state.settings.polls and state.clock() >= export.requested_at + state.settings.seconds
+
+
 async def status(state: State, export: Export) -> str:
     """Count a poll, and say how far the export is."""
     export.polls += 1
-    now = state.clock()
-    due = export.polls > state.settings.polls and now >= export.requested_at + state.settings.seconds
-    if not due or export.outcome == "never":
+    if not is_due(state, export) or export.outcome == "never":
         return "requested" if export.polls == 1 else "in_progress"
     if export.outcome == "errored":
         return "errored"
-    if export.has_data(now):
+    if export.has_data(state.clock()):
         begin(state, export)
         if export.making is not None:
             await asyncio.wait([export.making], timeout=_PATIENCE)

@@ -167,7 +167,13 @@ class Fault:
         return KINDS[self.kind].family
 
     def matches(self, host: str, method: str, path: str, export_id: str | None) -> bool:
-        """Whether a request is one that this fault is about."""
+        """Whether a request is one that this fault is about.
+
+        :param host: which of the sandbox's servers is asked, by the names that :class:`Fault` uses.
+        :param method: the request's method.
+        :param path: its path.
+        :param export_id: the export that it is about, if any.
+        """
         if self.host != host or self.method not in (None, method) or self.export_id not in (None, export_id):
             return False
         if method == "PUT" and self.family == "download" and not KINDS[self.kind].uploads:

@@ -224,7 +224,11 @@ class Sandbox(Records, CoachingRecords):
         return [*self._state.tokens, *self._state.signer.signatures]
 
     def count(self, method: str, path: str) -> int:
-        """How many requests came with this method and path."""
+        """How many requests came with this method and path.
+
+        :param method: such as ``POST``.
+        :param path: the path without its query, such as ``/api/v1/tickets``.
+        """
         return self._state.record.count(method, path)
 
     def fault(self, fault: Fault | str | None = None, **parameters: Any) -> Fault:
@@ -252,21 +256,28 @@ class Sandbox(Records, CoachingRecords):
         self._do(self._reset)
 
     def set_limits(self, limits: Limits | None) -> None:
-        """Change the rate limits from now on; ``{}`` or ``None``: no limits."""
+        """Change the rate limits from now on.
+
+        :param limits: as for the sandbox itself; ``{}`` or ``None``: no limits.
+        """
         self._limiter.limits = limits or {}
 
     def add_token(self, token: str, expires_at: float | None = None) -> None:
         """Let in another token.
 
+        :param token: the token.
         :param expires_at: Unix seconds, ``None`` for never.
         """
         self._state.tokens[token] = expires_at
 
     def revoke_token(self, token: str) -> None:
-        """Let a token in no more."""
+        """Let a token in no more.
+
+        :param token: the token.
+        """
         self._state.tokens.pop(token, None)
 
-    def wait_for(self, predicate: Callable[[], _T], timeout: float = 10.0) -> _T:
+    def wait_for(self, predicate: Callable[[], _T], timeout: float = 60.0) -> _T:
         """Wait until something has happened; the predicate is asked again after each event of a request.
 
         :param predicate: asked in this thread; it may look at this sandbox.
@@ -276,7 +287,11 @@ class Sandbox(Records, CoachingRecords):
         return self._state.record.wait_for(predicate, timeout)
 
     def presign(self, path: str, *, ttl: float | None = None) -> str:
-        """A fresh presigned URL for any path on the storage host, whether there is an object or not."""
+        """A fresh presigned URL for any path on the storage host, whether there is an object or not.
+
+        :param path: the path.
+        :param ttl: seconds until it expires. Default: the sandbox's ``url_ttl``.
+        """
         seconds = self._settings.url_ttl if ttl is None else ttl
         return self._state.signer.presign(self.storage_url, path, now=self._clock(), ttl=seconds)
 
@@ -289,7 +304,10 @@ class Sandbox(Records, CoachingRecords):
         return {"conn_type": "maestroqa", "host": self.url, "password": self.token, "extra": keys}
 
     def connection_json(self, **extra: Any) -> str:
-        """The same as JSON, for an ``AIRFLOW_CONN_…`` variable."""
+        """The same as JSON, for an ``AIRFLOW_CONN_…`` variable.
+
+        :param extra: as for :meth:`connection`.
+        """
         return json.dumps(self.connection(**extra))
 
     @property

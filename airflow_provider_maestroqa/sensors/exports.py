@@ -9,11 +9,12 @@ from typing import TYPE_CHECKING, Any
 
 from airflow_provider_maestroqa import _compat
 from airflow_provider_maestroqa._compat import BaseSensorOperator, conf
+from airflow_provider_maestroqa.links import MaestroQALink
 from airflow_provider_maestroqa.outcomes import airflow_outcome
 
 if TYPE_CHECKING:
     from airflow_provider_maestroqa._compat import Context, PokeReturnValue
-    from airflow_provider_maestroqa.client.waiting import ExportEvent
+    from airflow_provider_maestroqa.client.waiting import ExportEvent, ExportWait
 
 #: How long after the deadline Airflow itself ends a wait whose triggerer is gone.
 _TRIGGERER_GRACE = timedelta(minutes=10)
@@ -40,6 +41,7 @@ class MaestroQAExportSensor(BaseSensorOperator):
 
     template_fields: Sequence[str] = ("export_id", "maestroqa_conn_id")
     ui_color = "#e8f0fe"
+    operator_extra_links = (MaestroQALink(),)
 
     def __init__(
         self,
@@ -53,11 +55,19 @@ class MaestroQAExportSensor(BaseSensorOperator):
         self.export_id = export_id
         self.deferrable = deferrable
         self.maestroqa_conn_id = maestroqa_conn_id
+        self._wait: ExportWait | None = None
 
     def poke(self, context: Context) -> PokeReturnValue:  # noqa: ARG002
         """Look at the export once."""
+        from airflow_provider_maestroqa.client.waiting import ExportWait
+
         with airflow_outcome():
-            event = self._look(deadline=float("inf"))
+            if self._wait is None:
+                # Kept from look to look, so that a state is told once.
+                self._wait = ExportWait(
+                    self.export_id, poll_interval=self.poke_interval, deadline=float("inf"), sets_the_pace=False
+                )
+            event = self._look(self._wait)
             return _compat.PokeReturnValue(event is not None, self._result(event) if event is not None else None)
 
     def execute(self, context: Context) -> dict[str, Any]:
@@ -67,8 +77,7 @@ class MaestroQAExportSensor(BaseSensorOperator):
         try:
             deadline = time.time() + float(self.timeout)
             with airflow_outcome():
-                # The deadline is judged by the trigger, after its own last look.
-                event = self._look(deadline=float("inf"))
+                event = self._look()
                 if event is not None:
                     return self._result(event)
         except _compat.AirflowFailException as error:
@@ -107,12 +116,17 @@ class MaestroQAExportSensor(BaseSensorOperator):
         """Say that the export outlives the task."""
         self.log.warning("Export %s goes on at MaestroQA: it cannot be cancelled there.", self.export_id)
 
-    def _look(self, *, deadline: float) -> ExportEvent | None:
+    def _look(self, wait: ExportWait | None = None) -> ExportEvent | None:
         from airflow_provider_maestroqa.hooks.maestroqa import MaestroQAHook
 
         with MaestroQAHook(self.maestroqa_conn_id) as hook:
             return hook.wait_for_export(
-                self.export_id, poll_interval=float(self.poke_interval), deadline=deadline, looks=1
+                self.export_id,
+                poll_interval=float(self.poke_interval),
+                # It is the sensor, or its trigger, that ends a wait.
+                deadline=float("inf"),
+                looks=1,
+                wait=wait,
             )
 
     def _result(self, event: Any) -> dict[str, Any]:

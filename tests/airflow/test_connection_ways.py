@@ -333,14 +333,11 @@ class TestForm:
         shown = written["form"]["standard"]
         if ON_2:
             assert shown["relabeling"] == {"password": "API token", "host": "Base URL"}
-            assert shown["hidden_fields"] == ["login", "schema", "port"]
-            assert set(shown["placeholders"]) == {"host", "password"}
+            assert shown["hidden_fields"] == ["login", "schema"]
+            assert set(shown["placeholders"]) == {"host", "password", "port"}
         else:
-            assert {name for name, field in shown.items() if field and field["hidden"]} == {
-                "login",
-                "url_schema",
-                "port",
-            }
+            assert {name for name, field in shown.items() if field and field["hidden"]} == {"login", "url_schema"}
+            assert "443" in shown["port"]["placeholder"]
             assert shown["password"]["title"] == "API token"
             assert shown["host"]["placeholder"] == "Empty: https://app.maestroqa.com"
 
