@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import quote, quote_plus
 
@@ -30,7 +30,7 @@ class Database:
 
     conn_id: str
     hook: Any
-    secrets: frozenset[str]
+    secrets: frozenset[str] = field(repr=False)
 
     def run(self, sql: object, parameters: object, *, chunk_size: object) -> SqlRows:
         """Run one statement.
@@ -48,7 +48,7 @@ class Database:
         log.info("Running the query on connection %r.", self.conn_id)
         rows = SqlRows(self._connect(), statement, bound, chunk_size=size, explain=self.explain)
         how = "with a cursor at the server, " if rows.is_at_server else ""
-        log.info("Its rows are fetched %s%d at a time.", how, size)
+        log.info("Its rows are fetched %s%s at a time.", how, f"{size:,}")
         return rows
 
     def explain(self, error: Exception) -> MaestroQADataError:

@@ -7,8 +7,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, fields
 from typing import Any
 
+from airflow_provider_maestroqa.client.units import counted, duration
 from airflow_provider_maestroqa.client.usage import Usage
-from airflow_provider_maestroqa.exports.progress import duration
 
 #: Seconds between two lines about the progress.
 EVERY_S = 30.0
@@ -53,9 +53,13 @@ class Report:
 
     def __str__(self) -> str:
         rejects = f" (see {self.rejects_path})" if self.rejects_path else ""
+        unconfirmed = f", {self.unconfirmed:,} not confirmed" if self.unconfirmed else ""
+        known = ((self.created, "created"), (self.updated, "updated"))
+        how = ", ".join(f"{count:,} {word}" for count, word in known if count)
+        waited = f", {duration(self.waited_s)} waited for the budget" if self.waited_s >= 1 else ""
         return (
-            f"{self.confirmed:,} {self.resource.replace('_', ' ')} confirmed, {self.rejected:,} refused{rejects}, "
-            f"{self.unconfirmed:,} not confirmed, in {self.requests:,} requests"
+            f"{counted(self.confirmed, self.resource.replace('_', ' '))} confirmed{f' ({how})' if how else ''}, "
+            f"{self.rejected:,} refused{rejects}{unconfirmed}, in {counted(self.requests, 'requests')}{waited}"
         )
 
 

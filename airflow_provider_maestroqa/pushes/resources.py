@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import Any, Protocol
@@ -35,6 +36,10 @@ class Resource(Protocol):
     def repeatable(self) -> bool:
         """Whether a record may arrive twice without harm."""
 
+    @property
+    def remark(self) -> str:
+        """What to know of records that were updated; empty for nothing."""
+
     def send(self, bodies: Sequence[dict[str, Any]], send: Send) -> Confirmation:
         """Send some records and read what the answer confirms."""
 
@@ -56,6 +61,7 @@ class Batches:
         self.record_type = record_type
         self.batch_size = ENDPOINTS[operation].batch_size or 1
         self.repeatable = ENDPOINTS[operation].repeatable
+        self.remark = ""
         self._operation = operation
         self._identity = identity
         self._creates = creates
@@ -74,16 +80,23 @@ class Upserts:
     :param name: what reports call them.
     :param record_type: how one is checked.
     :param upsert: brings one in; returns its answer, and whether it was created.
+    :param remark: what to know of records that were updated.
     """
 
     batch_size = 1
     repeatable = True
 
     def __init__(
-        self, name: str, record_type: RecordType, upsert: Callable[[dict[str, Any], Send], tuple[Any, bool]]
+        self,
+        name: str,
+        record_type: RecordType,
+        upsert: Callable[[dict[str, Any], Send], tuple[Any, bool]],
+        *,
+        remark: str = "",
     ) -> None:
         self.name = name
         self.record_type = record_type
+        self.remark = remark
         self._upsert = upsert
 
     def send(self, bodies: Sequence[dict[str, Any]], send: Send) -> Confirmation:
@@ -96,6 +109,10 @@ _METRIC_IDENTITY = ("metric_id", "agent_id")
 _TICKET_METRIC_IDENTITY = ("ticket_id", "source_id", *_METRIC_IDENTITY, "ticket_event_id")
 _COMMENT_IDENTITY = ("ticket_id", "body", "author_id", "role", "channel")
 
+_AGENTS_THAT_WERE_THERE = (
+    "Of the agents that were there already, availability and id are set; the API changes no name or group"
+)
+
 RESOURCES: Mapping[str, Resource] = {
     "ticket_metrics": Batches(
         "ticket_metrics", "push_ticket_metrics", TICKET_METRIC, identity=_TICKET_METRIC_IDENTITY
@@ -103,7 +120,7 @@ RESOURCES: Mapping[str, Resource] = {
     "agent_metrics": Batches("agent_metrics", "push_agent_metrics", AGENT_METRIC, identity=_METRIC_IDENTITY),
     "comments": Batches("comments", "create_comments", COMMENT, identity=_COMMENT_IDENTITY, creates=True),
     "tickets": Upserts("tickets", TICKET, upsert_ticket),
-    "agents": Upserts("agents", AGENT, upsert_agent),
+    "agents": Upserts("agents", AGENT, partial(upsert_agent, level=logging.DEBUG), remark=_AGENTS_THAT_WERE_THERE),
 }
 _TICKETS_THAT_EXIST = Upserts("tickets", TICKET, partial(upsert_ticket, update_first=True))
 

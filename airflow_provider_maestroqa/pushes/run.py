@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import logging
+import time
 from collections.abc import Iterable, Sized
 
 from airflow_provider_maestroqa.client.errors import MaestroQADataError, MaestroQAOutcomeUnknownError
+from airflow_provider_maestroqa.client.units import counted, duration
 from airflow_provider_maestroqa.client.usage import Usage
 from airflow_provider_maestroqa.exports.publish import quietly
 from airflow_provider_maestroqa.pushes.checkpoint import Checkpoint, Memory, NoMemory, Position
@@ -47,6 +49,7 @@ def run_push(
     :raises MaestroQAOutcomeUnknownError: records may or may not have arrived.
     """
     words = resource.name.replace("_", " ")
+    began = time.monotonic()
     checkpoint = Checkpoint(memory or NoMemory(), run=run, guarded=not resource.repeatable)
     position = _begin(checkpoint, resource, options, is_first_try=is_first_try)
     if memory is not None and not (resource.repeatable or memory.lasts):
@@ -58,6 +61,9 @@ def run_push(
         _check_all(records, resource)
     report = Report.from_dict(position.report) if position and position.report else Report(resource.name)
     total = len(records) if isinstance(records, Sized) else None
+    if position is None or not position.finished:
+        many = f"up to {resource.batch_size}" if resource.batch_size > 1 else "one"
+        log.info("Pushing %s, %s with each request.", words if total is None else counted(total, words), many)
     rejects = Rejects(rejects_to, most=options.max_rejects)
     meter = Meter(report, usage)
     push = Push(
@@ -83,7 +89,9 @@ def run_push(
         raise
     finally:
         rejects.close()
-    log.info("Pushed: %s.", report)
+    log.info("Pushed: %s. It took %s.", report, duration(time.monotonic() - began))
+    if report.updated and resource.remark:
+        log.info("%s.", resource.remark)
     return report
 
 

@@ -72,7 +72,7 @@ def land_records(
             progress.advance()
         for file in files.values():
             file.finish()
-        say(f"Read {resource}: {progress.summary()}.")
+        say(f"Read {resource.replace('_', ' ')}: {progress.summary()}.")
         kept = list(files.values()) if progress.done else []
         manifest = _publish(kept, resource=resource, store=store, window=window, engine=engine)
     _sum_up(manifest, say)

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from airflow_provider_maestroqa.exports.progress import EVERY, duration
+from airflow_provider_maestroqa.client.units import MOMENT_S, counted, duration
+from airflow_provider_maestroqa.exports.progress import EVERY
 
 
 class RecordProgress:
@@ -41,8 +42,8 @@ class RecordProgress:
     def summary(self) -> str:
         """How many records there were, how long they took, and how many came in a second."""
         took = self._clock() - self._started
-        rate = f", {self.done / took:,.0f}/s" if took > 0 else ""
-        return f"{self.done:,} records in {duration(took)}{rate}"
+        rate = f", {self.done / took:,.0f}/s" if took >= MOMENT_S else ""
+        return f"{counted(self.done, 'records')} in {duration(took)}{rate}"
 
     def _line(self, rate: float) -> str:
         total = self._total()

@@ -1,7 +1,13 @@
 from __future__ import annotations
 
 import asyncio
+import importlib.metadata
+import json
 import logging
+import os
+import subprocess
+import sys
+from pathlib import Path
 
 import pytest
 
@@ -94,3 +100,58 @@ def folder(tmp_path):
 def said(log, capsys):
     """All that was logged; newer Airflows write it to the standard output."""
     return lambda: log.text + capsys.readouterr().out
+
+
+@pytest.fixture(scope="session")
+def provider_path(tmp_path_factory):
+    """A PYTHONPATH on which Airflow finds this package as a provider, installed or not."""
+    root = Path(__file__).resolve().parents[2]
+    try:
+        importlib.metadata.distribution("airflow-provider-maestroqa")
+    except importlib.metadata.PackageNotFoundError:
+        folder = tmp_path_factory.mktemp("provider")
+        info = folder / "airflow_provider_maestroqa-0.dist-info"
+        info.mkdir()
+        (info / "METADATA").write_text("Metadata-Version: 2.1\nName: airflow-provider-maestroqa\nVersion: 0\n")
+        entry = "provider_info = airflow_provider_maestroqa.get_provider_info:get_provider_info"
+        (info / "entry_points.txt").write_text(f"[apache_airflow_provider]\n{entry}\n")
+        return f"{root}{os.pathsep}{folder}"
+    return str(root)
+
+
+@pytest.fixture(scope="session")
+def airflow_process(provider_path):
+    """Ask an Airflow of its own, in a process of its own: see connection_process.py."""
+
+    def ask(asked, folder, **variables):
+        home = folder / "airflow"
+        home.mkdir()
+        answer = folder / "answer.json"
+        environment = {name: value for name, value in os.environ.items() if not name.startswith("AIRFLOW_")}
+        environment |= {
+            "PYTHONPATH": provider_path,
+            "AIRFLOW_HOME": str(home),
+            "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": f"sqlite:///{home / 'airflow.db'}",
+            "AIRFLOW__CORE__LOAD_EXAMPLES": "False",
+            "AIRFLOW__CORE__UNIT_TEST_MODE": "False",
+            "AIRFLOW__CORE__TEST_CONNECTION": "Enabled",
+            "AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_ALL_ADMINS": "True",
+            "AIRFLOW__API_AUTH__JWT_ISSUER": "airflow",
+            "AIRFLOW__API_AUTH__JWT_SECRET": "a-secret-for-one-test-" * 3,
+            **variables,
+        }
+        script = Path(__file__).with_name("connection_process.py")
+        done = subprocess.run(
+            [sys.executable, str(script), str(answer)],
+            input=json.dumps(asked),
+            cwd=folder,
+            env=environment,
+            capture_output=True,
+            text=True,
+            timeout=300,
+            check=False,
+        )
+        assert done.returncode == 0, done.stdout[-5000:] + done.stderr[-5000:]
+        return json.loads(answer.read_text())
+
+    return ask

@@ -41,8 +41,8 @@ def seed(home, sandbox, s3):
         s3.put_object(Bucket="my-data-lake", Key=key, Body=sound)
     for key, table in WORKFORCE.items():
         s3.put_object(Bucket="my-data-lake", Key=key, Body=gzip.compress(table))
-    # The calls' tickets, and one that was pushed before and has been solved since.
-    sandbox.add_tickets(["T-1001", "T-1002", WAREHOUSE.SOLVED_LATER])
+    # The calls' tickets, a duplicate, and one that was pushed before and has been solved since.
+    sandbox.add_tickets(["T-1001", "T-1002", "ESC-1-copy", WAREHOUSE.SOLVED_LATER])
     return {"helpdesk_warehouse": WAREHOUSE.make_warehouse(home / "seeded" / "helpdesk.db")}
 
 
@@ -86,7 +86,7 @@ def runs(tmp_path_factory, s3_server):
             cwd=home,
             capture_output=True,
             text=True,
-            timeout=400,
+            timeout=900,
             check=False,
         )
         written = {"stdout": done.stdout, "stderr": done.stderr}
@@ -218,10 +218,38 @@ def test_the_roster_is_the_warehouses(runs):
     ]
 
 
+def test_the_escalated_ticket_is_solved_and_its_duplicate_gone(runs):
+    returned = runs.results["maestroqa_escalated_ticket"]["returned"]
+    assert [ticket["ticket_id"] for ticket in returned["read"]] == ["ESC-1", "ESC-1-copy"]
+    tickets = runs.sandbox.tickets
+    assert (tickets["ESC-1"]["status"], tickets["ESC-1"]["csat_score"]) == ("Solved", 4)
+    assert tickets["ESC-1"]["tags"] == "escalation"
+    assert "ESC-1-copy" not in tickets
+
+
+def test_the_new_colleague_is_an_available_agent_with_the_second_id(runs):
+    ann = runs.sandbox.agents["ann@example.com"]
+    assert (ann["name"], ann["available"], ann["agentId"]) == ("Ann Example", True, "phone-ann")
+
+
+def test_the_hours_of_each_agent_are_there_for_their_day(runs):
+    metrics = [metric for metric in runs.sandbox.agent_metrics.values() if metric["metric_id"] != "occupancy"]
+    hours = {(metric["metric_id"], metric["agent_id"]): metric["metric_value"] for metric in metrics}
+    assert hours == {("hours_worked_2026-03-02", "agent-1"): 7.5, ("hours_worked_2026-03-02", "agent-2"): 8}
+
+
+def test_an_operator_of_ones_own_counts_the_records_of_its_export(runs):
+    (asked,) = [one for one in runs.exports.values() if one.parameters.get("singleFileExport") == "csat"]
+    (file,) = asked.files.values()
+    assert file.rows > 0
+    assert runs.results["maestroqa_csat_surveys"]["returned"]["count"] == {"surveys": file.rows}
+
+
 def test_the_metrics_of_each_file_are_there(runs):
     reports = runs.results["maestroqa_metrics_from_storage"]["returned"]
     assert {name: report["confirmed"] for name, report in reports.items()} == {"push[0]": 2, "push[1]": 1}
-    values = {metric["agent_id"]: metric["metric_value"] for metric in runs.sandbox.agent_metrics.values()}
+    metrics = [metric for metric in runs.sandbox.agent_metrics.values() if metric["metric_id"] == "occupancy"]
+    values = {metric["agent_id"]: metric["metric_value"] for metric in metrics}
     assert values == {"agent-1": 0.81, "agent-2": 0.77, "agent-3": 0.9}
 
 
@@ -235,6 +263,23 @@ def test_the_recordings_are_attached_with_every_byte(runs):
     assert attached == {
         key[len("calls/") : -len(".mp3")]: hashlib.sha256(sound).hexdigest() for key, sound in RECORDINGS.items()
     }
+
+
+def test_the_dag_on_a_landed_export_gets_window_counts_and_manifest_from_the_event(runs):
+    manifest = runs.results["maestroqa_export_asset"]["returned"]["land"]
+    assert manifest["window"] == {"start": "2026-03-01T00:00:00Z", "end": "2026-03-02T00:00:00Z"}
+    returned = runs.results["maestroqa_on_landed_export"]["returned"]
+    rows = sum(file["rows"] for file in manifest["files"])
+    assert returned["load[0]"] == {"manifest": manifest["manifest"], "rows": rows, **manifest["window"]}
+    assert json.loads(runs.stored(manifest["manifest"])) == manifest
+
+
+def test_each_window_of_the_backfill_is_in_its_manifest(runs):
+    returned = runs.results["maestroqa_backfill_by_window"]["returned"]
+    for index in range(4):
+        asked = runs.exports[returned[f"one_window.request[{index}]"]].parameters
+        window = returned[f"one_window.land[{index}]"]["window"]
+        assert window == {"start": asked["startDate"], "end": asked["endDate"]}
 
 
 @pytest.mark.skipif(AIRFLOW < (3, 3), reason="the store on assets came with Airflow 3.3")
@@ -252,7 +297,7 @@ def test_an_example_for_a_newer_airflow_is_passed_over_without_an_error(example)
 
 def test_each_export_was_asked_for_once(runs):
     asked = [seen for seen in runs.requests if seen.method == "POST" and "/request-" in seen.path]
-    assert len(asked) == len(runs.exports) == 7
+    assert len(asked) == len(runs.exports) == 9
 
 
 def test_waits_were_really_deferred(runs):

@@ -47,7 +47,7 @@ def test_who_has_to_wait_is_told_why_how_long_and_behind_how_many(acquire, waits
         acquire("normal")
     assert waits == [Wait("normal", 10.0, (2, 10.0), 0)]
     assert str(waits[0]) == (
-        "waiting 10.0 s for the normal request budget (2 requests in 10 s are all that the token may send; 0 ahead)"
+        "waiting 10 s for the normal request budget (2 requests in 10 s are all that the token may send; 0 ahead)"
     )
 
 

@@ -12,8 +12,8 @@ from airflow_provider_maestroqa._compat import BaseOperator
 from airflow_provider_maestroqa.client.settings import read_settings
 from airflow_provider_maestroqa.sandbox import Sandbox
 
-# SQL is checked beside its page.
-LANGUAGES = {"python", "json", "bash", "text", "sql"}
+# SQL, INI and YAML are checked beside their pages.
+LANGUAGES = {"python", "json", "bash", "text", "sql", "ini", "yaml"}
 
 
 def dag_of(namespace):
@@ -56,7 +56,7 @@ def test_the_dag_in_the_readme_has_the_shape_of_the_example(read, code_of, root)
 
 
 def shape(task):
-    free = {"count_rows"}
+    free = {"count_rows", "window"}
     fields = {name: str(getattr(task, name)) for name in task.template_fields if name not in free}
     waits = (getattr(task, "deferrable", None), getattr(task, "timeout", None))
     return type(task).__name__, task.task_id, sorted(task.upstream_task_ids), fields, waits
@@ -108,6 +108,7 @@ def landed(connection, s3):
         s3_bucket="my-data-lake",
         s3_prefix="maestroqa/raw/run=1",
         count_rows=True,
+        window={"start": "2026-01-01T00:00:00Z", "end": "2026-01-02T00:00:00Z"},
     ).execute({})
 
 

@@ -1,5 +1,7 @@
 import re
 
+IMAGE = re.compile(r"!\[([^\]]*)\]\(([^)\s]+)\)")
+
 
 def anchors(path):
     """The anchors of a page's headings, as GitHub and MyST make them."""
@@ -9,6 +11,20 @@ def anchors(path):
         plain = re.sub(r"[^\w\- ]", "", heading.replace("`", "").lower())
         made.add(plain.replace(" ", "-"))
     return made
+
+
+def test_pictures_are_there_and_say_what_they_show(page):
+    text = re.sub(r"^```.*?^```$", "", page.read_text(), flags=re.MULTILINE | re.DOTALL)
+    assert text.count("![") == len(IMAGE.findall(text))
+    for shown, name in IMAGE.findall(text):
+        assert (page.parent / name).is_file(), name
+        assert len(shown) > 10, name
+
+
+def test_every_picture_is_shown(pages, root):
+    shown = {(page.parent / name).resolve() for page in pages for _, name in IMAGE.findall(page.read_text())}
+    there = {path.resolve() for path in (root / "docs" / "images").iterdir() if path.suffix in (".svg", ".png")}
+    assert there <= shown
 
 
 def test_links_between_pages_lead_somewhere(page, links_in):

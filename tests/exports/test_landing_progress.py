@@ -2,7 +2,8 @@
 
 import pytest
 
-from airflow_provider_maestroqa.exports.progress import Progress, duration, megabytes
+from airflow_provider_maestroqa.client.units import duration
+from airflow_provider_maestroqa.exports.progress import Progress, megabytes
 
 
 def test_a_line_comes_every_twenty_seconds_with_rate_and_time_left(clock, said):
@@ -39,7 +40,15 @@ def test_a_summary_tells_size_time_and_rate(clock, said):
 
 @pytest.mark.parametrize(
     ("seconds", "text"),
-    [(0, "0 s"), (0.25, "0.2 s"), (9.99, "10 s"), (59, "59 s"), (60, "1 min 0 s"), (3725, "1 h 2 min")],
+    [
+        (0, "0 s"),
+        (0.03, "less than 0.1 s"),
+        (0.25, "0.2 s"),
+        (9.99, "10 s"),
+        (59, "59 s"),
+        (60, "1 min 0 s"),
+        (3725, "1 h 2 min"),
+    ],
 )
 def test_durations_are_told_as_people_do(seconds, text):
     assert duration(seconds) == text
