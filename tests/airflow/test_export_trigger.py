@@ -84,7 +84,7 @@ def test_serialize_gives_back_what_init_takes(export_id):
     assert MaestroQAExportTrigger(**arguments).serialize() == (path, arguments)
 
 
-def test_a_wait_leaves_no_mask_behind_in_the_triggerer(export_id, mocker):
+def test_a_wait_masks_the_token_in_the_triggerer_and_no_url_which_would_pile_up(export_id, sandbox, mocker):
     masked = mocker.patch("airflow_provider_maestroqa._compat.amask_secret")
     assert asyncio.run(events(trigger(export_id)))[0]["has_data"] is True
-    masked.assert_not_called()
+    assert {call.args for call in masked.call_args_list} == {(sandbox.token,)}

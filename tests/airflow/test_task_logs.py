@@ -49,7 +49,8 @@ def story(log, sandbox):
         ]
         log.clear()
         for line in lines:
-            assert len(line) <= LONGEST, line
+            # How long an address is, is for users to say.
+            assert len(re.sub(r"\w+://\S+", "s3://my-data-lake/maestroqa/raw", line)) <= LONGEST, line
             assert "\n" not in line
             assert line[0].isupper(), line
             assert line.endswith("."), line
