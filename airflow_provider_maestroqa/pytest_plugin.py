@@ -268,6 +268,12 @@ def _keep_loopback_from_proxies(patch: pytest.MonkeyPatch) -> None:
 def _dated(dag: Any, logical_date: datetime | None) -> dict[str, datetime]:
     if logical_date is None:
         return {}
+    if not isinstance(logical_date, datetime) or logical_date.utcoffset() is None:
+        pytest.fail(
+            f"logical_date is an aware datetime, such as datetime(2026, 3, 2, tzinfo=timezone.utc), not "
+            f"{logical_date!r}.",
+            pytrace=False,
+        )
     if "logical_date" in inspect.signature(dag.test).parameters:
         return {"logical_date": logical_date}
     # Airflow 2 replaces an earlier run of this date, and needs the table of users for that.
