@@ -1,7 +1,8 @@
 """Run the demo and the tests on every supported Airflow and Python, and print a table.
 
-    python3 scripts/matrix.py                 # all of it: more than an hour on two cores
-    python3 scripts/matrix.py 3.0.6 2.11      # the cells whose name begins so
+    python3 scripts/matrix.py                  # every cell: most of an hour on two cores
+    python3 scripts/matrix.py 3.0.6 2.11       # the cells whose name begins so
+    python3 scripts/matrix.py --whole lowest   # all tests
 
 Pythons that this machine has not got are shown as missing. Each environment is removed after use, unless ``--keep``.
 """
@@ -39,6 +40,13 @@ CELLS = (
     ("lowest", "3.10"),
 )
 FOLDER = ROOT / ".matrix"
+#: The tests that touch Airflow or the libraries it pins, without the long ones that kill processes.
+QUICK = (
+    *("tests/airflow", "tests/client", "tests/contract"),
+    *(f"--ignore=tests/airflow/test_{name}.py" for name in ("push_faults", "attachment_faults", "killed")),
+)
+#: The budget's tests share slots by the clock and want a machine for themselves; the browser knows one Airflow's UI.
+WHOLE = ("--ignore=tests/budget", "--ignore=tests/browser")
 #: pytest's closing line.
 COUNTS = re.compile(r"(\d+) (passed|failed|error|skipped)")
 
@@ -60,6 +68,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("cells", nargs="*", help="beginnings of AIRFLOW-pythonPYTHON, such as 3.0.6 or lowest")
     parser.add_argument("--keep", action="store_true", help="keep the environments")
+    parser.add_argument("--whole", action="store_true", help="run all tests, not only those that touch Airflow")
     arguments = parser.parse_args()
     rows = []
     for airflow, python in CELLS:
@@ -70,13 +79,13 @@ def main() -> int:
         if interpreter is None:
             rows.append(Row(airflow=airflow, python=python, verdict="no such Python here"))
             continue
-        rows.append(run_cell(airflow, python, interpreter, keep=arguments.keep))
+        rows.append(run_cell(airflow, python, interpreter, keep=arguments.keep, whole=arguments.whole))
         print(table(rows[-1:]).splitlines()[-1], flush=True)
     print("\n" + table(rows))
     return 0 if rows and not any(row.verdict == "RED" for row in rows) else 1
 
 
-def run_cell(airflow: str, python: str, interpreter: str, *, keep: bool) -> Row:
+def run_cell(airflow: str, python: str, interpreter: str, *, keep: bool, whole: bool) -> Row:
     """Make the environment, run the demo and the tests there."""
     started = time.monotonic()
     name = f"{airflow}-python{python}"
@@ -92,8 +101,7 @@ def run_cell(airflow: str, python: str, interpreter: str, *, keep: bool) -> Row:
         return Row(airflow=airflow, python=python, demo="no environment")
     own = str(environment / "bin" / "python")
     demo = _run(log, [own, str(ROOT / "scripts" / "demo.py"), "--folder", str((folder / "demo").relative_to(ROOT))])
-    # The budget's tests share slots by the clock and want the machine for themselves: `make test` runs them.
-    tests = _run(log, [own, "-m", "pytest", "-q", "-n", "2", "--dist", "loadfile", "--ignore", "tests/budget"])
+    tests = _run(log, [own, "-m", "pytest", "-q", "-n", "2", "--dist", "loadfile", *(WHOLE if whole else QUICK)])
     counted = COUNTS.findall(tests.stdout.strip().rpartition("\n")[2])
     if not keep:
         shutil.rmtree(environment, ignore_errors=True)

@@ -70,8 +70,10 @@ def export_parameters(
         if value is None:
             continue
         if name not in _OPTIONS[export_type]:
+            article = "an" if export_type == "audit_log" else "a"
+            options_of_kind = ", ".join(_OPTIONS[export_type])
             raise MaestroQAConfigError(
-                f"{name} is not an option of a {export_type} export. It takes: {', '.join(_OPTIONS[export_type])}."
+                f"{name} is not an option of {article} {export_type} export. It takes: {options_of_kind}."
             )
         parameters[_API_NAMES[name]] = _option(name, value)
     return parameters

@@ -105,7 +105,10 @@ _REFUSALS: Mapping[int, tuple[type[MaestroQAAPIError], str]] = {
         MaestroQANotFoundError,
         "MaestroQA has no such thing. Check the id, and that the token is for this account.",
     ),
-    409: (MaestroQAConflictError, "A value that must be unique is in use."),
+    409: (
+        MaestroQAConflictError,
+        "A value that must be unique is in use. Give another one, or change the record that has it.",
+    ),
 }
 
 

@@ -25,6 +25,7 @@ from airflow_provider_maestroqa.client.errors import (
     MaestroQAOutcomeUnknownError,
 )
 from airflow_provider_maestroqa.client.policy import is_lost
+from airflow_provider_maestroqa.client.units import counted
 from airflow_provider_maestroqa.pushes.checkpoint import Checkpoint, Position
 from airflow_provider_maestroqa.pushes.items import Item, describe, read_items
 from airflow_provider_maestroqa.pushes.options import PushOptions
@@ -188,10 +189,12 @@ class Push:
         if found.missing:
             suspects = describe([batch[position] for position in found.suspects])
             which = suspects if len(found.suspects) == found.missing else f"they are among {suspects}"
-            told = f"MaestroQA took {len(batch)} records and does not confirm {found.missing} of them: {which}"
+            took = counted(len(batch), "records")
+            told = f"MaestroQA took {took} and does not confirm {found.missing} of them: {which}"
             if not self._options.collects:
                 raise MaestroQAOutcomeUnknownError(
-                    f"{told}. They are not sent again. Look at MaestroQA; then go on after them by clearing the task."
+                    f"{told}. They are not sent again. Look at MaestroQA; then clear the task: it goes on after them "
+                    "where their position is kept."
                 )
             log.warning("%s. They are not sent again; look at MaestroQA.", told)
 

@@ -117,15 +117,20 @@ def _arguments(cls: type) -> dict[str, inspect.Parameter]:
 
 
 def _readable(
-    _app: Sphinx, what: str, name: str, value: Any, _options: Any, _signature: str | None, returns: str | None
+    _app: Sphinx, what: str, name: str, value: Any, _options: Any, signature: str | None, returns: str | None
 ) -> tuple[str | None, str | None] | None:
     """Show every argument of an operator, and not how it hands them on."""
     if name.removeprefix(f"{PACKAGE}.") in (*_GIVEN_BACK, *_ITERATORS) or name == f"{PACKAGE}.sandbox.Seen":
         return "", None
     if what != "class" or not name.startswith(PACKAGE) or not hasattr(value, "template_fields"):
-        return None
+        return None if signature is None else (_without_internals(signature), returns)
     shown = [_written(one) for one in _arguments(value).values()]
     return f"(*, {', '.join(shown)}, **kwargs)", returns
+
+
+def _without_internals(signature: str) -> str:
+    """Leave out what Python shows of defaults that are functions, and the modules of types beside them."""
+    return re.sub(r"<[\w .<>-]+>(?=[,)])", "…", re.sub(r"~(?:\w+\.)+", "", signature))
 
 
 def _written(parameter: inspect.Parameter) -> str:

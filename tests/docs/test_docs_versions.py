@@ -65,7 +65,7 @@ def test_the_extras_of_the_page_are_those_of_the_package(read):
 def test_a_cell_whose_demo_or_tests_failed_makes_the_matrix_fail(matrix, monkeypatch, capsys, tmp_path):
     verdicts = {"2.11.0": "green", "3.0.6": "RED"}
 
-    def run_cell(airflow, python, interpreter, *, keep):
+    def run_cell(airflow, python, interpreter, *, keep, whole):
         return matrix.Row(airflow=airflow, python=python, verdict=verdicts[airflow], minutes=1.0)
 
     monkeypatch.setattr(matrix, "run_cell", run_cell)

@@ -34,11 +34,11 @@ def test_importing_the_landing_brings_nothing_heavy():
 
 
 @pytest.mark.parametrize("name", MODULES)
-def test_the_landing_knows_nothing_of_the_rest_but_errors_and_presigned_urls(name):
+def test_the_landing_knows_nothing_of_the_rest_but_errors_presigned_urls_and_units(name):
     lines = (FOLDER / f"{name}.py").read_text().splitlines()
     ours = [line.split()[1] for line in lines if line.strip().startswith(("from airflow", "import airflow"))]
     client = "airflow_provider_maestroqa.client."
-    allowed = ("airflow_provider_maestroqa.exports", f"{client}errors", f"{client}presigned")
+    allowed = ("airflow_provider_maestroqa.exports", f"{client}errors", f"{client}presigned", f"{client}units")
     assert all(module.startswith(allowed) for module in ours)
 
 

@@ -9,7 +9,12 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
 SNIPPETS = ROOT / "docs" / "snippets" / "testing"
-MUST_FAIL = {"test_an_unknown_dag", "test_an_unknown_argument"}
+MUST_FAIL = {
+    "test_an_unknown_dag",
+    "test_an_unknown_argument",
+    "test_a_date_that_is_not_aware[date0]",
+    "test_a_date_that_is_not_aware[2026-03-02T00:00:00Z]",
+}
 
 
 def test_every_test_of_the_page_passes_on_two_processes(user_project):
@@ -35,6 +40,13 @@ def test_an_unknown_dag_is_told_with_those_that_there_are_and_those_that_are_bro
 
 def test_an_argument_that_no_task_has_is_told(user_project):
     assert "task_arguments: no task of this DAG has an argument 'pol_interval'." in user_project.output
+
+
+def test_a_date_that_is_not_aware_is_told_before_airflow_sees_it(user_project):
+    assert (
+        "logical_date is an aware datetime, such as datetime(2026, 3, 2, tzinfo=timezone.utc)" in user_project.output
+    )
+    assert "StatementError" not in user_project.output
 
 
 def test_the_tables_of_the_page_name_what_there_is():

@@ -42,5 +42,10 @@ def test_an_unknown_dag(maestroqa_run_dag):
     maestroqa_run_dag("erands")
 
 
+@pytest.mark.parametrize("date", [datetime(2026, 3, 2), "2026-03-02T00:00:00Z"])
+def test_a_date_that_is_not_aware(maestroqa_run_dag, date):
+    maestroqa_run_dag("errands", logical_date=date)
+
+
 def test_an_unknown_argument(maestroqa_run_dag):
     maestroqa_run_dag("errands", task_arguments={"pol_interval": 0.1})
