@@ -32,7 +32,7 @@ $(OLDER:%=test-%): test-%:
 	@$(PYTHON) scripts/environment.py $* .venv-$* || [ $$? = 3 ]
 	@[ ! -d .venv-$* ] || .venv-$*/bin/python -m pytest -n 2 --dist loadfile $(TOUCHING_AIRFLOW)
 
-matrix: ## Run the demo and the tests on every supported Airflow and Python; more than an hour
+matrix: ## Run the demo and the tests on every supported Airflow and on every Python; half an hour
 	@$(PYTHON) scripts/matrix.py $(CELLS)
 
 check: environment ## Run ruff and mypy

@@ -1,6 +1,6 @@
 """Run the demo and the tests on every supported Airflow and Python, and print a table.
 
-    python3 scripts/matrix.py                  # every cell: most of an hour on two cores
+    python3 scripts/matrix.py                  # every cell: half an hour on two cores
     python3 scripts/matrix.py 3.0.6 2.11       # the cells whose name begins so
     python3 scripts/matrix.py --whole lowest   # all tests
 
@@ -22,17 +22,16 @@ from environment import find_python
 
 ROOT = Path(__file__).resolve().parent.parent
 NEWEST = (ROOT / "requirements" / "newest").read_text().strip()
-#: Each supported release on the Python that managed services have beside it, and both ends of either's range.
+#: Each supported release on the Python that managed services have beside it; the newest on every Python. What is
+#: missing here, 2.11.0 and 3.0.6 on Python 3.11, is what `make test` runs.
 CELLS = (
     ("2.11.0", "3.10"),
-    ("2.11.0", "3.11"),
     ("2.11.0", "3.12"),
     ("2.11.2", "3.12"),
-    ("3.0.6", "3.11"),
     ("3.0.6", "3.12"),
-    ("3.1.8", "3.12"),
+    ("3.1.8", "3.11"),
     ("3.2.1", "3.12"),
-    ("3.3.1", "3.12"),
+    ("3.3.1", "3.11"),
     (NEWEST, "3.10"),
     (NEWEST, "3.11"),
     (NEWEST, "3.12"),
