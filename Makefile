@@ -3,8 +3,8 @@ PYTHON ?= python3
 NEWEST := $(shell cat requirements/newest)
 OLDER := 2.11.0 3.0.6
 BIN := .venv/bin
-# What touches Airflow, or libraries of which it brings other versions.
-TOUCHING_AIRFLOW := $(addprefix tests/,airflow client contract docs exports package plugin pushes records sources)
+# What touches Airflow, or the HTTP libraries of which it brings other versions.
+TOUCHING_AIRFLOW := $(addprefix tests/,airflow client contract)
 .DEFAULT_GOAL := help
 .PHONY: help demo test test-newest test-older $(OLDER:%=test-%) check docs clean environment matrix \
 	ui browser screenshots package release licences
@@ -20,10 +20,11 @@ demo: environment ## Land an export from the embedded sandbox, push records back
 
 test: check test-newest test-older ## Run the checks, and the tests on the newest Airflow, on 2.11.0 and on 3.0.6
 
-# The budget's tests share slots among processes by the clock, so they run without company.
+# The budget's tests share slots among processes by the clock, so they run without company. The browser's, which skip
+# themselves where there is none, mostly wait.
 test-newest: environment ## Run the tests on the newest Airflow
 	$(BIN)/python -m pytest tests/budget
-	$(BIN)/python -m pytest -n 2 --dist loadfile --ignore tests/budget --ignore tests/browser
+	$(BIN)/python -m pytest -n 2 --dist loadfile --ignore tests/budget
 
 test-older: $(OLDER:%=test-%) ## Run the tests that touch Airflow or its libraries on 2.11.0 and 3.0.6
 

@@ -1,4 +1,5 @@
-"""Airflow's UI as ``make ui`` starts it, a browser, and one run of an example in it, for all tests of this folder.
+"""Airflow's UI as ``make ui`` starts it, a browser, and one run of an example in it, for all tests of a file. They end
+with it, because other tests may run in the same process afterwards.
 
 ``MAESTROQA_SCREENSHOTS`` names the folder that the pictures go to.
 """
@@ -40,7 +41,7 @@ def chromium():
     pytest.skip("There is no Chromium on this machine: apt-get install chromium.")
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def ui(chromium, tmp_path_factory):
     """What ``make ui`` runs."""
     sys.path.insert(0, str(ROOT / "scripts"))
@@ -52,7 +53,7 @@ def ui(chromium, tmp_path_factory):
         yield running
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def browser(chromium, ui):
     """A browser's context: 1280 by 800, in English and UTC."""
     from playwright.sync_api import sync_playwright
@@ -93,7 +94,7 @@ def picture(tmp_path_factory):
     return take
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def run(ui, browser, picture):
     """One run of the example, triggered in the UI; the states that its tasks went through."""
     page = browser.new_page()
