@@ -1,5 +1,6 @@
-"""Airflow's UI as ``make ui`` starts it, a browser, and one run of an example in it, for all tests of a file. They end
-with it, because other tests may run in the same process afterwards.
+"""Airflow's UI as ``make ui`` starts it, a browser, and one run of an example in it, for all tests of a file.
+
+They end with the file, because other tests may run in the same process afterwards.
 
 ``MAESTROQA_SCREENSHOTS`` names the folder that the pictures go to.
 """
