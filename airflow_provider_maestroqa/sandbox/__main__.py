@@ -21,31 +21,35 @@ def main(arguments: Sequence[str] | None = None) -> int:
     :param arguments: the command line without the program; by default this process's.
     :return: the exit code.
     """
-    options = _parser().parse_args(arguments)
-    sandbox = Sandbox(
-        token=options.token,
-        port=options.port,
-        storage_port=options.storage_port,
-        seed=options.seed,
-        rows=options.rows,
-        polls=options.polls,
-        seconds=options.seconds,
-        limits=options.limits,
-        window_kind=options.window,
-        count_refused=options.count_refused,
-        retry_after=options.retry_after,
-        url_ttl=options.url_ttl,
-        agents=options.agents,
-        custom_attributes=dict(options.attribute) or None,
-        batch_mode=options.batch_mode,
-        unknown_tickets=options.unknown_tickets,
-        largest_body=options.largest_body,
-        attachment_id_reuse=options.attachment_id_reuse,
-        todos=options.todos,
-        coaching_points=options.coaching_points,
-        coaching_sessions=options.coaching_sessions,
-        export_end_day=options.export_end_day,
-    )
+    parser = _parser()
+    options = parser.parse_args(arguments)
+    try:
+        sandbox = Sandbox(
+            token=options.token,
+            port=options.port,
+            storage_port=options.storage_port,
+            seed=options.seed,
+            rows=options.rows,
+            polls=options.polls,
+            seconds=options.seconds,
+            limits=options.limits,
+            window_kind=options.window,
+            count_refused=options.count_refused,
+            retry_after=options.retry_after,
+            url_ttl=options.url_ttl,
+            agents=options.agents,
+            custom_attributes=dict(options.attribute) or None,
+            batch_mode=options.batch_mode,
+            unknown_tickets=options.unknown_tickets,
+            largest_body=options.largest_body,
+            attachment_id_reuse=options.attachment_id_reuse,
+            todos=options.todos,
+            coaching_points=options.coaching_points,
+            coaching_sessions=options.coaching_sessions,
+            export_end_day=options.export_end_day,
+        )
+    except ValueError as error:
+        parser.error(str(error))
     signals = {signal.SIGINT, signal.SIGTERM}
     # Blocked in this thread and those that it starts, a signal waits for sigwait and can come at no bad moment.
     before = signal.pthread_sigmask(signal.SIG_BLOCK, signals)

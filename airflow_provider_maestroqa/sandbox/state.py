@@ -24,6 +24,10 @@ if TYPE_CHECKING:
     from airflow_provider_maestroqa.sandbox.objects import StoredObject
 
 
+#: Options that say how many there are at the start.
+_RECORDS = ("todos", "coaching_points", "coaching_sessions")
+
+
 @dataclass(frozen=True)
 class Settings:
     """How this sandbox behaves; :class:`~airflow_provider_maestroqa.sandbox.server.Sandbox` explains each."""
@@ -44,6 +48,11 @@ class Settings:
     coaching_points: int
     coaching_sessions: int
     export_end_day: str
+
+    def __post_init__(self) -> None:
+        for name in ("rows", "polls", "seconds", "url_ttl", "agents", "largest_body", *_RECORDS):
+            if getattr(self, name) < 0:
+                raise ValueError(f"{name} must be 0 or more, not {getattr(self, name)}.")
 
 
 class Holds:

@@ -117,6 +117,8 @@ def test_options_of_the_records_reach_the_sandbox(run):
         (["--fault", "nonsense"], "There is no fault"),
         (["--fault", "{"], "argument --fault"),
         (["--window", "leaky"], "invalid choice"),
+        (["--rows", "-1"], "rows must be 0 or more, not -1"),
+        (["--polls", "-1"], "polls must be 0 or more, not -1"),
     ],
 )
 def test_wrong_options_are_explained(capsys, arguments, complaint):
