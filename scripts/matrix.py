@@ -39,7 +39,7 @@ CELLS = (
     ("lowest", "3.10"),
 )
 FOLDER = ROOT / ".matrix"
-#: The tests that touch Airflow or the libraries it pins, without the longest, which `make test` runs on three releases.
+#: The tests that touch Airflow or the libraries it pins; not the longest, which `make test` runs on three releases.
 QUICK = (
     *("tests/airflow", "tests/client", "tests/contract/test_contract_operators.py"),
     *("tests/contract/test_contract_triggers.py", "tests/contract/test_contract_listings.py"),
