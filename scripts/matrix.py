@@ -39,13 +39,17 @@ CELLS = (
     ("lowest", "3.10"),
 )
 FOLDER = ROOT / ".matrix"
-#: The tests that touch Airflow or the libraries it pins; not the longest, which `make test` runs on three releases.
+#: The tests that touch Airflow or the libraries it pins; not those that run whole Airflows or kill processes, which
+#: `make test` runs on three releases.
 QUICK = (
     *("tests/airflow", "tests/client", "tests/contract/test_contract_operators.py"),
     *("tests/contract/test_contract_triggers.py", "tests/contract/test_contract_listings.py"),
     *(
         f"--ignore=tests/airflow/test_{name}.py"
-        for name in ("push_faults", "attachment_faults", "killed", "lineage", "hook_lineage")
+        for name in (
+            *("push_faults", "attachment_faults", "killed", "examples"),
+            *("lineage", "hook_lineage", "retry_policy", "connection_ways"),
+        )
     ),
 )
 #: The budget's tests share slots by the clock and want a machine for themselves; the browser knows one Airflow's UI.
