@@ -28,10 +28,13 @@ test-newest: environment ## Run the tests on the newest Airflow
 
 test-older: $(OLDER:%=test-%) ## Run the tests that touch Airflow or its libraries on 2.11.0 and 3.0.6
 
+# Between the oldest and the newest the tables of faults need not be gone through once more.
+test-3.0.6: LEAVING := $(patsubst %,--ignore=tests/airflow/test_%_faults.py,push attachment)
+
 # Exit code 3: this machine has no Python that the release runs on, and says so.
 $(OLDER:%=test-%): test-%:
 	@$(PYTHON) scripts/environment.py $* .venv-$* || [ $$? = 3 ]
-	@[ ! -d .venv-$* ] || .venv-$*/bin/python -m pytest -n 2 --dist loadfile $(TOUCHING_AIRFLOW)
+	@[ ! -d .venv-$* ] || .venv-$*/bin/python -m pytest -n 2 --dist loadfile $(TOUCHING_AIRFLOW) $(LEAVING)
 
 matrix: ## Run the demo and the tests on every supported Airflow and on every Python; half an hour
 	@$(PYTHON) scripts/matrix.py $(CELLS)
