@@ -4,7 +4,8 @@ NEWEST := $(shell cat requirements/newest)
 OLDER := 2.11.0 3.0.6
 BIN := .venv/bin
 # What touches Airflow, or the HTTP libraries of which it brings other versions.
-TOUCHING_AIRFLOW := $(addprefix tests/,airflow client contract)
+TOUCHING_AIRFLOW := $(addprefix tests/,client contract hooks operators runtime sensors transfers triggers) \
+	$(wildcard tests/test_*.py)
 .DEFAULT_GOAL := help
 .PHONY: help demo test test-newest test-older $(OLDER:%=test-%) check docs clean environment matrix \
 	ui browser screenshots package release licences
@@ -23,18 +24,18 @@ test: check test-newest test-older ## Run the checks, and the tests on the newes
 # The budget's tests share slots among processes by the clock, so they run without company. The browser's, which skip
 # themselves where there is none, mostly wait.
 test-newest: environment ## Run the tests on the newest Airflow
-	$(BIN)/python -m pytest tests/budget
-	$(BIN)/python -m pytest -n 2 --dist loadfile --ignore tests/budget
+	$(BIN)/python -m pytest tests/client/budget
+	$(BIN)/python -m pytest -n 2 --dist loadfile --ignore tests/client/budget
 
 test-older: $(OLDER:%=test-%) ## Run the tests that touch Airflow or its libraries on 2.11.0 and 3.0.6
 
 # Between the oldest and the newest the tables of faults need not be gone through once more.
-test-3.0.6: LEAVING := $(patsubst %,--ignore=tests/airflow/test_%_faults.py,push attachment)
+test-3.0.6: LEAVING := $(patsubst %,--ignore=tests/operators/test_%_faults.py,push attachment)
 
 # Exit code 3: this machine has no Python that the release runs on, and says so.
 $(OLDER:%=test-%): test-%:
 	@$(PYTHON) scripts/environment.py $* .venv-$* || [ $$? = 3 ]
-	@[ ! -d .venv-$* ] || .venv-$*/bin/python -m pytest -n 2 --dist loadfile $(TOUCHING_AIRFLOW) $(LEAVING)
+	@[ ! -d .venv-$* ] || .venv-$*/bin/python -m pytest -n 2 --dist loadfile $(TOUCHING_AIRFLOW) --ignore tests/client/budget $(LEAVING)
 
 matrix: ## Run the demo and the tests on every supported Airflow and on every Python; half an hour
 	@$(PYTHON) scripts/matrix.py $(CELLS)

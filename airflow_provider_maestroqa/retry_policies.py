@@ -97,7 +97,7 @@ def _delay(error: MaestroQAError) -> Any:
 
     from airflow_provider_maestroqa.client.budget import DEFAULT_LIMITS
     from airflow_provider_maestroqa.client.errors import MaestroQARateLimitError
-    from airflow_provider_maestroqa.client.policy import penalty_seconds
+    from airflow_provider_maestroqa.client.transport.retry import penalty_seconds
 
     if not isinstance(error, MaestroQARateLimitError):
         return None

@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from airflow_provider_maestroqa.client.dates import format_time, parse_time
 from airflow_provider_maestroqa.client.errors import MaestroQAConfigError
+from airflow_provider_maestroqa.client.times import format_time, parse_time
 
 _REMEDIES = (
     "Do one of three things: pass start and end; pass lookback, such as timedelta(days=1); or schedule the DAG with "

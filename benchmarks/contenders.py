@@ -7,7 +7,7 @@ import random
 import time
 
 from airflow_provider_maestroqa.client.budget import open_budget
-from airflow_provider_maestroqa.client.budget.rules import make_rules
+from airflow_provider_maestroqa.client.budget.limits import make_rules
 
 
 class BudgetContender:

@@ -74,8 +74,8 @@ def ours(file_format: str, *, count_rows: bool) -> Callable[[str], None]:
         import requests
         from airflow.providers.amazon.aws.hooks.s3 import S3Hook
 
-        from airflow_provider_maestroqa.exports.landing import LandingOptions, land_export
-        from airflow_provider_maestroqa.exports.s3 import S3Store
+        from airflow_provider_maestroqa.landing.exports import LandingOptions, land_export
+        from airflow_provider_maestroqa.storage.s3_store import S3Store
 
         with requests.Session() as session:
             manifest = land_export(
@@ -116,12 +116,12 @@ def warm_up() -> None:
     for module in (
         "requests",
         "airflow.providers.amazon.aws.transfers.http_to_s3",
-        "airflow_provider_maestroqa.exports.landing",
-        "airflow_provider_maestroqa.exports.s3",
-        "airflow_provider_maestroqa.exports.filesystem",
+        "airflow_provider_maestroqa.landing.exports",
+        "airflow_provider_maestroqa.storage.s3_store",
+        "airflow_provider_maestroqa.storage.fsspec_store",
     ):
         importlib.import_module(module)
-    importlib.import_module("airflow_provider_maestroqa.exports.engines").best_engine()
+    importlib.import_module("airflow_provider_maestroqa.storage.compression").best_engine()
     from airflow.providers.amazon.aws.hooks.s3 import S3Hook
 
     S3Hook().load_string("warm", "warm", BUCKET, replace=True)
@@ -159,7 +159,7 @@ def run_case(case: str, url: str, sink: str, home: str) -> dict[str, float]:
 
 def make_archive(folder: Path, megabytes: int) -> Path:
     """Write the export of this size, unless it is there from an earlier run."""
-    from airflow_provider_maestroqa.sandbox.export_files import rows_for_bytes, write_export_file
+    from airflow_provider_maestroqa.sandbox.data.export_files import rows_for_bytes, write_export_file
 
     path = folder / f"export-{megabytes}.zip"
     if not path.exists():

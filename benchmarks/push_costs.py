@@ -13,11 +13,11 @@ from decimal import Decimal
 from push_senders import BATCH, PackageSender, Source, comment, metric
 from results import OURS
 
-from airflow_provider_maestroqa.client.models import AGENT, COMMENT, TICKET, TICKET_METRIC
-from airflow_provider_maestroqa.client.usage import Usage
+from airflow_provider_maestroqa.client.resources.models import AGENT, COMMENT, TICKET, TICKET_METRIC
+from airflow_provider_maestroqa.client.transport.request_stats import Usage
 from airflow_provider_maestroqa.pushes.options import PushOptions
 from airflow_provider_maestroqa.pushes.resources import resource_named
-from airflow_provider_maestroqa.pushes.run import run_push
+from airflow_provider_maestroqa.pushes.runner import run_push
 
 BATCHES = 10
 WIDE = [(1_000_000, 1.0)]

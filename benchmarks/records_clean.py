@@ -98,7 +98,7 @@ def ours(file_format: str, url: str) -> dict[str, int]:
     """This package."""
     import requests
 
-    from airflow_provider_maestroqa.exports.landing import LandingOptions, land_export
+    from airflow_provider_maestroqa.landing.exports import LandingOptions, land_export
 
     sink = Sink()
     with requests.Session() as session:

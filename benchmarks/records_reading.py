@@ -88,7 +88,7 @@ def client(url: str) -> Iterator[Any]:
     """Our client, with a budget that never waits."""
     from airflow_provider_maestroqa.client.budget import open_budget
     from airflow_provider_maestroqa.client.settings import read_settings
-    from airflow_provider_maestroqa.client.sync import SyncClient
+    from airflow_provider_maestroqa.client.transport.sync_client import SyncClient
 
     wide = {"rate_limits": {"normal": [[1_000_000, 1]], "hard": [[1_000_000, 1]]}, "timeout": 600}
     settings = read_settings("benchmark", host=url, password="sandbox-token", extra=wide)
@@ -101,14 +101,14 @@ def client(url: str) -> Iterator[Any]:
 
 def our_list(made: Any) -> Iterator[Any]:
     """All to-dos, as the hook gives them."""
-    from airflow_provider_maestroqa.client.paging import Listing, Paging
+    from airflow_provider_maestroqa.client.resources.pagination import Listing, Paging
 
     return Listing(made.send, Paging("list_todos", page_size=PAGE), warn=print)
 
 
 def our_export(made: Any) -> Iterator[Any]:
     """All sessions of the window, as the hook gives them."""
-    from airflow_provider_maestroqa.client.coaching import SessionExport, session_windows
+    from airflow_provider_maestroqa.client.resources.coaching_export import SessionExport, session_windows
 
     calls = session_windows(*WINDOW, "createdAt")
     return SessionExport(calls, made.save, say=lambda _: None, warn=print)
@@ -118,8 +118,8 @@ def landed(records: Callable[[Any], Iterator[Any]]) -> Callable[[str, Path], int
     def run(url: str, folder: Path) -> int:
         from fsspec.implementations.local import LocalFileSystem
 
-        from airflow_provider_maestroqa.exports.filesystem import FilesystemStore
-        from airflow_provider_maestroqa.records.landing import land_records
+        from airflow_provider_maestroqa.landing.records import land_records
+        from airflow_provider_maestroqa.storage.fsspec_store import FilesystemStore
 
         store = FilesystemStore(LocalFileSystem(), str(folder / "ours"), "file")
         with client(url) as made:

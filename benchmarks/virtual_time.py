@@ -14,9 +14,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from airflow_provider_maestroqa.client.budget import Budget, BudgetExhaustedError, Clock
-from airflow_provider_maestroqa.client.budget.memory import MemoryStore
-from airflow_provider_maestroqa.client.budget.rules import DEFAULT_LIMITS, Limits, make_rules
-from airflow_provider_maestroqa.client.budget.waiting import Acquisition, Ask, Sleep
+from airflow_provider_maestroqa.client.budget.acquisition import Acquisition, Ask, Sleep
+from airflow_provider_maestroqa.client.budget.limits import DEFAULT_LIMITS, Limits, make_rules
+from airflow_provider_maestroqa.client.budget.stores.memory import MemoryStore
 
 #: What a task does: yield seconds to let pass, or an :class:`Acquire` to wait for a slot.
 Task = Generator[Any, Any, None]

@@ -38,7 +38,7 @@ class CountSurveys(BaseOperator):
 
     def count(self, context: Any, event: Any = None) -> dict[str, int]:  # noqa: ARG002
         from airflow_provider_maestroqa.client.presigned import signatures_kept_out_of_logs
-        from airflow_provider_maestroqa.client.waiting import read_event
+        from airflow_provider_maestroqa.client.resources.export_polling import read_event
         from airflow_provider_maestroqa.hooks.maestroqa import MaestroQAHook
 
         # Raises unless the event says that the export is complete.

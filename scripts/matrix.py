@@ -41,18 +41,18 @@ FOLDER = ROOT / ".matrix"
 #: The tests that touch Airflow or the libraries it pins; not those that run whole Airflows or kill processes, which
 #: `make test` runs on three releases.
 QUICK = (
-    *("tests/airflow", "tests/client", "tests/contract/test_contract_operators.py"),
-    *("tests/contract/test_contract_triggers.py", "tests/contract/test_contract_listings.py"),
+    *(f"tests/{room}" for room in ("client", "hooks", "operators", "runtime", "sensors", "transfers", "triggers")),
+    *(f"tests/test_{name}.py" for name in ("assets", "links", "windows", "windows_pendulum", "windows_split")),
+    *(f"tests/contract/test_{name}.py" for name in ("operators", "triggers", "listings")),
+    "--ignore=tests/client/budget",
+    *(f"--ignore=tests/operators/test_{name}.py" for name in ("push_faults", "attachment_faults", "killed")),
     *(
-        f"--ignore=tests/airflow/test_{name}.py"
-        for name in (
-            *("push_faults", "attachment_faults", "killed", "examples"),
-            *("lineage", "hook_lineage", "retry_policy", "connection_ways"),
-        )
+        f"--ignore=tests/{name}.py"
+        for name in ("runtime/test_lineage", "hooks/test_lineage", "hooks/test_connections")
     ),
 )
 #: The budget's tests share slots by the clock and want a machine for themselves; the browser knows one Airflow's UI.
-WHOLE = ("--ignore=tests/budget", "--ignore=tests/browser")
+WHOLE = ("--ignore=tests/client/budget", "--ignore=tests/browser")
 #: pytest's closing line.
 COUNTS = re.compile(r"(\d+) (passed|failed|error|skipped)")
 

@@ -106,8 +106,8 @@ def use(extra: str, what: str, run: Callable[[], Any], *, works: bool) -> list[s
 
 def uses(folder: Path) -> list[str]:
     """Run the operators that need an extra, and those that need none."""
-    from airflow_provider_maestroqa.exports.engines import best_engine
     from airflow_provider_maestroqa.operators.exports import MaestroQARequestExportOperator
+    from airflow_provider_maestroqa.storage.compression import best_engine
     from airflow_provider_maestroqa.transfers.export_to_object_storage import MaestroQAExportToObjectStorageOperator
     from airflow_provider_maestroqa.transfers.export_to_s3 import MaestroQAExportToS3Operator
     from airflow_provider_maestroqa.transfers.object_storage_to_maestroqa import ObjectStorageToMaestroQAOperator

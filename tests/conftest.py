@@ -32,6 +32,8 @@ import pytest  # noqa: E402
 
 from airflow_provider_maestroqa.sandbox import Sandbox  # noqa: E402
 
+pytest_plugins = ["airflow_fixtures"]
+
 #: Wide enough that no test waits for the budget, unless it is about the budget.
 WIDE = {"normal": [[100000, 1]], "hard": [[100000, 1]]}
 

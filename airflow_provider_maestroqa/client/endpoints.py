@@ -1,7 +1,7 @@
 """The MaestroQA API as one table of data: every operation, how it travels, and whether it is safe to send twice.
 
 Sections name the chapters of MaestroQA's API document. Nothing here sends anything: a :class:`Call` is a request
-in its final form, which the drivers in :mod:`.sync` and :mod:`.aio` carry to the server.
+in its final form, which the drivers in :mod:`.sync_client` and :mod:`.async_client` carry to the server.
 """
 
 from __future__ import annotations

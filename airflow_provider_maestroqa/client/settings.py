@@ -12,7 +12,7 @@ from urllib.parse import unquote, urlsplit
 
 from airflow_provider_maestroqa.client.budget import DEFAULT_LIMITS, Limits
 from airflow_provider_maestroqa.client.errors import MaestroQAConfigError
-from airflow_provider_maestroqa.client.fields import as_flag, as_seconds
+from airflow_provider_maestroqa.client.parsing import as_flag, as_seconds
 from airflow_provider_maestroqa.client.presigned import is_loopback
 
 DEFAULT_HOST = "https://app.maestroqa.com"

@@ -7,8 +7,8 @@ from typing import Any
 
 from airflow_provider_maestroqa.client.endpoints import build_call
 from airflow_provider_maestroqa.client.errors import MaestroQAConflictError, MaestroQAOutcomeUnknownError
-from airflow_provider_maestroqa.hooks.connected import ConnectedHook
-from airflow_provider_maestroqa.lineage import tell_written
+from airflow_provider_maestroqa.hooks.base import ConnectedHook
+from airflow_provider_maestroqa.runtime.lineage import tell_written
 
 
 class AgentMethods(ConnectedHook):
@@ -24,7 +24,7 @@ class AgentMethods(ConnectedHook):
         :raises MaestroQAConflictError: another agent has this e-mail address or this id.
         :raises MaestroQAOutcomeUnknownError: the answer was lost, and now there is such an agent.
         """
-        from airflow_provider_maestroqa.client.models import AGENT
+        from airflow_provider_maestroqa.client.resources.models import AGENT
 
         checked = AGENT.check(agent)
         tell_written(self, "agents")
@@ -50,7 +50,7 @@ class AgentMethods(ConnectedHook):
         :raises MaestroQANotFoundError: no agent has this e-mail address.
         :raises MaestroQAConflictError: another agent has this id.
         """
-        from airflow_provider_maestroqa.client.models import AGENT_ID
+        from airflow_provider_maestroqa.client.resources.models import AGENT_ID
 
         checked = AGENT_ID.check({"email": email, "agentId": agent_id})
         tell_written(self, "agents")
@@ -65,7 +65,7 @@ class AgentMethods(ConnectedHook):
         :raises MaestroQADataError: an argument is wrong; nothing was sent.
         :raises MaestroQANotFoundError: no agent has this e-mail address.
         """
-        from airflow_provider_maestroqa.client.models import AGENT_AVAILABILITY
+        from airflow_provider_maestroqa.client.resources.models import AGENT_AVAILABILITY
 
         checked = AGENT_AVAILABILITY.check({"email": email, "available": available})
         tell_written(self, "agents")
@@ -81,8 +81,8 @@ class AgentMethods(ConnectedHook):
         :raises MaestroQADataError: a field is missing or wrong; nothing was sent.
         :raises MaestroQAConflictError: another agent has this id.
         """
-        from airflow_provider_maestroqa.client.models import AGENT
-        from airflow_provider_maestroqa.client.upserts import upsert_agent
+        from airflow_provider_maestroqa.client.resources.models import AGENT
+        from airflow_provider_maestroqa.client.resources.upserts import upsert_agent
 
         checked = AGENT.check(agent)
         tell_written(self, "agents")

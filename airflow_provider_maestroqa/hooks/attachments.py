@@ -10,19 +10,19 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from airflow_provider_maestroqa import _compat
-from airflow_provider_maestroqa.client.attachments import attachment_parameters, id_for_file, id_for_url
-from airflow_provider_maestroqa.client.contents import Content, Source, look_through
 from airflow_provider_maestroqa.client.endpoints import build_call
 from airflow_provider_maestroqa.client.errors import (
     MaestroQAConflictError,
     MaestroQAError,
     MaestroQAOutcomeUnknownError,
 )
+from airflow_provider_maestroqa.client.formatting import size_text
 from airflow_provider_maestroqa.client.presigned import host_of, secrets_of
-from airflow_provider_maestroqa.client.units import size_text
-from airflow_provider_maestroqa.client.uploads import upload
-from airflow_provider_maestroqa.hooks.connected import ConnectedHook
-from airflow_provider_maestroqa.lineage import tell_written
+from airflow_provider_maestroqa.client.resources.attachments import attachment_parameters, id_for_file, id_for_url
+from airflow_provider_maestroqa.client.resources.upload_body import Content, Source, look_through
+from airflow_provider_maestroqa.client.resources.uploads import upload
+from airflow_provider_maestroqa.hooks.base import ConnectedHook
+from airflow_provider_maestroqa.runtime.lineage import tell_written
 
 
 class AttachmentMethods(ConnectedHook):
@@ -123,7 +123,7 @@ class AttachmentMethods(ConnectedHook):
         :raises MaestroQAOutcomeUnknownError: the attachment may or may not have its bytes.
         :raises MaestroQAConnectionError: the storage could not be reached; calling again is safe.
         """
-        from airflow_provider_maestroqa.stored_files import open_file
+        from airflow_provider_maestroqa.storage.open import open_file
 
         parameters = attachment_parameters(
             ticket_id=ticket_id,

@@ -6,14 +6,14 @@ from collections.abc import Mapping
 from datetime import date, datetime
 from typing import Any
 
-from airflow_provider_maestroqa.client.coaching import PATIENCE_S, SessionExport, session_windows
 from airflow_provider_maestroqa.client.endpoints import Call, build_call
 from airflow_provider_maestroqa.client.errors import MaestroQADataError
-from airflow_provider_maestroqa.client.lists import DEFAULT_PAGE_SIZE, as_page_size, list_parameters
-from airflow_provider_maestroqa.client.paging import Listing, Paging
-from airflow_provider_maestroqa.client.saved import SavedArray
-from airflow_provider_maestroqa.hooks.connected import ConnectedHook
-from airflow_provider_maestroqa.lineage import tell_read
+from airflow_provider_maestroqa.client.resources.coaching_export import PATIENCE_S, SessionExport, session_windows
+from airflow_provider_maestroqa.client.resources.lists import DEFAULT_PAGE_SIZE, as_page_size, list_parameters
+from airflow_provider_maestroqa.client.resources.pagination import Listing, Paging
+from airflow_provider_maestroqa.client.transport.spooled_response import SavedArray
+from airflow_provider_maestroqa.hooks.base import ConnectedHook
+from airflow_provider_maestroqa.runtime.lineage import tell_read
 
 
 class CoachingMethods(ConnectedHook):

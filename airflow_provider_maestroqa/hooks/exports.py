@@ -10,10 +10,10 @@ from datetime import datetime
 from airflow_provider_maestroqa import _compat
 from airflow_provider_maestroqa.client.endpoints import build_call
 from airflow_provider_maestroqa.client.errors import MaestroQAConfigError, MaestroQADataError, MaestroQAError
-from airflow_provider_maestroqa.client.exports import Export, export_parameters
 from airflow_provider_maestroqa.client.presigned import secrets_of
-from airflow_provider_maestroqa.client.waiting import ExportEvent, ExportWait, Pause, call_deadline
-from airflow_provider_maestroqa.hooks.connected import ConnectedHook
+from airflow_provider_maestroqa.client.resources.export_polling import ExportEvent, ExportWait, Pause, call_deadline
+from airflow_provider_maestroqa.client.resources.exports import Export, export_parameters
+from airflow_provider_maestroqa.hooks.base import ConnectedHook
 
 
 class ExportMethods(ConnectedHook):
@@ -149,8 +149,8 @@ class ExportMethods(ConnectedHook):
         :param deadline: Unix time in seconds.
         :param looks: how often to look at most. Default: until the end.
         :param wait: the wait to go on with, for who looks now and then: it tells each state once. Default: a new one.
-        :return: how the wait ended (see :func:`~airflow_provider_maestroqa.client.waiting.read_event`), or ``None``
-            when it has not ended within so many looks.
+        :return: how the wait ended, or ``None`` when it has not ended within so many looks;
+            see :func:`~airflow_provider_maestroqa.client.resources.export_polling.read_event`.
         """
         wait = wait or ExportWait(export_id, poll_interval=poll_interval, deadline=deadline)
         for look in itertools.count(1):

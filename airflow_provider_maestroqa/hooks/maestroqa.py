@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from airflow_provider_maestroqa.hooks import form
+from airflow_provider_maestroqa.hooks import connection_form as form
 from airflow_provider_maestroqa.hooks.agents import AgentMethods
 from airflow_provider_maestroqa.hooks.attachments import AttachmentMethods
 from airflow_provider_maestroqa.hooks.coaching import CoachingMethods

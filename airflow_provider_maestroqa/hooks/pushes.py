@@ -7,9 +7,9 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_maestroqa.client.endpoints import Call
-from airflow_provider_maestroqa.hooks.connected import ConnectedHook
-from airflow_provider_maestroqa.lineage import tell_written
-from airflow_provider_maestroqa.storage import open_object
+from airflow_provider_maestroqa.hooks.base import ConnectedHook
+from airflow_provider_maestroqa.runtime.lineage import tell_written
+from airflow_provider_maestroqa.storage.urls import open_object
 
 if TYPE_CHECKING:
     from airflow_provider_maestroqa.pushes.checkpoint import Memory
@@ -57,10 +57,10 @@ class PushMethods(ConnectedHook):
         :raises MaestroQAOutcomeUnknownError: comments may or may not have arrived, or an answer confirms fewer
             records than were sent.
         """
-        from airflow_provider_maestroqa.pushes.items import checked_source
         from airflow_provider_maestroqa.pushes.options import PushOptions
+        from airflow_provider_maestroqa.pushes.records import checked_source
         from airflow_provider_maestroqa.pushes.resources import resource_named
-        from airflow_provider_maestroqa.pushes.run import run_push
+        from airflow_provider_maestroqa.pushes.runner import run_push
 
         options = PushOptions.checked(
             on_error=on_error, max_rejects=max_rejects, on_unknown_outcome=on_unknown_outcome

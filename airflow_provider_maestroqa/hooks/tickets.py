@@ -13,8 +13,8 @@ from airflow_provider_maestroqa.client.errors import (
     MaestroQADataError,
     MaestroQANotFoundError,
 )
-from airflow_provider_maestroqa.hooks.connected import ConnectedHook
-from airflow_provider_maestroqa.lineage import tell_read, tell_written
+from airflow_provider_maestroqa.hooks.base import ConnectedHook
+from airflow_provider_maestroqa.runtime.lineage import tell_read, tell_written
 
 #: Characters that the ids in one URL may take: servers and proxies refuse long URLs, the shortest limits being 2,000.
 _LONGEST_IDS = 1_500
@@ -35,7 +35,7 @@ class TicketMethods(ConnectedHook):
         :raises MaestroQADataError: a field is missing or wrong; nothing was sent.
         :raises MaestroQAConflictError: another ticket has this id.
         """
-        from airflow_provider_maestroqa.client.models import TICKET
+        from airflow_provider_maestroqa.client.resources.models import TICKET
 
         checked = TICKET.check(ticket)
         tell_written(self, "tickets")
@@ -59,7 +59,7 @@ class TicketMethods(ConnectedHook):
         :raises MaestroQADataError: a field is unknown or wrong; nothing was sent.
         :raises MaestroQANotFoundError: there is no such ticket.
         """
-        from airflow_provider_maestroqa.client.models import TICKET_CHANGES
+        from airflow_provider_maestroqa.client.resources.models import TICKET_CHANGES
 
         checked = TICKET_CHANGES.check(changes)
         tell_written(self, "tickets")
@@ -119,8 +119,8 @@ class TicketMethods(ConnectedHook):
         :return: the ticket as MaestroQA answers it.
         :raises MaestroQADataError: a field is missing or wrong; nothing was sent.
         """
-        from airflow_provider_maestroqa.client.models import TICKET
-        from airflow_provider_maestroqa.client.upserts import upsert_ticket
+        from airflow_provider_maestroqa.client.resources.models import TICKET
+        from airflow_provider_maestroqa.client.resources.upserts import upsert_ticket
 
         checked = TICKET.check(ticket)
         tell_written(self, "tickets")
@@ -136,7 +136,7 @@ class TicketMethods(ConnectedHook):
         :raises MaestroQANotFoundError: there is no such ticket.
         :raises MaestroQAOutcomeUnknownError: the answer was lost; sent again, the comment might be there twice.
         """
-        from airflow_provider_maestroqa.client.models import COMMENT
+        from airflow_provider_maestroqa.client.resources.models import COMMENT
 
         checked = COMMENT.check(comment)
         tell_written(self, "comments")

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 from airflow_provider_maestroqa._compat import BaseOperator
 from airflow_provider_maestroqa.links import MaestroQALink
-from airflow_provider_maestroqa.operators.pushing import PushOperator
-from airflow_provider_maestroqa.outcomes import airflow_outcome
+from airflow_provider_maestroqa.operators.push import PushOperator
+from airflow_provider_maestroqa.runtime.task_errors import airflow_outcome
 
 if TYPE_CHECKING:
     from airflow_provider_maestroqa._compat import Context
@@ -115,7 +115,7 @@ class MaestroQASetAgentAvailabilityOperator(BaseOperator):
 
     def execute(self, context: Context) -> dict[str, Any]:
         """Set the availability."""
-        from airflow_provider_maestroqa.client.fields import as_flag
+        from airflow_provider_maestroqa.client.parsing import as_flag
         from airflow_provider_maestroqa.hooks.maestroqa import MaestroQAHook
 
         with airflow_outcome(), MaestroQAHook(self.maestroqa_conn_id) as hook:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from airflow_provider_maestroqa._compat import BaseOperator
 from airflow_provider_maestroqa.links import MaestroQALink
-from airflow_provider_maestroqa.outcomes import airflow_outcome
+from airflow_provider_maestroqa.runtime.task_errors import airflow_outcome
 
 if TYPE_CHECKING:
     from airflow_provider_maestroqa._compat import Context

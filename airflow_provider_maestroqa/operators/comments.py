@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from airflow_provider_maestroqa.operators.pushing import PushOperator
+from airflow_provider_maestroqa.operators.push import PushOperator
 
 if TYPE_CHECKING:
     from airflow_provider_maestroqa._compat import Context

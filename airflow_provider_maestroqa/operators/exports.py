@@ -9,14 +9,14 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from airflow_provider_maestroqa._compat import BaseOperator, conf
 from airflow_provider_maestroqa.links import MaestroQALink
-from airflow_provider_maestroqa.outcomes import airflow_outcome
+from airflow_provider_maestroqa.runtime.task_errors import airflow_outcome
 
 if TYPE_CHECKING:
     from airflow_provider_maestroqa._compat import Context
-    from airflow_provider_maestroqa.client.exports import Export
-    from airflow_provider_maestroqa.client.waiting import ExportEvent
+    from airflow_provider_maestroqa.client.resources.export_polling import ExportEvent
+    from airflow_provider_maestroqa.client.resources.exports import Export
     from airflow_provider_maestroqa.hooks.maestroqa import MaestroQAHook
-    from airflow_provider_maestroqa.memory import RetryMemory
+    from airflow_provider_maestroqa.runtime.retry_state import RetryMemory
 
 #: What to call an export.
 _KINDS = {"raw": "a raw", "groups": "a groups", "audit_log": "an audit log"}
@@ -161,7 +161,7 @@ class MaestroQARequestExportOperator(BaseOperator):
 
     def _arguments(self, context: Context) -> dict[str, Any]:
         from airflow_provider_maestroqa.client.errors import MaestroQAConfigError
-        from airflow_provider_maestroqa.client.exports import WINDOWED, check_export_type, export_parameters
+        from airflow_provider_maestroqa.client.resources.exports import WINDOWED, check_export_type, export_parameters
         from airflow_provider_maestroqa.windows import resolve_window
 
         arguments: dict[str, Any] = {"export_type": check_export_type(self.export_type)}
@@ -205,7 +205,7 @@ class MaestroQARequestExportOperator(BaseOperator):
 
         :return: the windows by the ids of their exports, in order.
         """
-        from airflow_provider_maestroqa.client.units import counted
+        from airflow_provider_maestroqa.client.formatting import counted
         from airflow_provider_maestroqa.windows import split_windows
 
         kept = memory.recall()
@@ -225,12 +225,12 @@ class MaestroQARequestExportOperator(BaseOperator):
         return windows
 
     def _checked_times(self) -> tuple[float, float]:
-        from airflow_provider_maestroqa.client.fields import as_seconds
+        from airflow_provider_maestroqa.client.parsing import as_seconds
 
         return as_seconds(self.poll_interval, "poll_interval"), as_seconds(self.timeout, "timeout")
 
     def _memory(self, context: Context, arguments: Mapping[str, Any]) -> RetryMemory:
-        from airflow_provider_maestroqa.memory import RetryMemory
+        from airflow_provider_maestroqa.runtime.retry_state import RetryMemory
 
         bound_to = {**arguments, "maestroqa_conn_id": self.maestroqa_conn_id}
         if self.max_window_days is not None:
@@ -302,7 +302,7 @@ class MaestroQARequestExportOperator(BaseOperator):
 
     def _finish(self, memory: RetryMemory, event: Mapping[str, Any] | None, arguments: Mapping[str, Any]) -> str:
         from airflow_provider_maestroqa.client.errors import MaestroQAExportFailedError
-        from airflow_provider_maestroqa.client.waiting import read_event
+        from airflow_provider_maestroqa.client.resources.export_polling import read_event
         from airflow_provider_maestroqa.windows import explain_too_big
 
         failure = ""

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 from airflow_provider_maestroqa._compat import BaseOperator
 from airflow_provider_maestroqa.links import MaestroQALink
-from airflow_provider_maestroqa.operators.pushing import PushOperator, is_first_try
-from airflow_provider_maestroqa.outcomes import airflow_outcome
+from airflow_provider_maestroqa.operators.push import PushOperator, is_first_try
+from airflow_provider_maestroqa.runtime.task_errors import airflow_outcome
 
 if TYPE_CHECKING:
     from airflow_provider_maestroqa._compat import Context
@@ -122,7 +122,7 @@ class MaestroQADeleteTicketOperator(BaseOperator):
     def execute(self, context: Context) -> None:
         """Delete the ticket."""
         from airflow_provider_maestroqa.client.errors import MaestroQANotFoundError
-        from airflow_provider_maestroqa.client.fields import as_flag
+        from airflow_provider_maestroqa.client.parsing import as_flag
         from airflow_provider_maestroqa.hooks.maestroqa import MaestroQAHook
 
         with airflow_outcome(), MaestroQAHook(self.maestroqa_conn_id) as hook:
@@ -163,7 +163,7 @@ class MaestroQAGetTicketsOperator(BaseOperator):
 
     def execute(self, context: Context) -> list[dict[str, Any]]:
         """Read the tickets."""
-        from airflow_provider_maestroqa.client.units import counted
+        from airflow_provider_maestroqa.client.formatting import counted
         from airflow_provider_maestroqa.hooks.maestroqa import MaestroQAHook
 
         with airflow_outcome(), MaestroQAHook(self.maestroqa_conn_id) as hook:

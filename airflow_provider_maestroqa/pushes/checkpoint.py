@@ -12,7 +12,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any, Protocol
 
 from airflow_provider_maestroqa.client.errors import MaestroQADataError
-from airflow_provider_maestroqa.pushes.items import START, Item
+from airflow_provider_maestroqa.pushes.records import START, Item
 from airflow_provider_maestroqa.pushes.report import Report
 
 

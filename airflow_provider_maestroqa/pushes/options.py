@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from airflow_provider_maestroqa.client.errors import MaestroQAConfigError
-from airflow_provider_maestroqa.client.fields import as_choice
+from airflow_provider_maestroqa.client.parsing import as_choice
 
 
 @dataclass(frozen=True)

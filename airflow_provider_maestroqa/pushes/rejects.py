@@ -10,9 +10,9 @@ from heapq import heappop, heappush
 from typing import Protocol
 
 from airflow_provider_maestroqa.client.errors import MaestroQADataError
-from airflow_provider_maestroqa.client.units import counted
-from airflow_provider_maestroqa.exports.publish import Store, quietly
-from airflow_provider_maestroqa.pushes.items import Item, as_json
+from airflow_provider_maestroqa.client.formatting import counted
+from airflow_provider_maestroqa.pushes.records import Item, as_json
+from airflow_provider_maestroqa.storage.base import Store, quietly
 
 log = logging.getLogger(__name__)
 

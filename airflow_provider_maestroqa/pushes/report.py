@@ -7,8 +7,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, fields
 from typing import Any
 
-from airflow_provider_maestroqa.client.units import counted, duration
-from airflow_provider_maestroqa.client.usage import Usage
+from airflow_provider_maestroqa.client.formatting import counted, duration
+from airflow_provider_maestroqa.client.transport.request_stats import Usage
 
 #: Seconds between two lines about the progress.
 EVERY_S = 30.0

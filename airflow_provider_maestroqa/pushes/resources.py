@@ -9,8 +9,15 @@ from typing import Any, Protocol
 
 from airflow_provider_maestroqa.client.endpoints import ENDPOINTS, Call, build_call
 from airflow_provider_maestroqa.client.errors import MaestroQAConfigError
-from airflow_provider_maestroqa.client.models import AGENT, AGENT_METRIC, COMMENT, TICKET, TICKET_METRIC, RecordType
-from airflow_provider_maestroqa.client.upserts import upsert_agent, upsert_ticket
+from airflow_provider_maestroqa.client.resources.models import (
+    AGENT,
+    AGENT_METRIC,
+    COMMENT,
+    TICKET,
+    TICKET_METRIC,
+    RecordType,
+)
+from airflow_provider_maestroqa.client.resources.upserts import upsert_agent, upsert_ticket
 from airflow_provider_maestroqa.pushes.confirmation import Confirmation, confirm
 
 #: Carries a call to MaestroQA.

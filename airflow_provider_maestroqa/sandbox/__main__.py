@@ -9,10 +9,10 @@ import signal
 from collections.abc import Sequence
 from typing import Any
 
+from airflow_provider_maestroqa.sandbox.api.tickets import ATTRIBUTE_TYPES
 from airflow_provider_maestroqa.sandbox.faults import KINDS, Fault, fault_from_json, fault_from_text
-from airflow_provider_maestroqa.sandbox.limits import REAL_LIMITS, Limits
+from airflow_provider_maestroqa.sandbox.rate_limiter import REAL_LIMITS, Limits
 from airflow_provider_maestroqa.sandbox.server import Sandbox
-from airflow_provider_maestroqa.sandbox.tickets_api import ATTRIBUTE_TYPES
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

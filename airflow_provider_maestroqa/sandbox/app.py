@@ -4,31 +4,31 @@ from __future__ import annotations
 
 from aiohttp import web
 
-from airflow_provider_maestroqa.sandbox import (
-    agents_api,
-    attachments_api,
-    coaching_export_api,
-    comments_api,
-    control,
-    exports_api,
-    lists_api,
-    metrics_api,
-    storage,
-    tickets_api,
+from airflow_provider_maestroqa.sandbox import control
+from airflow_provider_maestroqa.sandbox.api import (
+    agents,
+    attachments,
+    coaching_export,
+    comments,
+    exports,
+    lists,
+    metrics,
+    tickets,
 )
 from airflow_provider_maestroqa.sandbox.middlewares import faulty, recorder, refusals, token_and_limits
 from airflow_provider_maestroqa.sandbox.state import STATE, State
+from airflow_provider_maestroqa.sandbox.storage import storage
 
 #: The chapters of the API; a further one is a module with `add_routes`.
 CHAPTERS = (
-    exports_api,
-    tickets_api,
-    comments_api,
-    attachments_api,
-    agents_api,
-    lists_api,
-    coaching_export_api,
-    metrics_api,
+    exports,
+    tickets,
+    comments,
+    attachments,
+    agents,
+    lists,
+    coaching_export,
+    metrics,
 )
 
 

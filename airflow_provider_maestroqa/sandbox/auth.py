@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from aiohttp import web
 
-from airflow_provider_maestroqa.sandbox.answers import RefusedError
+from airflow_provider_maestroqa.sandbox.request_context import parsed_body
+from airflow_provider_maestroqa.sandbox.responses import RefusedError
 from airflow_provider_maestroqa.sandbox.state import state_of
-from airflow_provider_maestroqa.sandbox.visit import parsed_body
 
 
 async def authenticate(request: web.Request) -> str:

@@ -9,13 +9,13 @@ from typing import Any, TypeVar
 from aiohttp import web
 
 from airflow_provider_maestroqa.sandbox import page
-from airflow_provider_maestroqa.sandbox.answers import RefusedError
-from airflow_provider_maestroqa.sandbox.checks import Parameter, check_parameters, digits, json_body
-from airflow_provider_maestroqa.sandbox.coaching import LISTS
+from airflow_provider_maestroqa.sandbox.data.coaching import LISTS
 from airflow_provider_maestroqa.sandbox.faults import KINDS, fault_from_json
-from airflow_provider_maestroqa.sandbox.readback import attachment_as_json
-from airflow_provider_maestroqa.sandbox.record import Seen
+from airflow_provider_maestroqa.sandbox.inspection import attachment_as_json
+from airflow_provider_maestroqa.sandbox.request_log import Seen
+from airflow_provider_maestroqa.sandbox.responses import RefusedError
 from airflow_provider_maestroqa.sandbox.state import State, state_of
+from airflow_provider_maestroqa.sandbox.validation import Parameter, check_parameters, digits, json_body
 
 _T = TypeVar("_T")
 

@@ -8,12 +8,12 @@ from typing import Protocol
 
 from aiohttp import web
 
-from airflow_provider_maestroqa.sandbox.answers import RefusedError, api_error, refusal_answer
 from airflow_provider_maestroqa.sandbox.auth import authenticate
-from airflow_provider_maestroqa.sandbox.fault_answers import spoil
-from airflow_provider_maestroqa.sandbox.record import Seen
+from airflow_provider_maestroqa.sandbox.fault_responses import spoil
+from airflow_provider_maestroqa.sandbox.request_context import begin_visit, note, parsed_body, visit_of
+from airflow_provider_maestroqa.sandbox.request_log import Seen
+from airflow_provider_maestroqa.sandbox.responses import RefusedError, api_error, refusal_answer
 from airflow_provider_maestroqa.sandbox.state import state_of
-from airflow_provider_maestroqa.sandbox.visit import begin_visit, note, parsed_body, visit_of
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 

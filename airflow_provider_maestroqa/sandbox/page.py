@@ -7,10 +7,10 @@ from datetime import datetime, timezone
 from html import escape
 from typing import Any
 
-from airflow_provider_maestroqa.sandbox.coaching import LISTS
-from airflow_provider_maestroqa.sandbox.exports import Export, is_due
+from airflow_provider_maestroqa.sandbox.data.coaching import LISTS
+from airflow_provider_maestroqa.sandbox.data.exports import Export, is_due
 from airflow_provider_maestroqa.sandbox.faults import KINDS
-from airflow_provider_maestroqa.sandbox.limits import Limits
+from airflow_provider_maestroqa.sandbox.rate_limiter import Limits
 from airflow_provider_maestroqa.sandbox.state import State
 
 #: How many exports and requests are shown, the last ones.

@@ -17,19 +17,19 @@ from types import TracebackType
 from typing import Any, TypeVar
 
 from airflow_provider_maestroqa.sandbox import control
-from airflow_provider_maestroqa.sandbox.account import Account
-from airflow_provider_maestroqa.sandbox.coaching import Coaching
-from airflow_provider_maestroqa.sandbox.coaching_readback import CoachingRecords
-from airflow_provider_maestroqa.sandbox.coaching_rows import Rows
-from airflow_provider_maestroqa.sandbox.exports import Export
+from airflow_provider_maestroqa.sandbox.api.tickets import ATTRIBUTE_TYPES, CUSTOM_ATTRIBUTES
+from airflow_provider_maestroqa.sandbox.coaching_inspection import CoachingRecords
+from airflow_provider_maestroqa.sandbox.data.account import Account
+from airflow_provider_maestroqa.sandbox.data.coaching import Coaching
+from airflow_provider_maestroqa.sandbox.data.coaching_rows import Rows
+from airflow_provider_maestroqa.sandbox.data.exports import Export
 from airflow_provider_maestroqa.sandbox.faults import Fault
-from airflow_provider_maestroqa.sandbox.limits import REAL_LIMITS, Limiter, Limits
-from airflow_provider_maestroqa.sandbox.readback import Records
-from airflow_provider_maestroqa.sandbox.record import Seen
+from airflow_provider_maestroqa.sandbox.inspection import Records
+from airflow_provider_maestroqa.sandbox.rate_limiter import REAL_LIMITS, Limiter, Limits
+from airflow_provider_maestroqa.sandbox.request_log import Seen
 from airflow_provider_maestroqa.sandbox.serving import serve
 from airflow_provider_maestroqa.sandbox.sockets import api_sockets, storage_sockets
 from airflow_provider_maestroqa.sandbox.state import Settings, State
-from airflow_provider_maestroqa.sandbox.tickets_api import ATTRIBUTE_TYPES, CUSTOM_ATTRIBUTES
 
 _T = TypeVar("_T")
 

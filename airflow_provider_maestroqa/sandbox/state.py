@@ -13,15 +13,15 @@ from typing import TYPE_CHECKING
 from aiohttp import web
 
 from airflow_provider_maestroqa.sandbox.faults import FaultBook
-from airflow_provider_maestroqa.sandbox.limits import Limiter
-from airflow_provider_maestroqa.sandbox.presign import Signer
-from airflow_provider_maestroqa.sandbox.record import Record
+from airflow_provider_maestroqa.sandbox.rate_limiter import Limiter
+from airflow_provider_maestroqa.sandbox.request_log import Record
+from airflow_provider_maestroqa.sandbox.storage.presign import Signer
 
 if TYPE_CHECKING:
-    from airflow_provider_maestroqa.sandbox.account import Account
-    from airflow_provider_maestroqa.sandbox.coaching import Coaching
-    from airflow_provider_maestroqa.sandbox.exports import Export
-    from airflow_provider_maestroqa.sandbox.objects import StoredObject
+    from airflow_provider_maestroqa.sandbox.data.account import Account
+    from airflow_provider_maestroqa.sandbox.data.coaching import Coaching
+    from airflow_provider_maestroqa.sandbox.data.exports import Export
+    from airflow_provider_maestroqa.sandbox.storage.stored_object import StoredObject
 
 
 #: Options that say how many there are at the start.

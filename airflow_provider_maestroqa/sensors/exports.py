@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING, Any
 from airflow_provider_maestroqa import _compat
 from airflow_provider_maestroqa._compat import BaseSensorOperator, conf
 from airflow_provider_maestroqa.links import MaestroQALink
-from airflow_provider_maestroqa.outcomes import airflow_outcome
+from airflow_provider_maestroqa.runtime.task_errors import airflow_outcome
 
 if TYPE_CHECKING:
     from airflow_provider_maestroqa._compat import Context, PokeReturnValue
-    from airflow_provider_maestroqa.client.waiting import ExportEvent, ExportWait
+    from airflow_provider_maestroqa.client.resources.export_polling import ExportEvent, ExportWait
 
 #: How long after the deadline Airflow itself ends a wait whose triggerer is gone.
 _TRIGGERER_GRACE = timedelta(minutes=10)
@@ -59,7 +59,7 @@ class MaestroQAExportSensor(BaseSensorOperator):
 
     def poke(self, context: Context) -> PokeReturnValue:  # noqa: ARG002
         """Look at the export once."""
-        from airflow_provider_maestroqa.client.waiting import ExportWait
+        from airflow_provider_maestroqa.client.resources.export_polling import ExportWait
 
         with airflow_outcome():
             if self._wait is None:
@@ -130,7 +130,7 @@ class MaestroQAExportSensor(BaseSensorOperator):
             )
 
     def _result(self, event: Any) -> dict[str, Any]:
-        from airflow_provider_maestroqa.client.waiting import read_event
+        from airflow_provider_maestroqa.client.resources.export_polling import read_event
 
         done = read_event(event, export_id=self.export_id)
         self.log.info(done["message"])

@@ -8,9 +8,9 @@ from collections.abc import Iterator
 from typing import NoReturn
 
 from airflow_provider_maestroqa.client.errors import MaestroQADataError
-from airflow_provider_maestroqa.sources.cells import shown
+from airflow_provider_maestroqa.sources.base import LARGEST_LINE, Row
+from airflow_provider_maestroqa.sources.coercion import shown
 from airflow_provider_maestroqa.sources.files import Opened
-from airflow_provider_maestroqa.sources.rows import LARGEST_LINE, Row
 
 #: Characters that a cell may have.
 LARGEST_CELL = 4 << 20

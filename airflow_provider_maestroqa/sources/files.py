@@ -12,13 +12,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, cast
 
-from airflow_provider_maestroqa.client.contents import Source
 from airflow_provider_maestroqa.client.errors import (
     MaestroQAConfigError,
     MaestroQAConnectionError,
     MaestroQADataError,
 )
-from airflow_provider_maestroqa.exports.temporary import Scratch, scratch_file
+from airflow_provider_maestroqa.client.resources.upload_body import Source
+from airflow_provider_maestroqa.storage.scratch import Scratch, scratch_file
 
 JSON_LINES = "jsonl"
 CSV = "csv"

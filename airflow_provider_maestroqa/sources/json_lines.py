@@ -7,9 +7,9 @@ import json
 from collections.abc import Iterator
 from typing import Any, NoReturn
 
-from airflow_provider_maestroqa.sources.cells import shown
+from airflow_provider_maestroqa.sources.base import LARGEST_LINE, Row
+from airflow_provider_maestroqa.sources.coercion import shown
 from airflow_provider_maestroqa.sources.files import Opened
-from airflow_provider_maestroqa.sources.rows import LARGEST_LINE, Row
 
 _KEPT = 1000
 

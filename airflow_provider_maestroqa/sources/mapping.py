@@ -9,9 +9,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from airflow_provider_maestroqa.client.errors import MaestroQAConfigError
-from airflow_provider_maestroqa.client.models import RecordType
-from airflow_provider_maestroqa.sources import kinds
-from airflow_provider_maestroqa.sources.cells import CellError, Cells, shown
+from airflow_provider_maestroqa.client.resources.models import RecordType
+from airflow_provider_maestroqa.sources import field_types as kinds
+from airflow_provider_maestroqa.sources.coercion import CellError, Cells, shown
 
 _OBJECT = "attributes"
 _KEYS = frozenset({"column", "optional", "type", "value"})

@@ -7,9 +7,9 @@ from functools import partial
 from typing import Any, TypeVar
 
 from airflow_provider_maestroqa.client.errors import MaestroQAConfigError, MaestroQADataError
-from airflow_provider_maestroqa.sources.cells import shown
+from airflow_provider_maestroqa.sources.base import Row
+from airflow_provider_maestroqa.sources.coercion import shown
 from airflow_provider_maestroqa.sources.files import Opened
-from airflow_provider_maestroqa.sources.rows import Row
 
 _BATCH = 1000
 _BUFFER = 1 << 20

@@ -8,8 +8,8 @@ from functools import partial
 from typing import Any, TypeVar
 
 from airflow_provider_maestroqa.client.errors import MaestroQAConfigError, MaestroQAError
-from airflow_provider_maestroqa.exports.publish import quietly
-from airflow_provider_maestroqa.sources.rows import Row
+from airflow_provider_maestroqa.sources.base import Row
+from airflow_provider_maestroqa.storage.base import quietly
 
 #: What a cursor at the server is called there.
 CURSOR = "maestroqa"

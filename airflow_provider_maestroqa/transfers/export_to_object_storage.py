@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from airflow_provider_maestroqa.transfers.landing import LandExportOperator
+from airflow_provider_maestroqa.transfers.land_export import LandExportOperator
 
 if TYPE_CHECKING:
-    from airflow_provider_maestroqa.exports.publish import Store
+    from airflow_provider_maestroqa.storage.base import Store
 
 
 class MaestroQAExportToObjectStorageOperator(LandExportOperator):
@@ -57,6 +57,6 @@ class MaestroQAExportToObjectStorageOperator(LandExportOperator):
         self.storage_conn_id = storage_conn_id
 
     def _open_store(self) -> Store:
-        from airflow_provider_maestroqa.storage import open_store
+        from airflow_provider_maestroqa.storage.urls import open_store
 
         return open_store(self.destination, conn_id=self.storage_conn_id)

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from airflow_provider_maestroqa.transfers.landing import LandExportOperator
+from airflow_provider_maestroqa.transfers.land_export import LandExportOperator
 
 if TYPE_CHECKING:
-    from airflow_provider_maestroqa.exports.publish import Store
+    from airflow_provider_maestroqa.storage.base import Store
 
 
 class MaestroQAExportToS3Operator(LandExportOperator):
@@ -60,6 +60,6 @@ class MaestroQAExportToS3Operator(LandExportOperator):
         self.aws_conn_id = aws_conn_id
 
     def _open_store(self) -> Store:
-        from airflow_provider_maestroqa.storage import open_s3_store
+        from airflow_provider_maestroqa.storage.urls import open_s3_store
 
         return open_s3_store(bucket=self.s3_bucket, prefix=self.s3_prefix, aws_conn_id=self.aws_conn_id)

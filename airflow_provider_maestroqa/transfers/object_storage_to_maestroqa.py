@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from airflow_provider_maestroqa.lineage import stored_data
-from airflow_provider_maestroqa.operators.pushing import PushOperator
-from airflow_provider_maestroqa.outcomes import airflow_outcome
+from airflow_provider_maestroqa.operators.push import PushOperator
+from airflow_provider_maestroqa.runtime.lineage import stored_data
+from airflow_provider_maestroqa.runtime.task_errors import airflow_outcome
 
 if TYPE_CHECKING:
     from airflow_provider_maestroqa._compat import Context
-    from airflow_provider_maestroqa.client.contents import Source
+    from airflow_provider_maestroqa.client.resources.upload_body import Source
 
 
 class ObjectStorageToMaestroQAOperator(PushOperator):
@@ -36,7 +36,7 @@ class ObjectStorageToMaestroQAOperator(PushOperator):
         refused.
     :param update_first: for tickets: whether to try the update first, because most are there already.
 
-    The other arguments are those of all pushes: :class:`~airflow_provider_maestroqa.operators.pushing.PushOperator`.
+    The other arguments are those of all pushes: :class:`~airflow_provider_maestroqa.operators.push.PushOperator`.
 
     :return: the report of the push.
     :raises AirflowFailException: a retry could not help: an argument, the file or a record is wrong, or the file has
@@ -83,7 +83,7 @@ class ObjectStorageToMaestroQAOperator(PushOperator):
     def execute(self, context: Context) -> dict[str, Any]:
         """Read the file and push its records."""
         from airflow_provider_maestroqa.pushes.resources import resource_named
-        from airflow_provider_maestroqa.sources.reading import Reading, file_records
+        from airflow_provider_maestroqa.sources.reader import Reading, file_records
 
         with airflow_outcome():
             record_type = resource_named(self.resource).record_type
@@ -95,7 +95,7 @@ class ObjectStorageToMaestroQAOperator(PushOperator):
 
     def _open(self) -> Source:
         from airflow_provider_maestroqa.client.errors import MaestroQAConfigError
-        from airflow_provider_maestroqa.stored_files import open_file
+        from airflow_provider_maestroqa.storage.open import open_file
 
         # An ObjectStoragePath says its URL as text.
         text = str(self.source) if self.source else ""

@@ -8,16 +8,23 @@ from typing import TYPE_CHECKING, Any
 
 from airflow_provider_maestroqa._compat import BaseOperator
 from airflow_provider_maestroqa.assets import landing_facts, tell_outlets
-from airflow_provider_maestroqa.lineage import Moved, ReportsLineage, landed_data, maestroqa_data, report, stored_data
 from airflow_provider_maestroqa.links import LandedFilesLink, MaestroQALink
-from airflow_provider_maestroqa.outcomes import airflow_outcome
+from airflow_provider_maestroqa.runtime.lineage import (
+    Moved,
+    ReportsLineage,
+    landed_data,
+    maestroqa_data,
+    report,
+    stored_data,
+)
+from airflow_provider_maestroqa.runtime.task_errors import airflow_outcome
 
 if TYPE_CHECKING:
     from airflow_provider_maestroqa._compat import Context
-    from airflow_provider_maestroqa.client.coaching import SessionExport
-    from airflow_provider_maestroqa.client.paging import Listing
+    from airflow_provider_maestroqa.client.resources.coaching_export import SessionExport
+    from airflow_provider_maestroqa.client.resources.pagination import Listing
     from airflow_provider_maestroqa.hooks.maestroqa import MaestroQAHook
-    from airflow_provider_maestroqa.transfers.record_requests import RecordRequest
+    from airflow_provider_maestroqa.runtime.record_request import RecordRequest
 
 
 class MaestroQARecordsToObjectStorageOperator(ReportsLineage, BaseOperator):
@@ -108,9 +115,9 @@ class MaestroQARecordsToObjectStorageOperator(ReportsLineage, BaseOperator):
     def execute(self, context: Context) -> dict[str, Any]:
         """Read the records and publish them, all or nothing."""
         from airflow_provider_maestroqa.hooks.maestroqa import MaestroQAHook
-        from airflow_provider_maestroqa.records.landing import land_records
-        from airflow_provider_maestroqa.storage import open_store
-        from airflow_provider_maestroqa.transfers.record_requests import Asked, check_request
+        from airflow_provider_maestroqa.landing.records import land_records
+        from airflow_provider_maestroqa.runtime.record_request import Asked, check_request
+        from airflow_provider_maestroqa.storage.urls import open_store
 
         with airflow_outcome():
             request = check_request(

@@ -6,9 +6,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
-from airflow_provider_maestroqa.lineage import query_lineage
-from airflow_provider_maestroqa.operators.pushing import PushOperator
-from airflow_provider_maestroqa.outcomes import airflow_outcome
+from airflow_provider_maestroqa.operators.push import PushOperator
+from airflow_provider_maestroqa.runtime.lineage import query_lineage
+from airflow_provider_maestroqa.runtime.task_errors import airflow_outcome
 
 if TYPE_CHECKING:
     from airflow_provider_maestroqa._compat import Context
@@ -37,7 +37,7 @@ class SqlToMaestroQAOperator(PushOperator):
     :param chunk_size: rows to fetch at once.
     :param update_first: for tickets: whether to try the update first, because most are there already.
 
-    The other arguments are those of all pushes: :class:`~airflow_provider_maestroqa.operators.pushing.PushOperator`.
+    The other arguments are those of all pushes: :class:`~airflow_provider_maestroqa.operators.push.PushOperator`.
 
     :return: the report of the push.
     :raises AirflowFailException: a retry could not help: an argument, the columns or a record is wrong, or the rows
@@ -85,7 +85,7 @@ class SqlToMaestroQAOperator(PushOperator):
     def execute(self, context: Context) -> dict[str, Any]:
         """Run the query and push its rows."""
         from airflow_provider_maestroqa.pushes.resources import resource_named
-        from airflow_provider_maestroqa.sources.reading import Reading, query_records
+        from airflow_provider_maestroqa.sources.reader import Reading, query_records
 
         with airflow_outcome():
             record_type = resource_named(self.resource).record_type
@@ -100,7 +100,7 @@ class SqlToMaestroQAOperator(PushOperator):
 
     @contextmanager
     def _rows(self) -> Iterator[SqlRows]:
-        from airflow_provider_maestroqa.databases import open_database
+        from airflow_provider_maestroqa.runtime.database import open_database
 
         database = open_database(self.sql_conn_id)
         rows = database.run(self.sql, self.parameters, chunk_size=self.chunk_size)

@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Any
 from airflow_provider_maestroqa._compat import BaseEventTrigger, TriggerEvent, has_asset_watchers
 
 if TYPE_CHECKING:
-    from airflow_provider_maestroqa.client.paging import Record
-    from airflow_provider_maestroqa.client.watching import SessionWatch
+    from airflow_provider_maestroqa.client.resources.coaching_watch import SessionWatch
+    from airflow_provider_maestroqa.client.resources.pagination import Record
     from airflow_provider_maestroqa.hooks.maestroqa import MaestroQAHook
 
 #: Seconds that one look may take with its wait for the request budget.
@@ -100,9 +100,9 @@ class MaestroQACoachingSessionTrigger(BaseEventTrigger):
             await asyncio.sleep(watch.pause_s * random.uniform(0.9, 1.1))  # noqa: S311
 
     async def _begin(self) -> SessionWatch:
-        from airflow_provider_maestroqa.client.dates import parse_time
-        from airflow_provider_maestroqa.client.fields import as_seconds
-        from airflow_provider_maestroqa.client.watching import SessionWatch
+        from airflow_provider_maestroqa.client.parsing import as_seconds
+        from airflow_provider_maestroqa.client.resources.coaching_watch import SessionWatch
+        from airflow_provider_maestroqa.client.times import parse_time
 
         interval = as_seconds(self.poll_interval, "poll_interval")
         kept = await self._kept()
@@ -112,8 +112,8 @@ class MaestroQACoachingSessionTrigger(BaseEventTrigger):
         return SessionWatch(newest, poll_interval=interval, filters=filters)
 
     async def _look(self, hook: MaestroQAHook, watch: SessionWatch) -> list[Record]:
-        from airflow_provider_maestroqa.client.lists import DEFAULT_PAGE_SIZE
-        from airflow_provider_maestroqa.client.paging import Paging
+        from airflow_provider_maestroqa.client.resources.lists import DEFAULT_PAGE_SIZE
+        from airflow_provider_maestroqa.client.resources.pagination import Paging
 
         found: list[Record] = []
         paging = Paging("list_coaching_sessions", watch.parameters(), page_size=DEFAULT_PAGE_SIZE)

@@ -11,7 +11,7 @@ from airflow_provider_maestroqa._compat import BaseTrigger, TriggerEvent
 
 if TYPE_CHECKING:
     from airflow_provider_maestroqa.client.errors import MaestroQAError
-    from airflow_provider_maestroqa.client.exports import Export
+    from airflow_provider_maestroqa.client.resources.exports import Export
     from airflow_provider_maestroqa.hooks.maestroqa import MaestroQAHook
 
 
@@ -56,7 +56,7 @@ class MaestroQAExportTrigger(BaseTrigger):
 
     async def run(self) -> AsyncIterator[TriggerEvent]:
         """Wait, then fire one event."""
-        from airflow_provider_maestroqa.client.waiting import ExportWait, Pause
+        from airflow_provider_maestroqa.client.resources.export_polling import ExportWait, Pause
 
         wait = ExportWait(self.export_id, poll_interval=self.poll_interval, deadline=self.deadline)
         await asyncio.sleep(wait.first_pause(time.time()))
@@ -80,7 +80,7 @@ class MaestroQAExportTrigger(BaseTrigger):
 
     async def _look(self, hook: MaestroQAHook) -> Export | MaestroQAError:
         from airflow_provider_maestroqa.client.errors import MaestroQAError
-        from airflow_provider_maestroqa.client.waiting import call_deadline
+        from airflow_provider_maestroqa.client.resources.export_polling import call_deadline
 
         try:
             return await hook.alook_at_export(self.export_id, deadline=call_deadline(self.deadline, now=time.time()))

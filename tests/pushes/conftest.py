@@ -5,16 +5,16 @@ import json
 
 import pytest
 
-from airflow_provider_maestroqa.client import policy
 from airflow_provider_maestroqa.client.budget import open_budget
 from airflow_provider_maestroqa.client.settings import read_settings
-from airflow_provider_maestroqa.client.sync import SyncClient
-from airflow_provider_maestroqa.client.usage import Usage
+from airflow_provider_maestroqa.client.transport import retry as policy
+from airflow_provider_maestroqa.client.transport.request_stats import Usage
+from airflow_provider_maestroqa.client.transport.sync_client import SyncClient
 from airflow_provider_maestroqa.pushes.options import PushOptions
 from airflow_provider_maestroqa.pushes.resources import resource_named
-from airflow_provider_maestroqa.pushes.run import run_push
+from airflow_provider_maestroqa.pushes.runner import run_push
 from airflow_provider_maestroqa.sandbox import Sandbox
-from airflow_provider_maestroqa.storage import open_object
+from airflow_provider_maestroqa.storage.urls import open_object
 
 WIDE = {"normal": [[100000, 0.01]], "hard": [[100000, 0.01]]}
 

@@ -15,12 +15,12 @@ import fsspec
 from airflow_provider_maestroqa.client.budget import open_budget
 from airflow_provider_maestroqa.client.errors import MaestroQAValidationError
 from airflow_provider_maestroqa.client.settings import read_settings
-from airflow_provider_maestroqa.client.sync import SyncClient
-from airflow_provider_maestroqa.client.usage import Usage
-from airflow_provider_maestroqa.exports.filesystem import FilesystemStore
+from airflow_provider_maestroqa.client.transport.request_stats import Usage
+from airflow_provider_maestroqa.client.transport.sync_client import SyncClient
 from airflow_provider_maestroqa.pushes.options import PushOptions
 from airflow_provider_maestroqa.pushes.resources import resource_named
-from airflow_provider_maestroqa.pushes.run import run_push
+from airflow_provider_maestroqa.pushes.runner import run_push
+from airflow_provider_maestroqa.storage.fsspec_store import FilesystemStore
 
 BALLAST = 50_000_000
 

@@ -3,11 +3,11 @@ from __future__ import annotations
 import pytest
 
 from airflow_provider_maestroqa.client.errors import MaestroQADataError
-from airflow_provider_maestroqa.pushes.items import read_items
+from airflow_provider_maestroqa.pushes.records import read_items
 from airflow_provider_maestroqa.pushes.resources import resource_named
-from airflow_provider_maestroqa.sources.reading import Reading, file_records, query_records
+from airflow_provider_maestroqa.sources.reader import Reading, file_records, query_records
 from airflow_provider_maestroqa.sources.sql_rows import SqlRows
-from airflow_provider_maestroqa.stored_files import LocalFile
+from airflow_provider_maestroqa.storage.open import LocalFile
 
 #: The header of ticket metrics, and one of them below it.
 HEADER = b"ticket_id,source_id,agent_id,metric_id,metric_value,timestamp\n"

@@ -8,10 +8,10 @@ import sys
 from contextlib import contextmanager
 from pathlib import Path
 
-from airflow_provider_maestroqa.client.models import TICKET_METRIC
-from airflow_provider_maestroqa.sources.reading import Reading, file_records, query_records
+from airflow_provider_maestroqa.client.resources.models import TICKET_METRIC
+from airflow_provider_maestroqa.sources.reader import Reading, file_records, query_records
 from airflow_provider_maestroqa.sources.sql_rows import SqlRows
-from airflow_provider_maestroqa.stored_files import LocalFile
+from airflow_provider_maestroqa.storage.open import LocalFile
 
 HEADER = "ticket_id,source_id,agent_id,metric_id,metric_value,timestamp\n"
 SELECT = """

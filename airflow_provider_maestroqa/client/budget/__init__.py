@@ -12,10 +12,10 @@
     memory; sqlite, sqlite_file, sqlite_ledger; redis, redis_script   where the log is kept
 """
 
-from airflow_provider_maestroqa.client.budget.core import Budget
-from airflow_provider_maestroqa.client.budget.opening import budget_key, open_budget
-from airflow_provider_maestroqa.client.budget.rules import DEFAULT_LIMITS, Limits
-from airflow_provider_maestroqa.client.budget.waiting import BudgetExhaustedError, Clock, Wait
+from airflow_provider_maestroqa.client.budget.acquisition import BudgetExhaustedError, Clock, Wait
+from airflow_provider_maestroqa.client.budget.budget import Budget
+from airflow_provider_maestroqa.client.budget.factory import budget_key, open_budget
+from airflow_provider_maestroqa.client.budget.limits import DEFAULT_LIMITS, Limits
 
 __all__ = [
     "DEFAULT_LIMITS",

@@ -1,0 +1,193 @@
+"""From a connection's settings to a budget: which store, and under which key."""
+
+from __future__ import annotations
+
+import hashlib
+import importlib.util
+import logging
+import os
+import stat
+import tempfile
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from airflow_provider_maestroqa.client.budget.acquisition import Clock, Wait
+from airflow_provider_maestroqa.client.budget.budget import Budget
+from airflow_provider_maestroqa.client.budget.limits import DEFAULT_LIMITS, Limits, make_rules
+from airflow_provider_maestroqa.client.budget.shared_store import Store
+from airflow_provider_maestroqa.client.budget.stores.memory import MemoryStore
+from airflow_provider_maestroqa.client.budget.stores.redis import MISSING, RedisStore, store_name
+from airflow_provider_maestroqa.client.errors import MaestroQAConfigError
+
+log = logging.getLogger(__name__)
+
+_KNOWN_STORES = (
+    "Leave it out for a file on this machine, or set it to redis://host:6379/0, rediss://…, unix:///path/to/socket, "
+    "sqlite:///absolute/path or memory."
+)
+
+
+@dataclass(frozen=True)
+class InMemory:
+    """Opens the store of a single process."""
+
+    clock: Clock
+
+    def __call__(self) -> Store:
+        """Open it."""
+        return MemoryStore(self.clock.monotonic)
+
+
+@dataclass(frozen=True)
+class InFile:
+    """Opens a SQLite file that the user named."""
+
+    path: str
+    clock: Clock
+    timeout: float
+
+    def __call__(self) -> Store:
+        """Open it."""
+        from airflow_provider_maestroqa.client.budget.stores.sqlite import SqliteStore
+
+        return SqliteStore(Path(self.path), self.clock, timeout=self.timeout)
+
+
+@dataclass(frozen=True)
+class InDefaultFile:
+    """Opens the SQLite file of this machine, in Airflow's home or else in the temporary folder."""
+
+    home: str | None
+    clock: Clock
+    timeout: float
+
+    def __call__(self) -> Store:
+        """Open it."""
+        from airflow_provider_maestroqa.client.budget.stores.sqlite import SqliteStore
+
+        return SqliteStore(default_file(self.home), self.clock, timeout=self.timeout, disposable=True)
+
+
+@dataclass(frozen=True, repr=False)
+class InRedis:
+    """Opens a Redis or Valkey server."""
+
+    url: str
+    timeout: float
+
+    def __call__(self) -> Store:
+        """Open it."""
+        return RedisStore(self.url, timeout=self.timeout)
+
+
+def open_budget(
+    *,
+    store: str | None = None,
+    base_url: str,
+    token: str,
+    limits: Limits = DEFAULT_LIMITS,
+    margins: Mapping[float, float] | None = None,
+    home: str | Path | None = None,
+    on_wait: Callable[[Wait], None] | None = None,
+    store_timeout: float = 10.0,
+    clock: Clock | None = None,
+) -> Budget:
+    """Make the request budget of a token. Nothing is opened before the first request.
+
+    :param store: where the sharers meet: ``None`` for a SQLite file on this machine, ``memory`` for this process
+        alone, ``redis://``, ``rediss://`` or ``unix://`` for Redis or Valkey, or the path of a file (``sqlite:///path``).
+    :param base_url: MaestroQA's address.
+    :param token: the API token; only a hash of it is kept.
+    :param limits: for each bucket the windows as (requests, seconds).
+    :param margins: seconds to add to windows, by the window's length in seconds; see :func:`.limits.make_rules`.
+    :param home: folder for the file when ``store`` is ``None``; default is ``AIRFLOW_HOME``, else the temporary
+        folder.
+    :param on_wait: called when a caller has to wait.
+    :param store_timeout: how many seconds a store that does not answer is waited for, before an error says so.
+    :param clock: the time, for tests.
+    :raises MaestroQAConfigError: the store or the limits cannot be understood.
+    """
+    clock = clock or Clock()
+    rules = make_rules(limits, margins)
+    return Budget(
+        _where(store, home, clock, store_timeout), budget_key(base_url, token), rules, on_wait=on_wait, clock=clock
+    )
+
+
+def budget_key(base_url: str, token: str) -> str:
+    """Return the name under which all users of a token meet: a hash of host and token.
+
+    :param base_url: MaestroQA's address; only scheme, host and port count.
+    :param token: the API token.
+    """
+    from urllib.parse import urlsplit
+
+    url = urlsplit(base_url.strip())
+    port = url.port or {"http": 80, "https": 443}.get(url.scheme, 0)
+    host = f"{url.scheme}://{(url.hostname or '').rstrip('.')}:{port}"
+    return hashlib.sha256(f"maestroqa budget\n{host}\n{token}".encode()).hexdigest()[:32]
+
+
+def _where(store: str | None, home: str | Path | None, clock: Clock, timeout: float) -> Callable[[], Store]:
+    if store is None:
+        return InDefaultFile(None if home is None else str(home), clock, timeout)
+    if store == "memory":
+        return InMemory(clock)
+    scheme, separator, rest = store.partition("://")
+    if separator and scheme in ("redis", "rediss", "unix"):
+        store_name(store)
+        if importlib.util.find_spec("redis") is None:
+            raise MaestroQAConfigError(MISSING)
+        return InRedis(store, timeout)
+    if separator and scheme != "sqlite":
+        raise MaestroQAConfigError(f"rate_limit_store has the unknown scheme {scheme!r}. {_KNOWN_STORES}")
+    path = Path(rest if separator else store).expanduser()
+    if not path.name or not path.is_absolute():
+        raise MaestroQAConfigError(f"rate_limit_store is neither a store nor an absolute path. {_KNOWN_STORES}")
+    return InFile(str(path), clock, timeout)
+
+
+def default_file(home: str | None) -> Path:
+    """Return the file in which the processes of this machine meet when the connection names none.
+
+    A home that cannot be written to, as in a container with a read-only disk, is no obstacle: all processes of the
+    same user then meet in the temporary folder.
+
+    :param home: Airflow's home; ``None`` to take it from the environment.
+    :raises MaestroQAConfigError: there is a file that this process may not use.
+    """
+    folder = home or os.environ.get("AIRFLOW_HOME")
+    reason = "AIRFLOW_HOME is not set"
+    if folder:
+        path = Path(folder).expanduser() / "maestroqa_budget.sqlite3"
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            if path.exists():
+                if not os.access(path, os.R_OK | os.W_OK):
+                    raise _foreign(path)
+                return path
+            if os.access(path.parent, os.W_OK | os.X_OK):
+                return path
+            reason = f"{path.parent} cannot be written to"
+        except OSError as error:
+            reason = str(error)
+    path = Path(tempfile.gettempdir()) / f"maestroqa_budget_{os.getuid()}.sqlite3"
+    try:
+        found = path.lstat()
+    except FileNotFoundError:
+        pass
+    else:
+        # Anybody may put a file into the temporary folder: only a plain file of this user is trusted.
+        if not stat.S_ISREG(found.st_mode) or found.st_uid != os.getuid():
+            raise _foreign(path)
+    if folder:
+        log.warning("The request budget is kept in %s, because %s.", path, reason)
+    return path
+
+
+def _foreign(path: Path) -> MaestroQAConfigError:
+    return MaestroQAConfigError(
+        f"The request budget's file {path} belongs to another user or may not be written by this one, so "
+        "that the two would not share the token's budget. Set rate_limit_store to a Redis that both can reach."
+    )

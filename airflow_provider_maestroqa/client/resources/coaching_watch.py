@@ -1,0 +1,94 @@
+"""Watching for new coaching sessions: what to ask for, and which of the answers are news. Pure, no I/O."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from datetime import datetime, timedelta
+from typing import Any, TypedDict
+
+from airflow_provider_maestroqa.client.errors import MaestroQAConfigError, MaestroQAError
+from airflow_provider_maestroqa.client.resources.lists import list_parameters
+from airflow_provider_maestroqa.client.resources.pagination import content_key, id_of
+from airflow_provider_maestroqa.client.times import format_time, parse_time
+
+#: Seconds by which each look goes back behind the newest session seen: another one may show up late.
+OVERLAP = timedelta(minutes=10)
+#: Seconds between two looks at least, whatever the user says: a watcher looks for ever, and on a token's budget.
+SHORTEST_PAUSE_S = 60.0
+_LONGEST_PAUSE_S = 3600.0
+
+
+class SessionsEvent(TypedDict):
+    """New coaching sessions. It travels through Airflow's database and logs, so it holds none of their content."""
+
+    status: str
+    resource: str
+    count: int
+    since: str
+    until: str
+
+
+class SessionWatch:
+    """What one watcher knows: the newest session it has seen, and the ids near it.
+
+    :param since: sessions created after this time are news.
+    :param poll_interval: seconds between two looks.
+    :param filters: as for the list of coaching sessions.
+    :raises MaestroQAConfigError: a filter is wrong.
+    """
+
+    def __init__(self, since: datetime, *, poll_interval: float, filters: Mapping[str, object] | None = None) -> None:
+        self._filters = dict(filters or {})
+        list_parameters("coaching_sessions", **self._filters)
+        self._began = since
+        self._known: dict[str, datetime] = {}
+        self._failures = 0
+        self._interval_s = max(poll_interval, SHORTEST_PAUSE_S)
+        #: When the newest session seen was created.
+        self.newest = since
+
+    @property
+    def pause_s(self) -> float:
+        """Seconds until the next look; longer and longer while looks fail."""
+        return min(self._interval_s * 2.0**self._failures, max(self._interval_s, _LONGEST_PAUSE_S))
+
+    def parameters(self) -> dict[str, Any]:
+        """What to ask the list for."""
+        start = max(self.newest - OVERLAP, self._began)
+        return list_parameters("coaching_sessions", start=start, **self._filters)
+
+    def after(self, sessions: Iterable[Mapping[str, Any]]) -> SessionsEvent | None:
+        """Take what a look found; the answer is the event to fire, if there is news."""
+        self._failures = 0
+        since, count = self.newest, 0
+        for session in sessions:
+            key = id_of(session) or content_key(session)
+            created = _created(session) or since
+            if key in self._known or created < self._began:
+                continue
+            self._known[key] = created
+            self.newest = max(self.newest, created)
+            count += 1
+        self._known = {key: created for key, created in self._known.items() if created >= self.newest - OVERLAP}
+        if not count:
+            return None
+        return {
+            "status": "new",
+            "resource": "coaching_sessions",
+            "count": count,
+            "since": format_time(since),
+            "until": format_time(self.newest),
+        }
+
+    def failed(self, error: MaestroQAError) -> str:
+        """A look has failed; the answer is what to tell the user."""
+        # What no retry can mend, a person can: the token may be replaced. So it goes on, but seldom.
+        self._failures = self._failures + 1 if error.worth_retry else 12
+        return f"{error} Looking for new coaching sessions again in {self.pause_s:.0f} s."
+
+
+def _created(session: Mapping[str, Any]) -> datetime | None:
+    try:
+        return parse_time(session.get("createdAt"), "createdAt")
+    except MaestroQAConfigError:
+        return None

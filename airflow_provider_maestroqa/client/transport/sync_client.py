@@ -1,0 +1,241 @@
+"""Carries calls to MaestroQA with requests, for code that may block."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from typing import Any, Protocol
+
+import requests
+import tenacity
+import urllib3.exceptions
+from requests.adapters import HTTPAdapter
+
+from airflow_provider_maestroqa.client.budget import Budget, BudgetExhaustedError
+from airflow_provider_maestroqa.client.endpoints import Call
+from airflow_provider_maestroqa.client.errors import MaestroQAConnectionError, MaestroQAError, MaestroQARateLimitError
+from airflow_provider_maestroqa.client.settings import Settings
+from airflow_provider_maestroqa.client.transport.request_stats import Usage
+from airflow_provider_maestroqa.client.transport.retry import (
+    DEFAULT_PATIENCE_S,
+    MOST_TRIES,
+    Answer,
+    Persistence,
+    budget_used_up,
+    is_success,
+    lost_answer,
+    penalty_seconds,
+    read_answer,
+    verdict,
+)
+from airflow_provider_maestroqa.client.user_agent import user_agent
+
+_NEVER_SENT = (
+    urllib3.exceptions.NewConnectionError,
+    urllib3.exceptions.ConnectTimeoutError,
+    urllib3.exceptions.ProxyError,
+)
+
+
+_BLOCK = 1 << 18
+
+
+class Target(Protocol):
+    """Where an answer too large for memory goes."""
+
+    def restart(self) -> None:
+        """Forget what has come: the answer comes from its beginning now."""
+
+    def write(self, block: bytes) -> None:
+        """Take the next bytes."""
+
+    def finish(self) -> None:
+        """The answer is over. Raises ``MaestroQAServerError`` when it is not whole."""
+
+
+class SyncClient:
+    """MaestroQA for blocking code: every call passes the budget, and its outcome is judged by the policy.
+
+    :param settings: where MaestroQA is, and who asks.
+    :param budget: the token's request budget.
+    :param session: a requests session with proxy and TLS settings; ``None`` makes one. The client closes it.
+    :param usage: counts what is sent.
+    :param clock: Unix time in seconds.
+    :param sleep: waits for some seconds.
+    """
+
+    def __init__(
+        self,
+        settings: Settings,
+        budget: Budget,
+        session: requests.Session | None = None,
+        *,
+        usage: Usage | None = None,
+        clock: Callable[[], float] = time.time,
+        sleep: Callable[[float], None] = time.sleep,
+    ) -> None:
+        self._settings = settings
+        self._budget = budget
+        self.usage = usage or Usage()
+        self._session = prepare_session(session or requests.Session(), settings)
+        self._clock = clock
+        self._sleep = sleep
+
+    def send(
+        self,
+        call: Call,
+        *,
+        deadline: float | None = None,
+        polling: bool = False,
+        in_flight: Callable[[bool], None] | None = None,
+    ) -> Any:
+        """Send a call, repeat it where that is safe, and return what MaestroQA answers.
+
+        :param call: what to ask.
+        :param deadline: Unix time in seconds after which nothing is tried again. Default: 15 minutes from now.
+        :param polling: whether the caller asks again anyway: then a failure is not repeated here, and the call
+            draws on the smaller share of the budget that is meant for waiting.
+        :param in_flight: told ``True`` when a slot of the budget has come and the call is sent now, and ``False``
+            when it is certain that this sending was not carried out: the server was not reached, or answered 429.
+        :return: the decoded JSON.
+        :raises MaestroQAError: see :mod:`.errors`.
+        """
+        deadline = self._clock() + DEFAULT_PATIENCE_S if deadline is None else deadline
+        persistence = Persistence(call, deadline=deadline, tries=1 if polling else MOST_TRIES)
+        return self._persist(call, persistence, polling, in_flight or _nobody)
+
+    def save(self, call: Call, target: Target, *, patience_s: float = DEFAULT_PATIENCE_S) -> None:
+        """Send a call whose answer is too large for memory, and give the answer to ``target`` block by block.
+
+        Otherwise as :meth:`send`: an answer that breaks off, or that the target does not find whole, is lost, and the
+        call is repeated where that is safe.
+
+        :param call: what to ask.
+        :param target: takes the answer.
+        :param patience_s: seconds after which nothing is tried again.
+        :raises MaestroQAError: see :mod:`.errors`.
+        """
+        persistence = Persistence(call, deadline=self._clock() + patience_s)
+        self._persist(call, persistence, False, _nobody, target)
+
+    def close(self) -> None:
+        """Close the connections that are kept open for further calls."""
+        self._session.close()
+
+    def _persist(
+        self,
+        call: Call,
+        persistence: Persistence,
+        polling: bool,
+        in_flight: Callable[[bool], None],
+        target: Target | None = None,
+    ) -> Any:
+        retrying = tenacity.Retrying(**persistence.rules(now=self._clock, sleep=self._sleep))
+        failure: MaestroQAError
+        try:
+            return retrying(self._send_once, call, persistence, polling, in_flight, target)
+        except BudgetExhaustedError as error:
+            failure = budget_used_up(call, needed_s=error.needed_s)
+        except MaestroQAError as error:
+            failure = verdict(call, error, lost_before=persistence.lost_answer)
+        raise failure
+
+    def _send_once(
+        self,
+        call: Call,
+        persistence: Persistence,
+        polling: bool,
+        in_flight: Callable[[bool], None],
+        target: Target | None,
+    ) -> Any:
+        bucket = call.endpoint.bucket
+        waited_s = self._budget.acquire(bucket, deadline=persistence.deadline, polling=polling)
+        in_flight(True)
+        self.usage.sent(bucket, waited_s=waited_s)
+        try:
+            answer = self._carry(call, target)
+        except MaestroQAConnectionError as error:
+            if not error.sent:
+                in_flight(False)
+            raise
+        if target is not None and is_success(answer.status):
+            target.finish()
+            return None
+        try:
+            return read_answer(call, answer, now=self._clock(), secrets=(self._settings.token,))
+        except MaestroQARateLimitError as error:
+            in_flight(False)
+            self.usage.refused(bucket)
+            windows = self._settings.limits.get(bucket, ())
+            self._budget.penalise(bucket, penalty_seconds(error, windows, persistence.refusals + 1))
+            raise
+
+    def _carry(self, call: Call, target: Target | None) -> Answer:
+        try:
+            with self._session.request(
+                call.method,
+                self._settings.base_url + call.path,
+                params=dict(call.query),
+                json=call.body,
+                headers={"apitoken": self._settings.token, "Accept": "application/json"},
+                proxies=dict(self._settings.proxies),
+                timeout=self._settings.timeouts,
+                allow_redirects=False,
+                stream=target is not None,
+            ) as response:
+                headers = {name.lower(): value for name, value in response.headers.items()}
+                if target is not None and is_success(response.status_code):
+                    target.restart()
+                    for block in response.iter_content(_BLOCK):
+                        target.write(block)
+                    return Answer(response.status_code, headers, b"")
+                return Answer(response.status_code, headers, response.content)
+        except (requests.RequestException, urllib3.exceptions.HTTPError) as error:
+            lost = _explain(call, error)
+        # Raised here, so that the library's error, which may hold a proxy's password, is not its context.
+        raise lost
+
+
+def prepare_session(session: requests.Session, settings: Settings) -> requests.Session:
+    """Give a session what every request of ours needs: identity, proxy, TLS, and no repeats behind our back.
+
+    It holds no token, so it also serves for the storage hosts of presigned URLs.
+    """
+    session.headers["User-Agent"] = user_agent()
+    session.proxies = dict(settings.proxies)
+    session.verify = settings.verify
+    # Without this, requests would look for a password for the host in ~/.netrc and send it.
+    session.auth = _no_auth
+    adapter = HTTPAdapter(max_retries=0)
+    session.mount("https://", adapter)
+    session.mount("http://", adapter)
+    return session
+
+
+def _nobody(is_in_flight: bool) -> None:
+    """Nobody wants to know."""
+
+
+def _no_auth(request: requests.PreparedRequest) -> requests.PreparedRequest:
+    return request
+
+
+def _explain(call: Call, error: Exception) -> MaestroQAConnectionError:
+    cause = error.args[0] if error.args else None
+    reason = getattr(cause, "reason", None)
+    sent = not isinstance(reason, _NEVER_SENT)
+    if isinstance(error, requests.exceptions.SSLError):
+        unverified = "CERTIFICATE_VERIFY_FAILED" in str(error)
+        hint = (
+            "the certificate could not be verified (extra verify takes a CA bundle)" if unverified else "TLS failed"
+        )
+        return lost_answer(call, hint, sent=not unverified)
+    if isinstance(error, requests.exceptions.ProxyError):
+        return lost_answer(call, "the proxy did not let the request through", sent=sent)
+    if isinstance(error, requests.exceptions.ConnectTimeout):
+        return lost_answer(call, "the server did not accept the connection in time", sent=False)
+    if isinstance(error, requests.exceptions.Timeout) or isinstance(cause, urllib3.exceptions.ReadTimeoutError):
+        return lost_answer(call, "no answer came in time", sent=True)
+    if not sent:
+        return lost_answer(call, "the server could not be reached", sent=False)
+    return lost_answer(call, "the connection broke before the answer was whole", sent=True)

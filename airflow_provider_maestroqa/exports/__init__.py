@@ -1,1 +1,0 @@
-"""Export files, from a presigned URL to published objects. Knows nothing of Airflow."""

@@ -1,0 +1,1 @@
+"""From a signed URL, or from records, to published files."""

@@ -1,0 +1,1 @@
+"""Cells as warehouses want them: clean CSV and Parquet."""

@@ -1,0 +1,132 @@
+"""The rules of ``clean=True``: what becomes of the cells of an export's CSV file.
+
+1. A spreadsheet guard is taken off: ``="0397"`` becomes ``0397``.
+2. A cell that is now exactly ``Unknown``, or empty, is null.
+3. In the known date columns, a date that can be read becomes UTC.
+4. Everything else is text as it was: nothing is trimmed, nothing is a number, nothing else is null.
+
+They work on whole columns of some thousand cells at a time, so that Python touches only the cells that change.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from airflow_provider_maestroqa.landing.clean.column_stats import DATE_COLUMNS, Contents
+from airflow_provider_maestroqa.landing.clean.csv_reader import Chunk, Records, shown
+from airflow_provider_maestroqa.landing.clean.dates import as_iso
+
+#: A null, until it is written. No other cell is empty.
+NULL = ""
+_UNKNOWN = "Unknown"
+_GUARD = '="'
+_MOST_DATES_KEPT = 1 << 13
+
+
+class Cleaner:
+    """Cleans the records of one file, and counts what it finds.
+
+    :param records: the file.
+    :param refusal: what to do about a date that cannot be read, as the last sentence of an error. Without one, such a
+        cell is kept as text and counted.
+    """
+
+    def __init__(self, records: Records, *, refusal: str | None = None) -> None:
+        self.columns = records.header
+        self.dates = {place: _Dates() for place, name in enumerate(self.columns) if name in DATE_COLUMNS}
+        self._records = records
+        self._refusal = refusal
+        self._rows = 0
+        self._nulls = [0] * len(self.columns)
+        self._unreadable = dict.fromkeys(self.dates, 0)
+
+    def clean(self, chunk: Chunk) -> list[Sequence[str]]:
+        """The cleaned cells of some records, column by column."""
+        columns: list[Sequence[str]] = []
+        for place, cells in enumerate(zip(*chunk.records, strict=True)):
+            dates = self.dates.get(place)
+            column = _clean_text(cells) if dates is None else dates.clean(cells)
+            if dates is not None and dates.unreadable:
+                self._count_unreadable(place, cells, chunk)
+                dates.forget_unreadable()
+            self._nulls[place] += column.count(NULL)
+            columns.append(column)
+        self._rows += len(chunk.records)
+        return columns
+
+    def contents(self) -> Contents:
+        """What the file held, once all of it was cleaned."""
+        return Contents(
+            self.columns,
+            self._rows,
+            dict(zip(self.columns, self._nulls, strict=True)),
+            {self.columns[place]: count for place, count in self._unreadable.items() if count},
+        )
+
+    def _count_unreadable(self, place: int, cells: Sequence[str], chunk: Chunk) -> None:
+        unreadable = [index for index, cell in enumerate(cells) if cell in self.dates[place].unreadable]
+        if unreadable and self._refusal is not None:
+            cell = cells[unreadable[0]]
+            self._records.refuse(
+                chunk.line_of(unreadable[0]),
+                f"has a text of {len(cell)} characters that is no date, {shown(cell)}, in the date column "
+                f"{self.columns[place]!r}",
+                self._refusal,
+            )
+        self._unreadable[place] += len(unreadable)
+
+
+class _Dates(dict[str, str]):
+    """What has become of each cell of a date column: the same moment often stands in many records."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.unreadable: set[str] = set()
+
+    def clean(self, cells: Sequence[str]) -> list[str]:
+        """The cleaned cells of this column."""
+        if len(self) > _MOST_DATES_KEPT:
+            self.clear()
+        return [self[cell] for cell in cells]
+
+    def forget_unreadable(self) -> None:
+        """Keep no cells but dates, which are short: others may be of any length."""
+        for cell in self.unreadable:
+            del self[cell]
+        self.unreadable.clear()
+
+    def __missing__(self, cell: str) -> str:
+        text = unguarded(cell)
+        if text == _UNKNOWN:
+            text = NULL
+        if text != NULL:
+            date = as_iso(text)
+            if date is None:
+                self.unreadable.add(cell)
+            else:
+                text = date
+        self[cell] = text
+        return text
+
+
+def unguarded(cell: str) -> str:
+    """A cell without its spreadsheet guard ``="…"``; any other cell as it is.
+
+    A formula that only begins and ends like one, such as ``="a"&"b"``, is no guard. Quotes inside are doubled, as
+    spreadsheets do it.
+    """
+    if len(cell) < 3 or not cell.startswith(_GUARD) or cell[-1] != '"':
+        return cell
+    inner = cell[2:-1]
+    if '"' not in inner:
+        return inner
+    return cell if '"' in inner.replace('""', "") else inner.replace('""', '"')
+
+
+def _clean_text(cells: Sequence[str]) -> Sequence[str]:
+    # One search through all of them costs less than a look at each.
+    if _GUARD in "".join(cells):
+        cells = [unguarded(cell) if cell.startswith(_GUARD) else cell for cell in cells]
+    if _UNKNOWN in cells:
+        cells = [NULL if cell == _UNKNOWN else cell for cell in cells]
+    return cells

@@ -1,0 +1,1 @@
+"""A file from a signed URL, whole and checked."""

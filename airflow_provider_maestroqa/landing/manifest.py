@@ -1,0 +1,176 @@
+"""The manifest: what was landed. It is written last, and its presence is the commit.
+
+::
+
+    {"export_id", "has_data", "destination", "window",
+     "files": [{"name", "uri", "bytes", "sha256", "content_bytes", "crc32", "rows"?,
+                "columns"?, "natural_key"?, "null_counts"?, "unreadable_dates"?}],
+     "manifest"}
+
+``bytes`` and ``sha256`` are of the stored object; ``content_bytes`` and ``crc32`` (8 hexadecimal digits) of the file
+before compression: for a cleaned file, of the cleaned one. For ``file_format="zip"`` the object is the archive as it
+came: it is stored as it is, so both pairs describe the archive itself, and ``rows`` counts the records of all CSV
+files in it. A Parquet file is compressed inside, not as a whole: both pairs describe the object.
+
+The last four and ``rows`` are there when a file was cleaned, and by that a cleaned landing is told from another.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from airflow_provider_maestroqa.landing.archive.archive import MANIFEST_NAME
+from airflow_provider_maestroqa.landing.clean.column_stats import Contents
+from airflow_provider_maestroqa.storage.base import StorageDeniedError, Store
+
+ARCHIVE_NAME = "export.zip"
+BARE_NAME = "export.csv"
+PARQUET = "parquet"
+
+
+@dataclass(frozen=True)
+class LandedFile:
+    """One published object.
+
+    :param name: relative to the destination.
+    :param bytes: of the object.
+    :param sha256: of the object, in hexadecimal digits.
+    :param content_bytes: of the file before compression.
+    :param crc32: of the file before compression.
+    :param rows: records without the header; ``None`` when they were not counted.
+    :param contents: what is in a cleaned file; ``None`` for any other.
+    """
+
+    name: str
+    bytes: int
+    sha256: str
+    content_bytes: int
+    crc32: int
+    rows: int | None = None
+    contents: Contents | None = None
+
+    def entry(self, store: Store) -> dict[str, Any]:
+        """The file as it stands in the manifest."""
+        entry: dict[str, Any] = {
+            "name": self.name,
+            "uri": store.uri(self.name),
+            "bytes": self.bytes,
+            "sha256": self.sha256,
+            "content_bytes": self.content_bytes,
+            "crc32": f"{self.crc32:08x}",
+        }
+        if self.rows is not None:
+            entry["rows"] = self.rows
+        if self.contents is not None:
+            entry.update(self.contents.entry())
+        return entry
+
+
+def build(
+    store: Store, *, export_id: str, window: Mapping[str, Any] | None, files: Sequence[LandedFile], has_data: bool
+) -> dict[str, Any]:
+    """Write down what was landed."""
+    return {
+        "export_id": export_id,
+        "has_data": has_data,
+        "destination": store.uri(),
+        # As it will be read: a time becomes text here, not only in the stored object.
+        "window": json.loads(json.dumps(window, default=str)),
+        "files": [file.entry(store) for file in files],
+        "manifest": store.uri(MANIFEST_NAME),
+    }
+
+
+def write(store: Store, manifest: Mapping[str, Any]) -> None:
+    """Publish a manifest: the landing is committed."""
+    text = json.dumps(manifest, ensure_ascii=False, indent=2)
+    store.put_bytes(MANIFEST_NAME, text.encode() + b"\n")
+
+
+def read(store: Store) -> dict[str, Any] | None:
+    """The manifest of an earlier landing; ``None`` when there is none that can be read.
+
+    Without the right to list a bucket, S3 answers 403 for an object that is not there. So a refusal means the same
+    here as a missing manifest; whoever may not write either will be told when the landing begins to write.
+    """
+    try:
+        data = store.get_bytes(MANIFEST_NAME)
+    except StorageDeniedError:
+        return None
+    try:
+        manifest = json.loads(data or b"")
+    except ValueError:
+        return None
+    return manifest if isinstance(manifest, dict) else None
+
+
+def matches(
+    manifest: Mapping[str, Any], store: Store, *, export_id: str, file_format: str, clean: bool, count_rows: bool
+) -> bool:
+    """Whether a manifest describes what a landing with these arguments would make, and all of it is still there."""
+    files = manifest.get("files")
+    if (
+        manifest.get("export_id") != export_id
+        or manifest.get("destination") != store.uri()
+        or not isinstance(files, list)
+        or not all(_is_entry(file) for file in files)
+    ):
+        return False
+    if manifest.get("has_data") is False:
+        return not files
+    if not files or not _has_format(files, file_format) or not _is_as_clean(files, file_format, clean=clean):
+        return False
+    if count_rows and not all("rows" in file for file in files if holds_records(file["name"])):
+        return False
+    return all(_is_there(store, file) for file in files)
+
+
+def is_csv(name: str) -> bool:
+    """Whether a file of this name in an archive is a table, which can be cleaned."""
+    return name.lower().endswith(".csv")
+
+
+def holds_records(name: str) -> bool:
+    """Whether the records of a file of this name can be counted."""
+    return name.lower().removesuffix(".gz").endswith((".csv", ".zip"))
+
+
+def _is_entry(file: object) -> bool:
+    return (
+        isinstance(file, dict)
+        and isinstance(file.get("name"), str)
+        and isinstance(file.get("bytes"), int)
+        and isinstance(file.get("content_bytes"), int)
+    )
+
+
+def _has_format(files: Sequence[Mapping[str, Any]], file_format: str) -> bool:
+    """The manifest does not name the format; its files show it."""
+    as_they_were = all(file["bytes"] == file["content_bytes"] for file in files)
+    names = [file["name"] for file in files]
+    if file_format == "csv.gz":
+        return not as_they_were and all(name.endswith(".gz") for name in names)
+    if file_format == "zip":
+        return as_they_were and names in ([ARCHIVE_NAME], [BARE_NAME])
+    return as_they_were and names != [ARCHIVE_NAME]
+
+
+def _is_as_clean(files: Sequence[Mapping[str, Any]], file_format: str, *, clean: bool) -> bool:
+    """The manifest says by a file's columns that it was cleaned."""
+    if file_format == PARQUET:
+        return all(file["name"].endswith(f".{PARQUET}") if "columns" in file else not _is_csv(file) for file in files)
+    return all(("columns" in file) == (clean and _is_csv(file)) for file in files)
+
+
+def _is_csv(file: Mapping[str, Any]) -> bool:
+    return is_csv(file["name"].removesuffix(".gz"))
+
+
+def _is_there(store: Store, file: Mapping[str, Any]) -> bool:
+    try:
+        return store.size(file["name"]) == int(file["bytes"])
+    except StorageDeniedError:
+        return False

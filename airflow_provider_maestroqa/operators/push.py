@@ -1,0 +1,133 @@
+"""What all operators that push records have in common."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+from airflow_provider_maestroqa._compat import BaseOperator
+from airflow_provider_maestroqa.assets import push_facts, tell_outlets
+from airflow_provider_maestroqa.links import MaestroQALink
+from airflow_provider_maestroqa.runtime.lineage import Data, Moved, ReportsLineage, maestroqa_data
+from airflow_provider_maestroqa.runtime.task_errors import airflow_outcome
+
+if TYPE_CHECKING:
+    from airflow_provider_maestroqa._compat import Context
+    from airflow_provider_maestroqa.runtime.retry_state import RetryMemory
+
+
+class PushOperator(ReportsLineage, BaseOperator):
+    """Push any number of records, in order, each exactly once; or say which ones are not sure.
+
+    A retry goes on where the try before has stopped, where Airflow can keep the position: on Airflow 3.3 and newer,
+    or at ``state_path``.
+
+    :param on_error: ``fail`` stops at the first record that is refused; ``collect`` goes on without it.
+    :param rejects_path: storage URL of an object for the refused records that ``collect`` finds: JSON lines of
+        ``index`` (from 0), ``reason`` and ``record``. The connection may stand in it, as in
+        ``s3://my_conn@bucket/key``. Each instance of a mapped task appends its index.
+    :param max_rejects: how many refused records ``collect`` allows; one more fails. Default: any number.
+    :param on_unknown_outcome: what to do about records that may or may not have arrived and must not arrive twice:
+        ``fail`` stops and names them, ``resend`` sends them again, ``skip`` goes on after them.
+    :param state_path: storage URL of an object that keeps the position for a retry, on any Airflow. Each run needs
+        its own: put ``{{ run_id }}`` into it.
+    :param maestroqa_conn_id: id of the connection to MaestroQA.
+    :raises AirflowFailException: a retry could not help: an argument or a record is wrong, too many are refused, the
+        token is refused, or it is not known whether some records arrived.
+    """
+
+    template_fields: Sequence[str] = (
+        "maestroqa_conn_id",
+        "on_error",
+        "rejects_path",
+        "max_rejects",
+        "on_unknown_outcome",
+        "state_path",
+    )
+    ui_color = "#e6f4ea"
+    operator_extra_links = (MaestroQALink(),)
+    #: What is pushed.
+    resource: str
+    #: Where the records come from, as far as lineage knows it.
+    sources: tuple[Data, ...] = ()
+
+    def __init__(
+        self,
+        *,
+        on_error: str = "fail",
+        rejects_path: str | None = None,
+        max_rejects: int | None = None,
+        on_unknown_outcome: str = "fail",
+        state_path: str | None = None,
+        maestroqa_conn_id: str = "maestroqa_default",
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(**kwargs)
+        self.on_error = on_error
+        self.rejects_path = rejects_path
+        self.max_rejects = max_rejects
+        self.on_unknown_outcome = on_unknown_outcome
+        self.state_path = state_path
+        self.maestroqa_conn_id = maestroqa_conn_id
+
+    def push(self, context: Context, records: Any, *, update_first: Any = False) -> dict[str, Any]:
+        """Push records.
+
+        :param context: Airflow's context of the task.
+        :param records: an iterable of dicts, or a callable that takes ``context`` and ``jinja_env`` and returns one.
+        :param update_first: for tickets: try the update first.
+        :return: the report of the push.
+        """
+        from airflow_provider_maestroqa.client.parsing import as_flag
+        from airflow_provider_maestroqa.hooks.maestroqa import MaestroQAHook
+        from airflow_provider_maestroqa.runtime.retry_state import own_path
+
+        if callable(records):
+            # Airflow 3 calls a callable in a template field; before, that is for us to do.
+            records = records(context=context, jinja_env=self.get_template_env())
+        with airflow_outcome(), MaestroQAHook(self.maestroqa_conn_id) as hook:
+            target = maestroqa_data(hook.settings.base_url, self.resource)
+            self.moved = Moved(self.sources, (target,))
+            report = hook.push(
+                self.resource,
+                records,
+                on_error=self.on_error,
+                rejects_path=own_path(self.rejects_path, context) if self.rejects_path else None,
+                max_rejects=self.max_rejects,
+                on_unknown_outcome=self.on_unknown_outcome,
+                update_first=as_flag(update_first, "update_first"),
+                memory=self._memory(context),
+                run=_run_of(context),
+                is_first_try=is_first_try(context),
+            )
+        self.moved = Moved(self.sources, (replace(target, rows=report["confirmed"]),))
+        tell_outlets(context, self.outlets, push_facts(report))
+        return report
+
+    def _bound_to(self) -> dict[str, Any]:
+        """What a kept position depends on, besides the records themselves."""
+        return {"resource": self.resource, "maestroqa_conn_id": self.maestroqa_conn_id}
+
+    def _memory(self, context: Context) -> RetryMemory:
+        from airflow_provider_maestroqa.runtime.retry_state import RetryMemory
+
+        return RetryMemory(
+            context,
+            key="push",
+            arguments=self._bound_to(),
+            state_path=self.state_path,
+            refuse_others=True,
+        )
+
+
+def _run_of(context: Context) -> str:
+    task = context.get("ti")
+    names = (getattr(task, name, None) for name in ("dag_id", "run_id", "task_id"))
+    return "/".join(str(name) for name in names if name)
+
+
+def is_first_try(context: Context) -> bool:
+    """Whether no earlier try of this task instance has run."""
+    number = getattr(context.get("ti"), "try_number", 1)
+    return not isinstance(number, int) or number <= 1

@@ -1,1 +1,0 @@
-"""Records of lists and of the coaching export, as files. Imports no Airflow."""

@@ -1,0 +1,198 @@
+"""What a landing of records asks MaestroQA for: its arguments checked, and its window found."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import date, datetime, timedelta
+from typing import Any
+
+from airflow_provider_maestroqa.client.errors import MaestroQAConfigError
+from airflow_provider_maestroqa.client.parsing import as_choice, as_flag
+from airflow_provider_maestroqa.client.resources.coaching_export import TIME_AXES
+from airflow_provider_maestroqa.client.resources.date_windows import as_days, as_midnight, is_plain_date
+from airflow_provider_maestroqa.client.resources.lists import LISTS, as_page_size, list_parameters
+from airflow_provider_maestroqa.client.times import format_time
+from airflow_provider_maestroqa.landing.split_sessions import EXPORT
+from airflow_provider_maestroqa.runtime.watermark import OVERLAP, Watermark
+from airflow_provider_maestroqa.windows import checked_lookback, given_time, resolve_window
+
+RESOURCES = (EXPORT, *LISTS)
+_INCREMENTAL = ("data_interval", "watermark")
+
+
+@dataclass(frozen=True)
+class Asked:
+    """The window arguments of a task, as they came.
+
+    :param start: see :class:`~.records_to_object_storage.MaestroQARecordsToObjectStorageOperator`.
+    :param end: likewise.
+    :param lookback: likewise.
+    :param incremental: likewise.
+    """
+
+    start: object
+    end: object
+    lookback: object
+    incremental: object
+
+    @property
+    def is_nothing(self) -> bool:
+        """Whether no stretch of time was named."""
+        return self.start is None and self.end is None and self.lookback is None
+
+
+@dataclass(frozen=True)
+class RecordRequest:
+    """A checked request for records.
+
+    :param resource: what is read.
+    :param start: where its window begins; ``None`` for no limit.
+    :param end: where it ends; ``None`` for no limit.
+    :param options: the other arguments of the hook's method.
+    :param split_nested: whether to write four files.
+    :param watermark: where to note how far was read.
+    """
+
+    resource: str
+    start: datetime | None
+    end: datetime | None
+    options: Mapping[str, Any]
+    split_nested: bool
+    watermark: Watermark | None
+
+    @property
+    def is_export(self) -> bool:
+        """Whether this is the export of coaching sessions, not a list."""
+        return self.resource == EXPORT
+
+    @property
+    def window(self) -> dict[str, str | None] | None:
+        """What is asked for, as text; ``None`` for all of a list. The export takes whole days."""
+        if self.start is None and self.end is None:
+            return None
+        if self.is_export:
+            first, last = (day.isoformat() for day in as_days(self.start, self.end))
+            return {"start": f"{first}T00:00:00Z", "end": f"{last}T00:00:00Z"}
+        return {"start": _text(self.start), "end": _text(self.end)}
+
+    @property
+    def words(self) -> str:
+        """What is asked for, as a person says it: ``todos from … to …, agent_id 72999``."""
+        window = self.window or {}
+        parts = [f" {word} {window[name]}" for word, name in (("from", "start"), ("to", "end")) if window.get(name)]
+        filters = [
+            f", {name} {value}" for name, value in self.options.items() if name not in ("page_size", "time_axis")
+        ]
+        return "".join([self.resource.replace("_", " "), *(parts or [", all of them"]), *filters])
+
+    @property
+    def caution(self) -> str:
+        """What the user should know of this way to read; empty for nothing."""
+        if self.watermark is None or self.options.get("time_axis") != "meetingDate":
+            return ""
+        return (
+            "A session that is entered later, for a meeting before the last run's end, will not be read: with "
+            "incremental='watermark' use time_axis='createdAt'."
+        )
+
+    def remember(self) -> None:
+        """All of it has landed."""
+        if self.watermark is not None and self.end is not None:
+            self.watermark.keep(self.start, self.end)
+
+
+def check_request(
+    context: Mapping[str, Any],
+    asked: Asked,
+    *,
+    resource: object,
+    filters: object,
+    time_axis: object,
+    split_nested: object,
+    page_size: object,
+    maestroqa_conn_id: str,
+) -> RecordRequest:
+    """Check an operator's arguments and find its window.
+
+    :raises MaestroQAConfigError: an argument is wrong; the message names it.
+    """
+    name = as_choice(resource, "resource", RESOURCES)
+    split = as_flag(split_nested, "split_nested")
+    if split and name != EXPORT:
+        raise MaestroQAConfigError(f"split_nested is for {EXPORT}: the records of {name} have nothing nested.")
+    given = _filters(filters, name)
+    options: dict[str, Any]
+    if name == EXPORT:
+        options = {"time_axis": as_choice(time_axis, "time_axis", TIME_AXES)}
+        asked = Asked(_moment(asked.start), _moment(asked.end), asked.lookback, asked.incremental)
+    else:
+        options = {**given, "page_size": as_page_size(page_size)}
+    watermark = None
+    if asked.incremental == "watermark":
+        bound_to = {"conn_id": maestroqa_conn_id, "filters": given, "time_axis": options.get("time_axis")}
+        watermark = Watermark(context, resource=name, arguments=bound_to)
+    start, end = _ends(context, asked, name, watermark)
+    if name == EXPORT:
+        as_days(start, end)
+    else:
+        list_parameters(name, start=start, end=end, **given)
+    return RecordRequest(name, start, end, options, split, watermark)
+
+
+def _ends(
+    context: Mapping[str, Any], asked: Asked, resource: str, watermark: Watermark | None
+) -> tuple[datetime | None, datetime | None]:
+    if watermark is not None:
+        lookback = None if asked.lookback is None else checked_lookback(asked.lookback)
+        begin = given_time(asked.start, "start")
+        if begin is not None and lookback is not None:
+            raise MaestroQAConfigError("Pass start or lookback, not both: each says where the first run begins.")
+        # The export takes whole days, and the day that holds the mark is read again anyway.
+        overlap = timedelta(0) if resource == EXPORT else OVERLAP
+        start, end = watermark.window(
+            context, start=begin, end=given_time(asked.end, "end"), lookback=lookback, overlap=overlap
+        )
+        if start is None and resource == EXPORT:
+            raise MaestroQAConfigError(
+                "The first run with incremental='watermark' must be told where to begin: pass start or lookback."
+            )
+        return start, end
+    if asked.incremental is not None:
+        as_choice(asked.incremental, "incremental", _INCREMENTAL)
+        if not asked.is_nothing:
+            raise MaestroQAConfigError(
+                "incremental='data_interval' reads the run's data interval: leave start, end and lookback out."
+            )
+    elif asked.is_nothing and resource != EXPORT:
+        return None, None
+    window = resolve_window(context, start=asked.start, end=asked.end, lookback=asked.lookback)
+    return window.start, window.end
+
+
+def _filters(filters: object, resource: str) -> dict[str, object]:
+    if filters is None:
+        return {}
+    if not isinstance(filters, Mapping) or not all(isinstance(name, str) for name in filters):
+        raise MaestroQAConfigError(f"filters must be a dict such as {{'agent_id': '72999'}}, got {filters!r}.")
+    given = {name: value for name, value in filters.items() if value is not None}
+    if given and resource == EXPORT:
+        raise MaestroQAConfigError(
+            f"{EXPORT} takes no filters ({', '.join(given)}): it gives all sessions of its days. Land the list "
+            "coaching_sessions instead, or filter what was landed."
+        )
+    for name in given:
+        if name in ("start", "end", "page_size"):
+            raise MaestroQAConfigError(f"{name} is no filter but an argument of the task itself.")
+    return given
+
+
+def _moment(value: object) -> object:
+    """A plain date as the midnight in UTC at which it begins; anything else as it is."""
+    if isinstance(value, (str, date)) and is_plain_date(value):
+        return as_midnight(value, "start or end", is_end=False)
+    return value
+
+
+def _text(moment: datetime | None) -> str | None:
+    return None if moment is None else format_time(moment)

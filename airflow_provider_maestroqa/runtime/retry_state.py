@@ -1,0 +1,132 @@
+"""What a task keeps for its next try, so that a retry goes on instead of starting over."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import logging
+from collections.abc import Mapping
+from typing import Any
+
+from airflow_provider_maestroqa import _compat
+from airflow_provider_maestroqa.client.errors import MaestroQADataError
+from airflow_provider_maestroqa.storage.urls import open_object
+
+log = logging.getLogger(__name__)
+
+
+class RetryMemory:
+    """Keeps a small JSON value from one try of a task to the next, bound to the arguments that made it.
+
+    It lives in an object at ``state_path`` when one is given, else in the task's state store (Airflow 3.3 and newer),
+    else nowhere: then a retry starts over.
+
+    :param context: Airflow's context of the task.
+    :param key: what the value is about, such as ``export``.
+    :param arguments: what the value depends on; a value that was kept for other arguments is not taken up again.
+    :param state_path: storage URL of the object. Each instance of a mapped task appends its index.
+    :param refuse_others: whether it is an error that a value was kept for other arguments; else it is passed over.
+    """
+
+    def __init__(
+        self,
+        context: Mapping[str, Any],
+        *,
+        key: str,
+        arguments: Mapping[str, Any],
+        state_path: str | None = None,
+        refuse_others: bool = False,
+    ) -> None:
+        self._refuse_others = refuse_others
+        self._key = f"maestroqa_{key}"
+        self._fingerprint = fingerprint(arguments)
+        self._object = open_object(own_path(state_path, context)) if state_path else None
+        self._store = None if self._object is not None else context.get("task_state_store")
+
+    @property
+    def lasts(self) -> bool:
+        """Whether anything kept here outlives this try."""
+        return self._object is not None or self._store is not None
+
+    @property
+    def outlasts_success(self) -> bool:
+        """Whether what is kept here is still there when a task that has succeeded is cleared."""
+        if self._object is not None:
+            return True
+        # Airflow then drops a task's state as soon as it succeeds.
+        drops = _compat.conf.getboolean("state_store", "clear_on_success", fallback=False)
+        return self._store is not None and not drops
+
+    @property
+    def where(self) -> str:
+        """Where it is kept, in words that say what to delete to start over."""
+        if self._object is not None:
+            return f"the object {self._object.uri}"
+        return f"the key {self._key} of the task's state store (Airflow's REST API can)"
+
+    def recall(self) -> Any:
+        """Give back what an earlier try kept for the same arguments, or ``None``.
+
+        :raises MaestroQADataError: the object at ``state_path`` holds something else, or something is kept for other
+            arguments and that is an error.
+        """
+        kept = self._read()
+        if kept is None:
+            return None
+        if kept.get("arguments") != self._fingerprint:
+            if self._refuse_others:
+                raise MaestroQADataError(
+                    f"An earlier try has kept its position for other arguments of this task. Give the task the same "
+                    f"arguments again; or, to start over, delete {self.where}."
+                )
+            log.info("An earlier try kept its state for other arguments: it is not taken up again.")
+            return None
+        return kept.get("value")
+
+    def keep(self, value: Any) -> None:
+        """Keep a JSON value for the next try."""
+        kept = {"arguments": self._fingerprint, "value": value}
+        if self._object is not None:
+            self._object.write(json.dumps(kept).encode())
+        elif self._store is not None:
+            self._store.set(self._key, kept)
+
+    def forget(self) -> None:
+        """Keep nothing, so that a task that is cleared starts afresh."""
+        if self._object is not None:
+            self._object.delete()
+        elif self._store is not None:
+            self._store.delete(self._key)
+
+    def _read(self) -> dict[str, Any] | None:
+        if self._object is None:
+            kept = self._store.get(self._key) if self._store is not None else None
+            return kept if isinstance(kept, dict) else None
+        content = self._object.read()
+        if content is None:
+            return None
+        try:
+            kept = json.loads(content)
+        except ValueError:
+            kept = None
+        if isinstance(kept, dict) and "arguments" in kept:
+            return kept
+        raise MaestroQADataError(
+            f"The object at state_path {self._object.uri} holds no state of this task. Pass a path of its own, or "
+            "delete the object to start over."
+        )
+
+
+def fingerprint(arguments: Mapping[str, Any]) -> str:
+    """A short text that differs when the arguments differ."""
+    text = json.dumps(arguments, sort_keys=True, default=str)
+    return hashlib.sha256(text.encode()).hexdigest()[:32]
+
+
+def own_path(path: str, context: Mapping[str, Any]) -> str:
+    """Give each instance of a mapped task a path of its own: they share their arguments, but not their work.
+
+    :param path: a storage URL; the index of a mapped instance is appended.
+    """
+    index = getattr(context.get("ti"), "map_index", -1)
+    return f"{path}.{index}" if isinstance(index, int) and index >= 0 else path

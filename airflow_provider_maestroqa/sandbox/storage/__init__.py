@@ -1,0 +1,1 @@
+"""The storage host that signed URLs lead to."""

@@ -1,0 +1,160 @@
+"""How a file's bytes go out, and what may go wrong on the way."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import itertools
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from aiohttp import web
+
+from airflow_provider_maestroqa.sandbox.faults import Fault
+from airflow_provider_maestroqa.sandbox.request_context import note
+from airflow_provider_maestroqa.sandbox.responses import reset_connection
+from airflow_provider_maestroqa.sandbox.state import state_of
+
+_CHUNK = 1 << 18
+
+
+@dataclass
+class Delivery:
+    """An answer with bytes of a file.
+
+    :param file: the file on disk.
+    :param status: 200 or 206.
+    :param start: first byte.
+    :param stop: the byte after the last.
+    :param headers: the answer's headers, without its length.
+    :param flip: position in the file of a byte to flip.
+    :param cut: bytes after which the connection is closed.
+    :param reset: whether that close is a reset.
+    :param stall: bytes after which the answer is held.
+    :param pause: seconds between pieces of `piece` bytes.
+    :param with_length: whether there is a Content-Length.
+    :param endless: whether it never stops.
+    """
+
+    file: Path
+    status: int
+    start: int
+    stop: int
+    headers: Mapping[str, str]
+    flip: int | None = None
+    cut: int | None = None
+    reset: bool = False
+    stall: int | None = None
+    pause: float = 0.0
+    piece: int = _CHUNK
+    with_length: bool = True
+    endless: bool = False
+
+    def spoil(self, faults: Sequence[Fault], size: int) -> None:
+        """Let the faults have their way with a delivery of an object of this size."""
+        for fault in faults:
+            if fault.kind in ("drop_at_byte", "expire_after_bytes", "reset_at_byte"):
+                self.cut, self.reset = fault.at, fault.kind == "reset_at_byte"
+            elif fault.kind == "stall_at_byte":
+                self.stall = fault.at
+            elif fault.kind == "truncated":
+                keep = (self.stop - self.start) // 2 if fault.at is None else fault.at
+                self.stop = min(self.stop, self.start + keep)
+            elif fault.kind == "corrupt":
+                self.flip = size // 2 if fault.at is None else fault.at
+            elif fault.kind == "slow":
+                self.pause, self.piece = fault.seconds, fault.at or 1024
+            elif fault.kind in ("no_length", "endless"):
+                self.with_length = False
+                self.endless = self.endless or fault.kind == "endless"
+
+    def pieces(self) -> Iterator[bytes]:
+        """The bytes to send, with a border at each byte where something happens."""
+        borders = sorted({border for border in (self.cut, self.stall) if border is not None})
+        sent = 0
+        for _ in itertools.count() if self.endless else range(1):
+            for piece in self._file_pieces():
+                rest = piece
+                for border in borders:
+                    if sent < border < sent + len(rest):
+                        yield rest[: border - sent]
+                        rest = rest[border - sent :]
+                        sent = border
+                yield rest
+                sent += len(rest)
+
+    def _file_pieces(self) -> Iterator[bytes]:
+        with self.file.open("rb") as file:
+            file.seek(self.start)
+            position = self.start
+            while position < self.stop:
+                piece = file.read(min(self.piece, self.stop - position))
+                if not piece:
+                    return
+                if self.flip is not None and position <= self.flip < position + len(piece):
+                    at = self.flip - position
+                    piece = piece[:at] + bytes([piece[at] ^ 0xFF]) + piece[at + 1 :]
+                position += len(piece)
+                yield piece
+
+
+async def deliver(request: web.Request, delivery: Delivery) -> web.StreamResponse:
+    """Send a delivery, and note in the record how many bytes went out.
+
+    The record is always written first: who has got the answer finds it there.
+    """
+    response = web.StreamResponse(status=delivery.status, headers=delivery.headers)
+    if delivery.with_length:
+        response.content_length = delivery.stop - delivery.start
+    else:
+        response.enable_chunked_encoding()
+    # When the client goes away, the record says how far it came.
+    with contextlib.suppress(ConnectionError):
+        await _send(request, response, delivery)
+    return response
+
+
+async def _send(request: web.Request, response: web.StreamResponse, delivery: Delivery) -> None:
+    note(request, status=response.status)
+    await response.prepare(request)
+    _send_headers(response)
+    sent = 0
+    if await _reached(request, delivery, sent):
+        return
+    for piece in delivery.pieces():
+        sent += len(piece)
+        note(request, sent=sent, done=sent == delivery.stop - delivery.start and not delivery.endless)
+        await response.write(piece)
+        if await _reached(request, delivery, sent):
+            return
+        if delivery.pause:
+            await asyncio.sleep(delivery.pause)
+        elif delivery.endless:
+            # A write that finds room does not yield by itself.
+            await asyncio.sleep(0)
+    await response.write_eof()
+
+
+async def _reached(request: web.Request, delivery: Delivery, sent: int) -> bool:
+    """Do what shall happen at this byte; say whether the connection is gone."""
+    if sent == delivery.stall:
+        note(request, held=True)
+        await state_of(request).holds.wait()
+        note(request, held=False)
+    if sent != delivery.cut:
+        return False
+    note(request, done=True)
+    if delivery.reset:
+        reset_connection(request)
+    elif request.transport is not None:
+        # A plain close sends what is still in the buffers, so that the client gets exactly this many bytes.
+        request.transport.close()
+    return True
+
+
+def _send_headers(response: web.StreamResponse) -> None:
+    # Newer aiohttp keeps the headers back until the first byte of the body, which may never come here.
+    send = getattr(response._payload_writer, "send_headers", None)
+    if send is not None:
+        send()

@@ -1,0 +1,64 @@
+"""The objects on the storage host: files on this machine's disk with an ETag."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import IO
+
+from airflow_provider_maestroqa.sandbox.data.export_files import ExportFile
+
+
+@dataclass(frozen=True)
+class StoredObject:
+    """What a presigned URL leads to.
+
+    :param key: its path on the storage host, with a leading slash.
+    :param file: the file on disk.
+    :param size: bytes.
+    :param sha256: of the bytes.
+    :param modified: Unix seconds.
+    :param content_type: the Content-Type it is served with.
+    :param files: the CSV files in it, where the sandbox made them.
+    """
+
+    key: str
+    file: Path
+    size: int
+    sha256: str
+    modified: float
+    content_type: str
+    files: Mapping[str, ExportFile] = field(default_factory=dict)
+
+    @property
+    def etag(self) -> str:
+        """Strong, quoted, as long as S3's."""
+        return f'"{self.sha256[:32]}"'
+
+
+class HashingFile(io.RawIOBase):
+    """Writes through to a file, and knows the length and the digest of what was written."""
+
+    def __init__(self, file: IO[bytes]) -> None:
+        super().__init__()
+        self._file = file
+        self._digest = hashlib.sha256()
+        self.size = 0
+
+    def writable(self) -> bool:
+        """It is."""
+        return True
+
+    def write(self, data: bytes) -> int:  # type: ignore[override]
+        """Write all of it."""
+        self._digest.update(data)
+        self.size += len(data)
+        return self._file.write(data)
+
+    @property
+    def sha256(self) -> str:
+        """Of all that was written so far."""
+        return self._digest.hexdigest()

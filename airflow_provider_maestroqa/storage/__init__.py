@@ -1,0 +1,1 @@
+"""Objects in any storage: read, written, published atomically."""

@@ -1,0 +1,152 @@
+"""What the transfers of exports share: everything but where the files go."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from airflow_provider_maestroqa import _compat
+from airflow_provider_maestroqa._compat import BaseOperator
+from airflow_provider_maestroqa.assets import landing_facts, tell_outlets
+from airflow_provider_maestroqa.links import LandedFilesLink, MaestroQALink
+from airflow_provider_maestroqa.runtime.lineage import (
+    Moved,
+    ReportsLineage,
+    export_dataset,
+    landed_data,
+    maestroqa_data,
+    report,
+    stored_data,
+)
+from airflow_provider_maestroqa.runtime.task_errors import airflow_outcome
+
+if TYPE_CHECKING:
+    from airflow_provider_maestroqa._compat import Context
+    from airflow_provider_maestroqa.hooks.maestroqa import MaestroQAHook
+    from airflow_provider_maestroqa.landing.exports import LandingOptions
+    from airflow_provider_maestroqa.storage.base import Store
+
+_ON_NO_DATA = ("succeed", "skip", "fail")
+
+
+class LandExportOperator(ReportsLineage, BaseOperator):
+    """Land a complete export; see the two operators that say where."""
+
+    template_fields: Sequence[str] = (
+        "export_id",
+        "file_format",
+        "count_rows",
+        "clean",
+        "on_no_data",
+        "window",
+        "maestroqa_conn_id",
+    )
+    template_fields_renderers = {"window": "json"}  # noqa: RUF012 - Airflow has it so
+    ui_color = "#e6f4ea"
+    operator_extra_links = (MaestroQALink(), LandedFilesLink())
+
+    def __init__(
+        self,
+        *,
+        export_id: str,
+        file_format: str = "csv.gz",
+        count_rows: bool = False,
+        clean: bool = False,
+        on_no_data: str = "succeed",
+        window: Mapping[str, Any] | None = None,
+        maestroqa_conn_id: str = "maestroqa_default",
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(**kwargs)
+        self.export_id = export_id
+        self.file_format = file_format
+        self.count_rows = count_rows
+        self.clean = clean
+        self.on_no_data = on_no_data
+        self.window = window
+        self.maestroqa_conn_id = maestroqa_conn_id
+
+    def _open_store(self) -> Store:
+        raise NotImplementedError
+
+    def execute(self, context: Context) -> dict[str, Any]:
+        """Download, check and publish the export; do nothing where that is already done."""
+        from airflow_provider_maestroqa.hooks.exports import checked_export_id
+        from airflow_provider_maestroqa.hooks.maestroqa import MaestroQAHook
+        from airflow_provider_maestroqa.windows import given_window
+
+        with airflow_outcome():
+            options = self._checked_options()
+            export_id = checked_export_id(self.export_id)
+            window = given_window(self.window, export_id)
+            store = self._open_store()
+            with MaestroQAHook(self.maestroqa_conn_id) as hook:
+                source = maestroqa_data(hook.settings.base_url, export_dataset(self), version=export_id)
+                self.moved = Moved((source,), (stored_data(store.uri()),))
+                manifest, is_new = self._land(hook, store, options, window)
+                self.moved = Moved((source,), landed_data(manifest, written=is_new))
+                report(hook, read=[source.uri], written=[file.uri for file in self.moved.outputs])
+        tell_outlets(context, self.outlets, landing_facts(manifest, window))
+        return manifest
+
+    def _land(
+        self, hook: MaestroQAHook, store: Store, options: LandingOptions, window: Mapping[str, str] | None
+    ) -> tuple[dict[str, Any], bool]:
+        """Land it, where that is not done yet; the manifest, and whether this run has landed it."""
+        from airflow_provider_maestroqa.client.errors import MaestroQADataError
+        from airflow_provider_maestroqa.landing.exports import land_export, publish_no_data, published_manifest
+
+        published = published_manifest(store, export_id=self.export_id, options=options)
+        if published is not None and (published["has_data"] or self.on_no_data == "succeed"):
+            self.log.info("Export %s is already landed: %s. Nothing to do.", self.export_id, published["manifest"])
+            return published, False
+        first_url = _complete_url(hook, self.export_id)
+        if not first_url:
+            self.log.info("Export %s is complete and holds no data.", self.export_id)
+            if self.on_no_data == "fail":
+                raise MaestroQADataError(
+                    f"Export {self.export_id} holds no data, and on_no_data is fail. Check its window and options."
+                )
+            if self.on_no_data == "skip":
+                raise _compat.AirflowSkipException(f"Export {self.export_id} holds no data (on_no_data is skip).")
+            return publish_no_data(store, export_id=self.export_id, window=window), True
+        urls = [first_url]
+        with hook.storage_session() as session:
+            manifest = land_export(
+                export_id=self.export_id,
+                # The first URL is fresh; when it has expired, MaestroQA signs another.
+                fresh_url=lambda: urls.pop() if urls else _complete_url(hook, self.export_id),
+                store=store,
+                options=options,
+                session=session,
+                say=self.log.info,
+                warn=self.log.warning,
+                window=window,
+            )
+        return manifest, True
+
+    def _checked_options(self) -> LandingOptions:
+        from airflow_provider_maestroqa.client.parsing import as_choice, as_flag
+        from airflow_provider_maestroqa.landing.exports import FILE_FORMATS, LandingOptions
+
+        as_choice(self.on_no_data, "on_no_data", _ON_NO_DATA)
+        return LandingOptions(
+            file_format=as_choice(self.file_format, "file_format", FILE_FORMATS),
+            count_rows=as_flag(self.count_rows, "count_rows"),
+            clean=as_flag(self.clean, "clean"),
+        )
+
+
+def _complete_url(hook: MaestroQAHook, export_id: str) -> str:
+    """Ask for the URL of a complete export; empty when it holds no data."""
+    from airflow_provider_maestroqa.client.errors import MaestroQAExportFailedError, MaestroQAExportTimeoutError
+
+    export = hook.get_export(export_id)
+    if export.is_complete:
+        return export.data_url
+    if export.is_failed:
+        raise MaestroQAExportFailedError(f"Export {export_id} failed at MaestroQA, so there is nothing to land.")
+    raise MaestroQAExportTimeoutError(
+        f"Export {export_id} is not complete (its status is {export.status or 'not known'}). Put a "
+        "MaestroQAExportSensor before this task, or wait_for_completion=True on the request."
+    )

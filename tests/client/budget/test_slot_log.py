@@ -1,0 +1,228 @@
+"""The algorithm, with time as a number and everything else left to chance."""
+
+from __future__ import annotations
+
+import random
+
+import pytest
+
+from airflow_provider_maestroqa.client.budget.limits import LONGEST_PENALTY_S, make_rules
+from airflow_provider_maestroqa.client.budget.slot_log import Booked, Refused, Wish, Witness
+from airflow_provider_maestroqa.client.budget.stores.memory import MemoryStore
+
+
+class Machine:
+    """A store, a clock that the test moves, and who holds which slot."""
+
+    def __init__(self, limits):
+        self.now = 100.0
+        self.rules = make_rules({"normal": limits}, {window: 0.0 for _, window in limits})["normal"]
+        self.store = MemoryStore(lambda: self.now)
+
+    def book(self, **wish):
+        return self.store.book("log", self.rules, Wish(**wish))
+
+    def slot(self, booked):
+        left = self.store.remaining("log", booked.handle)
+        return None if left is None else self.now + left
+
+
+def random_limits(chance):
+    limits = [(chance.randint(1, 4), chance.choice([0.5, 1.0]))]
+    if chance.random() < 0.8:
+        limits.append((chance.randint(limits[0][0], 12), chance.choice([5.0, 10.0])))
+    return limits
+
+
+def random_life(seed, worst):
+    """Let callers arrive, wait, cancel and be refused at random; return all slots that were used."""
+    chance = random.Random(seed)
+    limits = random_limits(chance)
+    machine = Machine(limits)
+    waiting, used = {}, []
+    for step in range(300):
+        machine.now += chance.choice([0, 0, 0.01, 0.1, 1.0, chance.random() * 8])
+        for name, booked in list(waiting.items()):
+            slot = machine.slot(booked)
+            assert slot is not None
+            if slot <= machine.now:
+                used.append(slot)
+                del waiting[name]
+        event = chance.random()
+        if event < 0.75:
+            answer = machine.book(polling=chance.random() < 0.3, patience=chance.choice([1.0, 20.0, float("inf")]))
+            if isinstance(answer, Booked):
+                assert answer.wait >= 0
+                waiting[step] = answer
+        elif event < 0.9 and waiting:
+            machine.store.give_back("log", waiting.pop(chance.choice(list(waiting))).handle)
+        elif event > 0.97:
+            order = sorted(waiting, key=lambda name: machine.slot(waiting[name]))
+            pause = chance.random() * 3
+            machine.store.penalise("log", machine.rules, pause)
+            slots = [machine.slot(waiting[name]) for name in order]
+            assert slots == sorted(slots)
+            assert all(slot >= machine.now + pause for slot in slots)
+    used.extend(machine.slot(booked) for booked in waiting.values())
+    return [worst(used, window - 1e-6) - requests for requests, window in limits]
+
+
+@pytest.mark.parametrize("block", range(10))
+def test_no_window_ever_holds_more_than_its_limit_whatever_arrives_cancels_or_is_refused(block, worst):
+    for seed in range(block * 30, block * 30 + 30):
+        assert max(random_life(seed, worst)) <= 0, f"seed {seed}"
+
+
+def test_callers_get_their_slots_in_the_order_in_which_they_came():
+    chance = random.Random(1)
+    machine = Machine([(3, 1.0), (10, 8.0)])
+    slots = []
+    for _ in range(200):
+        machine.now += chance.random() * 0.3
+        slots.append(machine.now + machine.book().wait)
+    assert slots == sorted(slots)
+
+
+def test_a_waiting_caller_is_never_put_off_by_those_who_come_later():
+    machine = Machine([(2, 1.0), (10, 20.0)])
+    for _ in range(30):
+        mine = machine.book()
+    promised = machine.slot(mine)
+    for _ in range(500):
+        machine.book(polling=bool(machine.now % 2))
+        machine.now += 0.05
+    assert machine.slot(mine) == promised
+
+
+def test_every_slot_is_used_when_there_is_always_somebody_who_wants_it():
+    machine = Machine([(10, 1.0), (100, 60.0)])
+    last = [machine.now + machine.book().wait for _ in range(1000)][-1]
+    assert last - 100.0 == pytest.approx(9 * 60.0 + 9.0, abs=1.0)
+
+
+def test_a_freed_slot_goes_to_the_next_caller_and_moves_nobody():
+    machine = Machine([(1, 1.0)])
+    first, second, third = (machine.book() for _ in range(3))
+    slots = machine.slot(second), machine.slot(third)
+    machine.store.give_back("log", second.handle)
+    newcomer = machine.book()
+    assert (machine.slot(newcomer), machine.slot(third)) == slots
+    assert machine.slot(first) == 100.0
+
+
+def test_freed_slots_at_the_end_of_the_log_are_as_if_they_had_never_been():
+    machine = Machine([(1, 1.0)])
+    booked = [machine.book() for _ in range(50)]
+    chance = random.Random(3)
+    rest = booked[5:]
+    chance.shuffle(rest)
+    for answer in rest:
+        machine.store.give_back("log", answer.handle)
+    assert machine.book().wait == pytest.approx(5.0)
+
+
+def test_a_slot_that_passed_without_being_used_costs_nothing():
+    machine = Machine([(2, 10.0)])
+    machine.book()
+    machine.now += 1
+    unused = machine.book()
+    machine.now += 1
+    machine.store.give_back("log", unused.handle)
+    assert machine.book().wait == 0
+
+
+def test_giving_a_slot_back_twice_frees_it_once():
+    machine = Machine([(1, 1.0)])
+    machine.book()
+    mine, _ = machine.book(), machine.book()
+    machine.store.give_back("log", mine.handle)
+    machine.store.give_back("log", mine.handle)
+    assert [machine.book().wait, machine.book().wait] == [pytest.approx(1.0), pytest.approx(3.0)]
+
+
+def test_a_caller_without_the_patience_is_told_how_long_it_would_be_and_books_nothing():
+    machine = Machine([(1, 10.0)])
+    machine.book()
+    assert machine.book(patience=9.0) == Refused(wait=10.0, final=True)
+    assert machine.book().wait == 10.0
+
+
+def test_a_penalty_holds_up_everyone_from_now_on():
+    machine = Machine([(5, 1.0)])
+    machine.book()
+    machine.store.penalise("log", machine.rules, 7.0)
+    answer = machine.book()
+    assert (answer.wait, answer.window) == (7.0, None)
+
+
+def test_a_penalty_moves_the_bookings_ahead_and_newcomers_stay_behind_them():
+    machine = Machine([(1, 1.0)])
+    booked = [machine.book() for _ in range(4)]
+    machine.now += 0.5
+    machine.store.penalise("log", machine.rules, 10.0)
+    newcomer = machine.book()
+    slots = [machine.slot(answer) for answer in [*booked, newcomer]]
+    assert slots == [100.0, 110.5, 111.5, 112.5, 113.5]
+
+
+def test_a_shorter_penalty_does_not_shorten_a_longer_one():
+    machine = Machine([(5, 1.0)])
+    machine.store.penalise("log", machine.rules, 30.0)
+    machine.store.penalise("log", machine.rules, 1.0)
+    assert machine.book().wait == 30.0
+
+
+def test_a_penalty_is_never_longer_than_an_hour():
+    machine = Machine([(5, 1.0)])
+    machine.store.penalise("log", machine.rules, 1e9)
+    assert machine.book().wait == LONGEST_PENALTY_S
+
+
+def test_who_missed_its_slot_gives_it_up_when_it_books_again():
+    machine = Machine([(2, 10.0)])
+    missed = machine.book()
+    machine.now += 5
+    again = machine.book(instead_of=missed.handle)
+    assert again.wait == 0
+    assert machine.book().wait == 0
+    assert machine.slot(missed) is None
+
+
+def test_one_who_knows_of_requests_that_the_log_has_lost_makes_everybody_wait_until_they_are_past():
+    machine = Machine([(5, 10.0)])
+    answer = machine.book(witness=Witness("a log that is lost", age=3.0))
+    assert answer.wait == 7.0
+    assert machine.book().wait == 7.0
+
+
+def test_one_whose_memory_is_older_than_every_window_does_not():
+    machine = Machine([(5, 10.0)])
+    assert machine.book(witness=Witness("a log that is lost", age=11.0)).wait == 0
+
+
+def test_two_sharers_with_different_windows_both_keep_their_own():
+    machine = Machine([(2, 1.0)])
+    other = make_rules({"normal": [(3, 100.0)]}, {100.0: 0.0})["normal"]
+    assert machine.store.book("log", other, Wish()).wait == 0
+    for _ in range(2):
+        machine.now += 2
+        assert machine.book().wait == 0
+    machine.now += 50
+    assert machine.store.book("log", other, Wish(patience=1.0)) == Refused(wait=46.0, final=True)
+    assert machine.book().wait == 0
+
+
+def test_the_answer_says_which_window_decided_and_how_many_are_ahead():
+    machine = Machine([(2, 1.0), (4, 60.0)])
+    answers = [machine.book() for _ in range(7)]
+    assert [answer.window for answer in answers] == [None, None, 0, 0, 1, 1, 0]
+    assert [answer.ahead for answer in answers] == [0, 0, 0, 1, 2, 3, 4]
+
+
+def test_the_log_does_not_grow_for_ever():
+    machine = Machine([(10, 1.0), (100, 60.0)])
+    for _ in range(3000):
+        machine.now += 1.0
+        machine.book()
+    ledger = machine.store._ledger("log")
+    assert ledger.count(-1.0, 1e9) <= 101

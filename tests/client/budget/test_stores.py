@@ -1,0 +1,127 @@
+"""The three places where the log can be kept give the same answers to the same calls."""
+
+from __future__ import annotations
+
+import random
+from dataclasses import replace
+
+import pytest
+
+from airflow_provider_maestroqa.client.budget.limits import make_rules
+from airflow_provider_maestroqa.client.budget.slot_log import Booked, Wish, Witness
+from airflow_provider_maestroqa.client.budget.stores.memory import MemoryStore
+from airflow_provider_maestroqa.client.budget.stores.redis import RedisStore
+from airflow_provider_maestroqa.client.budget.stores.sqlite import SqliteStore
+
+RULES = make_rules({"normal": [(3, 1.0), (12, 20.0)]})["normal"]
+
+
+@pytest.fixture
+def stores(fake_time, tmp_path, redis_server):
+    """Memory, SQLite and Redis with the same clock."""
+    opened = [
+        MemoryStore(lambda: fake_time.monotonic),
+        SqliteStore(tmp_path / "budget.sqlite3", fake_time.clock(), timeout=5),
+        RedisStore(redis_server.url, timeout=5, now=lambda: fake_time.monotonic),
+    ]
+    yield opened
+    for store in opened:
+        store.close()
+
+
+def agree(answers):
+    first = answers[0]
+    for answer in answers[1:]:
+        if isinstance(first, Booked):
+            assert replace(answer, handle=None, generation="", wait=0.0) == replace(
+                first, handle=None, generation="", wait=0.0
+            )
+            assert answer.wait == pytest.approx(first.wait, abs=1e-6)
+        elif first is None or isinstance(first, float):
+            assert answer == (None if first is None else pytest.approx(first, abs=1e-6))
+        else:
+            assert (type(answer), answer.final) == (type(first), first.final)
+            assert answer.wait == pytest.approx(first.wait, abs=1e-6)
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_memory_sqlite_and_redis_agree_on_every_answer(seed, stores, fake_time):
+    chance = random.Random(seed)
+    held = []
+    for _ in range(250):
+        fake_time.pass_by(chance.choice([0, 0, 0.125, 0.5, 3.0]))
+        event = chance.random()
+        if event < 0.6 or not held:
+            stale = held.pop(chance.randrange(len(held))) if held and chance.random() < 0.1 else None
+            wish = Wish(
+                polling=chance.random() < 0.4,
+                patience=chance.choice([0.5, 15.0, float("inf")]),
+                witness=Witness("lost", age=chance.choice([5.0, 500.0])) if chance.random() < 0.02 else None,
+                ticket=chance.choice("abc"),
+                waited=chance.random() * 5,
+            )
+            answers = [
+                store.book("log", RULES, replace(wish, instead_of=stale and stale[place]))
+                for place, store in enumerate(stores)
+            ]
+            agree(answers)
+            if isinstance(answers[0], Booked):
+                held.append([answer.handle for answer in answers])
+        elif event < 0.75:
+            mine = chance.choice(held)
+            agree([store.remaining("log", handle) for store, handle in zip(stores, mine, strict=True)])
+        elif event < 0.97:
+            mine = held.pop(chance.randrange(len(held)))
+            for store, handle in zip(stores, mine, strict=True):
+                store.give_back("log", handle)
+        else:
+            pause = chance.choice([0.0, 2.0, 30.0])
+            for store in stores:
+                store.penalise("log", RULES, pause)
+    for mine in held:
+        agree([store.remaining("log", handle) for store, handle in zip(stores, mine, strict=True)])
+
+
+def test_buckets_do_not_share_and_neither_do_tokens(stores):
+    for store in stores:
+        for _ in range(30):
+            store.book("one:normal", RULES, Wish())
+        assert store.book("one:hard", RULES, Wish()).wait == 0
+        assert store.book("two:normal", RULES, Wish()).wait == 0
+
+
+def test_a_handle_of_a_log_that_was_lost_means_nothing_in_the_next(stores, tmp_path, running_redis):
+    handles = [store.book("log", RULES, Wish()).handle for store in stores[1:]]
+    (tmp_path / "budget.sqlite3").unlink()
+    with running_redis.client() as client:
+        client.flushall()
+    for store, handle in zip(stores[1:], handles, strict=True):
+        new = store.book("log", RULES, Wish()).handle
+        assert new[1] == handle[1]
+        assert store.remaining("log", handle) is None
+        store.give_back("log", handle)
+        assert store.remaining("log", new) is not None
+
+
+def test_sqlite_and_redis_forget_what_is_past(stores, fake_time, tmp_path, running_redis):
+    for store in stores:
+        for _ in range(100):
+            store.book("log", RULES, Wish())
+            fake_time.pass_by(5)
+    with running_redis.client() as client:
+        assert client.zcard("maestroqa:budget:{log}:log") < 20
+    connection = stores[1]._file.connection()
+    assert connection.execute("SELECT count(*) FROM booking").fetchone()[0] < 20
+
+
+def test_redis_keys_expire_by_themselves(redis_server):
+    store = RedisStore(redis_server.url, timeout=5)
+    for _ in range(6):
+        store.book("log", RULES, Wish(polling=True))
+        store.book("log", RULES, Wish())
+    store.penalise("log", RULES, 100.0)
+    with redis_server.client() as client:
+        times = {key: client.ttl(key) for key in client.scan_iter()}
+    store.close()
+    assert len(times) == 5
+    assert all(100 < seconds < 400 for seconds in times.values()), times

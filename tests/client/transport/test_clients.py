@@ -1,0 +1,264 @@
+"""The sync and the async driver against a real server: the same faults, the same ends."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import socket
+
+import pytest
+
+from airflow_provider_maestroqa.client import errors
+from airflow_provider_maestroqa.client.budget import Clock as BudgetClock
+from airflow_provider_maestroqa.client.budget import open_budget
+from airflow_provider_maestroqa.client.endpoints import build_call
+from airflow_provider_maestroqa.client.settings import read_settings
+from airflow_provider_maestroqa.client.transport.async_client import AsyncClient
+from airflow_provider_maestroqa.client.transport.sync_client import SyncClient
+
+WIDE = {"normal": [[100000, 1]], "hard": [[100000, 1]]}
+ASK = build_call("request_groups_export", {"name": "x"})
+ASK_PATH, GET_PATH = "/api/v1/request-groups-export", "/api/v1/get-export-data"
+
+
+class Clock:
+    """Time that passes only while somebody sleeps."""
+
+    def __init__(self):
+        self.now = 1_767_225_600.0
+        self.slept = []
+
+    def __call__(self):
+        return self.now
+
+    def sleep(self, seconds):
+        self.slept.append(seconds)
+        self.now += seconds
+
+    async def sleep_async(self, seconds):
+        self.sleep(seconds)
+
+
+class CountingBudget:
+    """The real budget, and how many slots were taken from it."""
+
+    def __init__(self, budget):
+        self.budget = budget
+        self.slots = 0
+
+    def acquire(self, *arguments, **options):
+        self.slots += 1
+        return self.budget.acquire(*arguments, **options)
+
+    async def acquire_async(self, *arguments, **options):
+        self.slots += 1
+        return await self.budget.acquire_async(*arguments, **options)
+
+    def __getattr__(self, name):
+        return getattr(self.budget, name)
+
+
+class Driver:
+    """One of the two drivers, seen from outside."""
+
+    slots = 0
+
+    def __init__(self, kind, settings):
+        self.kind = kind
+        self.settings = settings
+        self.clock = Clock()
+
+    def send(self, call, **options):
+        budget = open_budget(
+            store="memory",
+            base_url=self.settings.base_url,
+            token=self.settings.token,
+            limits=self.settings.limits,
+            clock=BudgetClock(self.clock, self.clock, self.clock.sleep, self.clock.sleep_async),
+        )
+        budget = CountingBudget(budget)
+        try:
+            if self.kind == "async":
+                return asyncio.run(self._send(budget, call, options))
+            client = SyncClient(self.settings, budget, clock=self.clock, sleep=self.clock.sleep)
+            try:
+                return client.send(call, **options)
+            finally:
+                client.close()
+        finally:
+            self.slots += budget.slots
+            budget.close()
+
+    async def _send(self, budget, call, options):
+        async with AsyncClient(self.settings, budget, clock=self.clock, sleep=self.clock.sleep_async) as client:
+            return await client.send(call, **options)
+
+
+@pytest.fixture(params=["sync", "async"])
+def make_driver(request, sandbox):
+    def make(host=None, password=None, **extra):
+        settings = read_settings(
+            "c",
+            host=host or sandbox.url,
+            password=password or sandbox.token,
+            extra={"rate_limits": WIDE, "timeout": 5, **extra},
+        )
+        return Driver(request.param, settings)
+
+    return make
+
+
+@pytest.fixture
+def driver(make_driver):
+    return make_driver()
+
+
+@pytest.fixture
+def export_id(driver, sandbox):
+    return driver.send(ASK)["exportId"]
+
+
+def get(export_id):
+    return build_call("get_export", {"exportId": export_id})
+
+
+def test_a_call_carries_token_and_identity_and_the_body_of_a_get(driver, sandbox, export_id):
+    assert driver.send(get(export_id))["status"] == "requested"
+    seen = sandbox.requests[-1]
+    assert seen.headers["apitoken"] == sandbox.token
+    assert seen.headers["user-agent"].startswith("airflow-provider-maestroqa/0.")
+    assert seen.body == {"exportId": export_id}
+    assert not seen.query
+
+
+@pytest.mark.parametrize("kind", ["reset_before", "reset_after", "html", "malformed_json", "empty_body"])
+def test_a_call_that_is_safe_twice_is_repeated_when_its_answer_is_lost(driver, sandbox, export_id, kind):
+    sandbox.fault(kind=kind, path=GET_PATH, times=2)
+    assert driver.send(get(export_id))["status"] in ("requested", "in_progress", "complete")
+    assert sandbox.count("GET", GET_PATH) == 3
+    assert len(driver.clock.slept) == 2
+
+
+@pytest.mark.parametrize("status", [500, 502, 503, 504])
+def test_a_5xx_is_repeated_five_times_at_most(driver, sandbox, export_id, status):
+    sandbox.fault(kind="status", status=status, path=GET_PATH, times=None)
+    with pytest.raises(errors.MaestroQAServerError):
+        driver.send(get(export_id))
+    assert sandbox.count("GET", GET_PATH) == 5
+
+
+@pytest.mark.parametrize("kind", ["reset_before", "reset_after", "html", "malformed_json", "empty_body", "status"])
+def test_a_call_that_is_not_safe_twice_is_sent_once_and_its_outcome_is_unknown(driver, sandbox, kind):
+    sandbox.fault(kind=kind, path=ASK_PATH, times=None)
+    with pytest.raises(errors.MaestroQAOutcomeUnknownError, match="may or may not"):
+        driver.send(ASK)
+    assert sandbox.count("POST", ASK_PATH) == 1
+    assert driver.clock.slept == []
+
+
+@pytest.mark.parametrize("call", [ASK, build_call("get_export", {"exportId": "e1"})])
+def test_a_server_that_cannot_be_reached_is_tried_again_whatever_the_call(make_driver, call):
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    driver = make_driver(host=f"http://127.0.0.1:{port}")
+    with pytest.raises(errors.MaestroQAConnectionError, match="could not be reached") as caught:
+        driver.send(call)
+    assert caught.value.sent is False
+    assert len(driver.clock.slept) == 4
+
+
+def test_an_answer_that_does_not_come_in_time_is_lost(make_driver, sandbox):
+    driver = make_driver(timeout=0.2)
+    sandbox.fault(kind="timeout", path=ASK_PATH)
+    with pytest.raises(errors.MaestroQAOutcomeUnknownError, match="no answer came in time"):
+        driver.send(ASK)
+    assert sandbox.count("POST", ASK_PATH) == 1
+
+
+@pytest.mark.parametrize(
+    ("status", "kind"),
+    [
+        (400, errors.MaestroQAValidationError),
+        (401, errors.MaestroQAAuthError),
+        (403, errors.MaestroQAPermissionError),
+        (404, errors.MaestroQANotFoundError),
+        (422, errors.MaestroQAValidationError),
+    ],
+)
+def test_a_refusal_is_never_repeated(driver, sandbox, export_id, status, kind):
+    sandbox.fault(kind="status", status=status, path=GET_PATH, times=None)
+    with pytest.raises(kind):
+        driver.send(get(export_id))
+    assert sandbox.count("GET", GET_PATH) == 1
+
+
+def test_a_redirect_is_not_followed_so_the_token_stays_home(driver, sandbox, export_id):
+    sandbox.fault(kind="redirect", path=GET_PATH, location=f"{sandbox.storage_url}/elsewhere")
+    with pytest.raises(errors.MaestroQAAPIError, match="redirect"):
+        driver.send(get(export_id))
+    assert [seen for seen in sandbox.requests if seen.host == "storage"] == []
+
+
+@pytest.mark.parametrize("call", ["ask", "get"])
+def test_a_429_is_waited_out_and_sent_again_whatever_the_call(driver, sandbox, export_id, call):
+    call, path = (ASK, ASK_PATH) if call == "ask" else (get(export_id), GET_PATH)
+    before = sandbox.count(call.method, path)
+    started = driver.clock.now
+    sandbox.fault(kind="rate_limited", text="second", path=path, times=3)
+    assert driver.send(call)
+    assert sandbox.count(call.method, path) == before + 4
+    assert driver.clock.now - started >= 3
+
+
+@pytest.mark.parametrize("kind", ["reset_before", "reset_after", "status", "html", "redirect", "rate_limited"])
+def test_no_request_escapes_the_budget_whatever_goes_wrong(driver, sandbox, kind):
+    sandbox.fault(kind=kind, path=GET_PATH, times=3)
+    for export_id in [driver.send(ASK)["exportId"] for _ in range(2)]:
+        with contextlib.suppress(errors.MaestroQAError):
+            driver.send(get(export_id))
+    assert driver.slots == len(sandbox.requests)
+
+
+def test_endless_429s_end_at_the_deadline_with_a_clear_error(make_driver, sandbox, export_id):
+    driver = make_driver(rate_limits={"normal": [[10, 1], [100, 60]]})
+    sandbox.fault(kind="rate_limited", text="minute", path=GET_PATH, times=None)
+    deadline = driver.clock.now + 200
+    with pytest.raises(errors.MaestroQARateLimitError):
+        driver.send(get(export_id), deadline=deadline)
+    assert driver.clock.now <= deadline
+    assert sandbox.count("GET", GET_PATH) <= 4
+
+
+def test_a_poll_that_fails_is_left_to_the_next_poll(driver, sandbox, export_id):
+    sandbox.fault(kind="status", status=502, path=GET_PATH)
+    with pytest.raises(errors.MaestroQAServerError):
+        driver.send(get(export_id), polling=True)
+    assert sandbox.count("GET", GET_PATH) == 1
+
+
+def test_an_error_says_nothing_of_a_proxys_password_not_even_in_its_chain(make_driver):
+    driver = make_driver(host="http://127.0.0.1:9", proxies={"http": "http://user:hunter2@127.0.0.1:1"})
+    with pytest.raises(errors.MaestroQAConnectionError, match=r"proxy|reached") as caught:
+        driver.send(ASK)
+    error = caught.value
+    while error is not None:
+        assert "hunter2" not in repr(error)
+        error = error.__cause__ or error.__context__
+
+
+def test_a_proxy_of_the_connection_is_used(make_driver, sandbox):
+    # The sandbox stands in for the proxy: what reaches it asks for another host.
+    driver = make_driver(host="http://maestroqa.invalid", allow_http=True, proxies={"http": sandbox.url})
+    with contextlib.suppress(errors.MaestroQAError):
+        driver.send(ASK)
+    assert [seen.headers["host"] for seen in sandbox.requests] == ["maestroqa.invalid"]
+
+
+def test_a_token_in_a_netrc_file_is_not_sent(make_driver, sandbox, tmp_path, monkeypatch):
+    netrc = tmp_path / "netrc"
+    netrc.write_text("machine 127.0.0.1 login somebody password hunter2\n")
+    netrc.chmod(0o600)
+    monkeypatch.setenv("NETRC", str(netrc))
+    make_driver().send(ASK)
+    assert "authorization" not in sandbox.requests[-1].headers

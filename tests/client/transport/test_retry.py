@@ -1,0 +1,164 @@
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from airflow_provider_maestroqa.client import errors
+from airflow_provider_maestroqa.client.endpoints import build_call
+from airflow_provider_maestroqa.client.transport.retry import (
+    Answer,
+    Persistence,
+    lost_answer,
+    penalty_seconds,
+    read_answer,
+    read_retry_after,
+    verdict,
+)
+
+GET = build_call("get_ticket", ticket_id="t1")
+COMMENT = build_call("create_comment", {"body": "hi", "ticket_id": "t1"})
+EXPORT = build_call("request_groups_export")
+NOW = 1_767_225_600.0  # 2026-01-01T00:00:00Z
+
+
+def answer(status, body=b"", **headers):
+    return Answer(status, headers, body if isinstance(body, bytes) else json.dumps(body).encode())
+
+
+def read(status, body=b"", call=GET, **headers):
+    return read_answer(call, answer(status, body, **headers), now=NOW, secrets=("s3cret",))
+
+
+@pytest.mark.parametrize("status", [200, 201, 202])
+def test_every_2xx_with_json_is_a_success(status):
+    assert read(status, {"ticket_id": "t1"}) == {"ticket_id": "t1"}
+
+
+def test_a_delete_may_answer_nothing():
+    assert read(200, b"", build_call("delete_ticket", ticket_id="t1")) is None
+
+
+@pytest.mark.parametrize(
+    ("status", "kind", "worth_retry"),
+    [
+        (301, errors.MaestroQAAPIError, False),
+        (302, errors.MaestroQAAPIError, False),
+        (400, errors.MaestroQAValidationError, False),
+        (401, errors.MaestroQAAuthError, False),
+        (403, errors.MaestroQAPermissionError, False),
+        (404, errors.MaestroQANotFoundError, False),
+        (409, errors.MaestroQAConflictError, False),
+        (413, errors.MaestroQAValidationError, False),
+        (422, errors.MaestroQAValidationError, False),
+        (418, errors.MaestroQAValidationError, False),
+        (429, errors.MaestroQARateLimitError, True),
+        (500, errors.MaestroQAServerError, True),
+        (502, errors.MaestroQAServerError, True),
+        (599, errors.MaestroQAServerError, True),
+    ],
+)
+def test_a_status_becomes_its_error(status, kind, worth_retry):
+    with pytest.raises(kind) as caught:
+        read(status, {"error": "subject is wrong"})
+    assert type(caught.value) is kind
+    assert (caught.value.status, caught.value.method, caught.value.path) == (status, "GET", "/api/v1/tickets/t1")
+    assert caught.value.worth_retry is worth_retry
+
+
+def test_an_error_says_what_the_server_said_but_no_secret_and_no_novel():
+    with pytest.raises(errors.MaestroQAValidationError) as caught:
+        read(400, {"error": "bad\nvalue of s3cret " + "x" * 2000})
+    assert "bad value of ***" in str(caught.value)
+    assert len(str(caught.value)) < 700
+
+
+def test_a_refused_token_gets_the_90_day_hint():
+    with pytest.raises(errors.MaestroQAAuthError, match="90 days"):
+        read(401, {"error": "Invalid token"})
+
+
+@pytest.mark.parametrize("body", [b"<html>login</html>", b"", b'{"status": "comp', b"\xff\xfe"])
+def test_a_success_without_json_counts_as_a_server_error(body):
+    with pytest.raises(errors.MaestroQAServerError) as caught:
+        read(200, body)
+    assert caught.value.status == 200
+
+
+@pytest.mark.parametrize(
+    ("value", "seconds"),
+    [
+        (None, None),
+        ("", None),
+        ("soon", None),
+        ("nan", None),
+        ("7", 7.0),
+        ("0.5", 0.5),
+        ("-3", 0.0),
+        ("99999", 300.0),
+        ("Thu, 01 Jan 2026 00:00:20 GMT", 20.0),
+        ("Wed, 31 Dec 2025 00:00:00 GMT", 0.0),
+    ],
+)
+def test_retry_after_is_read_as_seconds_or_a_date_and_clamped(value, seconds):
+    assert read_retry_after(value, now=NOW) == seconds
+
+
+@pytest.mark.parametrize(
+    ("said", "header", "refusals", "seconds"),
+    [
+        ("Too many requests in the past second.", None, 1, 1.0),
+        ("Too many requests in the past minute.", None, 1, 60.0),
+        ("Too many requests in the past minute.", "5", 1, 5.0),
+        ("slow down", None, 1, 1.0),
+        ("slow down", None, 4, 8.0),
+        ("slow down", None, 20, 60.0),
+    ],
+)
+def test_a_429_makes_everyone_wait_as_long_as_it_says(said, header, refusals, seconds):
+    with pytest.raises(errors.MaestroQARateLimitError) as caught:
+        read(429, {"error": said}, **({"retry-after": header} if header else {}))
+    assert penalty_seconds(caught.value, ((10, 1.0), (100, 60.0)), refusals) == seconds
+
+
+REFUSED = errors.MaestroQARateLimitError(429, "POST", "/x", "too many")
+FAILED = errors.MaestroQAServerError(500, "POST", "/x", "failed")
+CUT = lost_answer(COMMENT, "cut", sent=True)
+UNSENT = lost_answer(COMMENT, "refused", sent=False)
+INVALID = errors.MaestroQAValidationError(400, "POST", "/x", "wrong")
+
+
+@pytest.mark.parametrize(
+    ("call", "error", "again"),
+    [
+        (COMMENT, REFUSED, True),
+        (COMMENT, UNSENT, True),
+        (COMMENT, CUT, False),
+        (COMMENT, FAILED, False),
+        (EXPORT, CUT, False),
+        (GET, CUT, True),
+        (GET, FAILED, True),
+        (GET, INVALID, False),
+    ],
+)
+def test_only_what_is_safe_is_sent_again(call, error, again):
+    assert Persistence(call, deadline=0).may_repeat(error) is again
+
+
+@pytest.mark.parametrize("error", [CUT, FAILED])
+def test_a_lost_answer_to_an_unsafe_write_is_an_unknown_outcome(error):
+    judged = verdict(COMMENT, error)
+    assert isinstance(judged, errors.MaestroQAOutcomeUnknownError)
+    assert judged.worth_retry is False
+
+
+@pytest.mark.parametrize(("call", "error"), [(GET, CUT), (COMMENT, UNSENT), (COMMENT, INVALID), (COMMENT, REFUSED)])
+def test_every_other_error_stays_what_it_is(call, error):
+    assert verdict(call, error) is error
+
+
+def test_pauses_grow_and_stay_below_half_a_minute():
+    persistence = Persistence(GET, deadline=0)
+    for failures, (low, high) in enumerate([(0.5, 1), (1, 2), (2, 4), (4, 8), (8, 16), (15, 30), (15, 30)], start=1):
+        persistence.note(FAILED)
+        assert low <= persistence.pause_s() <= high, failures

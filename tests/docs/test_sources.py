@@ -1,0 +1,138 @@
+"""The page about files and databases as sources: its tables and samples hold."""
+
+from __future__ import annotations
+
+import ast
+import inspect
+import json
+import re
+from datetime import date, datetime
+from decimal import Decimal
+from uuid import UUID
+from zoneinfo import ZoneInfo
+
+import pytest
+from pydantic_core import PydanticCustomError
+
+from airflow_provider_maestroqa.client.resources.coercion import as_attributes, as_number, as_tags, as_texts, as_time
+from airflow_provider_maestroqa.client.resources.models import AGENT, AGENT_METRIC, COMMENT, TICKET, TICKET_METRIC
+from airflow_provider_maestroqa.operators.push import PushOperator
+from airflow_provider_maestroqa.pushes.records import read_items
+from airflow_provider_maestroqa.sources import field_types as kinds
+from airflow_provider_maestroqa.sources import files
+from airflow_provider_maestroqa.sources.coercion import CellError, Cells
+from airflow_provider_maestroqa.sources.reader import Reading, file_records
+from airflow_provider_maestroqa.storage.open import LocalFile
+from airflow_provider_maestroqa.transfers.object_storage_to_maestroqa import ObjectStorageToMaestroQAOperator
+from airflow_provider_maestroqa.transfers.sql_to_maestroqa import SqlToMaestroQAOperator
+
+PAGE = "docs/sources.md"
+OPERATORS = [SqlToMaestroQAOperator, ObjectStorageToMaestroQAOperator]
+TYPES = {"date": date, "datetime": datetime, "Decimal": Decimal, "UUID": UUID}
+#: What the check of a record makes of a value that was read.
+CHECKS = {
+    kinds.NUMBER: as_number,
+    kinds.TIME: as_time,
+    kinds.TAGS: as_tags,
+    kinds.LIST: as_texts,
+    kinds.ATTRIBUTES: as_attributes,
+}
+
+
+@pytest.mark.parametrize("cls", [*OPERATORS, PushOperator], ids=lambda cls: cls.__name__)
+def test_the_tables_of_arguments_have_all_with_their_defaults(table, cls):
+    written = table(PAGE, f"`{cls.__name__}`")
+    known = {
+        name: one.default
+        for name, one in inspect.signature(inspect.unwrap(cls.__init__)).parameters.items()
+        if name != "self" and one.kind is not one.VAR_KEYWORD
+    }
+    assert set(written) == set(known)
+    for name, (default, _) in written.items():
+        if known[name] is inspect.Parameter.empty:
+            assert default == "required", name
+        else:
+            assert ast.literal_eval(default.strip("`")) == known[name], name
+
+
+@pytest.mark.parametrize("cls", OPERATORS, ids=lambda cls: cls.__name__)
+def test_all_arguments_are_templated_as_is_said(read, table, cls):
+    assert "All arguments of both operators are templated" in read(PAGE)
+    assert {*table(PAGE, f"`{cls.__name__}`"), *table(PAGE, "`PushOperator`")} == set(cls.template_fields)
+
+
+@pytest.mark.parametrize("cls", OPERATORS, ids=lambda cls: cls.__name__)
+def test_what_a_position_is_bound_to_is_said(read, cls):
+    is_query = cls is SqlToMaestroQAOperator
+    made = cls(task_id="t", resource="x", **({"sql": "x", "sql_conn_id": "x"} if is_query else {"source": "x"}))
+    bound = set(made._bound_to()) - {"resource", "maestroqa_conn_id"}
+    sentence = re.search(r"for a file (.*?), for a query (.*?)\. ", " ".join(read(PAGE).split()))
+    assert set(re.findall(r"`(\w+)`", sentence[2 if is_query else 1])) == bound
+
+
+def test_every_field_is_read_as_the_table_says(tables_in, read):
+    (rows,) = [rows for rows in tables_in(read(PAGE)) if rows[0][0] == "Fields"]
+    said = {field: kind for fields, kind in rows[1:] for field in re.findall(r"`(\w+)`", fields)}
+    for record_type in (TICKET, TICKET_METRIC, AGENT, AGENT_METRIC, COMMENT):
+        for field, kind in kinds.kinds_of(record_type).items():
+            assert said.get(field, kinds.TEXT) == kind, field
+
+
+def conversions(text):
+    for kind_list, cells, becomes in text[1:]:
+        for kind in kind_list.split(", "):
+            for cell in re.findall(r"`(.+?)`(?=, |$)", cells):
+                yield kind, cell, becomes
+
+
+def test_every_row_of_the_conversions_holds(tables_in, read):
+    (rows,) = [rows for rows in tables_in(read(PAGE)) if rows[0][0] == "Read as"]
+    found = list(conversions(rows))
+    assert len(found) > 40
+    for kind, written, becomes in found:
+        cell = eval(written, dict(TYPES))
+        if cell is None:
+            assert becomes == "absent"
+            continue
+        if becomes.startswith("refused"):
+            with pytest.raises((CellError, PydanticCustomError)):
+                travels(Cells(), kind, cell)
+            if "`timezone`" in becomes:
+                assert travels(Cells(ZoneInfo("UTC")), kind, cell).startswith("2026-01-31T")
+        else:
+            wanted = None if becomes == "absent" else ast.literal_eval(becomes.strip("`"))
+            assert travels(Cells(), kind, cell) == wanted, (kind, written)
+
+
+def travels(cells, kind, cell):
+    value = cells.reader(kind)(cell)
+    return value if value is None else CHECKS.get(kind, lambda given: given)(value)
+
+
+def test_the_sample_of_a_mapping_sends_what_is_shown(code_of, root, tmp_path):
+    blocks = code_of(root / PAGE)
+    (sample,) = [block.text for block in blocks if block.language == "text" and block.text.startswith("id,")]
+    mapping, record = [json.loads(block.text) for block in blocks if block.language == "json"]
+    (tmp_path / "sample.csv").write_text(sample)
+    reading = Reading.checked(TICKET, mapping=mapping, timezone=None)
+    with file_records(LocalFile(tmp_path / "sample.csv"), reading) as records:
+        (item,) = read_items(records, TICKET.check)
+    assert item.body == record
+
+
+def test_each_way_to_map_is_one_that_is_taken(table, root):
+    for written in table(PAGE, "A field is mapped to"):
+        mapped = json.loads(written)
+        mapping = {name: {"value": "x"} for name in ("ticket_id", "type", "subject", "agents", "link")}
+        reading = Reading.checked(TICKET, mapping={**mapping, "attributes.x": mapped}, timezone=None)
+        assert reading.entries[-1].target.attribute == "x"
+
+
+def test_the_names_and_numbers_in_the_text_are_those_of_the_code(read):
+    from airflow_provider_maestroqa.sources import reader as reading
+
+    said = read(PAGE)
+    for ending in files._ENDINGS:
+        assert f"`{ending}`" in said
+    assert reading._LOOKED_AT == 1000
+    assert "none of the first 1,000 lines has it" in said

@@ -1,0 +1,179 @@
+import ast
+import importlib
+import inspect
+import re
+from dataclasses import MISSING, fields
+
+import pytest
+
+from airflow_provider_maestroqa.client.settings import EXTRA_KEYS
+from airflow_provider_maestroqa.get_provider_info import get_provider_info
+from airflow_provider_maestroqa.operators.exports import MaestroQARequestExportOperator
+from airflow_provider_maestroqa.sandbox import Fault, Sandbox
+from airflow_provider_maestroqa.sandbox.__main__ import _parser
+from airflow_provider_maestroqa.sandbox.faults import KINDS
+from airflow_provider_maestroqa.sensors.exports import MaestroQAExportSensor
+from airflow_provider_maestroqa.transfers.export_to_object_storage import MaestroQAExportToObjectStorageOperator
+from airflow_provider_maestroqa.transfers.export_to_s3 import MaestroQAExportToS3Operator
+from airflow_provider_maestroqa.transfers.land_export import LandExportOperator
+
+#: Where users import from: what Airflow is told of, and the sandbox.
+INFO = get_provider_info()
+MODULES = [
+    module for house in ("hooks", "operators", "sensors", "triggers") for module in INFO[house][0]["python-modules"]
+]
+MODULES += [transfer["python-module"] for transfer in INFO["transfers"]]
+MODULES += ["airflow_provider_maestroqa.sandbox"]
+
+
+def arguments(*classes):
+    found = {}
+    for cls in classes:
+        # Airflow wraps __init__; the signature is still the author's.
+        for name, parameter in inspect.signature(cls.__init__).parameters.items():
+            if name != "self" and parameter.kind is not inspect.Parameter.VAR_KEYWORD:
+                found[name] = parameter.default
+    return found
+
+
+@pytest.mark.parametrize(
+    ("name", "classes"),
+    [
+        ("docs/exports.md", [MaestroQARequestExportOperator]),
+        ("docs/exports.md", [MaestroQAExportSensor]),
+        ("docs/landing.md", [MaestroQAExportToS3Operator, LandExportOperator]),
+        ("docs/landing.md", [MaestroQAExportToObjectStorageOperator, LandExportOperator]),
+        ("docs/sandbox.md", [Sandbox]),
+    ],
+    ids=lambda value: value[0].__name__ if isinstance(value, list) else value,
+)
+def test_a_table_of_arguments_has_all_with_their_defaults(table, name, classes):
+    written = table(name, f"`{classes[0].__name__}`")
+    known = arguments(*classes)
+    assert set(written) == set(known)
+    for argument, (default, _) in written.items():
+        if known[argument] is inspect.Parameter.empty:
+            assert default == "required", argument
+        elif default.startswith("`"):
+            assert ast.literal_eval(default.strip("`")) == known[argument], argument
+        else:
+            assert argument in ("deferrable", "limits", "clock"), f"{argument}: {default}"
+
+
+def test_what_is_said_to_be_templated_is(read):
+    said = "All but `wait_for_completion` and `deferrable` are templated."
+    assert said in read("docs/exports.md")
+    not_templated = set(arguments(MaestroQARequestExportOperator)) - set(
+        MaestroQARequestExportOperator.template_fields
+    )
+    assert not_templated == {"wait_for_completion", "deferrable"}
+    for cls in (MaestroQAExportToS3Operator, MaestroQAExportToObjectStorageOperator):
+        assert set(arguments(cls, LandExportOperator)) == set(cls.template_fields)
+
+
+def test_the_extra_keys_are_those_that_are_read(table):
+    assert tuple(table("docs/connection.md", "Key")) == EXTRA_KEYS
+
+
+def test_each_error_that_is_explained_is_one_that_is_raised(table, root):
+    client = root / "airflow_provider_maestroqa"
+    sources = "".join(path.read_text() for path in sorted(client.rglob("*.py")))
+    for message in table("docs/connection.md", "Message holds"):
+        found = re.sub(r"^answered \d+$", "answered {self.status}", message)
+        assert found in sources, message
+
+
+def test_the_options_of_the_command_are_those_it_takes(table):
+    written = table("docs/sandbox.md", "Option")
+    taken = {action.option_strings[-1]: action for action in _parser()._actions if action.dest != "help"}
+    assert set(written) == set(taken)
+    for name, (default, _) in written.items():
+        if default not in ("off", "none", "`real`"):
+            assert default.strip("`") == str(taken[name].default), name
+    assert taken["--count-refused"].default is False
+    assert taken["--retry-after"].default is False
+
+
+def test_the_kinds_of_faults_are_those_there_are(table):
+    assert table("docs/sandbox.md", "Kind") == {name: [kind.family, kind.about] for name, kind in KINDS.items()}
+
+
+def test_the_parameters_of_a_fault_are_those_it_has(table):
+    written = table("docs/sandbox.md", "Parameter")
+    known = {field.name: field.default for field in fields(Fault)}
+    assert set(written) == set(known)
+    for name, (default, _) in written.items():
+        if default.startswith("`"):
+            assert ast.literal_eval(default.strip("`")) == known[name], name
+        else:
+            assert known[name] in (None, MISSING), name
+
+
+def test_the_members_of_a_sandbox_exist(table):
+    for cell in table("docs/sandbox.md", "Member"):
+        for name in re.findall(r"\w+(?=\(|`|$)", cell):
+            if name not in ("method", "path"):
+                assert hasattr(Sandbox, name), name
+
+
+def test_the_control_pages_are_those_there_are(table, read):
+    source = read("airflow_provider_maestroqa/sandbox/control.py")
+    there_are = {
+        f"{method.upper()} {path}" for method, path in re.findall(r'add_(get|post|delete)\("([^"]+)"', source)
+    }
+    assert set(table("docs/sandbox.md", "Request")) == there_are
+
+
+def test_every_name_in_the_readme_can_be_imported(table):
+    homes = [importlib.import_module(module) for module in MODULES]
+    for name in table("README.md", "Name"):
+        assert any(hasattr(home, name) for home in homes), name
+
+
+def test_every_public_class_is_in_the_readme(table):
+    homes = [importlib.import_module(module) for module in MODULES if not module.endswith(".sandbox")]
+    public = {
+        name
+        for home in homes
+        for name, value in vars(home).items()
+        if inspect.isclass(value) and value.__module__ == home.__name__ and "MaestroQA" in name
+    }
+    assert public <= set(table("README.md", "Name"))
+
+
+def test_the_verbs_are_those_of_the_makefile(table, read):
+    verbs = re.findall(r"^([a-z-]+):.*## ", read("Makefile"), re.MULTILINE)
+    assert set(table("CONTRIBUTING.md", "Verb")) == {f"make {verb}" for verb in verbs}
+
+
+def test_the_layout_shows_what_is_there(read, root):
+    tree = re.search(r"```text\n(airflow_provider_maestroqa/\n.*?)```", read("CONTRIBUTING.md"), re.DOTALL)[1]
+    shown, parents = set(), []
+    for line in tree.splitlines():
+        depth, name = (len(line) - len(line.lstrip())) // 2, line.split()[0]
+        parents[depth:] = [name.rstrip("/")]
+        shown.add("/".join(parents))
+    package = root / "airflow_provider_maestroqa"
+    there = {path for path in (*package.iterdir(), *(package / "client").iterdir()) if path.suffix in ("", ".py")}
+    there = {path.relative_to(root).as_posix() for path in there if path.name != "__pycache__"}
+    there.discard("airflow_provider_maestroqa/client/__init__.py")
+    missing = {path for path in shown if not (root / path).exists()}
+    assert not missing
+    assert there <= shown
+
+
+def test_the_version_is_in_the_changelog(read):
+    from airflow_provider_maestroqa import __version__
+
+    assert f"## [{__version__}]" in read("CHANGELOG.md")
+
+
+def test_the_limits_of_a_download_are_those_in_the_code(read):
+    from airflow_provider_maestroqa.landing.download.download import DownloadLimits
+    from airflow_provider_maestroqa.landing.exports import FILE_FORMATS, LandingOptions
+
+    said = read("docs/landing.md")
+    assert (DownloadLimits().max_bytes, LandingOptions().max_content_bytes) == (50 << 30, 1 << 40)
+    assert "A file over 50 GiB, or an archive that holds over 1 TiB unpacked, is refused." in said
+    assert DownloadLimits().deadline == 6 * 3600
+    assert all(f"`{name}`" in said for name in FILE_FORMATS)

@@ -1,0 +1,92 @@
+"""Every operation of the API: there is a method for it, it works on the sandbox, and the documentation names it."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+from airflow_provider_maestroqa.client.endpoints import ENDPOINTS
+from airflow_provider_maestroqa.hooks.maestroqa import MaestroQAHook
+from airflow_provider_maestroqa.sandbox import Sandbox
+
+PAGE = Path(__file__).resolve().parents[2] / "docs" / "hook.md"
+NOON = "2026-01-31T12:00:00Z"
+WINDOW = ("2026-01-01T00:00:00Z", "2026-01-02T00:00:00Z")
+TICKET = {"ticket_id": "T-1", "type": "phone", "subject": "Hello", "agents": ["agent-1"], "link": "https://desk/T-1"}
+COMMENT = {"ticket_id": "T-9", "body": "Hi"}
+AGENT = {"name": "Ann", "available": True, "email": "ann@example.com"}
+METRIC = {"agent_id": "agent-1", "metric_id": "m", "metric_value": 1, "timestamp": NOON}
+FIRST = {"get_todo": "list_todos", "get_coaching_point": "list_coaching_points"}
+FIRST["get_coaching_session"] = "list_coaching_sessions"
+
+
+def first_id(hook, operation):
+    record = next(getattr(hook, FIRST[operation])())
+    return record.get("_id") or record["id"]
+
+
+USES = {
+    "request_raw_export": lambda hook: hook.request_raw_export(*WINDOW),
+    "request_groups_export": lambda hook: hook.request_groups_export(),
+    "request_audit_log_export": lambda hook: hook.request_audit_log_export(*WINDOW),
+    "get_export": lambda hook: hook.get_export(hook.request_groups_export()).status,
+    "create_ticket": lambda hook: hook.create_ticket(TICKET)["ticket_id"],
+    "update_ticket": lambda hook: hook.update_ticket("T-9", {"status": "closed"})["status"],
+    "delete_ticket": lambda hook: hook.delete_ticket("T-9") is None,
+    "get_ticket": lambda hook: hook.get_ticket("T-9")["ticket_id"],
+    "get_tickets": lambda hook: hook.get_tickets(["T-9"]),
+    "create_comment": lambda hook: hook.create_comment(COMMENT)["id"],
+    "create_comments": lambda hook: hook.create_comments([COMMENT])["confirmed"],
+    "create_attachment": lambda hook: hook.create_attachment("T-9", "image/png", url="https://example.com/x.png")[
+        "id"
+    ],
+    "create_agent": lambda hook: hook.create_agent(AGENT)["email"],
+    "add_agent_id": lambda hook: hook.add_agent_id("agent-1@example.com", "one")["agentId"],
+    "set_agent_availability": lambda hook: hook.set_agent_availability("agent-1@example.com", True)["available"],
+    "get_todo": lambda hook: hook.get_todo(first_id(hook, "get_todo")),
+    "list_todos": lambda hook: list(hook.list_todos()),
+    "get_coaching_point": lambda hook: hook.get_coaching_point(first_id(hook, "get_coaching_point")),
+    "list_coaching_points": lambda hook: list(hook.list_coaching_points()),
+    "get_coaching_session": lambda hook: hook.get_coaching_session(first_id(hook, "get_coaching_session")),
+    "list_coaching_sessions": lambda hook: list(hook.list_coaching_sessions()),
+    "export_coaching_sessions": lambda hook: list(hook.export_coaching_sessions("2026-01-01", "2026-12-31")),
+    "push_ticket_metrics": lambda hook: hook.push_ticket_metrics([{**METRIC, "ticket_id": "T-9", "source_id": "d"}])[
+        "confirmed"
+    ],
+    "push_agent_metrics": lambda hook: hook.push_agent_metrics([METRIC])["confirmed"],
+}
+
+
+@pytest.fixture
+def sandbox():
+    with Sandbox(limits={}, todos=3, coaching_points=3, coaching_sessions=3) as running:
+        running.add_tickets(["T-9"])
+        yield running
+
+
+def test_no_operation_is_left_out():
+    assert set(USES) == set(ENDPOINTS)
+
+
+@pytest.mark.parametrize("operation", ENDPOINTS)
+def test_an_operation_can_be_used(connection, sandbox, operation):
+    with MaestroQAHook(connection) as hook:
+        assert USES[operation](hook)
+    endpoint = ENDPOINTS[operation]
+    path = re.compile(re.sub(r"\\{\w+\\}", "[^/]+", re.escape(endpoint.path)))
+    assert any(seen.method == endpoint.method and path.fullmatch(seen.path) for seen in sandbox.requests)
+
+
+def test_the_documentation_names_each_with_its_request_and_whether_it_is_repeated():
+    rows = re.findall(r"^\| `(\w+)` \| (\w+ \S+) \| (yes|no|with an id) \|$", PAGE.read_text(), re.M)
+    words = {True: "yes", False: "no"}
+    assert rows == [
+        (
+            name,
+            f"{endpoint.method} {endpoint.path}",
+            "with an id" if endpoint.repeatable_with == "id" else words[endpoint.repeatable],
+        )
+        for name, endpoint in ENDPOINTS.items()
+    ]

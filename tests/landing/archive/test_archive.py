@@ -1,0 +1,295 @@
+"""Which archives are refused, and that nothing of them is published."""
+
+import io
+import os
+import zipfile
+
+import pytest
+
+from airflow_provider_maestroqa.client.errors import MaestroQADataError
+from airflow_provider_maestroqa.landing.archive.archive import read_members
+
+LINK, FIFO, FOLDER, FILE = 0o120777, 0o010644, 0o040755, 0o100644
+MB = 1 << 20
+
+
+@pytest.fixture(params=["csv.gz", "csv", "zip"])
+def refused(request, land, memory, origin):
+    """Land an archive, expect it to be refused in every format, and return the error."""
+
+    def run(archive):
+        origin.body = archive
+        with pytest.raises(MaestroQADataError) as caught:
+            land(memory, file_format=request.param)
+        assert not memory.fs.find(memory.root)
+        return caught.value
+
+    return run
+
+
+@pytest.fixture
+def members(tmp_path):
+    """The members that an archive is read to have."""
+
+    def run(archive, **limits):
+        path = tmp_path / "archive.zip"
+        path.write_bytes(archive)
+        fd = os.open(path, os.O_RDONLY)
+        try:
+            return read_members(fd, len(archive), **{"max_content_bytes": 1 << 40, **limits})
+        finally:
+            os.close(fd)
+
+    return run
+
+
+@pytest.mark.parametrize(
+    ("name", "reason"),
+    [
+        (b"../a.csv", "leads out of its folder"),
+        (b"x/../../a.csv", "leads out of its folder"),
+        (b"..", "leads out of its folder"),
+        (b"/etc/a.csv", "absolute path"),
+        (b"x\\a.csv", "backslash"),
+        (b"..\\a.csv", "backslash"),
+        (b"C:a.csv", "drive letter"),
+        (b"c:/a.csv", "drive letter"),
+        (b"a\x00.csv", "control characters"),
+        (b"a\n.csv", "control characters"),
+        (b"a\x7f.csv", "control characters"),
+        ("a\u202e.csv".encode(), "control characters"),
+        ("a\u2028.csv".encode(), "control characters"),
+        (b"", "has no name"),
+        (b"x//a.csv", "empty part"),
+        (b"./a.csv", "empty part"),
+        (b"n" * 201, "more than 200 bytes"),
+        (b"_manifest.json", "name of the manifest"),
+        (b"_MANIFEST.json", "name of the manifest"),
+        (b"_manifest.json/a.csv", "name of the manifest"),
+    ],
+)
+def test_an_unsafe_name_is_refused(refused, make_zip, part, name, reason):
+    error = refused(make_zip(part(), part(name=name)))
+    assert reason in error.message
+    assert not error.worth_retry
+    assert "\n" not in error.message
+    assert "\u202e" not in error.message
+
+
+@pytest.mark.parametrize(
+    ("first", "second"),
+    [
+        (b"a.csv", b"a.csv"),
+        (b"a.csv", b"A.CSV"),
+        ("\u00e9.csv".encode(), "e\u0301.csv".encode()),
+        ("stra\u00dfe.csv".encode(), b"STRASSE.csv"),
+    ],
+)
+def test_two_members_of_one_name_are_refused(refused, make_zip, part, first, second):
+    assert "same name" in refused(make_zip(part(name=first), part(name=second))).message
+
+
+def test_a_name_that_is_a_file_and_a_folder_is_refused(refused, make_zip, part):
+    assert "a file as well" in refused(make_zip(part(name=b"x"), part(name=b"x/a.csv"))).message
+
+
+@pytest.mark.parametrize(
+    ("changes", "reason"),
+    [
+        ({"flags": 1}, "encrypted"),
+        ({"flags": 0x41}, "encrypted"),
+        ({"method": 99, "packed": b"x"}, "encrypted"),
+        ({"mode": LINK}, "is a link"),
+        ({"mode": FIFO}, "neither a file nor a folder"),
+        ({"mode": FOLDER}, "neither a file nor a folder"),
+        ({"method": 12, "packed": b"BZh9"}, "bzip2"),
+        ({"method": 14, "packed": b"x"}, "LZMA"),
+        ({"method": 77, "packed": b"x"}, "method 77"),
+        ({"name": b"folder/", "data": b"x"}, "holds data"),
+        ({"local_name": b"b.csv"}, "is called 'b.csv' in front of its data"),
+        ({"local_method": 0}, "contradict"),
+        ({"local_flags": 1}, "contradict"),
+    ],
+)
+def test_a_member_that_is_no_plain_file_is_refused(refused, make_zip, part, changes, reason):
+    error = refused(make_zip(part(name=b"good.csv"), part(**changes)))
+    assert reason in error.message
+    assert not error.worth_retry
+
+
+def test_an_archive_without_files_is_refused(refused, make_zip, part):
+    assert "no files" in refused(make_zip()).message
+    assert (
+        "no files"
+        in refused(make_zip(part(name=b"x/", data=b"", method=0), part(name=b"y/", data=b"", method=0))).message
+    )
+
+
+def test_overlapping_members_are_refused(refused, make_zip, part):
+    # Two names for the same bytes, as archives are made that unpack to far more than they hold.
+    archive = make_zip(part(name=b"a.csv"), part(name=b"a.csv", offset=0, packed=b"", size=4, crc32=0))
+    assert "same name" in refused(archive).message
+    inner = make_zip(part(name=b"b.csv", data=b"inner\n"))[:-60]
+    quoted = make_zip(part(name=b"a.csv", data=inner, method=0), part(name=b"b.csv", data=b"inner\n", offset=35))
+    assert "overlaps" in refused(quoted).message
+
+
+def test_a_member_that_the_directory_does_not_list_is_refused(refused, make_zip, part):
+    assert "does not list" in refused(make_zip(part(), part(name=b"b.csv", listed=False))).message
+    hidden = make_zip(part(descriptor=True), part(name=b"b.csv", listed=False), part(name=b"c.csv"))
+    assert "does not list" in refused(hidden).message
+
+
+def test_bytes_in_front_of_an_archive_are_refused(refused, make_zip, part):
+    assert "stands in front of it" in refused(make_zip(part(), before=b"#!/bin/sh\n")).message
+    assert "stands in front of it" in refused(b"MZ stub" + make_zip(part())).message
+    two = make_zip(part()) + make_zip(part(name=b"b.csv"))
+    assert refused(two).worth_retry
+
+
+@pytest.mark.parametrize("behind", [b"\n", b"\0" * 100, b"PK\x05\x06"])
+def test_bytes_behind_an_archive_are_refused(refused, make_zip, part, behind):
+    error = refused(make_zip(part(), behind=behind))
+    assert "damaged" in error.message
+    assert error.worth_retry
+
+
+def test_an_archive_cut_off_anywhere_is_refused(land, memory, origin, make_zip, part):
+    whole = make_zip(part(), part(name=b"b.csv", data=b"h\n" * 50), comment=b"made by hand")
+    for length in range(4, len(whole)):
+        origin.body = whole[:length]
+        with pytest.raises(MaestroQADataError) as caught:
+            land(memory)
+        assert caught.value.worth_retry
+    assert not memory.fs.find(memory.root)
+
+
+def test_an_archive_with_any_byte_altered_is_refused_or_gives_the_same_content(land, memory, origin, make_zip, part):
+    data = b"header\n" + b"some text, some more\n" * 20
+    whole = make_zip(part(data=data), part(name=b"b.csv", data=b"x\n", method=0))
+    ours = {"a.csv": data, "b.csv": b"x\n"}
+    survived = []
+    for at in range(len(whole)):
+        origin.body = whole[:at] + bytes([whole[at] ^ 0x55]) + whole[at + 1 :]
+        try:
+            manifest = land(memory, file_format="csv", export_id=f"e{at}")
+        except MaestroQADataError:
+            continue
+        survived.append(at)
+        names = [file["name"] for file in manifest["files"]]
+        contents = [memory.get_bytes(name) for name in names]
+        bare = names == ["export.csv"] and at < 4  # no longer begins like an archive, nor ends like one
+        assert bare or contents == [ours["a.csv"], ours["b.csv"]]
+    # Times, versions, and attributes may differ; nothing else.
+    assert len(survived) < len(whole) // 3
+
+
+@pytest.mark.parametrize(
+    ("changes", "reason"),
+    [
+        ({"crc32": 1}, "checksum is wrong"),
+        ({"size": 3}, "more than the 3 bytes"),
+        ({"size": 5}, "declares 5"),
+        ({"packed": b"\xff\xff\xff\xff"}, "cannot be inflated"),
+        ({"packed": b"", "size": 4}, "cut off"),
+        ({"method": 0, "size": 9}, "two sizes differ"),
+        ({"local_crc32": 7}, "in front of its data"),
+    ],
+)
+def test_a_member_whose_content_is_not_what_it_declares_is_refused(refused, make_zip, part, changes, reason):
+    assert reason in refused(make_zip(part(name=b"good.csv"), part(**changes))).message
+
+
+def test_data_behind_the_end_of_a_member_s_stream_is_refused(refused, make_zip, part, deflate):
+    error = refused(make_zip(part(packed=deflate(b"h\n1\n") + b"trailing")))
+    assert "goes on behind its end" in error.message
+    error = refused(make_zip(part(packed=deflate(b"h\n1\n") + b"x" * 1_000_000)))
+    assert "goes on behind its end" in error.message
+
+
+def test_a_large_member_with_an_absurd_ratio_is_refused_by_its_declaration(refused, make_zip, part):
+    error = refused(make_zip(part(data=bytes(65 * MB))))
+    assert "200:1" in error.message
+    assert not error.worth_retry
+
+
+def test_a_small_member_may_have_any_ratio(land, memory, origin, make_zip, part):
+    origin.body = make_zip(part(data=bytes(8 * MB)))
+    assert land(memory)["files"][0]["content_bytes"] == 8 * MB
+
+
+def test_a_member_that_grows_beyond_its_declaration_is_refused_at_once(land, memory, origin, make_zip, part, engine):
+    made = []
+    inflater = engine.inflater
+
+    class Counting:
+        def __init__(self):
+            self.real = inflater()
+
+        def __getattr__(self, name):
+            return getattr(self.real, name)
+
+        def decompress(self, data, most):
+            block = self.real.decompress(data, most)
+            made.append(len(block))
+            return block
+
+    from dataclasses import replace
+
+    origin.body = make_zip(part(data=bytes(60 * MB), size=1000))
+    with pytest.raises(MaestroQADataError, match="more than the 1000 bytes"):
+        land(memory, engine=replace(engine, inflater=Counting))
+    assert sum(made) <= 2 * MB
+
+
+def test_an_archive_that_unpacks_to_more_than_is_allowed_is_refused(members, make_zip, part):
+    with pytest.raises(MaestroQADataError, match="are allowed"):
+        members(make_zip(part(), part(name=b"b.csv")), max_content_bytes=7)
+
+
+def test_an_archive_with_too_many_members_is_refused(refused, make_zip, part):
+    assert "more than 10000" in refused(make_zip(part(), entries=20_000, zip64_end=True)).message
+
+
+@pytest.mark.parametrize("entries", [0, 1, 3])
+def test_a_directory_that_miscounts_is_refused(refused, make_zip, part, entries):
+    refused(make_zip(part(), part(name=b"b.csv"), entries=entries))
+
+
+@pytest.mark.parametrize("form", ["descriptor", "zip64", "stored", "comment", "folders", "zip64_end"])
+def test_every_honest_form_of_archive_is_read(land, memory, origin, make_zip, part, form):
+    options = {"comment": b"PK is how it begins"} if form == "comment" else {}
+    options |= {"zip64_end": True} if form == "zip64_end" else {}
+    changes = {"descriptor": form == "descriptor", "zip64": form == "zip64", "method": 0 if form == "stored" else 8}
+    parts = [part(name=b"x/", data=b"", method=0, mode=FOLDER)] if form == "folders" else []
+    parts += [part(name=b"x/a.csv", mode=FILE, **changes), part(name="\u00fc.csv".encode(), data=b"", **changes)]
+    origin.body = make_zip(*parts, **options)
+    with zipfile.ZipFile(io.BytesIO(origin.body)) as reference:
+        assert reference.testzip() is None
+    land(memory, file_format="csv")
+    assert (memory.get_bytes("x/a.csv"), memory.get_bytes("ü.csv")) == (b"h\n1\n", b"")
+
+
+@pytest.mark.parametrize("seekable", [True, False])
+def test_what_python_writes_is_read_as_python_reads_it(members, seekable):
+    target = io.BytesIO()
+    target.seekable = lambda: seekable
+    with zipfile.ZipFile(target, "w", zipfile.ZIP_DEFLATED) as archive:
+        for name in ("a.csv", "sub/b.csv", "ünï.csv"):
+            archive.writestr(name, f"{name}\n" * 100)
+    with zipfile.ZipFile(io.BytesIO(target.getvalue())) as reference:
+        expected = [(info.filename, info.file_size, info.compress_size, info.CRC) for info in reference.infolist()]
+    got = [(member.name, member.size, member.packed, member.crc32) for member in members(target.getvalue())]
+    assert got == expected
+
+
+def test_a_name_that_is_no_utf_8_is_read_as_the_format_began(members, make_zip, part):
+    assert members(make_zip(part(name=b"caf\x82.csv")))[0].name == "café.csv"
+    with pytest.raises(MaestroQADataError, match="no UTF-8"):
+        members(make_zip(part(name=b"caf\x82.csv", flags=0x800)))
+
+
+def test_a_piece_of_a_spanned_archive_is_refused(land, memory, origin):
+    origin.body = b"PK\x07\x08" + bytes(100)
+    with pytest.raises(MaestroQADataError, match="spans several files"):
+        land(memory)

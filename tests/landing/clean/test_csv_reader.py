@@ -1,0 +1,152 @@
+"""Reading records: what is read right, and which line is named when a file cannot be read."""
+
+import codecs
+import csv
+import io
+import random
+import re
+
+import pytest
+
+from airflow_provider_maestroqa.client.errors import MaestroQADataError
+from airflow_provider_maestroqa.landing.clean import csv_reader as reading
+from airflow_provider_maestroqa.landing.clean.csv_reader import LARGEST_CELL, Records
+
+
+def read(data, size=7):
+    records = Records("a.csv", [data[start : start + size] for start in range(0, len(data), size)])
+    return records.header, [tuple(record) for chunk in records.chunks() for record in chunk.records]
+
+
+def refused(data, size=7):
+    with pytest.raises(MaestroQADataError) as caught:
+        read(data, size)
+    assert not caught.value.worth_retry
+    assert "'a.csv'" in str(caught.value)
+    assert "file_format='csv.gz' or 'csv' lands the file as it is" in str(caught.value)
+    return str(caught.value)
+
+
+@pytest.mark.parametrize("size", [1, 2, 3, 7, 1000])
+@pytest.mark.parametrize(
+    ("data", "rows"),
+    [
+        (b"a,b\n1,2\n", [("1", "2")]),
+        (b"a,b\r\n1,2\r\n", [("1", "2")]),
+        (b"a,b\n1,2", [("1", "2")]),
+        (b"\xef\xbb\xbfa,b\n1,2\n", [("1", "2")]),
+        (b'\xef\xbb\xbf"a",b\n1,2\n', [("1", "2")]),
+        (b'a,b\n"x\ny","p\r\nq"\n"\r","\n\n"\n', [("x\ny", "p\r\nq"), ("\r", "\n\n")]),
+        (b'a,b\n"say ""hi""",screen 5" wide\n', [('say "hi"', 'screen 5" wide')]),
+        (b'a,b\n="01","=""02"""\n', [('="01"', '="02"')]),
+        (b"\n\na,b\n\n1,2\r\n\r\n\n3,4\n\n", [("1", "2"), ("3", "4")]),
+        ("a,b\n名前,\u2028\x85\x0b\x0c\x1c\n😀,é\n".encode(), [("名前", "\u2028\x85\x0b\x0c\x1c"), ("😀", "é")]),
+        (b"a,b\n,\n", [("", "")]),
+        (b'a,b\n1,""', [("1", "")]),
+        (b"a,b\n", []),
+        (b"a,b", []),
+        (b"\xef\xbb\xbfa,b\r\n\r\n", []),
+    ],
+)
+def test_records_are_read_wherever_the_file_is_cut(data, rows, size):
+    assert read(data, size) == (("a", "b"), rows)
+
+
+def test_a_file_of_one_column_has_a_record_for_each_line_that_is_not_empty():
+    assert read(b'a\n1\n""\n\n2\n') == (("a",), [("1",), ("",), ("2",)])
+
+
+@pytest.mark.parametrize("seed", range(25))
+def test_records_are_those_of_python_s_own_reader(seed, monkeypatch):
+    chance = random.Random(seed)
+    monkeypatch.setattr(reading, "_PIECE", chance.choice([1, 5, 50, 1 << 17]))
+    text = io.StringIO()
+    ends = chance.choice(["\n", "\r\n"])
+    writer = csv.writer(text, lineterminator=ends, quoting=chance.choice([csv.QUOTE_MINIMAL, csv.QUOTE_ALL]))
+    cells = ["", "x", '"', "\n", "\r\n", 'a"b', '=""1""', ",", "é", "長い", "😀", "\n\r\n", '="3"', "Unknown"]
+    rows = [tuple("".join(chance.choices(cells, k=2)) for _ in range(3)) for _ in range(chance.randrange(80))]
+    writer.writerow(["a", "b", "c"])
+    for row in rows:
+        text.write(ends * chance.choice([0, 0, 0, 1]))
+        writer.writerow(row)
+    assert read(text.getvalue().encode(), chance.choice([1, 13, 1000])) == (("a", "b", "c"), rows)
+
+
+LONG = b"".join(b'%d,"line\nbreak"\n\n' % number for number in range(400))
+
+
+@pytest.mark.parametrize("bad", [b"1\n", b"1,2,3\n", b'"x\ny"\n'])
+@pytest.mark.parametrize("size", [7, 500, 100_000])
+def test_a_record_with_more_or_fewer_cells_is_named_by_its_line(bad, size):
+    cells = bad.count(b",") + 1
+    expected = f"line 3 has {cells} cells, and the header has 2"
+    assert expected in refused(b"a,b\n1,2\n" + bad + b"3,4\n", size)
+    expected = f"line 1202 has {cells} cells, and the header has 2"
+    assert expected in refused(b"a,b\n" + LONG + bad + LONG, size)
+
+
+@pytest.mark.parametrize("size", [7, 500, 100_000])
+def test_bytes_that_are_not_utf8_are_named_by_their_line(size):
+    assert "line 3 is not UTF-8 (byte 0xe9)" in refused(b'a,b\n1,2\n"caf\xe9",secret\n', size)
+    assert "line 1204 is not UTF-8 (byte 0xff)" in refused(b"a,b\n" + LONG + b"1,2\n3,4\n5,\xff\n" + LONG, size)
+    assert "line 2 is not UTF-8 (byte 0xe5)" in refused("a,b\n1,名".encode()[:-1], size)
+
+
+@pytest.mark.parametrize("bom", [codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE])
+def test_utf16_is_told_by_its_name(bom):
+    code = "utf-16-le" if bom == codecs.BOM_UTF16_LE else "utf-16-be"
+    assert "line 1 is UTF-16 and not UTF-8" in refused(bom + "a,b\n1,2\n".encode(code))
+
+
+def test_utf16_without_a_mark_is_refused_too():
+    # Python 3.10 refuses to parse it; newer ones give names with NULs in them.
+    assert re.search("line 1 .*holds (a NUL|NUL characters)", refused("a,b\n1,2\n".encode("utf-16-le")))
+
+
+@pytest.mark.parametrize(("sign", "called"), [(";", "semicolons"), ("\t", "tabs"), ("|", "pipes")])
+def test_another_delimiter_is_told_by_its_name(sign, called):
+    assert f"line 1 is the header, and {called} part its columns" in refused(f"a{sign}b\n1{sign}2\n".encode())
+
+
+@pytest.mark.parametrize("data", [b"", b"\xef\xbb\xbf", b"\n\r\n\n"])
+def test_a_file_without_even_a_header_is_refused(data):
+    assert "line 1 should be the header, and the file is empty" in refused(data)
+
+
+def test_a_column_that_stands_twice_is_refused():
+    assert "line 2 is the header, and has the column 'b' more than once" in refused(b"\na,b,c,b\n1,2,3,4\n")
+
+
+@pytest.mark.parametrize(
+    "data", [b'a,b\n1,2\n3,"open\n4,5\n', b'a,b\n1,2\n3,"', b'a,b\n1,2\n3,"open ""\n' + b"4,5\n" * 300]
+)
+@pytest.mark.parametrize("size", [7, 100_000])
+def test_a_quote_that_is_never_closed_is_named_by_its_line(data, size):
+    assert "line 3 opens a quote that is never closed" in refused(data, size)
+    assert "line 1 opens a quote that is never closed" in refused(b'a,"b\n1,2\n', size)
+
+
+@pytest.mark.parametrize("data", [b"a,b\n1,2\n3,4\r5,6\n", b"a,b\n1,2\n3\r,4\n"])
+def test_a_carriage_return_outside_of_quotes_is_no_line_end(data):
+    assert "line 3 holds a carriage return outside of quotes" in refused(data)
+
+
+def test_a_cell_that_would_fill_the_memory_is_refused():
+    big = b"x" * (LARGEST_CELL + 10)
+    assert "line 3 holds a cell of more than 4,194,304 characters" in refused(
+        b'a,b\n1,2\n3,"' + b"many lines\n" * (len(big) // 10) + b'"\n', 1 << 20
+    )
+    assert "line 3 has more than 4,194,304 characters" in refused(b"a,b\n1,2\n3," + big * 2, 1 << 20)
+
+
+def test_a_large_cell_is_no_error_and_python_s_own_limit_stays():
+    before = csv.field_size_limit()
+    cell = "line of text\n" * 100_000
+    assert read(f'a,b\n1,"{cell}"\n'.encode(), 1 << 18)[1] == [("1", cell)]
+    assert csv.field_size_limit() == before
+
+
+def test_a_message_shows_no_more_than_the_beginning_of_a_name():
+    message = refused(b"x" * 500 + b"," + b"x" * 500 + b"\n")
+    assert "x" * 40 in message
+    assert "x" * 41 not in message

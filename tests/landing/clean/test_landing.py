@@ -1,0 +1,317 @@
+"""Landing cleaned files: what is published, what the manifest says, and what keeps them from being published."""
+
+import csv
+import gzip
+import hashlib
+import io
+import json
+import re
+import zipfile
+import zlib
+from pathlib import Path
+
+import pytest
+
+from airflow_provider_maestroqa.client.errors import MaestroQAConfigError, MaestroQADataError
+from airflow_provider_maestroqa.landing.clean.cleaning import unguarded
+from airflow_provider_maestroqa.landing.clean.column_stats import DATE_COLUMNS
+from airflow_provider_maestroqa.landing.clean.csv_reader import LARGEST_CELL
+from airflow_provider_maestroqa.landing.clean.dates import as_iso
+from airflow_provider_maestroqa.landing.clean.parquet import ROW_GROUP_BYTES
+from airflow_provider_maestroqa.landing.exports import LandingOptions
+from airflow_provider_maestroqa.sandbox.data.export_files import write_export_file
+from airflow_provider_maestroqa.storage.compression import zlib_engine
+from airflow_provider_maestroqa.storage.s3_store import S3Store
+
+SCORES = b'\xef\xbb\xbfgradable_id,grader,date_graded\r\n0397,Unknown,="2021-03-04 10:00:00.123"\r\n'
+CLEANED = b"gradable_id,grader,date_graded\n0397,,2021-03-04T10:00:00.123Z\n"
+ALL_FORMATS = ["csv.gz", "csv", "parquet"]
+
+
+def names_in(store):
+    if isinstance(store, S3Store):
+        found = store.client.list_objects_v2(Bucket=store.bucket).get("Contents", [])
+        uploads = store.client.list_multipart_uploads(Bucket=store.bucket).get("Uploads", [])
+        return sorted(item["Key"].removeprefix(f"{store.prefix}/") for item in [*found, *uploads])
+    return sorted(path.removeprefix(store.root + "/") for path in store.fs.find(store.root))
+
+
+def content_of(store, name):
+    stored = store.get_bytes(name)
+    return gzip.decompress(stored) if name.endswith(".gz") else stored
+
+
+def rows_of(data):
+    return list(csv.reader(io.StringIO(data.decode("utf-8-sig"), newline="")))
+
+
+def cleaned_cell(cell, column):
+    cell = unguarded(cell)
+    cell = "" if cell == "Unknown" else cell
+    return as_iso(cell) or cell if column in DATE_COLUMNS else cell
+
+
+@pytest.fixture
+def export(origin):
+    """A realistic archive at the origin, and its files as they are."""
+    target = io.BytesIO()
+    write_export_file(target, rows=120, seed=5)
+    origin.body = target.getvalue()
+    with zipfile.ZipFile(target) as archive:
+        return {name: archive.read(name) for name in archive.namelist()}
+
+
+@pytest.mark.parametrize("file_format", ["csv.gz", "csv"])
+def test_a_realistic_export_is_cleaned_cell_by_cell(land, store, export, file_format):
+    manifest = land(store, file_format=file_format, clean=True)
+    ending = ".gz" if file_format == "csv.gz" else ""
+    assert [file["name"] for file in manifest["files"]] == [name + ending for name in export]
+    for file in manifest["files"]:
+        header, *rows = rows_of(export[file["name"].removesuffix(".gz")])
+        landed = content_of(store, file["name"])
+        expected = [[cleaned_cell(cell, name) for name, cell in zip(header, row, strict=True)] for row in rows]
+        assert rows_of(landed) == [header, *expected]
+        stored = store.get_bytes(file["name"])
+        nulls = {name: sum(not row[at] for row in expected) for at, name in enumerate(header)}
+        assert file == {
+            "name": file["name"],
+            "uri": store.uri(file["name"]),
+            "bytes": len(stored),
+            "sha256": hashlib.sha256(stored).hexdigest(),
+            "content_bytes": len(landed),
+            "crc32": f"{zlib.crc32(landed):08x}",
+            "rows": len(rows),
+            "columns": header,
+            "natural_key": file["natural_key"],
+            "null_counts": nulls,
+            "unreadable_dates": {},
+        }
+    assert json.loads(store.get_bytes("_manifest.json")) == manifest
+
+
+def test_the_natural_keys_are_those_of_each_file(land, memory, export):
+    manifest = land(memory, clean=True)
+    assert {file["name"].partition(".")[0]: file["natural_key"] for file in manifest["files"]} == {
+        "total_scores": ["gradable_id", "date_reported_as"],
+        "section_scores": ["gradable_id", "section_id", "date_reported_as"],
+        "individual_answers": ["gradable_id", "question_id", "date_reported_as"],
+        "annotations": ["gradable_id", "annotation_id", "date_reported_as"],
+        "csat": ["gradable_id", "date_reported_as"],
+    }
+
+
+def test_dates_of_the_landed_files_are_iso_or_null(land, memory, export):
+    manifest = land(memory, file_format="csv", clean=True)
+    iso = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{3})?Z|")
+    cells = []
+    for file in manifest["files"]:
+        for record in csv.DictReader(io.StringIO(content_of(memory, file["name"]).decode(), newline="")):
+            cells += [record[name] for name in DATE_COLUMNS & set(record)]
+    assert len(cells) > 500
+    assert all(iso.fullmatch(cell) for cell in cells)
+
+
+@pytest.mark.parametrize(
+    ("file_format", "name"), [("csv.gz", "export.csv.gz"), ("csv", "export.csv"), ("parquet", "export.parquet")]
+)
+def test_a_bare_csv_becomes_one_cleaned_object(land, memory, origin, file_format, name):
+    origin.body = SCORES
+    (file,) = land(memory, file_format=file_format, clean=True)["files"]
+    assert (file["name"], file["rows"], file["null_counts"]["grader"]) == (name, 1, 1)
+    if file_format != "parquet":
+        assert content_of(memory, name) == CLEANED
+
+
+def test_a_stored_member_is_cleaned_too(land, memory, origin, make_zip, part):
+    origin.body = make_zip(part(data=SCORES, method=0), part(name=b"B.CSV", data=SCORES))
+    assert [file["name"] for file in land(memory, clean=True)["files"]] == ["a.csv.gz", "B.CSV.gz"]
+    assert content_of(memory, "a.csv.gz") == content_of(memory, "B.CSV.gz") == CLEANED
+
+
+def test_the_same_export_is_cleaned_to_the_same_bytes(land, memory, local, export, engine):
+    first = land(memory, clean=True, engine=engine)
+    second = land(local, clean=True, engine=engine)
+    plain = land(memory, file_format="csv", clean=True, engine=engine)
+    assert [file["sha256"] for file in first["files"]] == [file["sha256"] for file in second["files"]]
+    assert [file["sha256"] for file in plain["files"]] == [
+        hashlib.sha256(content_of(local, file["name"])).hexdigest() for file in second["files"]
+    ]
+
+
+@pytest.mark.parametrize("file_format", ALL_FORMATS)
+def test_a_file_that_is_no_csv_is_landed_as_it_is(land, memory, origin, make_zip, part, file_format):
+    origin.body = make_zip(part(data=SCORES), part(name=b"readme.txt", data=b'="x"\r\n'))
+    readme = land(memory, file_format=file_format, clean=True)["files"][1]
+    assert readme["name"] == "readme.txt" + (".gz" if file_format == "csv.gz" else "")
+    assert content_of(memory, readme["name"]) == b'="x"\r\n'
+    assert not {"columns", "rows"} & set(readme)
+
+
+def test_a_header_alone_lands_with_no_rows(land, memory, origin, make_zip, part):
+    origin.body = make_zip(part(data=b"a,b\r\n"))
+    (file,) = land(memory, clean=True)["files"]
+    assert content_of(memory, file["name"]) == b"a,b\n"
+    assert (file["rows"], file["null_counts"]) == (0, {"a": 0, "b": 0})
+
+
+def test_the_default_is_still_the_archive_s_own_bytes(land, memory, export):
+    manifest = land(memory)
+    assert {file["name"]: content_of(memory, file["name"]) for file in manifest["files"]} == {
+        f"{name}.gz": data for name, data in export.items()
+    }
+    assert all("columns" not in file for file in manifest["files"])
+
+
+BAD = {
+    "a row too short": (b"a,b\n1,2\n3\n", "line 3 has 1 cells, and the header has 2"),
+    "a row too long": (b"a,b\n1,2\n3,4,secret text\n", "line 3 has 3 cells, and the header has 2"),
+    "no UTF-8": (b"a,b\n1,\xe9secret text\n", "line 2 is not UTF-8"),
+    "semicolons": (b"a;b\n1;2\n", "semicolons"),
+    "an open quote": (b'a,b\n1,"secret text\n', "line 2 opens a quote"),
+    "a column twice": (b"a,a\n1,2\n", "'a' more than once"),
+    "nothing at all": (b"", "the file is empty"),
+}
+
+
+@pytest.mark.parametrize("file_format", ALL_FORMATS)
+@pytest.mark.parametrize("what", BAD)
+def test_a_file_that_is_no_table_keeps_all_from_being_published(
+    land, memory, origin, make_zip, part, file_format, what
+):
+    data, message = BAD[what]
+    origin.body = make_zip(part(data=SCORES), part(name=b"bad.csv", data=data))
+    with pytest.raises(MaestroQADataError, match=re.escape(message)) as caught:
+        land(memory, file_format=file_format, clean=True)
+    assert "'bad.csv'" in str(caught.value)
+    assert "secret text" not in str(caught.value)
+    assert not caught.value.worth_retry
+    assert names_in(memory) == []
+    assert len(land(memory)["files"]) == 2
+
+
+def test_nothing_is_left_in_s3_when_the_last_file_is_bad(land, s3_store, origin, make_zip, part):
+    rows = (b"1," + b"text " * 1000 + b"\n") * 1200
+    origin.body = make_zip(part(data=b"id,b\n" + rows), part(name=b"bad.csv", data=b"a,b\n1\n"))
+    with pytest.raises(MaestroQADataError, match="line 2 has 1 cells"):
+        land(s3_store, file_format="csv", clean=True)
+    assert names_in(s3_store) == []
+
+
+@pytest.mark.parametrize("file_format", ALL_FORMATS)
+@pytest.mark.parametrize("damage", ["crc32", "cut"])
+def test_damage_is_told_as_damage_even_where_it_looks_like_a_bad_row(
+    land, memory, origin, make_zip, part, deflate, file_format, damage
+):
+    good = b"a,b\n" + b"1,2\n" * 1000
+    if damage == "crc32":
+        broken = part(name=b"b.csv", data=good + b"3\n", crc32=zlib.crc32(good + b"3,4\n"))
+    else:
+        broken = part(name=b"b.csv", data=good, packed=deflate(good)[:-5])
+    origin.body = make_zip(part(data=SCORES), broken)
+    with pytest.raises(MaestroQADataError, match=r"damaged: member 'b\.csv'") as caught:
+        land(memory, file_format=file_format, clean=True)
+    assert caught.value.worth_retry
+    assert names_in(memory) == []
+
+
+@pytest.mark.parametrize("file_format", ALL_FORMATS)
+def test_a_wrong_checksum_is_found_in_a_file_that_could_be_cleaned(land, memory, origin, make_zip, part, file_format):
+    origin.body = make_zip(part(data=SCORES, crc32=1))
+    with pytest.raises(MaestroQADataError, match="checksum is wrong"):
+        land(memory, file_format=file_format, clean=True)
+    assert names_in(memory) == []
+
+
+def test_each_member_is_inflated_once(land, memory, export):
+    from dataclasses import replace
+
+    streams = []
+    real = zlib_engine()
+    engine = replace(real, inflater=lambda: streams.append(1) or real.inflater())
+    land(memory, clean=True, engine=engine)
+    assert len(streams) == len(export)
+
+
+LANDINGS = [("csv.gz", False), ("csv.gz", True), ("csv", False), ("csv", True), ("parquet", False), ("zip", False)]
+
+
+@pytest.mark.parametrize("first", LANDINGS)
+@pytest.mark.parametrize("second", LANDINGS)
+def test_only_the_same_kind_of_landing_needs_not_be_done_again(land, memory, origin, make_zip, part, first, second):
+    data = SCORES + b'0398,Ada,="2021-03-05 10:00:00.000"\r\n' * 20
+    origin.body = make_zip(part(data=data), part(name=b"readme.txt", data=b"text " * 40))
+    before = land(memory, file_format=first[0], clean=first[1])
+    asked = len(origin.seen)
+    after = land(memory, file_format=second[0], clean=second[1])
+    assert len(origin.seen) == asked + (first != second)
+    assert (after == before) == (first == second)
+
+
+def test_cleaned_files_have_the_row_counts_that_are_asked_for(land, memory, origin):
+    origin.body = SCORES
+    first = land(memory, clean=True)
+    assert land(memory, clean=True, count_rows=True, fresh_url=lambda: pytest.fail("asked")) == first
+
+
+def test_parquet_is_the_same_with_and_without_clean(land, memory, origin):
+    origin.body = SCORES
+    first = land(memory, file_format="parquet")
+    assert land(memory, file_format="parquet", clean=True, fresh_url=lambda: pytest.fail("asked")) == first
+
+
+def test_a_zip_cannot_be_cleaned():
+    with pytest.raises(MaestroQAConfigError, match=r"clean=True and file_format='zip' exclude each other"):
+        LandingOptions(file_format="zip", clean=True)
+
+
+def test_dates_that_cannot_be_read_are_told_once(land, memory, origin, make_zip, part, said):
+    warned = []
+    data = b'date_graded,id\n="soon",1\nlater,2\n2021-03-04,3\n'
+    origin.body = make_zip(part(data=data), part(name=b"b.csv", data=data), part(name=b"c.csv", data=SCORES))
+    manifest = land(memory, clean=True, warn=warned.append)
+    assert [file["unreadable_dates"] for file in manifest["files"]] == [{"date_graded": 2}, {"date_graded": 2}, {}]
+    assert content_of(memory, "a.csv.gz") == b"date_graded,id\nsoon,1\nlater,2\n2021-03-04T00:00:00Z,3\n"
+    (line,) = warned
+    assert "2 in date_graded of a.csv.gz, 2 in date_graded of b.csv.gz" in line
+    assert "soon" not in line
+    assert not any("cannot be read" in line for line in said)
+
+
+def test_a_line_tells_how_far_cleaning_is(land, memory, export, said, clock):
+    clock.step = 15
+    land(memory, clean=True, limits={"deadline": 1e9})
+    lines = [line for line in said if line.startswith("Checking and storing export e1")]
+    shares = [int(re.search(r"\((\d+) %\)", line).group(1)) for line in lines]
+    assert shares == sorted(shares)
+    assert shares[-1] == 100
+
+
+def test_a_failing_store_ends_the_thread_that_deflates(land, memory, export, monkeypatch):
+    import threading
+
+    from airflow_provider_maestroqa.landing.archive import content
+    from airflow_provider_maestroqa.storage import fsspec_store as filesystem
+
+    monkeypatch.setattr(content, "_DEFLATED_BLOCK", 1000)
+
+    def full(upload, data):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(filesystem.FilesystemUpload, "write", full)
+    with pytest.raises(OSError, match="No space"):
+        land(memory, clean=True)
+    assert not [thread for thread in threading.enumerate() if thread.name.startswith("maestroqa")]
+    assert names_in(memory) == []
+
+
+def test_the_documentation_names_what_a_cleaned_file_has(land, memory, origin):
+    origin.body = SCORES
+    plain = set(land(memory)["files"][0])
+    cleaned = set(land(memory, clean=True)["files"][0])
+    page = (Path(__file__).resolve().parents[3] / "docs/landing.md").read_text()
+    table = page.partition("| Of a cleaned file |")[2].partition("\n\n")[0]
+    assert set(re.findall(r"^\| `(\w+)` \|", table, re.MULTILINE)) == cleaned - plain - {"rows"}
+    assert f"more than {LARGEST_CELL:,} characters" in page
+    assert f"row group of {ROW_GROUP_BYTES >> 20} MiB" in page
+    named = re.search(r"The known date columns are (.*?)\.", page, re.DOTALL)[1]
+    assert set(re.findall(r"`(\w+)`", named)) == DATE_COLUMNS

@@ -1,0 +1,348 @@
+"""A storage host that does exactly what a test says, archives built byte by byte, and places to publish to."""
+
+from __future__ import annotations
+
+import socketserver
+import struct
+import threading
+import uuid
+import zlib
+from collections import deque
+from dataclasses import dataclass, field, replace
+
+import fsspec
+import pytest
+import requests
+
+from airflow_provider_maestroqa.landing.exports import LandingOptions, land_export
+from airflow_provider_maestroqa.storage.compression import isal_engine, zlib_engine
+from airflow_provider_maestroqa.storage.fsspec_store import FilesystemStore
+from airflow_provider_maestroqa.storage.s3_store import S3Store
+
+SECRET = "X-Amz-Signature=5ec2e7"
+
+
+@dataclass
+class Reply:
+    """One answer of the origin. ``cut`` sends that many bytes of the body and hangs up."""
+
+    status: int = 200
+    headers: dict = field(default_factory=dict)
+    body: bytes = b""
+    cut: int | None = None
+    with_length: bool = True
+
+
+class Origin:
+    """A storage host. Answers as S3 does, unless ``plan`` holds something for the next request."""
+
+    def __init__(self):
+        self.body = b"a,b\n1,2\n"
+        self.etag = '"v1"'
+        self.modified = None
+        self.plan = deque()
+        self.seen = []
+        self.url = ""
+
+    @property
+    def link(self):
+        return f"{self.url}/export?{SECRET}"
+
+    @property
+    def ranges(self):
+        return [headers.get("range") for headers in self.seen]
+
+    def respond(self, path, headers):
+        self.seen.append({**headers, ":path": path})
+        planned = self.plan.popleft() if self.plan else self.serve
+        return planned(headers) if callable(planned) else planned
+
+    def serve(self, headers, *, cut=None):
+        """As S3 would, but perhaps hanging up in the middle."""
+        base = {"Content-Type": "binary/octet-stream"}
+        if self.etag:
+            base["ETag"] = self.etag
+        if self.modified:
+            base["Last-Modified"] = self.modified
+        start = int(headers["range"][6:-1]) if "range" in headers else 0
+        if headers.get("if-range", self.etag) not in (self.etag, self.modified):
+            start = 0
+        if start and start >= len(self.body):
+            return Reply(416, {"Content-Range": f"bytes */{len(self.body)}"})
+        if start:
+            base["Content-Range"] = f"bytes {start}-{len(self.body) - 1}/{len(self.body)}"
+        return Reply(206 if start else 200, base, self.body[start:], cut=cut)
+
+    def dropping(self, cut):
+        return lambda headers: self.serve(headers, cut=cut)
+
+    def ignoring_ranges(self, cut=None):
+        return lambda headers: self.serve({k: v for k, v in headers.items() if k != "range"}, cut=cut)
+
+
+class _Handler(socketserver.StreamRequestHandler):
+    def handle(self):
+        line = self.rfile.readline().decode()
+        if not line:
+            return
+        headers = {}
+        while (text := self.rfile.readline().decode().strip()) != "":
+            name, _, value = text.partition(":")
+            headers[name.lower()] = value.strip()
+        reply = self.server.origin.respond(line.split(" ")[1], headers)
+        fields = {"Connection": "close", **reply.headers}
+        if reply.with_length:
+            fields.setdefault("Content-Length", len(reply.body))
+        head = f"HTTP/1.1 {reply.status} X\r\n" + "".join(f"{k}: {v}\r\n" for k, v in fields.items() if v is not None)
+        body = reply.body if reply.cut is None else reply.body[: reply.cut]
+        try:
+            self.wfile.write(head.encode() + b"\r\n" + body)
+        except OSError:
+            return
+
+
+class _Server(socketserver.ThreadingTCPServer):
+    daemon_threads = True
+    block_on_close = False
+
+
+@pytest.fixture
+def origin():
+    made = Origin()
+    with _Server(("127.0.0.1", 0), _Handler) as server:
+        server.origin = made
+        made.url = f"http://127.0.0.1:{server.server_address[1]}"
+        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
+        thread.start()
+        yield made
+        server.shutdown()
+        thread.join()
+
+
+@pytest.fixture
+def reply():
+    return Reply
+
+
+class Clock:
+    """Time that passes only when somebody sleeps, or with every look at it."""
+
+    def __init__(self):
+        self.now = 1000.0
+        self.step = 0.0
+        self.slept = []
+
+    def __call__(self):
+        self.now += self.step
+        return self.now
+
+    def sleep(self, seconds):
+        self.slept.append(seconds)
+        self.now += seconds
+
+
+@pytest.fixture
+def clock():
+    return Clock()
+
+
+@pytest.fixture
+def session():
+    with requests.Session() as made:
+        yield made
+
+
+@pytest.fixture
+def said():
+    return []
+
+
+@pytest.fixture
+def land(origin, clock, session, said, tmp_path):
+    """Land the origin's file; every argument can be replaced. ``limits`` replaces single limits."""
+
+    def run(store, *, file_format="csv.gz", count_rows=False, clean=False, limits=None, **changed):
+        options = LandingOptions(file_format=file_format, count_rows=count_rows, clean=clean)
+        options = replace(options, limits=replace(options.limits, **(limits or {})))
+        arguments = {
+            "export_id": "e1",
+            "fresh_url": lambda: origin.link,
+            "options": options,
+            "session": session,
+            "say": said.append,
+            "clock": clock,
+            "sleep": clock.sleep,
+            "temp_dir": str(tmp_path / "scratch"),
+            **changed,
+        }
+        (tmp_path / "scratch").mkdir(exist_ok=True)
+        return land_export(store=store, **arguments)
+
+    return run
+
+
+@pytest.fixture
+def memory():
+    """A store in memory that nobody else sees."""
+    root = f"/{uuid.uuid4().hex}"
+    fs = fsspec.filesystem("memory")
+    yield FilesystemStore(fs, root, "memory")
+    for path in [path for path in fs.store if path.startswith(root)]:
+        del fs.store[path]
+
+
+@pytest.fixture
+def local(tmp_path):
+    return FilesystemStore(fsspec.filesystem("file"), str(tmp_path / "landed"), "file")
+
+
+@pytest.fixture(scope="session")
+def s3_client(s3_server):
+    import boto3
+
+    client = boto3.client(
+        "s3",
+        endpoint_url=s3_server,
+        region_name="us-east-1",
+        aws_access_key_id="testing",
+        aws_secret_access_key="testing",
+    )
+    yield client
+    client.close()
+
+
+@pytest.fixture
+def s3_store(s3_client):
+    """A prefix of a fresh bucket."""
+    bucket = f"bucket-{uuid.uuid4().hex[:12]}"
+    s3_client.create_bucket(Bucket=bucket)
+    return S3Store(s3_client, bucket, "exports/day")
+
+
+@pytest.fixture(params=["s3_store", "local", "memory"])
+def store(request):
+    return request.getfixturevalue(request.param)
+
+
+@pytest.fixture(params=["isal", "zlib"])
+def engine(request):
+    if request.param == "zlib":
+        return zlib_engine()
+    pytest.importorskip("isal")
+    return isal_engine()
+
+
+@dataclass
+class Part:
+    """One member of a hand-made archive. What is ``None`` is computed."""
+
+    name: bytes = b"a.csv"
+    data: bytes = b"h\n1\n"
+    method: int = 8
+    flags: int = 0
+    mode: int = 0
+    crc32: int | None = None
+    size: int | None = None
+    packed: bytes | None = None
+    local_name: bytes | None = None
+    local_method: int | None = None
+    local_flags: int | None = None
+    local_crc32: int | None = None
+    offset: int | None = None
+    listed: bool = True
+    descriptor: bool = False
+    zip64: bool = False
+    after: bytes = b""
+
+
+def deflated(data):
+    packer = zlib.compressobj(6, zlib.DEFLATED, -15)
+    return packer.compress(data) + packer.flush()
+
+
+def build_zip(*parts, before=b"", behind=b"", comment=b"", before_directory=b"", entries=None, zip64_end=False):
+    """An archive as the format allows it, or as it does not."""
+    out, central, listed = bytearray(before), bytearray(), 0
+    for part in parts:
+        packed = part.packed
+        if packed is None:
+            packed = deflated(part.data) if part.method == 8 else part.data
+        crc32 = zlib.crc32(part.data) if part.crc32 is None else part.crc32
+        size = len(part.data) if part.size is None else part.size
+        flags = part.flags | (8 if part.descriptor else 0)
+        offset = len(out) if part.offset is None else part.offset
+        local_name = part.name if part.local_name is None else part.local_name
+        known = (0, 0, 0) if part.descriptor else (part.local_crc32 or crc32, len(packed), size)
+        extra = b""
+        if part.zip64:
+            extra = struct.pack("<2H2Q", 1, 16, size, len(packed))
+            known = (known[0], 0xFFFFFFFF, 0xFFFFFFFF)
+        out += struct.pack(
+            "<4s5H3L2H",
+            b"PK\x03\x04",
+            20,
+            flags if part.local_flags is None else part.local_flags,
+            part.method if part.local_method is None else part.local_method,
+            0,
+            0,
+            *known,
+            len(local_name),
+            len(extra),
+        )
+        out += local_name + extra + packed
+        if part.descriptor:
+            out += b"PK\x07\x08" + struct.pack("<3L", crc32, len(packed), size)
+        out += part.after
+        if part.listed:
+            listed += 1
+            sizes = (len(packed), size)
+            if part.zip64:
+                extra = struct.pack("<2H3Q", 1, 24, size, len(packed), offset)
+                sizes, offset = (0xFFFFFFFF, 0xFFFFFFFF), 0xFFFFFFFF
+            central += struct.pack(
+                "<4s6H3L5H2L",
+                b"PK\x01\x02",
+                (3 << 8) | 20,
+                20,
+                flags,
+                part.method,
+                0,
+                0,
+                crc32,
+                *sizes,
+                len(part.name),
+                len(extra),
+                0,
+                0,
+                0,
+                part.mode << 16,
+                offset,
+            )
+            central += part.name + extra
+    out += before_directory
+    start = len(out)
+    out += central
+    number = listed if entries is None else entries
+    if zip64_end:
+        end64 = len(out)
+        out += struct.pack("<4sQ2H2L4Q", b"PK\x06\x06", 44, 45, 45, 0, 0, number, number, len(central), start)
+        out += struct.pack("<4sLQL", b"PK\x06\x07", 0, end64, 1)
+        out += struct.pack("<4s4H2LH", b"PK\x05\x06", 0, 0, 0xFFFF, 0xFFFF, 0xFFFFFFFF, 0xFFFFFFFF, len(comment))
+    else:
+        out += struct.pack("<4s4H2LH", b"PK\x05\x06", 0, 0, number, number, len(central), start, len(comment))
+    return bytes(out + comment + behind)
+
+
+@pytest.fixture
+def part():
+    return Part
+
+
+@pytest.fixture
+def make_zip():
+    return build_zip
+
+
+@pytest.fixture
+def deflate():
+    return deflated

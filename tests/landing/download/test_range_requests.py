@@ -1,0 +1,97 @@
+"""What an answer of the storage host means for a download."""
+
+import pytest
+from requests.structures import CaseInsensitiveDict
+
+from airflow_provider_maestroqa.landing.download.range_requests import Step, Version, judge, request_headers
+
+KNOWN = Version('"v1"', None, 100)
+
+
+def answer(status, *, offset=0, version=KNOWN, **headers):
+    return judge(
+        status,
+        CaseInsensitiveDict({name.replace("_", "-"): value for name, value in headers.items()}),
+        offset=offset,
+        version=version,
+    )
+
+
+@pytest.mark.parametrize("status", [400, 401, 403])
+def test_a_refused_url_is_replaced(status):
+    assert answer(status).step is Step.FRESH_URL
+
+
+@pytest.mark.parametrize("status", [408, 429, 500, 502, 503, 504])
+def test_a_passing_failure_is_asked_again(status):
+    assert answer(status, offset=5).step is Step.AGAIN
+
+
+@pytest.mark.parametrize("status", [204, 304, 404, 405, 410, 451])
+def test_what_cannot_get_better_ends_the_download(status):
+    assert answer(status).step is Step.GIVE_UP
+
+
+def test_a_part_that_begins_where_it_was_asked_for_is_read():
+    verdict = answer(206, offset=40, Content_Range="bytes 40-99/100", ETag='"v1"')
+    assert (verdict.step, verdict.start, verdict.version.total) == (Step.READ, 40, 100)
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {},
+        {"Content_Range": "bytes */100"},
+        {"Content_Range": "bytes 0-99/100"},
+        {"Content_Range": "bytes 39-99/100"},
+        {"Content_Range": "items 40-99/100"},
+    ],
+)
+def test_a_part_that_is_not_the_one_asked_for_starts_over(headers):
+    verdict = answer(206, offset=40, **headers)
+    assert verdict.step is Step.START_OVER
+    assert not verdict.changed
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {"Content_Range": "bytes 40-99/100", "ETag": '"v2"'},
+        {"Content_Range": "bytes 40-119/120", "ETag": '"v1"'},
+    ],
+)
+def test_a_part_of_another_file_starts_over(headers):
+    verdict = answer(206, offset=40, **headers)
+    assert verdict.step is Step.START_OVER
+    assert verdict.changed
+
+
+def test_the_whole_file_in_place_of_a_part_is_read_from_its_first_byte():
+    verdict = answer(200, offset=40, Content_Length="120", ETag='"v2"')
+    assert (verdict.step, verdict.start, verdict.changed) == (Step.READ, 0, True)
+
+
+def test_the_same_file_sent_whole_again_has_not_changed():
+    verdict = answer(200, offset=40, Content_Length="100", ETag='"v1"')
+    assert (verdict.start, verdict.changed) == (0, False)
+
+
+def test_416_at_the_end_of_a_file_of_unknown_length_means_that_it_is_complete():
+    unknown = Version('"v1"', None, None)
+    assert answer(416, offset=40, version=unknown, Content_Range="bytes */40").step is Step.DONE
+    assert answer(416, offset=40, version=unknown).step is Step.DONE
+
+
+def test_416_before_the_end_means_another_file():
+    assert answer(416, offset=40, Content_Range="bytes */30").step is Step.START_OVER
+    assert answer(416, offset=40).step is Step.START_OVER
+
+
+def test_only_a_strong_etag_or_a_date_joins_two_parts():
+    assert request_headers(7, Version('"v1"', "Mon", 9))["If-Range"] == '"v1"'
+    assert request_headers(7, Version('W/"v1"', "Mon", 9))["If-Range"] == "Mon"
+    assert "If-Range" not in request_headers(7, Version('W/"v1"', None, 9))
+
+
+def test_the_first_request_asks_for_the_whole_file_unencoded():
+    assert request_headers(0, Version()) == {"Accept-Encoding": "identity"}

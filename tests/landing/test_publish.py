@@ -1,0 +1,237 @@
+"""What a reader of the storage sees, before, while and after an export is landed."""
+
+import json
+import zlib
+
+import pytest
+
+from airflow_provider_maestroqa.client.errors import (
+    MaestroQADataError,
+    MaestroQAError,
+)
+from airflow_provider_maestroqa.landing.exports import LandingOptions, publish_no_data, published_manifest
+from airflow_provider_maestroqa.storage.base import StorageDeniedError
+from airflow_provider_maestroqa.storage.s3_store import PART_SIZE, S3Store
+
+DATA = b"h\n" + b"some text\n" * 50
+
+
+@pytest.fixture
+def two_files(origin, make_zip, part):
+    origin.body = make_zip(part(name=b"a.csv", data=DATA), part(name=b"x/b.csv"))
+
+
+def listing(store):
+    """All names in a store, hidden ones too."""
+    if isinstance(store, S3Store):
+        found = store.client.list_objects_v2(Bucket=store.bucket).get("Contents", [])
+        uploads = store.client.list_multipart_uploads(Bucket=store.bucket).get("Uploads", [])
+        return sorted(item["Key"].removeprefix(f"{store.prefix}/") for item in found) + [u["Key"] for u in uploads]
+    return sorted(path.removeprefix(store.root + "/") for path in store.fs.find(store.root))
+
+
+class Watching:
+    """A store that records what is done to it, and fails where it is told to."""
+
+    def __init__(self, store, fail_at=None, error=None):
+        self.store = store
+        self.done = []
+        self.fail_at = fail_at
+        self.error = error or MaestroQAError("no")
+
+    def __getattr__(self, name):
+        return getattr(self.store, name)
+
+    def note(self, what):
+        self.done.append(what)
+        if what == self.fail_at:
+            raise self.error
+
+    def begin(self, name, **arguments):
+        upload = self.store.begin(name, **arguments)
+        watching = self
+
+        class Upload:
+            def write(self, data):
+                watching.note(f"write {name}")
+                upload.write(data)
+
+            def seal(self, crc32):
+                watching.note(f"seal {name}")
+                upload.seal(crc32)
+
+            def publish(self):
+                watching.note(f"publish {name}")
+                upload.publish()
+
+            def discard(self):
+                upload.discard()
+
+        return Upload()
+
+    def put_bytes(self, name, data):
+        self.note(f"put {name}")
+        self.store.put_bytes(name, data)
+
+    def delete(self, name):
+        self.note(f"delete {name}")
+        self.store.delete(name)
+
+
+def test_nothing_is_published_before_all_is_stored_and_the_manifest_comes_last(land, store, two_files):
+    watching = Watching(store)
+    land(watching, file_format="csv")
+    order = [step for step in dict.fromkeys(watching.done) if not step.startswith("write")]
+    assert order == ["seal a.csv", "seal x/b.csv", "publish a.csv", "publish x/b.csv", "put _manifest.json"]
+    assert listing(store) == ["_manifest.json", "a.csv", "x/b.csv"]
+
+
+@pytest.mark.parametrize("step", ["write a.csv", "seal a.csv", "write x/b.csv", "seal x/b.csv", "publish a.csv"])
+def test_a_failure_before_the_first_file_is_published_leaves_what_was_there(land, store, two_files, step):
+    first = land(store, file_format="csv", export_id="earlier")
+    with pytest.raises(MaestroQAError, match="no"):
+        land(Watching(store, step), file_format="csv", export_id="later")
+    assert listing(store)[-2:] == ["a.csv", "x/b.csv"]
+    assert store.get_bytes("a.csv") == DATA
+    if not step.startswith("publish"):
+        assert json.loads(store.get_bytes("_manifest.json")) == first
+
+
+@pytest.mark.parametrize("step", ["publish x/b.csv", "put _manifest.json"])
+def test_a_failure_while_publishing_leaves_whole_files_and_no_manifest(land, store, two_files, step):
+    land(store, file_format="csv", export_id="earlier")
+    with pytest.raises(MaestroQAError, match="no"):
+        land(Watching(store, step), file_format="csv", export_id="later")
+    assert listing(store) == ["a.csv", "x/b.csv"]
+    again = land(store, file_format="csv", export_id="later")
+    assert listing(store) == ["_manifest.json", "a.csv", "x/b.csv"]
+    assert [file["name"] for file in again["files"]] == ["a.csv", "x/b.csv"]
+
+
+def test_a_damaged_last_member_keeps_the_first_ones_from_being_published(land, store, origin, make_zip, part):
+    origin.body = make_zip(part(data=DATA), part(name=b"b.csv", crc32=1))
+    with pytest.raises(MaestroQADataError, match="checksum is wrong"):
+        land(store)
+    assert listing(store) == []
+
+
+def test_landing_again_downloads_and_writes_nothing(land, store, origin, two_files, said):
+    first = land(store, count_rows=True)
+    watching = Watching(store)
+    asked = len(origin.seen)
+    assert land(watching, count_rows=True, fresh_url=lambda: pytest.fail("a URL was asked for")) == first
+    assert land(watching, fresh_url=lambda: pytest.fail("a URL was asked for")) == first
+    assert (len(origin.seen), watching.done) == (asked, [])
+    assert "has been landed before" in said[-1]
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        "other export",
+        "other format",
+        "rows wanted",
+        "object gone",
+        "object altered",
+        "manifest gone",
+        "manifest broken",
+    ],
+)
+def test_what_is_not_there_as_wanted_is_landed_again(land, store, origin, two_files, change):
+    land(store, file_format="csv")
+    arguments = {"file_format": "csv"}
+    if change == "other export":
+        arguments["export_id"] = "e2"
+    elif change == "other format":
+        arguments["file_format"] = "csv.gz"
+    elif change == "rows wanted":
+        arguments["count_rows"] = True
+    elif change == "object gone":
+        store.delete("x/b.csv")
+    elif change == "object altered":
+        store.put_bytes("a.csv", b"something else")
+    elif change == "manifest gone":
+        store.delete("_manifest.json")
+    else:
+        store.put_bytes("_manifest.json", b'{"export_id": "e1", "files": [{}]}')
+    asked = len(origin.seen)
+    manifest = land(store, **arguments)
+    assert len(origin.seen) == asked + 1
+    assert json.loads(store.get_bytes("_manifest.json")) == manifest
+    assert all(store.size(file["name"]) == file["bytes"] for file in manifest["files"])
+
+
+def test_the_older_manifest_is_gone_before_the_first_file_is_replaced(land, store, two_files):
+    land(store, file_format="csv", export_id="earlier")
+    watching = Watching(store)
+    land(watching, file_format="csv", export_id="later")
+    assert watching.done.index("delete _manifest.json") == watching.done.index("publish a.csv") - 1
+
+
+def test_who_may_not_delete_makes_the_older_manifest_invalid(land, store, two_files):
+    land(store, file_format="csv", export_id="earlier")
+    denied = StorageDeniedError("may not delete")
+    watching = Watching(store, "delete _manifest.json", denied)
+    seen = []
+    note = watching.note
+
+    def looking(what):
+        if what == "publish a.csv":
+            seen.append(json.loads(store.get_bytes("_manifest.json")))
+        note(what)
+
+    watching.note = looking
+    land(watching, file_format="csv", export_id="later")
+    assert seen == [{"landing": "later"}]
+    assert json.loads(store.get_bytes("_manifest.json"))["export_id"] == "later"
+
+
+def test_an_export_without_data_gets_a_manifest_that_says_so(store, land):
+    window = {"start": "2026-11-01T00:00:00Z", "end": "2026-11-02T00:00:00Z"}
+    manifest = publish_no_data(store, export_id="e1", window=window)
+    assert manifest == {
+        "export_id": "e1",
+        "has_data": False,
+        "destination": store.uri(),
+        "window": window,
+        "files": [],
+        "manifest": store.uri("_manifest.json"),
+    }
+    assert published_manifest(store, export_id="e1", options=LandingOptions()) == manifest
+    assert published_manifest(store, export_id="e2", options=LandingOptions()) is None
+    watching = Watching(store)
+    publish_no_data(watching, export_id="e1", window=window)
+    assert watching.done == []
+
+
+def test_small_objects_are_stored_replaced_read_and_deleted(store):
+    assert (store.get_bytes("state/one"), store.size("state/one")) == (None, None)
+    for data in (b"first", b"", b"third"):
+        store.put_bytes("state/one", data)
+        assert (store.get_bytes("state/one"), store.size("state/one")) == (data, len(data))
+    store.delete("state/one")
+    store.delete("state/one")
+    assert store.get_bytes("state/one") is None
+    assert listing(store) == []
+
+
+def test_a_file_of_many_parts_arrives_whole(store):
+    data = bytes(range(256)) * (PART_SIZE * 2 // 256) + b"end"
+    upload = store.begin("big", size=len(data))
+    for start in range(0, len(data), 1_000_003):
+        upload.write(data[start : start + 1_000_003])
+    upload.seal(zlib.crc32(data))
+    assert store.get_bytes("big") is None
+    upload.publish()
+    upload.discard()
+    assert store.get_bytes("big") == data
+
+
+def test_a_file_that_is_discarded_after_many_bytes_leaves_nothing(store):
+    store.put_bytes("big", b"what was there")
+    upload = store.begin("big", size=PART_SIZE * 3)
+    upload.write(bytes(PART_SIZE * 2 + 1))
+    upload.discard()
+    upload.discard()
+    assert listing(store) == ["big"]
+    assert store.get_bytes("big") == b"what was there"

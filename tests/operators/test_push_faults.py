@@ -1,0 +1,361 @@
+"""The fault table: what a push does about each fault, seen in the state of the sandbox.
+
+A row holds when the sandbox ends with exactly the truth, or when the task has failed saying what it does not know and
+nothing that multiplies is there twice.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections import Counter
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+
+from airflow_provider_maestroqa._compat import AirflowFailException
+from airflow_provider_maestroqa.client.errors import MaestroQAError
+from airflow_provider_maestroqa.client.transport import retry as policy
+from airflow_provider_maestroqa.operators.agents import MaestroQAUpsertAgentsOperator
+from airflow_provider_maestroqa.operators.comments import MaestroQACreateCommentsOperator
+from airflow_provider_maestroqa.operators.metrics import (
+    MaestroQAPushAgentMetricsOperator,
+    MaestroQAPushTicketMetricsOperator,
+)
+from airflow_provider_maestroqa.operators.tickets import MaestroQAUpsertTicketsOperator
+from airflow_provider_maestroqa.sandbox import Sandbox
+
+ROOT = Path(__file__).resolve().parents[2]
+NOON = "2026-01-31T12:00:00Z"
+FAST = {"rate_limit_store": "memory", "rate_limits": {"normal": [[100000, 0.01]], "hard": [[100000, 0.01]]}}
+
+
+class Kind:
+    """A kind of record: how to push it, what is there then, and what should be."""
+
+    def __init__(self, operator, argument, path, count, make, there):
+        self.operator = operator
+        self.argument = argument
+        self.path = path
+        self.records = [make(number) for number in range(count)]
+        self.there = there
+        self.truth = None
+
+    def task(self, state_path, records=None):
+        task = self.operator(task_id="push", state_path=state_path, **{self.argument: []})
+        setattr(task, self.argument, self.records if records is None else records)
+        return task
+
+
+def metric_of(number):
+    return {
+        "agent_id": f"agent-{number % 20 + 1}",
+        "metric_id": f"m{number}",
+        "metric_value": number,
+        "timestamp": NOON,
+    }
+
+
+KINDS = {
+    "tickets": lambda: Kind(
+        MaestroQAUpsertTicketsOperator,
+        "tickets",
+        "/api/v1/tickets*",
+        5,
+        lambda number: {
+            "ticket_id": f"T-{number % 4}",
+            "type": "phone",
+            "subject": f"Subject {number}",
+            "agents": ["agent-1"],
+            "link": "https://desk",
+        },
+        lambda sandbox: {one: sandbox.tickets[one]["subject"] for one in sandbox.tickets},
+    ),
+    "agents": lambda: Kind(
+        MaestroQAUpsertAgentsOperator,
+        "agents",
+        "/api/v1/*agent*",
+        5,
+        lambda number: {
+            "name": "Ann",
+            "available": number % 2 == 0,
+            "email": f"agent-{24 - number}@example.com",
+            "agentId": f"id-{number}",
+        },
+        lambda sandbox: {email: (one["agentId"], one["available"]) for email, one in sandbox.agents.items()},
+    ),
+    "comments": lambda: Kind(
+        MaestroQACreateCommentsOperator,
+        "comments",
+        "/api/v1/comments-batch",
+        1100,
+        lambda number: {"ticket_id": f"T-{number % 3}", "body": f"comment {number}"},
+        lambda sandbox: Counter(one["body"] for one in sandbox.comments),
+    ),
+    "ticket_metrics": lambda: Kind(
+        MaestroQAPushTicketMetricsOperator,
+        "metrics",
+        "/api/v1/ticket-metrics-batch",
+        1100,
+        lambda number: {**metric_of(number), "ticket_id": f"T-{number}", "source_id": "desk"},
+        lambda sandbox: {one["metric_id"]: one["metric_value"] for one in sandbox.ticket_metrics.values()},
+    ),
+    "agent_metrics": lambda: Kind(
+        MaestroQAPushAgentMetricsOperator,
+        "metrics",
+        "/api/v1/agent-metrics-batch",
+        1100,
+        metric_of,
+        lambda sandbox: {one["metric_id"]: one["metric_value"] for one in sandbox.agent_metrics.values()},
+    ),
+}
+_truths = {}
+
+
+@pytest.fixture(params=KINDS)
+def kind(request, connect, monkeypatch):
+    """A kind of record, and what a push without any fault makes of it."""
+    monkeypatch.setattr(policy, "_LONGEST_PAUSE_S", 0.0)
+    made = KINDS[request.param]()
+    made.name = request.param
+    if request.param not in _truths:
+        with Sandbox(limits={}, unknown_tickets="accept") as calm:
+            connect(host=calm.url, password=calm.token, **FAST)
+            made.task(None).execute({})
+            _truths[request.param] = made.there(calm)
+    made.truth = _truths[request.param]
+    return made
+
+
+@pytest.fixture(params=["task_state_store", "state_path", "nothing"])
+def kept(request, task_state_store, tmp_path):
+    """Where the position is kept: on Airflow 3.3 and newer, at a path on any, or nowhere on older ones."""
+    tries = iter(range(1, 99))
+
+    def context():
+        ti = SimpleNamespace(dag_id="d", run_id="r", task_id="push", map_index=-1, try_number=next(tries))
+        return {"ti": ti, **({"task_state_store": task_state_store} if request.param == "task_state_store" else {})}
+
+    path = str(tmp_path / "state.json") if request.param == "state_path" else None
+    return SimpleNamespace(name=request.param, path=path, context=context)
+
+
+@pytest.fixture
+def sandbox():
+    with Sandbox(limits={}, unknown_tickets="accept") as running:
+        yield running
+
+
+@pytest.fixture
+def row(kind, sandbox, connect):
+    """Tell whether a row holds."""
+    connect(host=sandbox.url, password=sandbox.token, **FAST, timeout=30)
+
+    def check(outcome, expected):
+        there = kind.there(sandbox)
+        if kind.name == "comments":
+            assert max(there.values(), default=1) == 1, "a comment is there twice"
+            assert not there - kind.truth
+        if expected == "exact":
+            assert not isinstance(outcome, Exception), outcome
+            assert there == kind.truth
+            assert outcome["confirmed"] == len(kind.records)
+            assert outcome["rejected"] == outcome["unconfirmed"] == 0
+        else:
+            assert isinstance(outcome, AirflowFailException)
+            assert expected in str(outcome)
+
+    return check
+
+
+def tries_of(kind, kept, most=3):
+    """Try a task as Airflow does: again, unless it fails for good."""
+    for _ in range(most):
+        try:
+            return kind.task(kept.path).execute(kept.context())
+        except AirflowFailException as error:
+            return error
+        except MaestroQAError as error:
+            last = error
+    return last
+
+
+UNKNOWN, NOT_FIRST = "not known whether records 500 to 999", "not the first try of the task"
+#: What is done to the second request.
+LOST = {
+    "reset before": {"kind": "reset_before"},
+    "reset after the commit": {"kind": "reset_after"},
+    "time-out before": {"kind": "timeout"},
+    "time-out after the commit": {"kind": "timeout", "done": True},
+    "500 before": {"kind": "status", "status": 500},
+    "500 after the commit": {"kind": "status", "status": 500, "done": True},
+    "HTML before": {"kind": "html"},
+    "HTML after the commit": {"kind": "html", "done": True},
+    "malformed JSON before": {"kind": "malformed_json"},
+    "malformed JSON after the commit": {"kind": "malformed_json", "done": True},
+    "empty body after the commit": {"kind": "empty_body", "done": True},
+}
+
+
+@pytest.mark.parametrize("fault", LOST)
+def test_a_lost_answer(kind, kept, sandbox, row, connect, fault):
+    if fault.startswith("time-out"):
+        connect(host=sandbox.url, password=sandbox.token, **FAST, timeout=1)
+    sandbox.fault(path=kind.path, after=1, **LOST[fault])
+    row(tries_of(kind, kept), UNKNOWN if kind.name == "comments" else "exact")
+
+
+def test_a_lost_answer_that_stays_lost_until_a_later_try(kind, kept, sandbox, row):
+    sandbox.fault(kind="status", status=503, path=kind.path, after=1, times=7)
+    row(tries_of(kind, kept), UNKNOWN if kind.name == "comments" else "exact")
+
+
+def test_a_429(kind, kept, sandbox, row):
+    sandbox.fault(kind="rate_limited", path=kind.path, after=1)
+    row(tries_of(kind, kept), "exact")
+
+
+def test_a_refused_connection(kind, kept, sandbox, row, connect):
+    with socket.socket() as closed:
+        closed.bind(("127.0.0.1", 0))
+        connect(host=f"http://127.0.0.1:{closed.getsockname()[1]}", password=sandbox.token, **FAST)
+        outcome = tries_of(kind, kept, most=1)
+    assert isinstance(outcome, MaestroQAError)
+    assert outcome.worth_retry
+    connect(host=sandbox.url, password=sandbox.token, **FAST)
+    told = kind.name == "comments" and kept.name == "nothing"
+    row(tries_of(kind, kept), NOT_FIRST if told else "exact")
+
+
+def test_a_token_that_expires_in_the_middle_and_a_clear(kind, kept, sandbox, row):
+    sandbox.fault(kind="status", status=401, body={"error": "Invalid token"}, path=kind.path, after=1)
+    outcome = tries_of(kind, kept)
+    assert isinstance(outcome, AirflowFailException)
+    assert "The API token is wrong, deactivated or expired" in str(outcome)
+    told = kind.name == "comments" and kept.name == "nothing"
+    row(tries_of(kind, kept), NOT_FIRST if told else "exact")
+
+
+def test_a_source_that_breaks_and_a_retry(kind, kept, sandbox, row):
+    def broken():
+        yield from kind.records[: len(kind.records) - 1]
+        raise ConnectionResetError("the warehouse is gone")
+
+    with pytest.raises(ConnectionResetError):
+        kind.task(kept.path, broken()).execute(kept.context())
+    told = kind.name == "comments" and kept.name == "nothing"
+    row(tries_of(kind, kept), NOT_FIRST if told else "exact")
+
+
+def test_a_clear_after_success(kind, kept, sandbox, row):
+    first = tries_of(kind, kept)
+    assert first["confirmed"] == len(kind.records)
+    told = kind.name == "comments" and kept.name == "nothing"
+    row(tries_of(kind, kept), NOT_FIRST if told else "exact")
+
+
+# -- A worker that is killed ----------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def zygote():
+    process = subprocess.Popen(
+        [sys.executable, "-W", "ignore", str(Path(__file__).with_name("push_zygote.py"))],
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        text=True,
+    )
+    # What Airflow itself prints comes before the first answer.
+    yield process
+    process.stdin.close()
+    process.wait(timeout=60)
+    process.stdout.close()
+
+
+@pytest.fixture
+def start_task(zygote, kind, sandbox, kept, tmp_path):
+    def start(**job):
+        rates = {"normal": [[1, 600]], "hard": [[1, 600]]} if job.pop("once", False) else FAST["rate_limits"]
+        fields = {"conn_type": "maestroqa", "host": sandbox.url, "password": sandbox.token}
+        fields["extra"] = {**FAST, "rate_limits": rates, "timeout": 60}
+        job |= {
+            "resource": kind.name,
+            "records": kind.records,
+            "state_path": kept.path,
+            "environment": {"AIRFLOW_CONN_MAESTROQA_DEFAULT": json.dumps(fields)},
+            "marker": str(tmp_path / "marker"),
+            "ti": vars(kept.context()["ti"]),
+        }
+        zygote.stdin.write(json.dumps(job) + "\n")
+        zygote.stdin.flush()
+        running.append(int(number_of(zygote)))
+        return running[-1]
+
+    def number_of(process):
+        for line in process.stdout:
+            if line.strip().lstrip("-").isdigit():
+                return line
+        raise AssertionError("the tasks' process has ended")
+
+    def kill(task):
+        running.remove(task)
+        os.kill(task, signal.SIGKILL)
+        assert int(number_of(zygote)) == -signal.SIGKILL
+
+    def wait():
+        """Until the task asks for the record that is marked."""
+        deadline = time.monotonic() + 30
+        while not (tmp_path / "marker").exists():
+            assert time.monotonic() < deadline, "the task did not get so far"
+            time.sleep(0.005)
+
+    running = []
+    yield SimpleNamespace(start=start, kill=kill, wait=wait)
+    for task in list(running):
+        kill(task)
+
+
+#: The test's store does not reach another process; a path stands for both.
+across_processes = pytest.mark.parametrize("kept", ["state_path", "nothing"], indirect=True)
+
+
+def killed(kind, kept, sandbox, row, expected):
+    told = kind.name == "comments" and kept.name == "nothing"
+    row(tries_of(kind, kept), NOT_FIRST if told else expected)
+
+
+@across_processes
+def test_killed_before_anything_is_sent(kind, kept, sandbox, row, start_task):
+    task = start_task.start(mark=0, hang=True)
+    start_task.wait()
+    start_task.kill(task)
+    assert sandbox.requests == []
+    killed(kind, kept, sandbox, row, "exact")
+
+
+@across_processes
+def test_killed_between_two_batches(kind, kept, sandbox, row, start_task):
+    size = 1 if kind.name in ("tickets", "agents") else 500
+    task = start_task.start(mark=size, once=True)
+    start_task.wait()
+    start_task.kill(task)
+    assert len(sandbox.requests) == 1
+    killed(kind, kept, sandbox, row, "exact")
+
+
+@across_processes
+@pytest.mark.parametrize("done", [False, True], ids=["before the commit", "after the commit"])
+def test_killed_in_flight(kind, kept, sandbox, row, start_task, done):
+    sandbox.fault(kind="timeout", path=kind.path, after=1, done=done)
+    task = start_task.start()
+    sandbox.wait_for(lambda: any(seen.held for seen in sandbox.requests))
+    start_task.kill(task)
+    killed(kind, kept, sandbox, row, UNKNOWN if kind.name == "comments" else "exact")

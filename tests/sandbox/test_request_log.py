@@ -1,0 +1,103 @@
+import threading
+
+import pytest
+
+from airflow_provider_maestroqa.sandbox.request_log import Record, Seen
+
+
+def test_every_request_is_recorded_as_it_came(client):
+    client.api("POST", "/api/v1/request-groups-export", json={"name": "ü"}, params={"x": "1"})
+    seen = client.sandbox.requests[0]
+    assert (seen.method, seen.path, seen.query) == ("POST", "/api/v1/request-groups-export", {"x": "1"})
+    assert seen.body == {"name": "ü"}
+    assert seen.headers["apitoken"] == client.sandbox.token
+    assert (seen.host, seen.status, seen.done) == ("api", 400, True)
+
+
+def test_requests_to_both_hosts_are_in_the_order_of_arrival(client):
+    _, answer = client.finished()
+    content = client.get(answer["dataUrl"]).content
+    seen = client.sandbox.requests
+    assert [one.host for one in seen] == ["api"] * 4 + ["storage"]
+    assert [one.number for one in seen] == list(range(5))
+    assert seen[-1].sent == len(content)
+    assert "apitoken" not in seen[-1].headers
+
+
+def test_requests_are_counted_by_method_and_path(client):
+    client.finished()
+    assert client.sandbox.count("POST", "/api/v1/request-raw-export") == 1
+    assert client.sandbox.count("GET", "/api/v1/get-export-data") == 3
+    assert client.sandbox.count("GET", "/api/v1/request-raw-export") == 0
+
+
+def test_time_is_the_injected_clocks(make_sandbox, make_client, clock):
+    client = make_client(make_sandbox(clock=clock))
+    client.ask("groups")
+    clock.now += 5
+    client.ask("groups")
+    assert [one.at for one in client.sandbox.requests] == [clock.now - 5, clock.now]
+
+
+def test_a_body_that_is_no_json_is_recorded_as_none(client):
+    client.api("POST", "/api/v1/request-groups-export", data=b"{", headers={"apitoken": client.sandbox.token})
+    assert client.sandbox.requests[0].body is None
+
+
+def test_control_requests_are_not_recorded(client):
+    client.api("GET", "/sandbox/state")
+    client.api("GET", "/")
+    assert client.sandbox.requests == []
+
+
+def test_one_can_wait_for_a_request_of_somebody_else(client):
+    sandbox = client.sandbox
+    other = threading.Thread(target=client.ask, args=("groups",))
+    other.start()
+    seen = sandbox.wait_for(lambda: [one for one in sandbox.requests if one.done], timeout=10)
+    other.join()
+    assert seen[0].status == 200
+
+
+def test_who_waits_may_act_on_the_sandbox_meanwhile(client):
+    sandbox = client.sandbox
+    sandbox.fault(kind="timeout")
+    other = threading.Thread(target=client.ask, args=("groups",))
+    other.start()
+    released = sandbox.wait_for(lambda: any(one.held for one in sandbox.requests) and [sandbox.release()])
+    other.join()
+    assert (released, sandbox.requests[0].status) == ([None], 200)
+
+
+def test_waiting_ends_with_an_error_that_shows_the_last_requests(client):
+    client.ask("groups")
+    with pytest.raises(TimeoutError, match="POST /api/v1/request-groups-export -> 200"):
+        client.sandbox.wait_for(lambda: False, timeout=0.01)
+
+
+def test_the_record_does_not_grow_for_ever():
+    record = Record(keep=3)
+    keys = [record.add(Seen("GET", f"/{number}", {}, {}, b"", "api", 0.0)) for number in range(5)]
+    record.update(keys[0], status=500)
+    record.update(keys[4], status=200)
+    assert [(one.path, one.number, one.status) for one in record.all()] == [
+        ("/2", 2, None),
+        ("/3", 3, None),
+        ("/4", 4, 200),
+    ]
+
+
+def test_a_request_under_way_at_a_reset_does_not_spoil_the_new_record(client):
+    sandbox = client.sandbox
+    sandbox.fault(kind="timeout")
+    other = threading.Thread(target=client.ask, args=("groups",))
+    other.start()
+    sandbox.wait_for(lambda: sandbox.requests and sandbox.requests[0].held)
+    sandbox.reset()
+    other.join()
+    assert sandbox.requests == []
+
+
+def test_a_request_that_is_too_large_is_refused(client):
+    answer = client.api("POST", "/api/v1/request-groups-export", data=b" " * (65 << 20))
+    assert answer.status_code == 413

@@ -1,0 +1,194 @@
+from __future__ import annotations
+
+import builtins
+import gzip
+import io
+import uuid
+from datetime import date, datetime, timezone
+from decimal import Decimal
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from airflow_provider_maestroqa.client.errors import MaestroQAConfigError, MaestroQADataError
+
+UTC = timezone.utc
+NOON = datetime(2026, 1, 31, 12, tzinfo=UTC)
+
+
+def parquet(columns, **options):
+    sink = io.BytesIO()
+    pq.write_table(pa.table(columns), sink, **options)
+    return sink.getvalue()
+
+
+def metrics(count=3, **changed):
+    return {
+        "ticket_id": [f"{number:03d}" for number in range(count)],
+        "source_id": ["zendesk"] * count,
+        "agent_id": ["agent-1"] * count,
+        "metric_id": ["csat"] * count,
+        "metric_value": [float(number) for number in range(count)],
+        "timestamp": pa.array([NOON] * count, pa.timestamp("us", tz="UTC")),
+        **changed,
+    }
+
+
+def test_rows_become_records_with_their_numbers(read):
+    result = read(parquet(metrics(2500), row_group_size=700), "m.parquet")
+    assert [body["ticket_id"] for body in result.bodies] == [f"{number:03d}" for number in range(2500)]
+    assert result.bodies[1]["timestamp"] == "2026-01-31T12:00:00Z"
+    assert (result.places[0], result.places[-1]) == ("m.parquet row 1", "m.parquet row 2500")
+
+
+def test_a_gzipped_file_is_read_as_well(read):
+    assert len(read(gzip.compress(parquet(metrics())), "m.parquet.gz").bodies) == 3
+
+
+@pytest.mark.parametrize("unit", ["s", "ms", "us", "ns"])
+@pytest.mark.parametrize("zone", ["UTC", "+02:00", "Europe/Berlin"])
+def test_timestamps_with_a_zone_keep_their_moment(read, unit, zone):
+    column = pa.array([NOON] * 3, pa.timestamp(unit, tz=zone))
+    result = read(parquet(metrics(timestamp=column)), "m.parquet")
+    assert [body["timestamp"] for body in result.bodies] == ["2026-01-31T12:00:00Z"] * 3
+
+
+def test_timestamps_without_a_zone_need_one_to_be_named(read):
+    content = parquet(metrics(timestamp=pa.array([datetime(2026, 1, 31, 13)] * 3, pa.timestamp("ns"))))
+    result = read(content, "m.parquet")
+    assert set(result.problems) == {f"m.parquet row {number}" for number in (1, 2, 3)}
+    assert "timestamp has no time zone" in result.problems["m.parquet row 1"]
+    named = read(content, "m.parquet", timezone="Europe/Berlin")
+    assert named.bodies[0]["timestamp"] == "2026-01-31T12:00:00Z"
+
+
+def test_the_types_of_parquet_become_those_of_the_fields(read):
+    columns = {
+        "ticket_id": pa.array([17, 18], pa.uint64()),
+        "type": pa.array(["chat", "mail"]).dictionary_encode(),
+        "subject": pa.array([date(2026, 1, 31), None], pa.date32()),
+        "agents": pa.array([["a", "b"], ["c"]], pa.list_(pa.string())),
+        "link": pa.array(["l", "l"], pa.large_string()),
+        "csat_score": pa.array([Decimal("4.50"), None], pa.decimal128(5, 2)),
+        "last_seen": pa.array([NOON, None], pa.timestamp("ms", tz="UTC")),
+        "tags": pa.array([["x", "y"], None]),
+        "attributes": pa.array([{"group": "g", "n": 1}, None]),
+        "body": pa.nulls(2),
+    }
+    result = read(parquet(columns), "t.parquet", resource="tickets")
+    assert result.bodies == [
+        {
+            "ticket_id": "17",
+            "type": "chat",
+            "subject": "2026-01-31",
+            "agents": ["a", "b"],
+            "link": "l",
+            "csat_score": 4.5,
+            "last_seen": "2026-01-31T12:00:00Z",
+            "tags": "x,y",
+            "attributes": {"group": "g", "n": 1},
+        }
+    ]
+    assert result.problems == {"t.parquet row 2": "subject is missing, which every ticket needs"}
+
+
+def test_a_uuid_becomes_its_text(read):
+    ids = [uuid.UUID(int=number) for number in range(3)]
+    try:
+        column = pa.array([one.bytes for one in ids], pa.uuid())
+    except AttributeError:
+        pytest.skip("this pyarrow has no UUIDs")
+    result = read(parquet(metrics(ticket_id=column)), "m.parquet")
+    assert [body["ticket_id"] for body in result.bodies] == [str(one) for one in ids]
+
+
+@pytest.mark.parametrize(
+    ("column", "named"),
+    [
+        (pa.array([b"x"] * 3, pa.binary()), "binary"),
+        (pa.array([b"x"] * 3, pa.binary(1)), r"fixed_size_binary\[1\]"),
+        (pa.array([[("a", 1)]] * 3, pa.map_(pa.string(), pa.int64())), r"map<string, int64"),
+        (pa.array([1] * 3, pa.duration("s")), r"duration\[s\]"),
+        (pa.array([1] * 3, pa.time32("ms")), r"time32\[ms\]"),
+        (pa.array([[b"x"]] * 3, pa.list_(pa.binary())), r"binary within list<"),
+        (pa.array([{"a": [b"x"]}] * 3, pa.struct([("a", pa.list_(pa.binary()))])), r"binary within struct<"),
+    ],
+)
+def test_a_type_that_json_cannot_hold_is_refused_with_its_column(read, column, named):
+    content = parquet(metrics(ticket_id=column))
+    with pytest.raises(
+        MaestroQADataError,
+        match=rf"m\.parquet: the column 'ticket_id' is of the Parquet type {named}.*JSON cannot hold",
+    ):
+        read(content, "m.parquet")
+
+
+def test_a_column_that_is_not_mapped_may_be_of_any_type(read):
+    mapping = {name: name for name in metrics()}
+    content = parquet(metrics(blob=pa.array([b"x"] * 3)))
+    assert len(read(content, "m.parquet", mapping=mapping).bodies) == 3
+
+
+def test_constants_alone_still_make_a_record_of_each_row(read):
+    mapping = {name: {"value": "1"} for name in metrics()} | {"timestamp": {"value": "2026-01-31T00:00:00Z"}}
+    assert len(read(parquet(metrics(4)), "m.parquet", mapping=mapping).bodies) == 4
+
+
+def test_the_columns_are_found_in_other_case_and_missing_ones_named(read):
+    upper = {name.upper(): column for name, column in metrics().items()}
+    assert len(read(parquet(upper), "m.parquet").bodies) == 3
+    mapping = {**{name: name for name in metrics()}, "ticket_id": "id"}
+    with pytest.raises(MaestroQADataError, match=r"no column 'id'.* It has: 'TICKET_ID', 'SOURCE_ID'"):
+        read(parquet(upper), "m.parquet", mapping=mapping)
+
+
+def test_a_column_that_comes_twice_is_refused_when_it_is_used(read):
+    table = pa.table([*list(metrics().values()), ["x"] * 3], names=[*metrics(), "ticket_id"])
+    sink = io.BytesIO()
+    pq.write_table(table, sink)
+    with pytest.raises(MaestroQADataError, match="more than one column is ticket_id"):
+        read(sink.getvalue(), "m.parquet")
+
+
+def test_no_rows_are_no_records(read):
+    assert read(parquet(metrics(0)), "m.parquet").items == []
+
+
+@pytest.mark.parametrize("content", [b"", b"PAR1", b"ticket_id,source_id\n" * 9, parquet(metrics())[:-5]])
+def test_what_is_no_parquet_file_or_is_cut_is_told(read, content):
+    with pytest.raises(MaestroQADataError, match=r"m\.parquet is no Parquet file"):
+        read(content, "m.parquet")
+
+
+def test_a_damaged_page_is_told_after_the_rows_before_it(read):
+    content = bytearray(parquet(metrics(3000), row_group_size=1000, compression="snappy"))
+    middle = len(content) // 2
+    content[middle - 2000 : middle + 2000] = b"\xff" * 4000
+    with pytest.raises(MaestroQADataError, match=r"m\.parquet cannot be read after row \d+"):
+        read(bytes(content), "m.parquet")
+
+
+def test_the_number_of_rows_is_known_beforehand(tmp_path):
+    from airflow_provider_maestroqa.client.resources.models import TICKET_METRIC
+    from airflow_provider_maestroqa.sources.reader import Reading, file_records
+    from airflow_provider_maestroqa.storage.open import LocalFile
+
+    (tmp_path / "m.parquet").write_bytes(parquet(metrics(7)))
+    reading = Reading.checked(TICKET_METRIC, mapping=None, timezone=None)
+    with file_records(LocalFile(tmp_path / "m.parquet"), reading) as records:
+        assert len(records) == 7
+
+
+def test_without_pyarrow_the_extra_is_named(read, monkeypatch):
+    real = builtins.__import__
+
+    def no_pyarrow(name, *args, **kwargs):
+        if name.startswith("pyarrow"):
+            raise ImportError(name)
+        return real(name, *args, **kwargs)
+
+    content = parquet(metrics())
+    monkeypatch.setattr(builtins, "__import__", no_pyarrow)
+    with pytest.raises(MaestroQAConfigError, match=r"pip install 'airflow-provider-maestroqa\[parquet\]'"):
+        read(content, "m.parquet")
