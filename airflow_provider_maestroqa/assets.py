@@ -103,7 +103,7 @@ def convert_asset_to_openlineage(asset: Asset, lineage_context: object) -> Any: 
     return Dataset(namespace=f"{SCHEME}://{parts.netloc}", name=parts.path.lstrip("/"))
 
 
-def tell_outlets(context: Mapping[str, Any], outlets: Iterable[object], facts: Mapping[str, Any]) -> None:
+def add_event_extra(context: Mapping[str, Any], outlets: Iterable[object], facts: Mapping[str, Any]) -> None:
     """Give what a task has done to the events of its assets, for the DAGs that are scheduled by them.
 
     :param context: Airflow's context of the task.
@@ -120,7 +120,7 @@ def tell_outlets(context: Mapping[str, Any], outlets: Iterable[object], facts: M
             events[outlet].extra.update(facts)
 
 
-def landing_facts(manifest: Mapping[str, Any], window: Mapping[str, Any] | None = None) -> dict[str, Any]:
+def landing_event_extra(manifest: Mapping[str, Any], window: Mapping[str, Any] | None = None) -> dict[str, Any]:
     """What an event says of a landing.
 
     :param manifest: what has landed.
@@ -142,7 +142,7 @@ def landing_facts(manifest: Mapping[str, Any], window: Mapping[str, Any] | None 
     }
 
 
-def push_facts(report: Mapping[str, Any]) -> dict[str, Any]:
+def push_event_extra(report: Mapping[str, Any]) -> dict[str, Any]:
     """What an event says of a push.
 
     :param report: the report of the push.

@@ -15,13 +15,13 @@ import pytest
 from airflow_provider_maestroqa import _compat
 from airflow_provider_maestroqa.assets import (
     DATASETS,
+    add_event_extra,
     dataset_of,
-    landing_facts,
+    landing_event_extra,
     maestroqa_asset,
     maestroqa_uri,
-    push_facts,
+    push_event_extra,
     sanitize_uri,
-    tell_outlets,
 )
 from airflow_provider_maestroqa.client.errors import MaestroQAConfigError
 from airflow_provider_maestroqa.pushes.resources import RESOURCES as PUSHED
@@ -162,12 +162,12 @@ def test_only_assets_among_the_outlets_get_the_facts():
         def __getitem__(self, outlet):
             return events[outlet.uri]
 
-    tell_outlets({"outlet_events": Events()}, [asset, "a text", object()], {"rows": 3})
+    add_event_extra({"outlet_events": Events()}, [asset, "a text", object()], {"rows": 3})
     assert events[asset.uri].extra == {"rows": 3}
 
 
 def test_a_task_without_outlet_events_has_nothing_to_tell():
-    assert tell_outlets({}, [maestroqa_asset("tickets")], {"rows": 3}) is None
+    assert add_event_extra({}, [maestroqa_asset("tickets")], {"rows": 3}) is None
 
 
 def test_the_facts_of_an_empty_landing():
@@ -178,7 +178,7 @@ def test_the_facts_of_an_empty_landing():
         "files": [],
         "manifest": "s3://b/_manifest.json",
     }
-    assert landing_facts(manifest, DAY) == {
+    assert landing_event_extra(manifest, DAY) == {
         "export_id": "e1",
         "window": DAY,
         "has_data": False,
@@ -191,7 +191,7 @@ def test_the_facts_of_an_empty_landing():
 
 def test_the_facts_of_a_push_are_its_report_without_the_costs():
     report = {"resource": "tickets", "sent": 2, "confirmed": 2, "rejected": 0, "requests": 9, "waited_s": 1.5}
-    assert push_facts(report) == {"resource": "tickets", "sent": 2, "confirmed": 2, "rejected": 0}
+    assert push_event_extra(report) == {"resource": "tickets", "sent": 2, "confirmed": 2, "rejected": 0}
 
 
 # -- Windows --------------------------------------------------------------------------------------------------------

@@ -11,7 +11,7 @@ import pytest
 
 from airflow_provider_maestroqa import _compat, retry_policies
 from airflow_provider_maestroqa.client import errors
-from airflow_provider_maestroqa.runtime.task_errors import airflow_outcome
+from airflow_provider_maestroqa.runtime.task_errors import airflow_errors
 from airflow_provider_maestroqa.sandbox import Sandbox
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -201,7 +201,7 @@ def test_every_other_error_is_retried_as_the_task_says_or_not_at_all(decide, err
 
 @newest
 def test_what_fails_for_good_already_is_left_to_airflow(decide):
-    with pytest.raises(_compat.AirflowFailException) as caught, airflow_outcome():
+    with pytest.raises(_compat.AirflowFailException) as caught, airflow_errors():
         raise errors.MaestroQAConfigError("no token")
     assert isinstance(caught.value.__cause__, errors.MaestroQAConfigError)
     assert decide(caught.value) == ("default", None)

@@ -1,6 +1,6 @@
 """The MaestroQA API as one table of data: every operation, how it travels, and whether it is safe to send twice.
 
-Sections name the chapters of MaestroQA's API document. Nothing here sends anything: a :class:`Call` is a request
+Sections name the chapters of MaestroQA's API document. Nothing here sends anything: a :class:`Request` is a request
 in its final form, which the drivers in :mod:`.sync_client` and :mod:`.async_client` carry to the server.
 """
 
@@ -17,12 +17,12 @@ from airflow_provider_maestroqa.client.errors import MaestroQAConfigError
 Bucket = Literal["normal", "hard"]
 
 
-class Travels(Enum):
-    """Where an operation's parameters travel."""
+class ParamLocation(Enum):
+    """Where an operation's parameters go."""
 
-    NOWHERE = "nowhere"
-    IN_BODY = "as a JSON body"
-    IN_QUERY = "in the query"
+    NONE = "none"
+    BODY = "body"
+    QUERY = "query"
 
 
 @dataclass(frozen=True)
@@ -32,10 +32,10 @@ class Endpoint:
     :param method: HTTP method.
     :param path: path below the base URL; ``{name}`` stands for a path parameter.
     :param section: the chapter of the API document that describes it.
-    :param repeatable: whether the same request may be sent twice without harm, so that a lost answer may be
+    :param idempotent: whether the same request may be sent twice without harm, so that a lost answer may be
         asked for again.
-    :param repeatable_with: a parameter that makes the request repeatable when it is given.
-    :param travels: where the parameters travel.
+    :param idempotency_param: a parameter that makes the request idempotent when it is given.
+    :param param_location: where the parameters travel.
     :param bucket: the request budget that the operation draws on.
     :param batch_size: the most records in one request, where the operation takes a batch.
     """
@@ -43,15 +43,15 @@ class Endpoint:
     method: str
     path: str
     section: str
-    repeatable: bool
-    travels: Travels = Travels.IN_BODY
+    idempotent: bool
+    param_location: ParamLocation = ParamLocation.BODY
     bucket: Bucket = "normal"
     batch_size: int | None = None
-    repeatable_with: str | None = None
+    idempotency_param: str | None = None
 
 
 @dataclass(frozen=True)
-class Call:
+class Request:
     """A request in its final form, but for the host and the token.
 
     :param endpoint: the operation.
@@ -74,10 +74,10 @@ class Call:
         return self.endpoint.method
 
     @property
-    def repeatable(self) -> bool:
+    def idempotent(self) -> bool:
         """Whether this request may be sent again when its answer was lost."""
-        key = self.endpoint.repeatable_with
-        return self.resend or self.endpoint.repeatable or (key is not None and bool(self.body) and key in self.body)
+        key = self.endpoint.idempotency_param
+        return self.resend or self.endpoint.idempotent or (key is not None and bool(self.body) and key in self.body)
 
     def __str__(self) -> str:
         return f"{self.method} {self.path}"
@@ -85,7 +85,7 @@ class Call:
 
 _EXPORTS, _TICKETS, _AGENTS = "Exports", "Tickets", "Agents"
 _TODOS, _POINTS, _SESSIONS, _METRICS = "To-Dos", "Coaching Points", "Coaching Sessions", "Metrics"
-_QUERY, _NOTHING = Travels.IN_QUERY, Travels.NOWHERE
+_QUERY, _NOTHING = ParamLocation.QUERY, ParamLocation.NONE
 
 #: Asking for an export twice does no harm but makes a second export, so it counts as not repeatable.
 ENDPOINTS: Mapping[str, Endpoint] = {
@@ -100,7 +100,7 @@ ENDPOINTS: Mapping[str, Endpoint] = {
     "get_tickets": Endpoint("GET", "/api/v1/tickets", _TICKETS, True, _QUERY),
     "create_comment": Endpoint("POST", "/api/v1/comments", _TICKETS, False),
     "create_comments": Endpoint("POST", "/api/v1/comments-batch", _TICKETS, False, batch_size=500),
-    "create_attachment": Endpoint("POST", "/api/v1/attachments", _TICKETS, False, repeatable_with="id"),
+    "create_attachment": Endpoint("POST", "/api/v1/attachments", _TICKETS, False, idempotency_param="id"),
     "create_agent": Endpoint("POST", "/api/v1/agents", _AGENTS, True),
     "add_agent_id": Endpoint("POST", "/api/v1/agents/add-id-to-agent", _AGENTS, True),
     "set_agent_availability": Endpoint("POST", "/api/v1/update-agent-availability", _AGENTS, True),
@@ -118,7 +118,7 @@ ENDPOINTS: Mapping[str, Endpoint] = {
 }
 
 
-def build_call(operation: str, parameters: Mapping[str, Any] | None = None, /, **path_parameters: str) -> Call:
+def build_request(operation: str, parameters: Mapping[str, Any] | None = None, /, **path_parameters: str) -> Request:
     """Put an operation and its parameters into the form in which they travel.
 
     Absent parameters are left out: the API takes every parameter that is present for a value.
@@ -134,8 +134,8 @@ def build_call(operation: str, parameters: Mapping[str, Any] | None = None, /, *
             raise MaestroQAConfigError(f"{operation} needs a {name}, got {value!r}. Pass the id as text.")
     path = endpoint.path.format(**{name: quote(value, safe="") for name, value in path_parameters.items()})
     given = {name: value for name, value in (parameters or {}).items() if value is not None}
-    if endpoint.travels is Travels.IN_QUERY:
-        return Call(endpoint, path, query={name: str(value) for name, value in given.items()})
-    if endpoint.travels is Travels.IN_BODY:
-        return Call(endpoint, path, body=given)
-    return Call(endpoint, path)
+    if endpoint.param_location is ParamLocation.QUERY:
+        return Request(endpoint, path, query={name: str(value) for name, value in given.items()})
+    if endpoint.param_location is ParamLocation.BODY:
+        return Request(endpoint, path, body=given)
+    return Request(endpoint, path)

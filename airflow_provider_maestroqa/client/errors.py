@@ -82,7 +82,7 @@ class MaestroQAAPIError(MaestroQAError):
         self.explained = explained
         #: Whether the answer to an earlier try of the same request was lost, so that this may be its echo: a
         #: conflict with what was just created, or something that is not there because it was just deleted.
-        self.after_lost_answer = False
+        self.after_ambiguous_failure = False
 
     def __str__(self) -> str:
         return f"{self.method} {self.path} answered {self.status}: {self.message}"

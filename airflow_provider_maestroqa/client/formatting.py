@@ -27,7 +27,7 @@ def duration(seconds: float) -> str:
     return f"{whole // 3600} h {whole % 3600 // 60} min"
 
 
-def counted(count: int, words: str) -> str:
+def pluralize(count: int, words: str) -> str:
     """A number of things: ``1 ticket``, ``1,200 ticket metrics``.
 
     :param count: how many.

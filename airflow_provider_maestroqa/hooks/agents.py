@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from airflow_provider_maestroqa.client.endpoints import build_call
+from airflow_provider_maestroqa.client.endpoints import build_request
 from airflow_provider_maestroqa.client.errors import MaestroQAConflictError, MaestroQAOutcomeUnknownError
-from airflow_provider_maestroqa.hooks.base import ConnectedHook
-from airflow_provider_maestroqa.runtime.lineage import tell_written
+from airflow_provider_maestroqa.hooks.base import BaseMaestroQAHook
+from airflow_provider_maestroqa.runtime.lineage import record_written
 
 
-class AgentMethods(ConnectedHook):
+class AgentMethods(BaseMaestroQAHook):
     """Agents: create them, give them an id, set their availability. (API: Agents)"""
 
     def create_agent(self, agent: Mapping[str, Any]) -> dict[str, Any]:
@@ -27,12 +27,12 @@ class AgentMethods(ConnectedHook):
         from airflow_provider_maestroqa.client.resources.models import AGENT
 
         checked = AGENT.check(agent)
-        tell_written(self, "agents")
+        record_written(self, "agents")
         try:
-            return self.send_for_record(build_call("create_agent", checked), sent=checked)
+            return self.send_for_record(build_request("create_agent", checked), sent=checked)
         except MaestroQAConflictError as error:
             conflict = error
-        if conflict.after_lost_answer:
+        if conflict.after_ambiguous_failure:
             raise MaestroQAOutcomeUnknownError(
                 f"The answer to the first try to create agent {checked['email']} was lost, and now MaestroQA says: "
                 f"{conflict.message} It may be the agent that was just created, or another one. Look at MaestroQA, "
@@ -53,8 +53,8 @@ class AgentMethods(ConnectedHook):
         from airflow_provider_maestroqa.client.resources.models import AGENT_ID
 
         checked = AGENT_ID.check({"email": email, "agentId": agent_id})
-        tell_written(self, "agents")
-        return self.send_for_record(build_call("add_agent_id", checked), sent=checked)
+        record_written(self, "agents")
+        return self.send_for_record(build_request("add_agent_id", checked), sent=checked)
 
     def set_agent_availability(self, email: str, available: bool) -> dict[str, Any]:
         """Say whether an agent is available. (API: Update an Agent (update agent availability))
@@ -68,8 +68,8 @@ class AgentMethods(ConnectedHook):
         from airflow_provider_maestroqa.client.resources.models import AGENT_AVAILABILITY
 
         checked = AGENT_AVAILABILITY.check({"email": email, "available": available})
-        tell_written(self, "agents")
-        return self.send_for_record(build_call("set_agent_availability", checked), sent=checked)
+        record_written(self, "agents")
+        return self.send_for_record(build_request("set_agent_availability", checked), sent=checked)
 
     def upsert_agent(self, agent: Mapping[str, Any]) -> dict[str, Any]:
         """Create an agent, or set id and availability of the one that is there. (API: Create, Update an Agent)
@@ -85,6 +85,6 @@ class AgentMethods(ConnectedHook):
         from airflow_provider_maestroqa.client.resources.upserts import upsert_agent
 
         checked = AGENT.check(agent)
-        tell_written(self, "agents")
+        record_written(self, "agents")
         answer, _ = upsert_agent(checked, self.client.send)
         return dict(answer or checked)

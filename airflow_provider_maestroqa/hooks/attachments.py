@@ -10,7 +10,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from airflow_provider_maestroqa import _compat
-from airflow_provider_maestroqa.client.endpoints import build_call
+from airflow_provider_maestroqa.client.endpoints import build_request
 from airflow_provider_maestroqa.client.errors import (
     MaestroQAConflictError,
     MaestroQAError,
@@ -21,11 +21,11 @@ from airflow_provider_maestroqa.client.presigned import host_of, secrets_of
 from airflow_provider_maestroqa.client.resources.attachments import attachment_parameters, id_for_file, id_for_url
 from airflow_provider_maestroqa.client.resources.upload_body import Content, Source, look_through
 from airflow_provider_maestroqa.client.resources.uploads import upload
-from airflow_provider_maestroqa.hooks.base import ConnectedHook
-from airflow_provider_maestroqa.runtime.lineage import tell_written
+from airflow_provider_maestroqa.hooks.base import BaseMaestroQAHook
+from airflow_provider_maestroqa.runtime.lineage import record_written
 
 
-class AttachmentMethods(ConnectedHook):
+class AttachmentMethods(BaseMaestroQAHook):
     """Attachments of tickets: files of yours, or files that MaestroQA reads. (API: Create an Attachment)"""
 
     def create_attachment(
@@ -188,10 +188,10 @@ class AttachmentMethods(ConnectedHook):
         raise MaestroQAOutcomeUnknownError(f"{problem}. {unknown}")
 
     def _create(self, parameters: Mapping[str, Any]) -> dict[str, Any]:
-        tell_written(self, "attachments")
+        record_written(self, "attachments")
         problem: MaestroQAError
         try:
-            answer = self.client.send(build_call("create_attachment", parameters))
+            answer = self.client.send(build_request("create_attachment", parameters))
         except MaestroQAConflictError as error:
             problem = _explained(error, parameters)
         else:
@@ -217,7 +217,7 @@ class AttachmentMethods(ConnectedHook):
 def _explained(error: MaestroQAConflictError, parameters: Mapping[str, Any]) -> MaestroQAError:
     """Say what it means that the id is taken."""
     name = f"{parameters['id']} of ticket {parameters['ticket_id']}"
-    if error.after_lost_answer:
+    if error.after_ambiguous_failure:
         return MaestroQAOutcomeUnknownError(
             f"{error.message} The answer to an earlier try was lost, so this may be its echo. It is not known "
             f"whether attachment {name} is there; a file of yours is without its bytes. Look at the ticket in "

@@ -15,9 +15,9 @@ from airflow.providers.http.hooks.http import HttpHook
 from airflow_provider_maestroqa import _compat
 from airflow_provider_maestroqa._compat import BaseHook
 from airflow_provider_maestroqa.client.budget import Budget, Wait, open_budget
-from airflow_provider_maestroqa.client.endpoints import Call, build_call
+from airflow_provider_maestroqa.client.endpoints import Request, build_request
 from airflow_provider_maestroqa.client.errors import MaestroQAConfigError, MaestroQAError, MaestroQANotFoundError
-from airflow_provider_maestroqa.client.formatting import counted, duration
+from airflow_provider_maestroqa.client.formatting import duration, pluralize
 from airflow_provider_maestroqa.client.settings import Settings, read_settings
 from airflow_provider_maestroqa.client.transport.request_stats import Usage
 from airflow_provider_maestroqa.client.transport.sync_client import SyncClient, prepare_session
@@ -30,12 +30,12 @@ if TYPE_CHECKING:
     from airflow_provider_maestroqa.client.transport.async_client import AsyncClient
 
 #: No list answers fewer records than this one, so the *Test* button asks for one record of it.
-_TEST_CALL = build_call("list_todos", {"count": 1})
+_TEST_CALL = build_request("list_todos", {"count": 1})
 _TEST_PATIENCE_S = 20.0
 _LONG_WAIT_S = 5.0
 
 
-class ConnectedHook(BaseHook):
+class BaseMaestroQAHook(BaseHook):
     """Opens and closes what a connection of type ``maestroqa`` describes; knows no operation of the API.
 
     :param maestroqa_conn_id: id of the connection.
@@ -71,7 +71,7 @@ class ConnectedHook(BaseHook):
             self.log.info(
                 "Waited %s in all for the token's request budget: %s, %d of them refused for the rate.",
                 duration(usage.waited_s),
-                counted(usage.requests, "requests"),
+                pluralize(usage.requests, "requests"),
                 usage.refusals,
             )
 
@@ -104,7 +104,7 @@ class ConnectedHook(BaseHook):
         """The client that carries this hook's calls."""
         return SyncClient(self.settings, self._budget, _plain_session(self.settings), usage=self.usage)
 
-    def send_for_record(self, call: Call, *, sent: Mapping[str, Any] | None = None) -> dict[str, Any]:
+    def send_for_record(self, call: Request, *, sent: Mapping[str, Any] | None = None) -> dict[str, Any]:
         """Send a call that answers one record.
 
         :param call: what to ask.

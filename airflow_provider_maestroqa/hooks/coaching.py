@@ -6,17 +6,17 @@ from collections.abc import Mapping
 from datetime import date, datetime
 from typing import Any
 
-from airflow_provider_maestroqa.client.endpoints import Call, build_call
+from airflow_provider_maestroqa.client.endpoints import Request, build_request
 from airflow_provider_maestroqa.client.errors import MaestroQADataError
 from airflow_provider_maestroqa.client.resources.coaching_export import PATIENCE_S, SessionExport, session_windows
 from airflow_provider_maestroqa.client.resources.lists import DEFAULT_PAGE_SIZE, as_page_size, list_parameters
 from airflow_provider_maestroqa.client.resources.pagination import Listing, Paging
-from airflow_provider_maestroqa.client.transport.spooled_response import SavedArray
-from airflow_provider_maestroqa.hooks.base import ConnectedHook
-from airflow_provider_maestroqa.runtime.lineage import tell_read
+from airflow_provider_maestroqa.client.transport.spooled_response import SpooledJsonArray
+from airflow_provider_maestroqa.hooks.base import BaseMaestroQAHook
+from airflow_provider_maestroqa.runtime.lineage import record_read
 
 
-class CoachingMethods(ConnectedHook):
+class CoachingMethods(BaseMaestroQAHook):
     """Coaching data: read one, read a list to its end, export sessions. (API: To-Dos, Coaching Points, …)
 
     A list is an iterator: a page is asked for when its first record is needed. Arguments are checked at once. Records
@@ -136,7 +136,7 @@ class CoachingMethods(ConnectedHook):
         :param resource: ``todos``, ``coaching_points`` or ``coaching_sessions``.
         """
         parameters = list_parameters(resource, start=start, end=end, **filters)
-        tell_read(self, resource)
+        record_read(self, resource)
         paging = Paging(f"list_{resource}", parameters, page_size=as_page_size(page_size))
         return Listing(self._send, paging, warn=self.log.warning)
 
@@ -162,21 +162,21 @@ class CoachingMethods(ConnectedHook):
         :raises MaestroQAServerError: an answer was no whole JSON array, again and again.
         """
         windows = session_windows(start, end, time_axis)
-        tell_read(self, "coaching_sessions")
+        record_read(self, "coaching_sessions")
         return SessionExport(windows, self._save, say=self.log.info, warn=self.log.warning)
 
     def _get(self, operation: str, record_id: str) -> dict[str, Any]:
-        call = build_call(operation, id=record_id)
+        call = build_request(operation, id=record_id)
         answer = self._send(call)
         if isinstance(answer, Mapping):
-            tell_read(self, f"{operation.removeprefix('get_')}s")
+            record_read(self, f"{operation.removeprefix('get_')}s")
             return dict(answer)
         raise MaestroQADataError(f"{call} answered no record, but {type(answer).__name__}.", worth_retry=True)
 
     # Found anew for each call, because a hook may be closed and used again.
 
-    def _send(self, call: Call) -> Any:
+    def _send(self, call: Request) -> Any:
         return self.client.send(call)
 
-    def _save(self, call: Call, target: SavedArray) -> None:
+    def _save(self, call: Request, target: SpooledJsonArray) -> None:
         self.client.save(call, target, patience_s=PATIENCE_S)

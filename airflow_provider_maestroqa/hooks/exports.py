@@ -8,15 +8,15 @@ from collections.abc import Mapping
 from datetime import datetime
 
 from airflow_provider_maestroqa import _compat
-from airflow_provider_maestroqa.client.endpoints import build_call
+from airflow_provider_maestroqa.client.endpoints import build_request
 from airflow_provider_maestroqa.client.errors import MaestroQAConfigError, MaestroQADataError, MaestroQAError
 from airflow_provider_maestroqa.client.presigned import secrets_of
 from airflow_provider_maestroqa.client.resources.export_polling import ExportEvent, ExportWait, Pause, call_deadline
 from airflow_provider_maestroqa.client.resources.exports import Export, export_parameters
-from airflow_provider_maestroqa.hooks.base import ConnectedHook
+from airflow_provider_maestroqa.hooks.base import BaseMaestroQAHook
 
 
-class ExportMethods(ConnectedHook):
+class ExportMethods(BaseMaestroQAHook):
     """Exports: ask for one, look at it, wait for it. (API: Exports)"""
 
     def request_raw_export(
@@ -89,7 +89,7 @@ class ExportMethods(ConnectedHook):
         :return: the export's id.
         """
         parameters = export_parameters(export_type, start=start, end=end, **options)
-        call = build_call(f"request_{export_type}_export", parameters)
+        call = build_request(f"request_{export_type}_export", parameters)
         answer = self.client.send(call)
         export_id = answer.get("exportId") if isinstance(answer, Mapping) else None
         if not isinstance(export_id, str) or not export_id:
@@ -107,7 +107,7 @@ class ExportMethods(ConnectedHook):
         :return: the export. Its ``data_url`` is a secret; it is masked in the task's log.
         :raises MaestroQANotFoundError: MaestroQA knows no such export.
         """
-        call = build_call("get_export", {"exportId": checked_export_id(export_id)})
+        call = build_request("get_export", {"exportId": checked_export_id(export_id)})
         export = Export.from_answer(export_id, self.client.send(call, deadline=deadline, polling=polling))
         for secret in secrets_of(export.data_url):
             _compat.mask_secret(secret)
@@ -129,7 +129,7 @@ class ExportMethods(ConnectedHook):
         return await self._aget_export(export_id, deadline=deadline, polling=True)
 
     async def _aget_export(self, export_id: str, *, deadline: float | None, polling: bool) -> Export:
-        call = build_call("get_export", {"exportId": checked_export_id(export_id)})
+        call = build_request("get_export", {"exportId": checked_export_id(export_id)})
         async with await self.aclient() as client:
             return Export.from_answer(export_id, await client.send(call, deadline=deadline, polling=polling))
 

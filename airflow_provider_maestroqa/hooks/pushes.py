@@ -6,16 +6,16 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from airflow_provider_maestroqa.client.endpoints import Call
-from airflow_provider_maestroqa.hooks.base import ConnectedHook
-from airflow_provider_maestroqa.runtime.lineage import tell_written
+from airflow_provider_maestroqa.client.endpoints import Request
+from airflow_provider_maestroqa.hooks.base import BaseMaestroQAHook
+from airflow_provider_maestroqa.runtime.lineage import record_written
 from airflow_provider_maestroqa.storage.urls import open_object
 
 if TYPE_CHECKING:
     from airflow_provider_maestroqa.pushes.checkpoint import Memory
 
 
-class PushMethods(ConnectedHook):
+class PushMethods(BaseMaestroQAHook):
     """Pushes: tickets, comments, metrics and agents, any number of them. (API: Tickets, Agents, Metrics)"""
 
     def push(
@@ -66,10 +66,10 @@ class PushMethods(ConnectedHook):
             on_error=on_error, max_rejects=max_rejects, on_unknown_outcome=on_unknown_outcome
         )
         pushed = resource_named(resource, update_first=update_first)
-        tell_written(self, pushed.name)
+        record_written(self, pushed.name)
         client = self.client
 
-        def send(call: Call, *, in_flight: Callable[[bool], None] | None = None) -> Any:
+        def send(call: Request, *, in_flight: Callable[[bool], None] | None = None) -> Any:
             return client.send(replace(call, resend=True) if options.resends else call, in_flight=in_flight)
 
         report = run_push(

@@ -6,21 +6,21 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 from urllib.parse import quote
 
-from airflow_provider_maestroqa.client.endpoints import build_call
+from airflow_provider_maestroqa.client.endpoints import build_request
 from airflow_provider_maestroqa.client.errors import (
     MaestroQAConfigError,
     MaestroQAConflictError,
     MaestroQADataError,
     MaestroQANotFoundError,
 )
-from airflow_provider_maestroqa.hooks.base import ConnectedHook
-from airflow_provider_maestroqa.runtime.lineage import tell_read, tell_written
+from airflow_provider_maestroqa.hooks.base import BaseMaestroQAHook
+from airflow_provider_maestroqa.runtime.lineage import record_read, record_written
 
 #: Characters that the ids in one URL may take: servers and proxies refuse long URLs, the shortest limits being 2,000.
 _LONGEST_IDS = 1_500
 
 
-class TicketMethods(ConnectedHook):
+class TicketMethods(BaseMaestroQAHook):
     """Tickets: create, update, delete and read them. (API: Tickets)"""
 
     def create_ticket(self, ticket: Mapping[str, Any], *, retried: bool = False) -> dict[str, Any]:
@@ -38,12 +38,12 @@ class TicketMethods(ConnectedHook):
         from airflow_provider_maestroqa.client.resources.models import TICKET
 
         checked = TICKET.check(ticket)
-        tell_written(self, "tickets")
+        record_written(self, "tickets")
         try:
-            return self.send_for_record(build_call("create_ticket", checked), sent=checked)
+            return self.send_for_record(build_request("create_ticket", checked), sent=checked)
         except MaestroQAConflictError as error:
             conflict = error
-        if retried or conflict.after_lost_answer:
+        if retried or conflict.after_ambiguous_failure:
             there = self._find_ticket(checked["ticket_id"])
             if there is not None and all(there.get(name) == checked[name] for name in ("type", "subject", "link")):
                 self.log.info("Ticket %s was created by an earlier try, whose answer was lost.", checked["ticket_id"])
@@ -62,8 +62,8 @@ class TicketMethods(ConnectedHook):
         from airflow_provider_maestroqa.client.resources.models import TICKET_CHANGES
 
         checked = TICKET_CHANGES.check(changes)
-        tell_written(self, "tickets")
-        call = build_call("update_ticket", checked, ticket_id=ticket_id)
+        record_written(self, "tickets")
+        call = build_request("update_ticket", checked, ticket_id=ticket_id)
         return self.send_for_record(call, sent={"ticket_id": ticket_id, **checked})
 
     def delete_ticket(self, ticket_id: str) -> None:
@@ -72,11 +72,11 @@ class TicketMethods(ConnectedHook):
         :param ticket_id: the ticket's id.
         :raises MaestroQANotFoundError: there is no such ticket, and it is not this call that has deleted it.
         """
-        tell_written(self, "tickets")
+        record_written(self, "tickets")
         try:
-            self.client.send(build_call("delete_ticket", ticket_id=ticket_id))
+            self.client.send(build_request("delete_ticket", ticket_id=ticket_id))
         except MaestroQANotFoundError as error:
-            if not error.after_lost_answer:
+            if not error.after_ambiguous_failure:
                 raise
 
     def get_ticket(self, ticket_id: str) -> dict[str, Any]:
@@ -86,8 +86,8 @@ class TicketMethods(ConnectedHook):
         :return: the ticket as MaestroQA answers it.
         :raises MaestroQANotFoundError: there is no such ticket.
         """
-        tell_read(self, "tickets")
-        return self.send_for_record(build_call("get_ticket", ticket_id=ticket_id))
+        record_read(self, "tickets")
+        return self.send_for_record(build_request("get_ticket", ticket_id=ticket_id))
 
     def get_tickets(self, ticket_ids: Iterable[str]) -> list[dict[str, Any]]:
         """Read many tickets, as many with each request as a URL can name. (API: Get Many Tickets)
@@ -97,10 +97,10 @@ class TicketMethods(ConnectedHook):
         :raises MaestroQAConfigError: these are no ids.
         """
         wanted = list(dict.fromkeys(_checked_ids(ticket_ids)))
-        tell_read(self, "tickets")
+        record_read(self, "tickets")
         found: dict[str, dict[str, Any]] = {}
         for ids in _parted(one for one in wanted if "," not in one):
-            answer = self.client.send(build_call("get_tickets", {"ticket_ids": ",".join(ids)}))
+            answer = self.client.send(build_request("get_tickets", {"ticket_ids": ",".join(ids)}))
             if not isinstance(answer, list):
                 raise MaestroQADataError(f"GET /api/v1/tickets answered no list, but {type(answer).__name__}.")
             found |= {str(ticket["ticket_id"]): ticket for ticket in answer if _is_ticket(ticket)}
@@ -123,7 +123,7 @@ class TicketMethods(ConnectedHook):
         from airflow_provider_maestroqa.client.resources.upserts import upsert_ticket
 
         checked = TICKET.check(ticket)
-        tell_written(self, "tickets")
+        record_written(self, "tickets")
         answer, _ = upsert_ticket(checked, self.client.send, update_first=update_first)
         return dict(answer or checked)
 
@@ -139,8 +139,8 @@ class TicketMethods(ConnectedHook):
         from airflow_provider_maestroqa.client.resources.models import COMMENT
 
         checked = COMMENT.check(comment)
-        tell_written(self, "comments")
-        return self.send_for_record(build_call("create_comment", checked), sent=checked)
+        record_written(self, "comments")
+        return self.send_for_record(build_request("create_comment", checked), sent=checked)
 
     def _find_ticket(self, ticket_id: str) -> dict[str, Any] | None:
         try:

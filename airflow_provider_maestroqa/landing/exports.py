@@ -256,10 +256,10 @@ class _Landing:
     def summarise(self, files: list[LandedFile]) -> None:
         """Say what was landed."""
         rows = [file.rows for file in files if file.rows is not None]
-        counted = f" with {sum(rows):,} records" if rows else ""
+        pluralize = f" with {sum(rows):,} records" if rows else ""
         self._say(
             f"Export {self._export_id} landed at {self._store.uri()}: {len(files)} file{'s' * (len(files) != 1)}"
-            f"{counted}, {megabytes(sum(file.bytes for file in files))} stored, "
+            f"{pluralize}, {megabytes(sum(file.bytes for file in files))} stored, "
             f"{megabytes(sum(file.content_bytes for file in files))} of content, "
             f"in {duration(self._clock() - self._started)}."
         )

@@ -10,7 +10,7 @@ from typing import Any
 from airflow_provider_maestroqa.client.errors import MaestroQADataError
 from airflow_provider_maestroqa.landing.archive.content import Meter, read_range
 from airflow_provider_maestroqa.storage.compression import Engine
-from airflow_provider_maestroqa.storage.scratch import Scratch
+from airflow_provider_maestroqa.storage.scratch import TempFile
 
 # No name, no time, "unknown" system: the same records give the same bytes.
 _HEADER = b"\x1f\x8b\x08\x00\x00\x00\x00\x00\x00\xff"
@@ -26,7 +26,7 @@ class RecordFile:
     :param engine: compresses.
     """
 
-    def __init__(self, name: str, scratch: Scratch, engine: Engine) -> None:
+    def __init__(self, name: str, scratch: TempFile, engine: Engine) -> None:
         self.name = name
         self.rows = 0
         #: Size and CRC-32 before compression.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from airflow_provider_maestroqa.client.formatting import MOMENT_S, counted, duration
+from airflow_provider_maestroqa.client.formatting import MOMENT_S, duration, pluralize
 from airflow_provider_maestroqa.landing.progress import EVERY
 
 
@@ -43,7 +43,7 @@ class RecordProgress:
         """How many records there were, how long they took, and how many came in a second."""
         took = self._clock() - self._started
         rate = f", {self.done / took:,.0f}/s" if took >= MOMENT_S else ""
-        return f"{counted(self.done, 'records')} in {duration(took)}{rate}"
+        return f"{pluralize(self.done, 'records')} in {duration(took)}{rate}"
 
     def _line(self, rate: float) -> str:
         total = self._total()

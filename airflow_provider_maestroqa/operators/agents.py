@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from airflow_provider_maestroqa._compat import BaseOperator
 from airflow_provider_maestroqa.links import MaestroQALink
 from airflow_provider_maestroqa.operators.push import PushOperator
-from airflow_provider_maestroqa.runtime.task_errors import airflow_outcome
+from airflow_provider_maestroqa.runtime.task_errors import airflow_errors
 
 if TYPE_CHECKING:
     from airflow_provider_maestroqa._compat import Context
@@ -43,7 +43,7 @@ class MaestroQACreateAgentOperator(BaseOperator):
         """Create the agent."""
         from airflow_provider_maestroqa.hooks.maestroqa import MaestroQAHook
 
-        with airflow_outcome(), MaestroQAHook(self.maestroqa_conn_id) as hook:
+        with airflow_errors(), MaestroQAHook(self.maestroqa_conn_id) as hook:
             agent = hook.create_agent(self.agent)
             self.log.info("Created agent %s.", self.agent["email"])
             return agent
@@ -78,7 +78,7 @@ class MaestroQAAddAgentIdOperator(BaseOperator):
         """Give the agent the id."""
         from airflow_provider_maestroqa.hooks.maestroqa import MaestroQAHook
 
-        with airflow_outcome(), MaestroQAHook(self.maestroqa_conn_id) as hook:
+        with airflow_errors(), MaestroQAHook(self.maestroqa_conn_id) as hook:
             agent = hook.add_agent_id(self.agent_email, self.agent_id)
             self.log.info("Agent %s has the id %s.", self.agent_email, self.agent_id)
             return agent
@@ -118,7 +118,7 @@ class MaestroQASetAgentAvailabilityOperator(BaseOperator):
         from airflow_provider_maestroqa.client.parsing import as_flag
         from airflow_provider_maestroqa.hooks.maestroqa import MaestroQAHook
 
-        with airflow_outcome(), MaestroQAHook(self.maestroqa_conn_id) as hook:
+        with airflow_errors(), MaestroQAHook(self.maestroqa_conn_id) as hook:
             available = as_flag(self.available, "available")
             agent = hook.set_agent_availability(self.agent_email, available)
             self.log.info("Agent %s is %s.", self.agent_email, "available" if available else "not available")

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from airflow_provider_maestroqa._compat import BaseOperator
 from airflow_provider_maestroqa.links import MaestroQALink
-from airflow_provider_maestroqa.runtime.task_errors import airflow_outcome
+from airflow_provider_maestroqa.runtime.task_errors import airflow_errors
 
 if TYPE_CHECKING:
     from airflow_provider_maestroqa._compat import Context
@@ -93,7 +93,7 @@ class MaestroQACreateAttachmentOperator(BaseOperator):
             "public": self.public,
             "timestamp": self.timestamp,
         }
-        with airflow_outcome(), MaestroQAHook(self.maestroqa_conn_id) as hook:
+        with airflow_errors(), MaestroQAHook(self.maestroqa_conn_id) as hook:
             if self.file is not None and self.url is None:
                 more["storage_conn_id"] = self.storage_conn_id
                 answer = hook.upload_attachment(self.ticket_id, self.content_type, self.file, **more)

@@ -9,14 +9,14 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from airflow_provider_maestroqa._compat import BaseOperator, conf
 from airflow_provider_maestroqa.links import MaestroQALink
-from airflow_provider_maestroqa.runtime.task_errors import airflow_outcome
+from airflow_provider_maestroqa.runtime.task_errors import airflow_errors
 
 if TYPE_CHECKING:
     from airflow_provider_maestroqa._compat import Context
     from airflow_provider_maestroqa.client.resources.export_polling import ExportEvent
     from airflow_provider_maestroqa.client.resources.exports import Export
     from airflow_provider_maestroqa.hooks.maestroqa import MaestroQAHook
-    from airflow_provider_maestroqa.runtime.retry_state import RetryMemory
+    from airflow_provider_maestroqa.runtime.retry_state import RetryState
 
 #: What to call an export.
 _KINDS = {"raw": "a raw", "groups": "a groups", "audit_log": "an audit log"}
@@ -128,7 +128,7 @@ class MaestroQARequestExportOperator(BaseOperator):
         """Ask for the export, or take up again the one that an earlier try asked for."""
         from airflow_provider_maestroqa.hooks.maestroqa import MaestroQAHook
 
-        with airflow_outcome():
+        with airflow_errors():
             poll_interval, timeout = self._checked_times()
             arguments = self._arguments(context)
             memory = self._memory(context, arguments)
@@ -150,7 +150,7 @@ class MaestroQARequestExportOperator(BaseOperator):
 
     def execute_complete(self, context: Context, event: dict[str, Any] | None = None) -> str:
         """Take up the task when the trigger has fired."""
-        with airflow_outcome():
+        with airflow_errors():
             arguments = self._arguments(context)
             return self._finish(self._memory(context, arguments), event, arguments)
 
@@ -199,13 +199,13 @@ class MaestroQARequestExportOperator(BaseOperator):
             push(key="window", value=window)
 
     def _request_each(
-        self, hook: MaestroQAHook, memory: RetryMemory, arguments: Mapping[str, Any]
+        self, hook: MaestroQAHook, memory: RetryState, arguments: Mapping[str, Any]
     ) -> dict[str, dict[str, str]]:
         """Ask for an export of each part of the window. A retry goes on after those that were asked for.
 
         :return: the windows by the ids of their exports, in order.
         """
-        from airflow_provider_maestroqa.client.formatting import counted
+        from airflow_provider_maestroqa.client.formatting import pluralize
         from airflow_provider_maestroqa.windows import split_windows
 
         kept = memory.recall()
@@ -219,7 +219,7 @@ class MaestroQARequestExportOperator(BaseOperator):
             windows[export_id] = window
             memory.keep({"export_ids": [*windows, *earlier[len(windows) :]]})
             self.log.info("From %s to %s: export %s.", window["start"], window["end"], export_id)
-        exports = counted(len(windows), f"{self.export_type.replace('_', ' ')} exports")
+        exports = pluralize(len(windows), f"{self.export_type.replace('_', ' ')} exports")
         self.log.info("Asked MaestroQA for %s.", exports)
         memory.forget()
         return windows
@@ -229,15 +229,15 @@ class MaestroQARequestExportOperator(BaseOperator):
 
         return as_seconds(self.poll_interval, "poll_interval"), as_seconds(self.timeout, "timeout")
 
-    def _memory(self, context: Context, arguments: Mapping[str, Any]) -> RetryMemory:
-        from airflow_provider_maestroqa.runtime.retry_state import RetryMemory
+    def _memory(self, context: Context, arguments: Mapping[str, Any]) -> RetryState:
+        from airflow_provider_maestroqa.runtime.retry_state import RetryState
 
         bound_to = {**arguments, "maestroqa_conn_id": self.maestroqa_conn_id}
         if self.max_window_days is not None:
             bound_to["max_window_days"] = str(self.max_window_days)
-        return RetryMemory(context, key="export", arguments=bound_to, state_path=self.state_path)
+        return RetryState(context, key="export", arguments=bound_to, state_path=self.state_path)
 
-    def _resume(self, hook: MaestroQAHook, memory: RetryMemory) -> str | None:
+    def _resume(self, hook: MaestroQAHook, memory: RetryState) -> str | None:
         kept = memory.recall()
         if not isinstance(kept, Mapping):
             return None
@@ -267,14 +267,14 @@ class MaestroQARequestExportOperator(BaseOperator):
             self.log.warning("Export %s of an earlier try failed at MaestroQA. Asking anew.", export_id)
         return not export.is_failed
 
-    def _request(self, hook: MaestroQAHook, memory: RetryMemory, arguments: Mapping[str, Any]) -> str:
+    def _request(self, hook: MaestroQAHook, memory: RetryState, arguments: Mapping[str, Any]) -> str:
         # Kept before the request too: a try that is killed in between must not pass for one that never asked.
         memory.keep({"asked": True})
         export_id = hook.request_export(**arguments)
         memory.keep({"export_id": export_id})
         window = f" from {arguments['start']} to {arguments['end']}" if "start" in arguments else ""
         self.log.info("Asked MaestroQA for %s export%s: export %s.", _KINDS[self.export_type], window, export_id)
-        if self.wait_for_completion and not memory.lasts:
+        if self.wait_for_completion and not memory.is_persistent:
             self.log.info(
                 "A retry of this task would ask for another export: set state_path to have it take up this one."
             )
@@ -300,7 +300,7 @@ class MaestroQARequestExportOperator(BaseOperator):
             timeout=timedelta(seconds=max(deadline - time.time(), 0)) + _TRIGGERER_GRACE,
         )
 
-    def _finish(self, memory: RetryMemory, event: Mapping[str, Any] | None, arguments: Mapping[str, Any]) -> str:
+    def _finish(self, memory: RetryState, event: Mapping[str, Any] | None, arguments: Mapping[str, Any]) -> str:
         from airflow_provider_maestroqa.client.errors import MaestroQAExportFailedError
         from airflow_provider_maestroqa.client.resources.export_polling import read_event
         from airflow_provider_maestroqa.windows import explain_too_big

@@ -7,17 +7,17 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_maestroqa._compat import BaseOperator
-from airflow_provider_maestroqa.assets import push_facts, tell_outlets
+from airflow_provider_maestroqa.assets import add_event_extra, push_event_extra
 from airflow_provider_maestroqa.links import MaestroQALink
-from airflow_provider_maestroqa.runtime.lineage import Data, Moved, ReportsLineage, maestroqa_data
-from airflow_provider_maestroqa.runtime.task_errors import airflow_outcome
+from airflow_provider_maestroqa.runtime.lineage import Data, DataTransfer, LineageMixin, maestroqa_data
+from airflow_provider_maestroqa.runtime.task_errors import airflow_errors
 
 if TYPE_CHECKING:
     from airflow_provider_maestroqa._compat import Context
-    from airflow_provider_maestroqa.runtime.retry_state import RetryMemory
+    from airflow_provider_maestroqa.runtime.retry_state import RetryState
 
 
-class PushOperator(ReportsLineage, BaseOperator):
+class PushOperator(LineageMixin, BaseOperator):
     """Push any number of records, in order, each exactly once; or say which ones are not sure.
 
     A retry goes on where the try before has stopped, where Airflow can keep the position: on Airflow 3.3 and newer,
@@ -81,19 +81,19 @@ class PushOperator(ReportsLineage, BaseOperator):
         """
         from airflow_provider_maestroqa.client.parsing import as_flag
         from airflow_provider_maestroqa.hooks.maestroqa import MaestroQAHook
-        from airflow_provider_maestroqa.runtime.retry_state import own_path
+        from airflow_provider_maestroqa.runtime.retry_state import mapped_path
 
         if callable(records):
             # Airflow 3 calls a callable in a template field; before, that is for us to do.
             records = records(context=context, jinja_env=self.get_template_env())
-        with airflow_outcome(), MaestroQAHook(self.maestroqa_conn_id) as hook:
+        with airflow_errors(), MaestroQAHook(self.maestroqa_conn_id) as hook:
             target = maestroqa_data(hook.settings.base_url, self.resource)
-            self.moved = Moved(self.sources, (target,))
+            self.moved = DataTransfer(self.sources, (target,))
             report = hook.push(
                 self.resource,
                 records,
                 on_error=self.on_error,
-                rejects_path=own_path(self.rejects_path, context) if self.rejects_path else None,
+                rejects_path=mapped_path(self.rejects_path, context) if self.rejects_path else None,
                 max_rejects=self.max_rejects,
                 on_unknown_outcome=self.on_unknown_outcome,
                 update_first=as_flag(update_first, "update_first"),
@@ -101,23 +101,23 @@ class PushOperator(ReportsLineage, BaseOperator):
                 run=_run_of(context),
                 is_first_try=is_first_try(context),
             )
-        self.moved = Moved(self.sources, (replace(target, rows=report["confirmed"]),))
-        tell_outlets(context, self.outlets, push_facts(report))
+        self.moved = DataTransfer(self.sources, (replace(target, rows=report["confirmed"]),))
+        add_event_extra(context, self.outlets, push_event_extra(report))
         return report
 
     def _bound_to(self) -> dict[str, Any]:
         """What a kept position depends on, besides the records themselves."""
         return {"resource": self.resource, "maestroqa_conn_id": self.maestroqa_conn_id}
 
-    def _memory(self, context: Context) -> RetryMemory:
-        from airflow_provider_maestroqa.runtime.retry_state import RetryMemory
+    def _memory(self, context: Context) -> RetryState:
+        from airflow_provider_maestroqa.runtime.retry_state import RetryState
 
-        return RetryMemory(
+        return RetryState(
             context,
             key="push",
             arguments=self._bound_to(),
             state_path=self.state_path,
-            refuse_others=True,
+            fail_on_mismatch=True,
         )
 
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from airflow_provider_maestroqa._compat import BaseOperator
 from airflow_provider_maestroqa.links import MaestroQALink
 from airflow_provider_maestroqa.operators.push import PushOperator, is_first_try
-from airflow_provider_maestroqa.runtime.task_errors import airflow_outcome
+from airflow_provider_maestroqa.runtime.task_errors import airflow_errors
 
 if TYPE_CHECKING:
     from airflow_provider_maestroqa._compat import Context
@@ -43,7 +43,7 @@ class MaestroQACreateTicketOperator(BaseOperator):
         """Create the ticket."""
         from airflow_provider_maestroqa.hooks.maestroqa import MaestroQAHook
 
-        with airflow_outcome(), MaestroQAHook(self.maestroqa_conn_id) as hook:
+        with airflow_errors(), MaestroQAHook(self.maestroqa_conn_id) as hook:
             ticket = hook.create_ticket(self.ticket, retried=not is_first_try(context))
             self.log.info("Ticket %s is at MaestroQA.", self.ticket["ticket_id"])
             return ticket
@@ -84,7 +84,7 @@ class MaestroQAUpdateTicketOperator(BaseOperator):
         """Change the ticket."""
         from airflow_provider_maestroqa.hooks.maestroqa import MaestroQAHook
 
-        with airflow_outcome(), MaestroQAHook(self.maestroqa_conn_id) as hook:
+        with airflow_errors(), MaestroQAHook(self.maestroqa_conn_id) as hook:
             ticket = hook.update_ticket(self.ticket_id, self.changes)
             self.log.info("Changed %s of ticket %s.", ", ".join(self.changes), self.ticket_id)
             return ticket
@@ -125,7 +125,7 @@ class MaestroQADeleteTicketOperator(BaseOperator):
         from airflow_provider_maestroqa.client.parsing import as_flag
         from airflow_provider_maestroqa.hooks.maestroqa import MaestroQAHook
 
-        with airflow_outcome(), MaestroQAHook(self.maestroqa_conn_id) as hook:
+        with airflow_errors(), MaestroQAHook(self.maestroqa_conn_id) as hook:
             missing_ok = as_flag(self.missing_ok, "missing_ok")
             try:
                 hook.delete_ticket(self.ticket_id)
@@ -163,12 +163,12 @@ class MaestroQAGetTicketsOperator(BaseOperator):
 
     def execute(self, context: Context) -> list[dict[str, Any]]:
         """Read the tickets."""
-        from airflow_provider_maestroqa.client.formatting import counted
+        from airflow_provider_maestroqa.client.formatting import pluralize
         from airflow_provider_maestroqa.hooks.maestroqa import MaestroQAHook
 
-        with airflow_outcome(), MaestroQAHook(self.maestroqa_conn_id) as hook:
+        with airflow_errors(), MaestroQAHook(self.maestroqa_conn_id) as hook:
             tickets = hook.get_tickets(self.ticket_ids)
-            self.log.info("MaestroQA has %s of those that were asked for.", counted(len(tickets), "tickets"))
+            self.log.info("MaestroQA has %s of those that were asked for.", pluralize(len(tickets), "tickets"))
             return tickets
 
 

@@ -20,11 +20,11 @@ class Memory(Protocol):
     """Keeps a JSON value from one try of a task to the next."""
 
     @property
-    def lasts(self) -> bool:
+    def is_persistent(self) -> bool:
         """Whether anything kept here outlives this try."""
 
     @property
-    def outlasts_success(self) -> bool:
+    def survives_success(self) -> bool:
         """Whether what is kept is still there when a task that has succeeded is cleared."""
 
     @property
@@ -44,8 +44,8 @@ class Memory(Protocol):
 class NoMemory:
     """Keeps nothing: each try starts over."""
 
-    lasts = False
-    outlasts_success = False
+    is_persistent = False
+    survives_success = False
     where = "nothing"
 
     def recall(self) -> None:
@@ -93,14 +93,14 @@ class Checkpoint:
         self._position = Position()
 
     @property
-    def lasts(self) -> bool:
+    def is_persistent(self) -> bool:
         """Whether a retry will know the position."""
-        return self._memory.lasts
+        return self._memory.is_persistent
 
     @property
-    def outlasts_success(self) -> bool:
+    def survives_success(self) -> bool:
         """Whether a task that is cleared after its success will know it, too."""
-        return self._memory.outlasts_success
+        return self._memory.survives_success
 
     def recall(self) -> Position | None:
         """Where an earlier try of this run has stopped; ``None`` to begin at the beginning.

@@ -16,7 +16,7 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any, Protocol
 
-from airflow_provider_maestroqa.client.endpoints import Call
+from airflow_provider_maestroqa.client.endpoints import Request
 from airflow_provider_maestroqa.client.errors import (
     MaestroQAAPIError,
     MaestroQAConnectionError,
@@ -24,8 +24,8 @@ from airflow_provider_maestroqa.client.errors import (
     MaestroQAError,
     MaestroQAOutcomeUnknownError,
 )
-from airflow_provider_maestroqa.client.formatting import counted
-from airflow_provider_maestroqa.client.transport.retry import is_lost
+from airflow_provider_maestroqa.client.formatting import pluralize
+from airflow_provider_maestroqa.client.transport.retry import outcome_is_unknown
 from airflow_provider_maestroqa.pushes.checkpoint import Checkpoint, Position
 from airflow_provider_maestroqa.pushes.options import PushOptions
 from airflow_provider_maestroqa.pushes.records import Item, describe, read_items
@@ -44,7 +44,7 @@ _TOO_LARGE = 413
 class Carrier(Protocol):
     """Carries a call to MaestroQA."""
 
-    def __call__(self, call: Call, *, in_flight: Callable[[bool], None] | None = None) -> Any:
+    def __call__(self, call: Request, *, in_flight: Callable[[bool], None] | None = None) -> Any:
         """Send a call; ``in_flight`` is told when it leaves, and when it was certainly not carried out."""
 
 
@@ -176,7 +176,7 @@ class Push:
             self._unknown(batch, error.message)
             return
         except MaestroQAAPIError as error:
-            if not is_lost(error):
+            if not outcome_is_unknown(error):
                 self._checkpoint.mark(batch, is_in_flight=False)
             raise
         report = self._report
@@ -189,7 +189,7 @@ class Push:
         if found.missing:
             suspects = describe([batch[position] for position in found.suspects])
             which = suspects if len(found.suspects) == found.missing else f"they are among {suspects}"
-            took = counted(len(batch), "records")
+            took = pluralize(len(batch), "records")
             told = f"MaestroQA took {took} and does not confirm {found.missing} of them: {which}"
             if not self._options.collects:
                 raise MaestroQAOutcomeUnknownError(
@@ -198,8 +198,8 @@ class Push:
                 )
             log.warning("%s. They are not sent again; look at MaestroQA.", told)
 
-    def _carrier(self, batch: Sequence[Item]) -> Callable[[Call], Any]:
-        def send(call: Call) -> Any:
+    def _carrier(self, batch: Sequence[Item]) -> Callable[[Request], Any]:
+        def send(call: Request) -> Any:
             return self._carry(call, in_flight=lambda is_in_flight: self._mark(batch, is_in_flight=is_in_flight))
 
         return send
@@ -225,7 +225,7 @@ class Push:
         self._report.rejected = self._rejects.count
         self._report.rejects_path = self._rejects.uri
         self._rejects.settle(last.index + 1)
-        if self._checkpoint.lasts:
+        if self._checkpoint.is_persistent:
             # First the lines, then the position: a try that is killed in between writes them once more.
             self._rejects.publish_what_only_they_know()
         self._checkpoint.settle(last, self._report, refused=self._rejects.there)

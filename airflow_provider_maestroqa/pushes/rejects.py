@@ -10,7 +10,7 @@ from heapq import heappop, heappush
 from typing import Protocol
 
 from airflow_provider_maestroqa.client.errors import MaestroQADataError
-from airflow_provider_maestroqa.client.formatting import counted
+from airflow_provider_maestroqa.client.formatting import pluralize
 from airflow_provider_maestroqa.pushes.records import Item, as_json
 from airflow_provider_maestroqa.storage.base import Store, quietly
 
@@ -107,7 +107,7 @@ class Rejects:
                 # A few lines out of order are better than a source of bad records in memory.
                 self.settle(item.index + 1)
         if self._most is not None and self.count > self._most:
-            refused = f"{counted(self.count, 'records')} {'is' if self.count == 1 else 'are'} refused"
+            refused = f"{pluralize(self.count, 'records')} {'is' if self.count == 1 else 'are'} refused"
             raise MaestroQADataError(
                 f"{refused}, and max_rejects={self._most} allows no more. The last one is "
                 f"{item.label}: {reason.rstrip('.')}. Correct the records, or allow more."

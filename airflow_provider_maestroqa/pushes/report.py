@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, fields
 from typing import Any
 
-from airflow_provider_maestroqa.client.formatting import counted, duration
+from airflow_provider_maestroqa.client.formatting import duration, pluralize
 from airflow_provider_maestroqa.client.transport.request_stats import Usage
 
 #: Seconds between two lines about the progress.
@@ -58,8 +58,8 @@ class Report:
         how = ", ".join(f"{count:,} {word}" for count, word in known if count)
         waited = f", {duration(self.waited_s)} waited for the budget" if self.waited_s >= 1 else ""
         return (
-            f"{counted(self.confirmed, self.resource.replace('_', ' '))} confirmed{f' ({how})' if how else ''}, "
-            f"{self.rejected:,} refused{rejects}{unconfirmed}, in {counted(self.requests, 'requests')}{waited}"
+            f"{pluralize(self.confirmed, self.resource.replace('_', ' '))} confirmed{f' ({how})' if how else ''}, "
+            f"{self.rejected:,} refused{rejects}{unconfirmed}, in {pluralize(self.requests, 'requests')}{waited}"
         )
 
 

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import Any, Protocol
 
-from airflow_provider_maestroqa.client.endpoints import ENDPOINTS, Call, build_call
+from airflow_provider_maestroqa.client.endpoints import ENDPOINTS, Request, build_request
 from airflow_provider_maestroqa.client.errors import MaestroQAConfigError
 from airflow_provider_maestroqa.client.resources.models import (
     AGENT,
@@ -21,7 +21,7 @@ from airflow_provider_maestroqa.client.resources.upserts import upsert_agent, up
 from airflow_provider_maestroqa.pushes.confirmation import Confirmation, confirm
 
 #: Carries a call to MaestroQA.
-Send = Callable[[Call], Any]
+Send = Callable[[Request], Any]
 
 
 class Resource(Protocol):
@@ -40,7 +40,7 @@ class Resource(Protocol):
         """The most records in one request."""
 
     @property
-    def repeatable(self) -> bool:
+    def idempotent(self) -> bool:
         """Whether a record may arrive twice without harm."""
 
     @property
@@ -67,7 +67,7 @@ class Batches:
         self.name = name
         self.record_type = record_type
         self.batch_size = ENDPOINTS[operation].batch_size or 1
-        self.repeatable = ENDPOINTS[operation].repeatable
+        self.idempotent = ENDPOINTS[operation].idempotent
         self.remark = ""
         self._operation = operation
         self._identity = identity
@@ -75,7 +75,7 @@ class Batches:
 
     def send(self, bodies: Sequence[dict[str, Any]], send: Send) -> Confirmation:
         """Send one batch."""
-        answer = send(build_call(self._operation, {"batch": list(bodies)}))
+        answer = send(build_request(self._operation, {"batch": list(bodies)}))
         found = confirm(bodies, answer, identity=self._identity)
         created = len(bodies) - found.missing if self._creates else 0
         return Confirmation(created, 0, found.missing, found.suspects)
@@ -91,7 +91,7 @@ class Upserts:
     """
 
     batch_size = 1
-    repeatable = True
+    idempotent = True
 
     def __init__(
         self,

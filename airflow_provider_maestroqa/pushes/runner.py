@@ -7,7 +7,7 @@ import time
 from collections.abc import Iterable, Sized
 
 from airflow_provider_maestroqa.client.errors import MaestroQADataError, MaestroQAOutcomeUnknownError
-from airflow_provider_maestroqa.client.formatting import counted, duration
+from airflow_provider_maestroqa.client.formatting import duration, pluralize
 from airflow_provider_maestroqa.client.transport.request_stats import Usage
 from airflow_provider_maestroqa.pushes.checkpoint import Checkpoint, Memory, NoMemory, Position
 from airflow_provider_maestroqa.pushes.options import PushOptions
@@ -50,9 +50,9 @@ def run_push(
     """
     words = resource.name.replace("_", " ")
     began = time.monotonic()
-    checkpoint = Checkpoint(memory or NoMemory(), run=run, guarded=not resource.repeatable)
+    checkpoint = Checkpoint(memory or NoMemory(), run=run, guarded=not resource.idempotent)
     position = _begin(checkpoint, resource, options, is_first_try=is_first_try)
-    if memory is not None and not (resource.repeatable or memory.lasts):
+    if memory is not None and not (resource.idempotent or memory.is_persistent):
         log.info(
             "A retry of this task could not know which %s were sent, and would fail: with state_path it goes on.",
             words,
@@ -63,7 +63,7 @@ def run_push(
     total = len(records) if isinstance(records, Sized) else None
     if position is None or not position.finished:
         many = f"up to {resource.batch_size}" if resource.batch_size > 1 else "one"
-        log.info("Pushing %s, %s with each request.", words if total is None else counted(total, words), many)
+        log.info("Pushing %s, %s with each request.", words if total is None else pluralize(total, words), many)
     rejects = Rejects(rejects_to, most=options.max_rejects)
     meter = Meter(report, usage)
     push = Push(
@@ -107,9 +107,9 @@ def _begin(
             "send all of them again.",
             f"{position.done:,}",
         )
-    if resource.repeatable or options.resends or is_first_try or position is not None:
+    if resource.idempotent or options.resends or is_first_try or position is not None:
         return position
-    if not checkpoint.outlasts_success:
+    if not checkpoint.survives_success:
         raise MaestroQAOutcomeUnknownError(
             f"This is not the first try of the task, and nothing says which {resource.name} the earlier ones have "
             "sent; sent again, they would be there twice. Look at MaestroQA. Then clear the task with "

@@ -55,7 +55,7 @@ class Data:
 
 
 @dataclass(frozen=True)
-class Moved:
+class DataTransfer:
     """What went where.
 
     :param inputs: what was read.
@@ -66,11 +66,11 @@ class Moved:
     outputs: tuple[Data, ...] = ()
 
 
-class ReportsLineage:
+class LineageMixin:
     """An operator that tells OpenLineage what it has moved, when its task has ended."""
 
     #: Noted while the task runs.
-    moved: Moved | None = None
+    moved: DataTransfer | None = None
 
     def get_openlineage_facets_on_complete(self, task_instance: Any) -> Any:  # noqa: ARG002 - the provider gives it
         """Tell OpenLineage the inputs, the outputs and what is known of them."""
@@ -145,7 +145,7 @@ def export_dataset(operator: Any) -> str:
     return found.pop() if len(found) == 1 else _EXPORTS
 
 
-def operator_lineage(moved: Moved) -> Any:
+def operator_lineage(moved: DataTransfer) -> Any:
     """Write down what was moved as OpenLineage wants it."""
     from airflow.providers.openlineage.extractors import OperatorLineage
     from openlineage.client.event_v2 import InputDataset, OutputDataset
@@ -159,7 +159,7 @@ def operator_lineage(moved: Moved) -> Any:
     )
 
 
-def query_lineage(moved: Moved, sql: str, conn_id: str) -> Any:
+def query_lineage(moved: DataTransfer, sql: str, conn_id: str) -> Any:
     """Write down what a query has fetched and where it went; no parameter of the query is in it.
 
     :param moved: where it went.
@@ -199,7 +199,7 @@ def report(hook: Any, *, read: Iterable[str] = (), written: Iterable[str] = ()) 
         log.debug("Airflow was not told of the lineage: %s", type(error).__name__)
 
 
-def tell_read(hook: Any, resource: str) -> None:
+def record_read(hook: Any, resource: str) -> None:
     """Tell Airflow's collector that a hook reads from MaestroQA. Never fails.
 
     :param hook: the hook.
@@ -208,7 +208,7 @@ def tell_read(hook: Any, resource: str) -> None:
     report(hook, read=_uri_of(hook, resource))
 
 
-def tell_written(hook: Any, resource: str) -> None:
+def record_written(hook: Any, resource: str) -> None:
     """Tell Airflow's collector that a hook writes to MaestroQA. Never fails.
 
     :param hook: the hook.

@@ -15,7 +15,7 @@ from airflow_provider_maestroqa.storage.urls import open_object
 log = logging.getLogger(__name__)
 
 
-class RetryMemory:
+class RetryState:
     """Keeps a small JSON value from one try of a task to the next, bound to the arguments that made it.
 
     It lives in an object at ``state_path`` when one is given, else in the task's state store (Airflow 3.3 and newer),
@@ -25,7 +25,7 @@ class RetryMemory:
     :param key: what the value is about, such as ``export``.
     :param arguments: what the value depends on; a value that was kept for other arguments is not taken up again.
     :param state_path: storage URL of the object. Each instance of a mapped task appends its index.
-    :param refuse_others: whether it is an error that a value was kept for other arguments; else it is passed over.
+    :param fail_on_mismatch: whether it is an error that a value was kept for other arguments; else it is passed over.
     """
 
     def __init__(
@@ -35,21 +35,21 @@ class RetryMemory:
         key: str,
         arguments: Mapping[str, Any],
         state_path: str | None = None,
-        refuse_others: bool = False,
+        fail_on_mismatch: bool = False,
     ) -> None:
-        self._refuse_others = refuse_others
+        self._refuse_others = fail_on_mismatch
         self._key = f"maestroqa_{key}"
         self._fingerprint = fingerprint(arguments)
-        self._object = open_object(own_path(state_path, context)) if state_path else None
+        self._object = open_object(mapped_path(state_path, context)) if state_path else None
         self._store = None if self._object is not None else context.get("task_state_store")
 
     @property
-    def lasts(self) -> bool:
+    def is_persistent(self) -> bool:
         """Whether anything kept here outlives this try."""
         return self._object is not None or self._store is not None
 
     @property
-    def outlasts_success(self) -> bool:
+    def survives_success(self) -> bool:
         """Whether what is kept here is still there when a task that has succeeded is cleared."""
         if self._object is not None:
             return True
@@ -123,7 +123,7 @@ def fingerprint(arguments: Mapping[str, Any]) -> str:
     return hashlib.sha256(text.encode()).hexdigest()[:32]
 
 
-def own_path(path: str, context: Mapping[str, Any]) -> str:
+def mapped_path(path: str, context: Mapping[str, Any]) -> str:
     """Give each instance of a mapped task a path of its own: they share their arguments, but not their work.
 
     :param path: a storage URL; the index of a mapped instance is appended.

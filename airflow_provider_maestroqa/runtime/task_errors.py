@@ -10,7 +10,7 @@ from airflow_provider_maestroqa.client.errors import MaestroQAError
 
 
 @contextmanager
-def airflow_outcome() -> Iterator[None]:
+def airflow_errors() -> Iterator[None]:
     """Fail a task at once, without Airflow's retries, on an error that no retry can mend.
 
     :raises AirflowFailException: raised from the real error, when that one is not worth a retry.

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from airflow_provider_maestroqa import _compat
 from airflow_provider_maestroqa._compat import BaseSensorOperator, conf
 from airflow_provider_maestroqa.links import MaestroQALink
-from airflow_provider_maestroqa.runtime.task_errors import airflow_outcome
+from airflow_provider_maestroqa.runtime.task_errors import airflow_errors
 
 if TYPE_CHECKING:
     from airflow_provider_maestroqa._compat import Context, PokeReturnValue
@@ -61,7 +61,7 @@ class MaestroQAExportSensor(BaseSensorOperator):
         """Look at the export once."""
         from airflow_provider_maestroqa.client.resources.export_polling import ExportWait
 
-        with airflow_outcome():
+        with airflow_errors():
             if self._wait is None:
                 # Kept from look to look, so that a state is told once.
                 self._wait = ExportWait(
@@ -76,7 +76,7 @@ class MaestroQAExportSensor(BaseSensorOperator):
             return super().execute(context)  # type: ignore[no-any-return]
         try:
             deadline = time.time() + float(self.timeout)
-            with airflow_outcome():
+            with airflow_errors():
                 event = self._look()
                 if event is not None:
                     return self._result(event)
@@ -102,7 +102,7 @@ class MaestroQAExportSensor(BaseSensorOperator):
         from airflow_provider_maestroqa.client.errors import MaestroQAExportTimeoutError
 
         try:
-            with airflow_outcome():
+            with airflow_errors():
                 return self._result(event)
         except MaestroQAExportTimeoutError as error:
             timed_out = _compat.AirflowSensorTimeout(str(error))

@@ -18,7 +18,7 @@ from airflow_provider_maestroqa.client.errors import (
     MaestroQADataError,
 )
 from airflow_provider_maestroqa.client.resources.upload_body import Source
-from airflow_provider_maestroqa.storage.scratch import Scratch, scratch_file
+from airflow_provider_maestroqa.storage.scratch import TempFile, scratch_file
 
 JSON_LINES = "jsonl"
 CSV = "csv"
@@ -184,7 +184,7 @@ def _fetched(name: str, file: IO[bytes], size: int | None, stack: ExitStack) -> 
     return _from_start(scratch, stack)
 
 
-def _from_start(scratch: Scratch, stack: ExitStack) -> IO[bytes]:
+def _from_start(scratch: TempFile, stack: ExitStack) -> IO[bytes]:
     scratch.file.seek(0)
     # The file itself is closed where it was made.
     reader = io.BufferedReader(cast("io.RawIOBase", scratch.file), _BLOCK)

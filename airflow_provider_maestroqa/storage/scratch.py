@@ -17,7 +17,7 @@ _FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 _REMEDY = "Free some space there, or set TMPDIR on the worker to a folder on a larger disk."
 
 
-class Scratch:
+class TempFile:
     """A temporary file, and the errors of the folder it lies in.
 
     :param file: open for reading and writing, without a buffer.
@@ -75,7 +75,7 @@ class Scratch:
 
 
 @contextmanager
-def scratch_file(folder: str | None) -> Iterator[Scratch]:
+def scratch_file(folder: str | None) -> Iterator[TempFile]:
     """Make a temporary file that only this user can read, and that vanishes in every case.
 
     It has no name in the folder, so that even a process that is killed leaves nothing behind.
@@ -95,4 +95,4 @@ def scratch_file(folder: str | None) -> Iterator[Scratch]:
             f"exists, can be written to and has room for the export."
         )
     with file:
-        yield Scratch(file, where)
+        yield TempFile(file, where)

@@ -7,18 +7,18 @@ from typing import TYPE_CHECKING, Any
 
 from airflow_provider_maestroqa import _compat
 from airflow_provider_maestroqa._compat import BaseOperator
-from airflow_provider_maestroqa.assets import landing_facts, tell_outlets
+from airflow_provider_maestroqa.assets import add_event_extra, landing_event_extra
 from airflow_provider_maestroqa.links import LandedFilesLink, MaestroQALink
 from airflow_provider_maestroqa.runtime.lineage import (
-    Moved,
-    ReportsLineage,
+    DataTransfer,
+    LineageMixin,
     export_dataset,
     landed_data,
     maestroqa_data,
     report,
     stored_data,
 )
-from airflow_provider_maestroqa.runtime.task_errors import airflow_outcome
+from airflow_provider_maestroqa.runtime.task_errors import airflow_errors
 
 if TYPE_CHECKING:
     from airflow_provider_maestroqa._compat import Context
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 _ON_NO_DATA = ("succeed", "skip", "fail")
 
 
-class LandExportOperator(ReportsLineage, BaseOperator):
+class LandExportOperator(LineageMixin, BaseOperator):
     """Land a complete export; see the two operators that say where."""
 
     template_fields: Sequence[str] = (
@@ -75,18 +75,18 @@ class LandExportOperator(ReportsLineage, BaseOperator):
         from airflow_provider_maestroqa.hooks.maestroqa import MaestroQAHook
         from airflow_provider_maestroqa.windows import given_window
 
-        with airflow_outcome():
+        with airflow_errors():
             options = self._checked_options()
             export_id = checked_export_id(self.export_id)
             window = given_window(self.window, export_id)
             store = self._open_store()
             with MaestroQAHook(self.maestroqa_conn_id) as hook:
                 source = maestroqa_data(hook.settings.base_url, export_dataset(self), version=export_id)
-                self.moved = Moved((source,), (stored_data(store.uri()),))
+                self.moved = DataTransfer((source,), (stored_data(store.uri()),))
                 manifest, is_new = self._land(hook, store, options, window)
-                self.moved = Moved((source,), landed_data(manifest, written=is_new))
+                self.moved = DataTransfer((source,), landed_data(manifest, written=is_new))
                 report(hook, read=[source.uri], written=[file.uri for file in self.moved.outputs])
-        tell_outlets(context, self.outlets, landing_facts(manifest, window))
+        add_event_extra(context, self.outlets, landing_event_extra(manifest, window))
         return manifest
 
     def _land(

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from airflow_provider_maestroqa.operators.push import PushOperator
 from airflow_provider_maestroqa.runtime.lineage import stored_data
-from airflow_provider_maestroqa.runtime.task_errors import airflow_outcome
+from airflow_provider_maestroqa.runtime.task_errors import airflow_errors
 
 if TYPE_CHECKING:
     from airflow_provider_maestroqa._compat import Context
@@ -85,7 +85,7 @@ class ObjectStorageToMaestroQAOperator(PushOperator):
         from airflow_provider_maestroqa.pushes.resources import resource_named
         from airflow_provider_maestroqa.sources.reader import Reading, file_records
 
-        with airflow_outcome():
+        with airflow_errors():
             record_type = resource_named(self.resource).record_type
             reading = Reading.checked(record_type, mapping=self.mapping, timezone=self.timezone)
             source = self._open()

@@ -7,17 +7,17 @@ from datetime import date, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_maestroqa._compat import BaseOperator
-from airflow_provider_maestroqa.assets import landing_facts, tell_outlets
+from airflow_provider_maestroqa.assets import add_event_extra, landing_event_extra
 from airflow_provider_maestroqa.links import LandedFilesLink, MaestroQALink
 from airflow_provider_maestroqa.runtime.lineage import (
-    Moved,
-    ReportsLineage,
+    DataTransfer,
+    LineageMixin,
     landed_data,
     maestroqa_data,
     report,
     stored_data,
 )
-from airflow_provider_maestroqa.runtime.task_errors import airflow_outcome
+from airflow_provider_maestroqa.runtime.task_errors import airflow_errors
 
 if TYPE_CHECKING:
     from airflow_provider_maestroqa._compat import Context
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from airflow_provider_maestroqa.runtime.record_request import RecordRequest
 
 
-class MaestroQARecordsToObjectStorageOperator(ReportsLineage, BaseOperator):
+class MaestroQARecordsToObjectStorageOperator(LineageMixin, BaseOperator):
     """Land coaching data under a storage URL, as gzipped JSON Lines. (API: To-Dos, Coaching Points, …)
 
     All records are read first. Then the files and ``<destination>/_manifest.json`` are published all at once, the
@@ -119,7 +119,7 @@ class MaestroQARecordsToObjectStorageOperator(ReportsLineage, BaseOperator):
         from airflow_provider_maestroqa.runtime.record_request import Asked, check_request
         from airflow_provider_maestroqa.storage.urls import open_store
 
-        with airflow_outcome():
+        with airflow_errors():
             request = check_request(
                 context,
                 Asked(self.start, self.end, self.lookback, self.incremental),
@@ -136,7 +136,7 @@ class MaestroQARecordsToObjectStorageOperator(ReportsLineage, BaseOperator):
             self.log.info("Reading %s, to land at %s.", request.words, store.uri())
             with MaestroQAHook(self.maestroqa_conn_id) as hook:
                 source = maestroqa_data(hook.settings.base_url, request.resource)
-                self.moved = Moved((source,), (stored_data(store.uri()),))
+                self.moved = DataTransfer((source,), (stored_data(store.uri()),))
                 records = _records(hook, request)
                 manifest = land_records(
                     records,
@@ -147,10 +147,10 @@ class MaestroQARecordsToObjectStorageOperator(ReportsLineage, BaseOperator):
                     window=request.window,
                     total=lambda: getattr(records, "total", None),
                 )
-                self.moved = Moved((source,), landed_data(manifest, written=True))
+                self.moved = DataTransfer((source,), landed_data(manifest, written=True))
                 report(hook, written=[file.uri for file in self.moved.outputs])
             request.remember()
-        tell_outlets(context, self.outlets, landing_facts(manifest))
+        add_event_extra(context, self.outlets, landing_event_extra(manifest))
         return manifest
 
 

@@ -16,8 +16,17 @@ _NAMED = re.compile(r"^:(?:param|raises) +(?:\w+ +)?(\w+):")
 _API = re.compile(r"\(API: (.+)\)$")
 #: Classes that this package makes and nobody else: how they are made is of no interest. Of the iterators among them,
 #: what they are made of neither.
-_GIVEN_BACK = ("client.exports.Export", "client.endpoints.Call", "sandbox.exports.Export", "sandbox.record.Seen")
-_ITERATORS = ("client.paging.Listing", "client.coaching.SessionExport", "sandbox.coaching.RecordList")
+_GIVEN_BACK = (
+    "client.resources.exports.Export",
+    "client.endpoints.Request",
+    "sandbox.data.exports.Export",
+    "sandbox.request_log.Seen",
+)
+_ITERATORS = (
+    "client.resources.pagination.Listing",
+    "client.resources.coaching_export.SessionExport",
+    "sandbox.data.coaching.RecordList",
+)
 
 
 def setup(app: Sphinx) -> dict[str, Any]:
@@ -207,8 +216,8 @@ class Operations(SphinxDirective):
             done_by = [f":meth:`~{hook}`", *tasks.get(title, [])]
             request = f"``{endpoint.method} {endpoint.path}``\n\n       {' '.join(done_by)}"
             batch = f", up to {endpoint.batch_size} records" if endpoint.batch_size else ""
-            asked_with = f"with ``{endpoint.repeatable_with}``" if endpoint.repeatable_with else "no"
-            safe = "yes" if endpoint.repeatable else asked_with
+            asked_with = f"with ``{endpoint.idempotency_param}``" if endpoint.idempotency_param else "no"
+            safe = "yes" if endpoint.idempotent else asked_with
             text += _row(title, request, f"{endpoint.bucket}{batch}", safe)
         return self.parse_text_to_nodes("\n".join(text))
 

@@ -4,12 +4,12 @@ import re
 
 import pytest
 
-from airflow_provider_maestroqa.client.endpoints import ENDPOINTS, build_call
+from airflow_provider_maestroqa.client.endpoints import ENDPOINTS, build_request
 from airflow_provider_maestroqa.client.errors import MaestroQAConfigError
 
 
 def test_only_what_is_harmless_twice_is_repeatable():
-    unsafe = {name for name, endpoint in ENDPOINTS.items() if not endpoint.repeatable}
+    unsafe = {name for name, endpoint in ENDPOINTS.items() if not endpoint.idempotent}
     assert unsafe == {
         "request_raw_export",
         "request_groups_export",
@@ -21,8 +21,8 @@ def test_only_what_is_harmless_twice_is_repeatable():
 
 
 def test_an_attachment_is_repeatable_only_with_an_id_of_ours():
-    assert not build_call("create_attachment", {"ticket_id": "1", "content_type": "audio/mp3"}).repeatable
-    assert build_call("create_attachment", {"ticket_id": "1", "content_type": "audio/mp3", "id": "a"}).repeatable
+    assert not build_request("create_attachment", {"ticket_id": "1", "content_type": "audio/mp3"}).idempotent
+    assert build_request("create_attachment", {"ticket_id": "1", "content_type": "audio/mp3", "id": "a"}).idempotent
 
 
 def test_only_the_coaching_export_draws_on_the_hard_bucket():
@@ -39,7 +39,7 @@ def test_every_path_lies_below_the_api_root():
 
 
 def test_the_export_id_travels_in_the_body_of_a_get():
-    call = build_call("get_export", {"exportId": "e1"})
+    call = build_request("get_export", {"exportId": "e1"})
     assert (call.method, call.path, call.query, call.body) == (
         "GET",
         "/api/v1/get-export-data",
@@ -49,12 +49,12 @@ def test_the_export_id_travels_in_the_body_of_a_get():
 
 
 def test_absent_parameters_are_left_out_and_never_sent_as_null():
-    call = build_call("request_groups_export", {"name": None, "includeUnavailable": False})
+    call = build_request("request_groups_export", {"name": None, "includeUnavailable": False})
     assert call.body == {"includeUnavailable": False}
 
 
 def test_a_path_parameter_is_escaped():
-    call = build_call("get_ticket", ticket_id="a/../b?c#d é")
+    call = build_request("get_ticket", ticket_id="a/../b?c#d é")
     assert call.path == "/api/v1/tickets/a%2F..%2Fb%3Fc%23d%20%C3%A9"
     assert call.body is None
 
@@ -62,4 +62,4 @@ def test_a_path_parameter_is_escaped():
 @pytest.mark.parametrize("value", ["", "  ", "..", ".", None, 7])
 def test_an_id_that_would_change_the_path_is_refused(value):
     with pytest.raises(MaestroQAConfigError, match="ticket_id"):
-        build_call("delete_ticket", ticket_id=value)
+        build_request("delete_ticket", ticket_id=value)

@@ -14,7 +14,7 @@ import pytest
 
 from airflow_provider_maestroqa.client import errors
 from airflow_provider_maestroqa.client.budget import open_budget
-from airflow_provider_maestroqa.client.endpoints import build_call
+from airflow_provider_maestroqa.client.endpoints import build_request
 from airflow_provider_maestroqa.client.resources.exports import Export
 from airflow_provider_maestroqa.client.settings import read_settings
 from airflow_provider_maestroqa.client.transport.sync_client import SyncClient
@@ -81,7 +81,7 @@ def test_each_class_that_speaks_for_itself_is_known(package):
         if getattr(getattr(vars(value).get(say), "__code__", None), "co_filename", "") == inspect.getfile(value)
     }
     # A retry policy is not there before Airflow 3.3, and holds nothing.
-    assert by_hand - {"MaestroQARetryPolicy"} == {"Call", "MaestroQAAPIError", "Report", "Wait"}
+    assert by_hand - {"MaestroQARetryPolicy"} == {"Request", "MaestroQAAPIError", "Report", "Wait"}
 
 
 @pytest.fixture
@@ -157,7 +157,7 @@ def test_an_export_hides_its_url():
 
 
 def test_a_call_hides_what_it_sends():
-    call = build_call("create_attachment", {"id": "a", "ticket_id": "T-1", "url": SIGNED})
+    call = build_request("create_attachment", {"id": "a", "ticket_id": "T-1", "url": SIGNED})
     assert call.body["url"] == SIGNED
     assert SECRET not in f"{call} {call!r}"
     assert str(call) in repr(call) or call.path in repr(call)

@@ -1,7 +1,13 @@
 import inspect
 import json
 
-from airflow_provider_maestroqa.assets import DATASETS, landing_facts, maestroqa_asset, maestroqa_uri, push_facts
+from airflow_provider_maestroqa.assets import (
+    DATASETS,
+    landing_event_extra,
+    maestroqa_asset,
+    maestroqa_uri,
+    push_event_extra,
+)
 from airflow_provider_maestroqa.hooks.maestroqa import MaestroQAHook
 from airflow_provider_maestroqa.pushes.report import Report
 
@@ -30,13 +36,13 @@ def test_the_arguments_of_the_asset_are_those_it_takes(table):
 
 def test_the_event_shown_has_the_form_of_a_real_one(code_of, root, table):
     (shown,) = [json.loads(block.text) for block in code_of(root / PAGE) if block.language == "json"]
-    real = landing_facts(MANIFEST)
+    real = landing_event_extra(MANIFEST)
     assert {name: type(value) for name, value in shown.items()} == {name: type(value) for name, value in real.items()}
     assert list(table(PAGE, "Of a landing")) == list(real)
 
 
 def test_the_facts_of_a_push_are_those_of_its_event(table):
-    assert list(table(PAGE, "Of a push")) == list(push_facts(Report("tickets").as_dict()))
+    assert list(table(PAGE, "Of a push")) == list(push_event_extra(Report("tickets").as_dict()))
 
 
 def test_the_methods_that_tell_lineage_are_methods_of_the_hook(read, section):

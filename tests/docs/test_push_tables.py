@@ -64,7 +64,7 @@ def test_each_push_has_its_own_arguments_and_takes_as_many_records_at_once_as_ar
         resource = RESOURCES[cls.resource]
         assert re.findall(r"`(\w+)`", own) == list(arguments(cls))
         assert int(most) == resource.batch_size
-        assert (again == "would be there twice") is not resource.repeatable
+        assert (again == "would be there twice") is not resource.idempotent
 
 
 def test_all_that_is_said_to_be_templated_is(read):

@@ -12,7 +12,7 @@ from airflow_provider_maestroqa.client.resources.date_windows import MOST_DAYS
 from airflow_provider_maestroqa.client.resources.digest_set import GENERATION
 from airflow_provider_maestroqa.client.resources.lists import DEFAULT_PAGE_SIZE, LARGEST_PAGE, LISTS
 from airflow_provider_maestroqa.client.resources.pagination import PAUSES_S
-from airflow_provider_maestroqa.client.transport.retry import MOST_TRIES
+from airflow_provider_maestroqa.client.transport.retry import MAX_TRIES
 from airflow_provider_maestroqa.hooks.maestroqa import MaestroQAHook
 from airflow_provider_maestroqa.landing.split_sessions import file_names
 from airflow_provider_maestroqa.runtime.record_request import RESOURCES
@@ -93,7 +93,7 @@ def test_the_numbers_are_those_in_the_code(read):
     assert f"up to {LARGEST_PAGE:,}" in records
     assert len(PAUSES_S) == 2
     assert "it is asked for twice more" in records
-    assert MOST_TRIES == 5
+    assert MAX_TRIES == 5
     assert "up to five times" in records
     assert GENERATION == 5_000_000
     assert "at least the last five million" in records

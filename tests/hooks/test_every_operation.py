@@ -86,7 +86,7 @@ def test_the_documentation_names_each_with_its_request_and_whether_it_is_repeate
         (
             name,
             f"{endpoint.method} {endpoint.path}",
-            "with an id" if endpoint.repeatable_with == "id" else words[endpoint.repeatable],
+            "with an id" if endpoint.idempotency_param == "id" else words[endpoint.idempotent],
         )
         for name, endpoint in ENDPOINTS.items()
     ]

@@ -8,7 +8,14 @@ from airflow_provider_maestroqa import _compat
 from airflow_provider_maestroqa.assets import maestroqa_asset
 from airflow_provider_maestroqa.hooks.maestroqa import MaestroQAHook
 from airflow_provider_maestroqa.runtime import lineage
-from airflow_provider_maestroqa.runtime.lineage import Data, Moved, export_dataset, landed_data, report, stored_data
+from airflow_provider_maestroqa.runtime.lineage import (
+    Data,
+    DataTransfer,
+    export_dataset,
+    landed_data,
+    report,
+    stored_data,
+)
 
 TICKET = {"ticket_id": "T-1", "type": "email", "subject": "s", "agents": ["agent-1"], "link": "https://x.example/1"}
 AGENT = {"name": "Ann", "available": True, "email": "ann@example.com"}
@@ -74,7 +81,7 @@ def test_a_landing_tells_its_files(connection, collected, land, tmp_path):
 
 def test_where_nobody_collects_the_connection_is_not_looked_at(monkeypatch):
     monkeypatch.setattr(_compat, "lineage_collector", lambda: None)
-    lineage.tell_read(MaestroQAHook("there_is_no_such_connection"), "todos")
+    lineage.record_read(MaestroQAHook("there_is_no_such_connection"), "todos")
 
 
 def test_no_collector_is_made_where_no_plugin_reads_it(monkeypatch):
@@ -162,7 +169,7 @@ def test_an_operator_holds_no_secret_of_its_lineage(connection, sandbox, land):
     task = MaestroQAPushAgentMetricsOperator(task_id="t", metrics=[METRIC])
     task.execute({})
     host = f"maestroqa://{sandbox.url.partition('://')[2]}"
-    assert task.moved == Moved((), (Data(host, "agent-metrics", rows=1),))
+    assert task.moved == DataTransfer((), (Data(host, "agent-metrics", rows=1),))
     assert sandbox.token not in repr(task.moved)
 
 
@@ -188,7 +195,7 @@ def test_the_tables_of_a_query_are_its_inputs_where_the_provider_names_them(monk
     monkeypatch.setattr(_compat, "BaseHook", type("Hooks", (), {"get_connection": lambda _: connection}))
     monkeypatch.setattr(type(connection), "get_hook", lambda _: KnownDatabase())
     sql = "SELECT a.id FROM metrics a JOIN hr.agents b ON a.id = b.id WHERE day = %s;\n"
-    told = lineage.query_lineage(Moved((), (Data("maestroqa://h", "agent-metrics", rows=4),)), sql, "db")
+    told = lineage.query_lineage(DataTransfer((), (Data("maestroqa://h", "agent-metrics", rows=4),)), sql, "db")
     assert sorted((one.namespace, one.name) for one in told.inputs) == [
         ("postgres://db.example:5432", "helpdesk.hr.agents"),
         ("postgres://db.example:5432", "helpdesk.public.metrics"),

@@ -8,7 +8,7 @@ import re
 import pytest
 
 from airflow_provider_maestroqa._compat import BaseHook, BaseOperator, BaseSensorOperator, BaseTrigger
-from airflow_provider_maestroqa.client.formatting import counted, duration, size_text
+from airflow_provider_maestroqa.client.formatting import duration, pluralize, size_text
 from airflow_provider_maestroqa.hooks.maestroqa import MaestroQAHook
 from airflow_provider_maestroqa.operators.agents import MaestroQAUpsertAgentsOperator
 from airflow_provider_maestroqa.operators.exports import MaestroQARequestExportOperator
@@ -234,8 +234,8 @@ def test_what_the_budget_cost_is_said_when_it_cost_something():
         (duration(0.004), "less than 0.1 s"),
         (duration(7200), "2 h 0 min"),
         (size_text(15_343), "15.3 kB"),
-        (counted(1, "ticket metrics"), "1 ticket metric"),
-        (counted(12_000, "requests"), "12,000 requests"),
+        (pluralize(1, "ticket metrics"), "1 ticket metric"),
+        (pluralize(12_000, "requests"), "12,000 requests"),
     ],
 )
 def test_sizes_durations_and_counts_are_told_as_people_say_them(told, text):

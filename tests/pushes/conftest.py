@@ -22,8 +22,8 @@ WIDE = {"normal": [[100000, 0.01]], "hard": [[100000, 0.01]]}
 class Memory:
     """Keeps a value from one try to the next, as JSON."""
 
-    lasts = True
-    outlasts_success = True
+    is_persistent = True
+    survives_success = True
     where = "the test's memory"
 
     def __init__(self):

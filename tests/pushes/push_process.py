@@ -28,7 +28,7 @@ BALLAST = 50_000_000
 class Memory:
     """Lasts until the process ends."""
 
-    lasts = True
+    is_persistent = True
     where = "the process"
     kept = None
 

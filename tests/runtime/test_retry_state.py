@@ -6,7 +6,7 @@ from types import SimpleNamespace
 import pytest
 
 from airflow_provider_maestroqa.client.errors import MaestroQAConfigError, MaestroQADataError, MaestroQAError
-from airflow_provider_maestroqa.runtime.retry_state import RetryMemory
+from airflow_provider_maestroqa.runtime.retry_state import RetryState
 
 ARGUMENTS = {"export_type": "raw", "start": "2026-01-01T00:00:00Z"}
 
@@ -21,7 +21,7 @@ def state_path(request, tmp_path, s3):
 
 
 def memory(state_path=None, *, context=None, arguments=ARGUMENTS):
-    return RetryMemory(context or {}, key="export", arguments=arguments, state_path=state_path)
+    return RetryState(context or {}, key="export", arguments=arguments, state_path=state_path)
 
 
 def test_what_is_kept_is_recalled_by_the_next_try_and_forgotten_on_demand(state_path):
@@ -49,7 +49,7 @@ def test_a_path_given_wins_over_airflows_store(state_path, task_state_store):
 def test_airflows_store_is_used_where_there_is_one(task_state_store):
     context = {"task_state_store": task_state_store}
     kept = memory(context=context)
-    assert kept.lasts
+    assert kept.is_persistent
     kept.keep({"export_id": "e1"})
     assert memory(context=context).recall() == {"export_id": "e1"}
     kept.forget()
@@ -60,7 +60,7 @@ def test_without_either_nothing_lasts_and_nothing_breaks():
     nowhere = memory()
     nowhere.keep({"export_id": "e1"})
     nowhere.forget()
-    assert (nowhere.lasts, nowhere.recall()) == (False, None)
+    assert (nowhere.is_persistent, nowhere.recall()) == (False, None)
 
 
 def test_each_mapped_instance_has_an_object_of_its_own(tmp_path):
@@ -92,7 +92,7 @@ def test_a_storage_that_refuses_is_an_error_before_anything_is_asked_for(s3):
 
 def test_a_path_may_hold_what_parts_a_web_address(tmp_path):
     path = tmp_path / "100% #1?" / "state.json"
-    memory = RetryMemory({}, key="push", arguments={}, state_path=path.as_posix())
+    memory = RetryState({}, key="push", arguments={}, state_path=path.as_posix())
     memory.keep({"done": 1})
     assert path.exists()
     assert memory.recall() == {"done": 1}
@@ -100,7 +100,7 @@ def test_a_path_may_hold_what_parts_a_web_address(tmp_path):
 
 def test_what_was_kept_for_other_arguments_can_be_an_error(task_state_store):
     context = {"task_state_store": task_state_store}
-    RetryMemory(context, key="push", arguments={"resource": "comments"}).keep({"done": 1})
-    other = RetryMemory(context, key="push", arguments={"resource": "tickets"}, refuse_others=True)
+    RetryState(context, key="push", arguments={"resource": "comments"}).keep({"done": 1})
+    other = RetryState(context, key="push", arguments={"resource": "tickets"}, fail_on_mismatch=True)
     with pytest.raises(MaestroQADataError, match=r"for other arguments of this task.*delete the key maestroqa_push"):
         other.recall()

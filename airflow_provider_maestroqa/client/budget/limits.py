@@ -122,19 +122,19 @@ def _rules(limits: Limits, windows: Sequence[tuple[int, float]], margins: Mappin
     slowest = max(pairs, key=lambda pair: (pair[1] / pair[0], pair[1]))
     stretched = slowest[1] + margins.get(slowest[1], min(0.5, max(0.04, slowest[1] / 120)))
     interval = stretched / slowest[0]
-    counted = []
+    pluralize = []
     for requests, seconds in pairs:
         if (requests, seconds) == slowest:
-            counted.append((requests, stretched))
+            pluralize.append((requests, stretched))
         elif seconds in margins:
-            counted.append((requests, seconds + margins[seconds]))
+            pluralize.append((requests, seconds + margins[seconds]))
         else:
             free = max(seconds, requests * interval)
-            counted.append((requests, min(seconds + min(0.25, seconds / 4), free)))
+            pluralize.append((requests, min(seconds + min(0.25, seconds / 4), free)))
     if not all(math.isfinite(margin) and margin >= 0 for margin in margins.values()):
         raise MaestroQAConfigError(f"Margins are seconds to add to a window, 0 or more; got {dict(margins)!r}.")
-    smallest = min(stretch - seconds for (_, seconds), (_, stretch) in zip(pairs, counted, strict=True))
-    return Rules(limits=pairs, windows=tuple(counted), margin=max(smallest, 0.02))
+    smallest = min(stretch - seconds for (_, seconds), (_, stretch) in zip(pairs, pluralize, strict=True))
+    return Rules(limits=pairs, windows=tuple(pluralize), margin=max(smallest, 0.02))
 
 
 def _bad_limits(limits: object) -> MaestroQAConfigError:

@@ -6,13 +6,13 @@ from collections.abc import Callable, Iterator, Sequence
 from datetime import date
 from typing import Any
 
-from airflow_provider_maestroqa.client.endpoints import Call, build_call
+from airflow_provider_maestroqa.client.endpoints import Request, build_request
 from airflow_provider_maestroqa.client.formatting import size_text
 from airflow_provider_maestroqa.client.parsing import as_choice
 from airflow_provider_maestroqa.client.resources.date_windows import as_days, cut_days
-from airflow_provider_maestroqa.client.resources.digest_set import SeenIds
+from airflow_provider_maestroqa.client.resources.digest_set import DigestSet
 from airflow_provider_maestroqa.client.resources.pagination import Record, content_key, id_of
-from airflow_provider_maestroqa.client.transport.spooled_response import SavedArray
+from airflow_provider_maestroqa.client.transport.spooled_response import SpooledJsonArray
 
 #: Which of a session's dates decides whether it is in a window.
 TIME_AXES = ("meetingDate", "createdAt")
@@ -20,7 +20,7 @@ TIME_AXES = ("meetingDate", "createdAt")
 PATIENCE_S = 3600.0
 
 
-def session_windows(start: object, end: object, time_axis: object) -> list[Call]:
+def session_windows(start: object, end: object, time_axis: object) -> list[Request]:
     """Check the arguments of the export and list the calls that it takes. (API: Get Coaching Data)
 
     :param start: first day; see :func:`~.date_windows.as_days`.
@@ -32,9 +32,9 @@ def session_windows(start: object, end: object, time_axis: object) -> list[Call]
     return [_call(first, last, axis) for first, last in cut_days(*as_days(start, end))]
 
 
-def _call(first: date, last: date, time_axis: str) -> Call:
+def _call(first: date, last: date, time_axis: str) -> Request:
     parameters: dict[str, Any] = {"startDate": first.isoformat(), "endDate": last.isoformat(), "timeAxis": time_axis}
-    return build_call("export_coaching_sessions", parameters)
+    return build_request("export_coaching_sessions", parameters)
 
 
 class SessionExport(Iterator[Record]):
@@ -51,8 +51,8 @@ class SessionExport(Iterator[Record]):
 
     def __init__(
         self,
-        calls: Sequence[Call],
-        save: Callable[[Call, SavedArray], None],
+        calls: Sequence[Request],
+        save: Callable[[Request, SpooledJsonArray], None],
         *,
         say: Callable[[str], None],
         warn: Callable[[str], None],
@@ -68,8 +68,8 @@ class SessionExport(Iterator[Record]):
 
 
 def _read(
-    calls: Sequence[Call],
-    save: Callable[[Call, SavedArray], None],
+    calls: Sequence[Request],
+    save: Callable[[Request, SpooledJsonArray], None],
     say: Callable[[str], None],
     warn: Callable[[str], None],
 ) -> Iterator[Record]:
@@ -78,7 +78,7 @@ def _read(
         window = f"from {call.body['startDate']} to {call.body['endDate']}"
         say(f"Asking for coaching sessions {window} (window {number} of {len(calls)}).")
         sessions.begin_window()
-        with SavedArray(call) as saved:
+        with SpooledJsonArray(call) as saved:
             save(call, saved)
             say(f"Coaching sessions {window} have come: {size_text(saved.size)}.")
             for session in saved.records():
@@ -97,13 +97,13 @@ class _Sessions:
         self.read = 0
         self.repeated = 0
         self.unnamed = 0
-        self._seen = SeenIds()
+        self._seen = DigestSet()
         # By their content: sessions without an id of this window, and of the one before.
-        self._unnamed_here, self._unnamed_before = SeenIds(), SeenIds()
+        self._unnamed_here, self._unnamed_before = DigestSet(), DigestSet()
 
     def begin_window(self) -> None:
         """Another window begins, on the day on which the last one ended."""
-        self._unnamed_here, self._unnamed_before = SeenIds(), self._unnamed_here
+        self._unnamed_here, self._unnamed_before = DigestSet(), self._unnamed_here
 
     def is_new(self, session: Record) -> bool:
         """Count a session, and say whether it is a new one."""

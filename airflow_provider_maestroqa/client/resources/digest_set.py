@@ -10,7 +10,7 @@ _DIGEST = 8
 GENERATION = 5_000_000
 
 
-class SeenIds:
+class DigestSet:
     """A set of ids that keeps a digest of each, about 10 bytes, instead of the id.
 
     A million ids take about 10 MB. At least the last five million are known, and at most ten million, in 100 MB:

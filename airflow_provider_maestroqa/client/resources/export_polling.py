@@ -23,7 +23,7 @@ from airflow_provider_maestroqa.client.errors import (
 )
 from airflow_provider_maestroqa.client.formatting import duration
 from airflow_provider_maestroqa.client.resources.exports import Export
-from airflow_provider_maestroqa.client.transport.retry import DEFAULT_PATIENCE_S
+from airflow_provider_maestroqa.client.transport.retry import DEFAULT_REQUEST_TIMEOUT_S
 
 #: Each pause is a fifth longer than the last: an end is seen at most a fifth of the waiting time late.
 GROWTH = 1.2
@@ -127,7 +127,7 @@ class ExportWait:
 
 def call_deadline(wait_deadline: float, *, now: float) -> float:
     """When one look must be over: the last look happens at the wait's deadline and needs a moment of its own."""
-    return min(max(wait_deadline, now) + LAST_LOOK_S, now + DEFAULT_PATIENCE_S)
+    return min(max(wait_deadline, now) + LAST_LOOK_S, now + DEFAULT_REQUEST_TIMEOUT_S)
 
 
 _FAILED = (

@@ -15,9 +15,9 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
-from airflow_provider_maestroqa.client.endpoints import Call, build_call
+from airflow_provider_maestroqa.client.endpoints import Request, build_request
 from airflow_provider_maestroqa.client.errors import MaestroQADataError
-from airflow_provider_maestroqa.client.resources.digest_set import SeenIds
+from airflow_provider_maestroqa.client.resources.digest_set import DigestSet
 
 #: Seconds before a useless page is asked for again; then it is passed over.
 PAUSES_S = (0.5, 2.0)
@@ -43,7 +43,7 @@ class Paging:
         self._operation = operation
         self._parameters = dict(parameters or {})
         self._page_size = page_size
-        self._seen = SeenIds()
+        self._seen = DigestSet()
         self._index = 0
         self._over = False
         #: What the server announced last.
@@ -67,11 +67,13 @@ class Paging:
         #: Pages that stayed useless.
         self.passed_over = 0
 
-    def next_call(self) -> Call | None:
+    def next_call(self) -> Request | None:
         """The next page to ask for; ``None`` when the list has ended."""
         if self._over:
             return None
-        return build_call(self._operation, {**self._parameters, "count": self._page_size, "startIndex": self._index})
+        return build_request(
+            self._operation, {**self._parameters, "count": self._page_size, "startIndex": self._index}
+        )
 
     def take(self, answer: Any) -> list[Record]:
         """Take a page.
@@ -203,7 +205,7 @@ class Listing(Iterator[Record]):
 
     def __init__(
         self,
-        send: Callable[[Call], Any],
+        send: Callable[[Request], Any],
         paging: Paging,
         *,
         warn: Callable[[str], None],
@@ -225,7 +227,7 @@ class Listing(Iterator[Record]):
 
 
 def _read(
-    send: Callable[[Call], Any], paging: Paging, warn: Callable[[str], None], sleep: Callable[[float], None]
+    send: Callable[[Request], Any], paging: Paging, warn: Callable[[str], None], sleep: Callable[[float], None]
 ) -> Iterator[Record]:
     while (call := paging.next_call()) is not None:
         yield from paging.take(send(call))

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import tenacity
 
-from airflow_provider_maestroqa.client.endpoints import Call, Endpoint
+from airflow_provider_maestroqa.client.endpoints import Endpoint, Request
 from airflow_provider_maestroqa.client.errors import (
     MaestroQAConfigError,
     MaestroQAConnectionError,
@@ -26,7 +26,7 @@ from airflow_provider_maestroqa.client.presigned import (
     signatures_kept_out_of_logs,
 )
 from airflow_provider_maestroqa.client.resources.upload_body import Body, ChangedError, Content, Source
-from airflow_provider_maestroqa.client.transport.retry import Persistence
+from airflow_provider_maestroqa.client.transport.retry import Retry
 
 if TYPE_CHECKING:
     import requests
@@ -37,7 +37,7 @@ _URL_LIFE_S = 540.0
 _MOST_REFUSALS = 3
 _PATIENCE_S = 6 * 3600.0
 _NEWS_EVERY_S = 20.0
-_PUT = Call(Endpoint("PUT", "a presigned URL", "Tickets", repeatable=True), "a presigned URL")
+_PUT = Request(Endpoint("PUT", "a presigned URL", "Tickets", idempotent=True), "a presigned URL")
 _REFUSED = {401, 403}
 _PASSING = {408, 421, 425, 429}
 _CODE = re.compile(rb"<Code>([A-Za-z.]{1,60})</Code>")
@@ -112,7 +112,7 @@ class _Upload:
         self._take(url)
 
     def run(self, fresh_url: Callable[[], str], sleep: Callable[[float], None]) -> None:
-        persistence = Persistence(_PUT, deadline=self.clock() + _PATIENCE_S)
+        persistence = Retry(_PUT, deadline=self.clock() + _PATIENCE_S)
         rules = {**persistence.rules(now=self.clock, sleep=sleep), "before_sleep": self._say_again}
         # MaestroQA is asked outside of the repeats: its own driver repeats already.
         while not self._repeat(rules):

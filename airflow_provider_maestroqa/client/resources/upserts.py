@@ -6,14 +6,14 @@ import logging
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from airflow_provider_maestroqa.client.endpoints import Call, build_call
+from airflow_provider_maestroqa.client.endpoints import Request, build_request
 from airflow_provider_maestroqa.client.errors import MaestroQAConflictError, MaestroQANotFoundError
 
 log = logging.getLogger(__name__)
 
 
 def upsert_ticket(
-    ticket: Mapping[str, Any], send: Callable[[Call], Any], *, update_first: bool = False
+    ticket: Mapping[str, Any], send: Callable[[Request], Any], *, update_first: bool = False
 ) -> tuple[Any, bool]:
     """Bring a ticket in. (API: Create a Ticket, Update a Ticket)
 
@@ -29,7 +29,7 @@ def upsert_ticket(
             if not error.explained:
                 raise
     try:
-        return send(build_call("create_ticket", ticket)), True
+        return send(build_request("create_ticket", ticket)), True
     except MaestroQAConflictError as error:
         conflict = error
     try:
@@ -40,7 +40,7 @@ def upsert_ticket(
 
 
 def upsert_agent(
-    agent: Mapping[str, Any], send: Callable[[Call], Any], *, level: int = logging.INFO
+    agent: Mapping[str, Any], send: Callable[[Request], Any], *, level: int = logging.INFO
 ) -> tuple[Any, bool]:
     """Bring an agent in. (API: Create an Agent, Update an Agent)
 
@@ -53,23 +53,23 @@ def upsert_agent(
     :return: the answer, and whether the agent was created.
     """
     try:
-        return send(build_call("create_agent", agent)), True
+        return send(build_request("create_agent", agent)), True
     except MaestroQAConflictError as error:
         conflict = error
     email = agent["email"]
     try:
-        answer = send(build_call("set_agent_availability", {"email": email, "available": agent["available"]}))
+        answer = send(build_request("set_agent_availability", {"email": email, "available": agent["available"]}))
     except MaestroQANotFoundError:
         # No agent has this e-mail address, so it is the id that another agent has.
         raise conflict from None
     if "agentId" in agent:
-        answer = send(build_call("add_agent_id", {"email": email, "agentId": agent["agentId"]}))
-    if not conflict.after_lost_answer:
+        answer = send(build_request("add_agent_id", {"email": email, "agentId": agent["agentId"]}))
+    if not conflict.after_ambiguous_failure:
         said = "Agent %s is there already: availability and id are set; the API changes no name or group."
         log.log(level, said, email)
     return answer, False
 
 
-def _update_of(ticket: Mapping[str, Any]) -> Call:
+def _update_of(ticket: Mapping[str, Any]) -> Request:
     changes = {name: value for name, value in ticket.items() if name != "ticket_id"}
-    return build_call("update_ticket", changes, ticket_id=ticket["ticket_id"])
+    return build_request("update_ticket", changes, ticket_id=ticket["ticket_id"])

@@ -18,19 +18,19 @@ import requests.utils
 import tenacity
 
 from airflow_provider_maestroqa.client.budget import Budget, BudgetExhaustedError
-from airflow_provider_maestroqa.client.endpoints import Call
+from airflow_provider_maestroqa.client.endpoints import Request
 from airflow_provider_maestroqa.client.errors import MaestroQAConnectionError, MaestroQAError, MaestroQARateLimitError
 from airflow_provider_maestroqa.client.settings import Settings
 from airflow_provider_maestroqa.client.transport.request_stats import Usage
 from airflow_provider_maestroqa.client.transport.retry import (
-    DEFAULT_PATIENCE_S,
-    MOST_TRIES,
-    Answer,
-    Persistence,
-    budget_used_up,
-    lost_answer,
+    DEFAULT_REQUEST_TIMEOUT_S,
+    MAX_TRIES,
+    Response,
+    Retry,
+    budget_exhausted_error,
+    connection_error,
     penalty_seconds,
-    read_answer,
+    read_response,
     verdict,
 )
 from airflow_provider_maestroqa.client.user_agent import user_agent
@@ -81,7 +81,7 @@ class AsyncClient:
         if self._session is not None:
             await self._session.close()
 
-    async def send(self, call: Call, *, deadline: float | None = None, polling: bool = False) -> Any:
+    async def send(self, call: Request, *, deadline: float | None = None, polling: bool = False) -> Any:
         """Send a call, repeat it where that is safe, and return what MaestroQA answers.
 
         :param call: what to ask.
@@ -90,32 +90,32 @@ class AsyncClient:
         :return: the decoded JSON.
         :raises MaestroQAError: see :mod:`.errors`.
         """
-        deadline = self._clock() + DEFAULT_PATIENCE_S if deadline is None else deadline
-        persistence = Persistence(call, deadline=deadline, tries=1 if polling else MOST_TRIES)
-        retrying = tenacity.AsyncRetrying(**persistence.rules(now=self._clock, sleep=self._sleep))
+        deadline = self._clock() + DEFAULT_REQUEST_TIMEOUT_S if deadline is None else deadline
+        retry = Retry(call, deadline=deadline, tries=1 if polling else MAX_TRIES)
+        retrying = tenacity.AsyncRetrying(**retry.rules(now=self._clock, sleep=self._sleep))
         failure: MaestroQAError
         try:
-            return await retrying(self._send_once, call, persistence, polling)
+            return await retrying(self._send_once, call, retry, polling)
         except BudgetExhaustedError as error:
-            failure = budget_used_up(call, needed_s=error.needed_s)
+            failure = budget_exhausted_error(call, needed_s=error.needed_s)
         except MaestroQAError as error:
-            failure = verdict(call, error, lost_before=persistence.lost_answer)
+            failure = verdict(call, error, lost_before=retry.answer_was_lost)
         raise failure
 
-    async def _send_once(self, call: Call, persistence: Persistence, polling: bool) -> Any:
+    async def _send_once(self, call: Request, retry: Retry, polling: bool) -> Any:
         bucket = call.endpoint.bucket
-        waited_s = await self._budget.acquire_async(bucket, deadline=persistence.deadline, polling=polling)
+        waited_s = await self._budget.acquire_async(bucket, deadline=retry.deadline, polling=polling)
         self.usage.sent(bucket, waited_s=waited_s)
         answer = await self._carry(call)
         try:
-            return read_answer(call, answer, now=self._clock(), secrets=(self._settings.token,))
+            return read_response(call, answer, now=self._clock(), secrets=(self._settings.token,))
         except MaestroQARateLimitError as error:
             self.usage.refused(bucket)
             windows = self._settings.limits.get(bucket, ())
-            await self._budget.penalise_async(bucket, penalty_seconds(error, windows, persistence.refusals + 1))
+            await self._budget.penalise_async(bucket, penalty_seconds(error, windows, retry.refusals + 1))
             raise
 
-    async def _carry(self, call: Call) -> Answer:
+    async def _carry(self, call: Request) -> Response:
         if self._session is None:
             raise RuntimeError("Use the client as `async with AsyncClient(...) as client`.")
         url = self._settings.base_url + call.path
@@ -130,26 +130,26 @@ class AsyncClient:
                 allow_redirects=False,
             ) as response:
                 headers = {name.lower(): value for name, value in response.headers.items()}
-                return Answer(response.status, headers, await response.read())
+                return Response(response.status, headers, await response.read())
         except (aiohttp.ClientError, asyncio.TimeoutError, OSError) as error:
             lost = _explain(call, error)
         # Raised here, so that the library's error, which may hold a proxy's password, is not its context.
         raise lost
 
 
-def _explain(call: Call, error: Exception) -> MaestroQAConnectionError:
+def _explain(call: Request, error: Exception) -> MaestroQAConnectionError:
     if isinstance(error, aiohttp.ClientConnectorCertificateError):
         hint = "the certificate could not be verified (extra verify takes a CA bundle)"
-        return lost_answer(call, hint, sent=False)
+        return connection_error(call, hint, sent=False)
     if isinstance(error, (aiohttp.ClientProxyConnectionError, aiohttp.ClientHttpProxyError)):
-        return lost_answer(call, "the proxy did not let the request through", sent=False)
+        return connection_error(call, "the proxy did not let the request through", sent=False)
     if isinstance(error, aiohttp.ClientConnectorError):
-        return lost_answer(call, "the server could not be reached", sent=False)
+        return connection_error(call, "the server could not be reached", sent=False)
     if isinstance(error, getattr(aiohttp, "ConnectionTimeoutError", ())):
-        return lost_answer(call, "the server did not accept the connection in time", sent=False)
+        return connection_error(call, "the server did not accept the connection in time", sent=False)
     if isinstance(error, asyncio.TimeoutError):
-        return lost_answer(call, "no answer came in time", sent=True)
-    return lost_answer(call, "the connection broke before the answer was whole", sent=True)
+        return connection_error(call, "no answer came in time", sent=True)
+    return connection_error(call, "the connection broke before the answer was whole", sent=True)
 
 
 def _proxy(url: str, settings: Settings) -> str | None:

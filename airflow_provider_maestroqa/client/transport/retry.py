@@ -3,9 +3,9 @@
 The drivers in :mod:`.sync_client` and :mod:`.async_client` carry requests; both ask here. A request goes
 through these steps::
 
-    build_call → budget → send ──→ read_answer ──→ the answer
-                   ↑         └──→ lost_answer            (no answer came)
-                   └── Persistence: again? after how long?
+    build_request → budget → send ──→ read_response ──→ the response
+                   ↑         └──→ connection_error       (no response came)
+                   └── Retry: again? after how long?
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from typing import Any
 
 import tenacity
 
-from airflow_provider_maestroqa.client.endpoints import Call
+from airflow_provider_maestroqa.client.endpoints import Request
 from airflow_provider_maestroqa.client.errors import (
     MaestroQAAPIError,
     MaestroQAAuthError,
@@ -35,16 +35,16 @@ from airflow_provider_maestroqa.client.errors import (
 )
 
 #: Seconds that one call may take with all its waiting for the budget and its repeats, unless the caller says less.
-DEFAULT_PATIENCE_S = 900.0
+DEFAULT_REQUEST_TIMEOUT_S = 900.0
 #: How often one call is sent at most, refusals for the rate not counted.
-MOST_TRIES = 5
+MAX_TRIES = 5
 _LONGEST_PAUSE_S = 30.0
 _LONGEST_RETRY_AFTER_S = 300.0
 _MESSAGE_LENGTH = 500
 
 
 @dataclass(frozen=True)
-class Answer:
+class Response:
     """An HTTP answer, whichever library brought it.
 
     :param status: the HTTP status.
@@ -62,7 +62,7 @@ def is_success(status: int) -> bool:
     return 200 <= status < 300
 
 
-def read_answer(call: Call, answer: Answer, *, now: float, secrets: Sequence[str] = ()) -> Any:
+def read_response(call: Request, answer: Response, *, now: float, secrets: Sequence[str] = ()) -> Any:
     """Read the JSON of a success, or raise the error that the answer means. (API: Error Responses)
 
     :param call: what was asked.
@@ -113,7 +113,7 @@ _REFUSALS: Mapping[int, tuple[type[MaestroQAAPIError], str]] = {
 }
 
 
-def _read_json(call: Call, answer: Answer) -> Any:
+def _read_json(call: Request, answer: Response) -> Any:
     if not answer.body.strip() and call.method == "DELETE":
         return None
     try:
@@ -161,7 +161,7 @@ def read_retry_after(value: str | None, *, now: float) -> float | None:
     return min(max(seconds, 0.0), _LONGEST_RETRY_AFTER_S) if seconds == seconds else None
 
 
-def lost_answer(call: Call, reason: str, *, sent: bool) -> MaestroQAConnectionError:
+def connection_error(call: Request, reason: str, *, sent: bool) -> MaestroQAConnectionError:
     """Say that no answer came.
 
     :param reason: what happened, in words that hold no URL.
@@ -190,7 +190,7 @@ def penalty_seconds(error: MaestroQARateLimitError, windows: Sequence[tuple[int,
     return min(max(lengths), min(lengths) * 2.0 ** (refusals - 1))
 
 
-class Persistence:
+class Retry:
     """How often one call is repeated, and after how long. One object for each call.
 
     :param call: the call.
@@ -198,26 +198,26 @@ class Persistence:
     :param tries: how often it is sent at most, refusals for the rate not counted: those end at the deadline.
     """
 
-    def __init__(self, call: Call, *, deadline: float, tries: int = MOST_TRIES) -> None:
+    def __init__(self, call: Request, *, deadline: float, tries: int = MAX_TRIES) -> None:
         self._call = call
         self.deadline = deadline
         self._tries = tries
         self.refusals = 0
         #: Whether a try may have been carried out although its answer was lost.
-        self.lost_answer = False
+        self.answer_was_lost = False
         self._failures = 0
 
-    def may_repeat(self, error: BaseException) -> bool:
+    def is_retryable(self, error: BaseException) -> bool:
         """Whether sending the call again can do no harm and may help."""
         if isinstance(error, MaestroQARateLimitError):
             return True
         if isinstance(error, MaestroQAConnectionError):
-            return not error.sent or self._call.repeatable
-        return isinstance(error, MaestroQAServerError) and self._call.repeatable
+            return not error.sent or self._call.idempotent
+        return isinstance(error, MaestroQAServerError) and self._call.idempotent
 
     def note(self, error: MaestroQAError) -> None:
         """Count a failure."""
-        self.lost_answer = self.lost_answer or is_lost(error)
+        self.answer_was_lost = self.answer_was_lost or outcome_is_unknown(error)
         if isinstance(error, MaestroQARateLimitError):
             self.refusals += 1
         else:
@@ -245,7 +245,7 @@ class Persistence:
             return self._failures >= self._tries or now() + state.upcoming_sleep > self.deadline
 
         return {
-            "retry": tenacity.retry_if_exception(self.may_repeat),
+            "retry": tenacity.retry_if_exception(self.is_retryable),
             "after": after,
             "wait": wait,
             "stop": stop,
@@ -254,12 +254,12 @@ class Persistence:
         }
 
 
-def is_lost(error: MaestroQAError) -> bool:
+def outcome_is_unknown(error: MaestroQAError) -> bool:
     """Whether the request may have been carried out although the answer does not say so."""
     return isinstance(error, MaestroQAServerError) or (isinstance(error, MaestroQAConnectionError) and error.sent)
 
 
-def verdict(call: Call, error: MaestroQAError, *, lost_before: bool = False) -> MaestroQAError:
+def verdict(call: Request, error: MaestroQAError, *, lost_before: bool = False) -> MaestroQAError:
     """Turn the last error of a call into what the caller must know.
 
     A lost answer of a call that is not safe to send twice is an unknown outcome, not a failure.
@@ -267,8 +267,8 @@ def verdict(call: Call, error: MaestroQAError, *, lost_before: bool = False) -> 
     :param lost_before: whether the answer to an earlier try of the call was lost.
     """
     if isinstance(error, MaestroQAAPIError):
-        error.after_lost_answer = lost_before
-    if is_lost(error) and not call.repeatable:
+        error.after_ambiguous_failure = lost_before
+    if outcome_is_unknown(error) and not call.idempotent:
         consequence = (
             "The export may or may not have been asked for. Clear the task to ask (again): it does no harm."
             if "export" in call.path
@@ -278,7 +278,7 @@ def verdict(call: Call, error: MaestroQAError, *, lost_before: bool = False) -> 
     return error
 
 
-def budget_used_up(call: Call, *, needed_s: float) -> MaestroQARateLimitError:
+def budget_exhausted_error(call: Request, *, needed_s: float) -> MaestroQARateLimitError:
     """Say that the token's budget has no slot before the caller's deadline."""
     return MaestroQARateLimitError(
         429,

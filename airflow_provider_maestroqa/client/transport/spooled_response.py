@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, BinaryIO
 
-from airflow_provider_maestroqa.client.endpoints import Call
+from airflow_provider_maestroqa.client.endpoints import Request
 from airflow_provider_maestroqa.client.errors import MaestroQADataError, MaestroQAError, MaestroQAServerError
 
 if TYPE_CHECKING:
@@ -19,13 +19,13 @@ _HEAD = 80
 _REMEDY = "Free some space there, or set TMPDIR on the worker to a folder on a larger disk."
 
 
-class SavedArray:
+class SpooledJsonArray:
     """The JSON array that answers a call. Use it in a ``with`` block: the file has no name and goes with it.
 
     :param call: what was asked, for errors.
     """
 
-    def __init__(self, call: Call) -> None:
+    def __init__(self, call: Request) -> None:
         self._call = call
         self._folder = tempfile.gettempdir()
         self._file = self._open()

@@ -12,20 +12,20 @@ import urllib3.exceptions
 from requests.adapters import HTTPAdapter
 
 from airflow_provider_maestroqa.client.budget import Budget, BudgetExhaustedError
-from airflow_provider_maestroqa.client.endpoints import Call
+from airflow_provider_maestroqa.client.endpoints import Request
 from airflow_provider_maestroqa.client.errors import MaestroQAConnectionError, MaestroQAError, MaestroQARateLimitError
 from airflow_provider_maestroqa.client.settings import Settings
 from airflow_provider_maestroqa.client.transport.request_stats import Usage
 from airflow_provider_maestroqa.client.transport.retry import (
-    DEFAULT_PATIENCE_S,
-    MOST_TRIES,
-    Answer,
-    Persistence,
-    budget_used_up,
+    DEFAULT_REQUEST_TIMEOUT_S,
+    MAX_TRIES,
+    Response,
+    Retry,
+    budget_exhausted_error,
+    connection_error,
     is_success,
-    lost_answer,
     penalty_seconds,
-    read_answer,
+    read_response,
     verdict,
 )
 from airflow_provider_maestroqa.client.user_agent import user_agent
@@ -83,7 +83,7 @@ class SyncClient:
 
     def send(
         self,
-        call: Call,
+        call: Request,
         *,
         deadline: float | None = None,
         polling: bool = False,
@@ -100,11 +100,11 @@ class SyncClient:
         :return: the decoded JSON.
         :raises MaestroQAError: see :mod:`.errors`.
         """
-        deadline = self._clock() + DEFAULT_PATIENCE_S if deadline is None else deadline
-        persistence = Persistence(call, deadline=deadline, tries=1 if polling else MOST_TRIES)
-        return self._persist(call, persistence, polling, in_flight or _nobody)
+        deadline = self._clock() + DEFAULT_REQUEST_TIMEOUT_S if deadline is None else deadline
+        retry = Retry(call, deadline=deadline, tries=1 if polling else MAX_TRIES)
+        return self._persist(call, retry, polling, in_flight or _nobody)
 
-    def save(self, call: Call, target: Target, *, patience_s: float = DEFAULT_PATIENCE_S) -> None:
+    def save(self, call: Request, target: Target, *, patience_s: float = DEFAULT_REQUEST_TIMEOUT_S) -> None:
         """Send a call whose answer is too large for memory, and give the answer to ``target`` block by block.
 
         Otherwise as :meth:`send`: an answer that breaks off, or that the target does not find whole, is lost, and the
@@ -115,8 +115,8 @@ class SyncClient:
         :param patience_s: seconds after which nothing is tried again.
         :raises MaestroQAError: see :mod:`.errors`.
         """
-        persistence = Persistence(call, deadline=self._clock() + patience_s)
-        self._persist(call, persistence, False, _nobody, target)
+        retry = Retry(call, deadline=self._clock() + patience_s)
+        self._persist(call, retry, False, _nobody, target)
 
     def close(self) -> None:
         """Close the connections that are kept open for further calls."""
@@ -124,32 +124,32 @@ class SyncClient:
 
     def _persist(
         self,
-        call: Call,
-        persistence: Persistence,
+        call: Request,
+        retry: Retry,
         polling: bool,
         in_flight: Callable[[bool], None],
         target: Target | None = None,
     ) -> Any:
-        retrying = tenacity.Retrying(**persistence.rules(now=self._clock, sleep=self._sleep))
+        retrying = tenacity.Retrying(**retry.rules(now=self._clock, sleep=self._sleep))
         failure: MaestroQAError
         try:
-            return retrying(self._send_once, call, persistence, polling, in_flight, target)
+            return retrying(self._send_once, call, retry, polling, in_flight, target)
         except BudgetExhaustedError as error:
-            failure = budget_used_up(call, needed_s=error.needed_s)
+            failure = budget_exhausted_error(call, needed_s=error.needed_s)
         except MaestroQAError as error:
-            failure = verdict(call, error, lost_before=persistence.lost_answer)
+            failure = verdict(call, error, lost_before=retry.answer_was_lost)
         raise failure
 
     def _send_once(
         self,
-        call: Call,
-        persistence: Persistence,
+        call: Request,
+        retry: Retry,
         polling: bool,
         in_flight: Callable[[bool], None],
         target: Target | None,
     ) -> Any:
         bucket = call.endpoint.bucket
-        waited_s = self._budget.acquire(bucket, deadline=persistence.deadline, polling=polling)
+        waited_s = self._budget.acquire(bucket, deadline=retry.deadline, polling=polling)
         in_flight(True)
         self.usage.sent(bucket, waited_s=waited_s)
         try:
@@ -162,15 +162,15 @@ class SyncClient:
             target.finish()
             return None
         try:
-            return read_answer(call, answer, now=self._clock(), secrets=(self._settings.token,))
+            return read_response(call, answer, now=self._clock(), secrets=(self._settings.token,))
         except MaestroQARateLimitError as error:
             in_flight(False)
             self.usage.refused(bucket)
             windows = self._settings.limits.get(bucket, ())
-            self._budget.penalise(bucket, penalty_seconds(error, windows, persistence.refusals + 1))
+            self._budget.penalise(bucket, penalty_seconds(error, windows, retry.refusals + 1))
             raise
 
-    def _carry(self, call: Call, target: Target | None) -> Answer:
+    def _carry(self, call: Request, target: Target | None) -> Response:
         try:
             with self._session.request(
                 call.method,
@@ -188,8 +188,8 @@ class SyncClient:
                     target.restart()
                     for block in response.iter_content(_BLOCK):
                         target.write(block)
-                    return Answer(response.status_code, headers, b"")
-                return Answer(response.status_code, headers, response.content)
+                    return Response(response.status_code, headers, b"")
+                return Response(response.status_code, headers, response.content)
         except (requests.RequestException, urllib3.exceptions.HTTPError) as error:
             lost = _explain(call, error)
         # Raised here, so that the library's error, which may hold a proxy's password, is not its context.
@@ -220,7 +220,7 @@ def _no_auth(request: requests.PreparedRequest) -> requests.PreparedRequest:
     return request
 
 
-def _explain(call: Call, error: Exception) -> MaestroQAConnectionError:
+def _explain(call: Request, error: Exception) -> MaestroQAConnectionError:
     cause = error.args[0] if error.args else None
     reason = getattr(cause, "reason", None)
     sent = not isinstance(reason, _NEVER_SENT)
@@ -229,13 +229,13 @@ def _explain(call: Call, error: Exception) -> MaestroQAConnectionError:
         hint = (
             "the certificate could not be verified (extra verify takes a CA bundle)" if unverified else "TLS failed"
         )
-        return lost_answer(call, hint, sent=not unverified)
+        return connection_error(call, hint, sent=not unverified)
     if isinstance(error, requests.exceptions.ProxyError):
-        return lost_answer(call, "the proxy did not let the request through", sent=sent)
+        return connection_error(call, "the proxy did not let the request through", sent=sent)
     if isinstance(error, requests.exceptions.ConnectTimeout):
-        return lost_answer(call, "the server did not accept the connection in time", sent=False)
+        return connection_error(call, "the server did not accept the connection in time", sent=False)
     if isinstance(error, requests.exceptions.Timeout) or isinstance(cause, urllib3.exceptions.ReadTimeoutError):
-        return lost_answer(call, "no answer came in time", sent=True)
+        return connection_error(call, "no answer came in time", sent=True)
     if not sent:
-        return lost_answer(call, "the server could not be reached", sent=False)
-    return lost_answer(call, "the connection broke before the answer was whole", sent=True)
+        return connection_error(call, "the server could not be reached", sent=False)
+    return connection_error(call, "the connection broke before the answer was whole", sent=True)

@@ -16,7 +16,7 @@ from airflow_provider_maestroqa.landing.download import range_requests as ranges
 from airflow_provider_maestroqa.landing.download.http_get import open_url, read_some
 from airflow_provider_maestroqa.landing.download.range_requests import Step, Verdict, Version
 from airflow_provider_maestroqa.landing.progress import Progress, megabytes
-from airflow_provider_maestroqa.storage.scratch import Scratch
+from airflow_provider_maestroqa.storage.scratch import TempFile
 
 if TYPE_CHECKING:
     import requests
@@ -65,7 +65,7 @@ class Downloaded:
 
 
 def download(
-    scratch: Scratch,
+    scratch: TempFile,
     *,
     export_id: str,
     fresh_url: Callable[[], str],
@@ -97,7 +97,7 @@ def download(
 class _Download:
     def __init__(
         self,
-        scratch: Scratch,
+        scratch: TempFile,
         export_id: str,
         fresh_url: Callable[[], str],
         session: requests.Session,

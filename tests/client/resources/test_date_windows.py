@@ -63,7 +63,7 @@ def test_a_window_is_asked_for_with_plain_dates_on_the_hard_bucket():
     (call,) = session_windows(NOON, NOON + timedelta(days=1), "createdAt")
     assert call.body == {"startDate": "2026-01-02", "endDate": "2026-01-04", "timeAxis": "createdAt"}
     assert (call.method, call.path, call.endpoint.bucket) == ("POST", "/api/v1/coaching-sessions", "hard")
-    assert call.repeatable
+    assert call.idempotent
 
 
 def test_another_axis_is_refused():

@@ -11,13 +11,13 @@ import pytest
 from airflow_provider_maestroqa.client import errors
 from airflow_provider_maestroqa.client.budget import Clock as BudgetClock
 from airflow_provider_maestroqa.client.budget import open_budget
-from airflow_provider_maestroqa.client.endpoints import build_call
+from airflow_provider_maestroqa.client.endpoints import build_request
 from airflow_provider_maestroqa.client.settings import read_settings
 from airflow_provider_maestroqa.client.transport.async_client import AsyncClient
 from airflow_provider_maestroqa.client.transport.sync_client import SyncClient
 
 WIDE = {"normal": [[100000, 1]], "hard": [[100000, 1]]}
-ASK = build_call("request_groups_export", {"name": "x"})
+ASK = build_request("request_groups_export", {"name": "x"})
 ASK_PATH, GET_PATH = "/api/v1/request-groups-export", "/api/v1/get-export-data"
 
 
@@ -119,7 +119,7 @@ def export_id(driver, sandbox):
 
 
 def get(export_id):
-    return build_call("get_export", {"exportId": export_id})
+    return build_request("get_export", {"exportId": export_id})
 
 
 def test_a_call_carries_token_and_identity_and_the_body_of_a_get(driver, sandbox, export_id):
@@ -156,7 +156,7 @@ def test_a_call_that_is_not_safe_twice_is_sent_once_and_its_outcome_is_unknown(d
     assert driver.clock.slept == []
 
 
-@pytest.mark.parametrize("call", [ASK, build_call("get_export", {"exportId": "e1"})])
+@pytest.mark.parametrize("call", [ASK, build_request("get_export", {"exportId": "e1"})])
 def test_a_server_that_cannot_be_reached_is_tried_again_whatever_the_call(make_driver, call):
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))

@@ -5,29 +5,29 @@ import json
 import pytest
 
 from airflow_provider_maestroqa.client import errors
-from airflow_provider_maestroqa.client.endpoints import build_call
+from airflow_provider_maestroqa.client.endpoints import build_request
 from airflow_provider_maestroqa.client.transport.retry import (
-    Answer,
-    Persistence,
-    lost_answer,
+    Response,
+    Retry,
+    connection_error,
     penalty_seconds,
-    read_answer,
+    read_response,
     read_retry_after,
     verdict,
 )
 
-GET = build_call("get_ticket", ticket_id="t1")
-COMMENT = build_call("create_comment", {"body": "hi", "ticket_id": "t1"})
-EXPORT = build_call("request_groups_export")
+GET = build_request("get_ticket", ticket_id="t1")
+COMMENT = build_request("create_comment", {"body": "hi", "ticket_id": "t1"})
+EXPORT = build_request("request_groups_export")
 NOW = 1_767_225_600.0  # 2026-01-01T00:00:00Z
 
 
 def answer(status, body=b"", **headers):
-    return Answer(status, headers, body if isinstance(body, bytes) else json.dumps(body).encode())
+    return Response(status, headers, body if isinstance(body, bytes) else json.dumps(body).encode())
 
 
 def read(status, body=b"", call=GET, **headers):
-    return read_answer(call, answer(status, body, **headers), now=NOW, secrets=("s3cret",))
+    return read_response(call, answer(status, body, **headers), now=NOW, secrets=("s3cret",))
 
 
 @pytest.mark.parametrize("status", [200, 201, 202])
@@ -36,7 +36,7 @@ def test_every_2xx_with_json_is_a_success(status):
 
 
 def test_a_delete_may_answer_nothing():
-    assert read(200, b"", build_call("delete_ticket", ticket_id="t1")) is None
+    assert read(200, b"", build_request("delete_ticket", ticket_id="t1")) is None
 
 
 @pytest.mark.parametrize(
@@ -123,8 +123,8 @@ def test_a_429_makes_everyone_wait_as_long_as_it_says(said, header, refusals, se
 
 REFUSED = errors.MaestroQARateLimitError(429, "POST", "/x", "too many")
 FAILED = errors.MaestroQAServerError(500, "POST", "/x", "failed")
-CUT = lost_answer(COMMENT, "cut", sent=True)
-UNSENT = lost_answer(COMMENT, "refused", sent=False)
+CUT = connection_error(COMMENT, "cut", sent=True)
+UNSENT = connection_error(COMMENT, "refused", sent=False)
 INVALID = errors.MaestroQAValidationError(400, "POST", "/x", "wrong")
 
 
@@ -142,7 +142,7 @@ INVALID = errors.MaestroQAValidationError(400, "POST", "/x", "wrong")
     ],
 )
 def test_only_what_is_safe_is_sent_again(call, error, again):
-    assert Persistence(call, deadline=0).may_repeat(error) is again
+    assert Retry(call, deadline=0).is_retryable(error) is again
 
 
 @pytest.mark.parametrize("error", [CUT, FAILED])
@@ -158,7 +158,7 @@ def test_every_other_error_stays_what_it_is(call, error):
 
 
 def test_pauses_grow_and_stay_below_half_a_minute():
-    persistence = Persistence(GET, deadline=0)
+    persistence = Retry(GET, deadline=0)
     for failures, (low, high) in enumerate([(0.5, 1), (1, 2), (2, 4), (4, 8), (8, 16), (15, 30), (15, 30)], start=1):
         persistence.note(FAILED)
         assert low <= persistence.pause_s() <= high, failures

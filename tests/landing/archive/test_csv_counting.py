@@ -10,7 +10,7 @@ import pytest
 from airflow_provider_maestroqa.landing.archive.csv_counting import RecordCounter, count_exactly
 
 
-def counted(data, *cuts):
+def pluralize(data, *cuts):
     counter = RecordCounter()
     edges = [0, *cuts, len(data)]
     for start, end in itertools.pairwise(edges):
@@ -49,10 +49,10 @@ CASES = {
 
 @pytest.mark.parametrize("data", [case for case in CASES if b"unquoted" not in case])
 def test_records_are_counted_wherever_the_file_is_cut(data):
-    assert counted(data) == CASES[data]
+    assert pluralize(data) == CASES[data]
     for first in range(len(data) + 1):
-        assert counted(data, first) == CASES[data], first
-    assert counted(data, *range(1, len(data))) == CASES[data]
+        assert pluralize(data, first) == CASES[data], first
+    assert pluralize(data, *range(1, len(data))) == CASES[data]
 
 
 @pytest.mark.parametrize("seed", range(40))
@@ -73,7 +73,7 @@ def test_the_count_is_that_of_python_s_own_reader(seed):
         0, sum(1 for row in csv.reader(io.StringIO(text.getvalue().removeprefix("\ufeff"), newline="")) if row) - 1
     )
     cuts = sorted(chance.randrange(len(data) + 1) for _ in range(5))
-    assert counted(data, *cuts) == expected
+    assert pluralize(data, *cuts) == expected
     assert count_exactly([data[i : i + 7] for i in range(0, len(data), 7)]) == expected
 
 
