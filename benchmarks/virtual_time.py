@@ -128,7 +128,7 @@ class World:
                 answer = self._arrived(running, error)
                 continue
             if isinstance(step, Acquire):
-                running.acquisition = Acquisition(step.budget, step.bucket, step.deadline, step.polling)
+                running.acquisition = step.budget.start(step.bucket, deadline=step.deadline, polling=step.polling)
                 running.steps, answer = running.acquisition.steps(), None
             elif isinstance(step, Ask):
                 answer = step.call()

@@ -26,6 +26,11 @@ from __future__ import annotations
 
 from typing import Any, ClassVar
 
+#: The statuses that a later try of the same request may cure, wherever they come from: MaestroQA, its storage or a
+#: proxy. 408 and 425 say that the request came too late or too early, 421 that it reached the wrong server, 423 that
+#: something is locked for now, 429 that the rate limit is exceeded. Some proxies go beyond 599.
+TRANSIENT_STATUSES = frozenset({408, 421, 423, 425, 429, *range(500, 1000)})
+
 
 class MaestroQAError(Exception):
     """The root of all errors of this package.

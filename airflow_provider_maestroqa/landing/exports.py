@@ -22,6 +22,7 @@ from typing import TYPE_CHECKING, Any
 
 from airflow_provider_maestroqa.client.errors import MaestroQAConfigError
 from airflow_provider_maestroqa.client.formatting import duration
+from airflow_provider_maestroqa.client.temp_file import TempFile
 from airflow_provider_maestroqa.landing import manifest as manifests
 from airflow_provider_maestroqa.landing.archive.archive import MANIFEST_NAME
 from airflow_provider_maestroqa.landing.archive.content import Meter
@@ -33,7 +34,6 @@ from airflow_provider_maestroqa.landing.outputs import Output, plan
 from airflow_provider_maestroqa.landing.progress import Progress, megabytes
 from airflow_provider_maestroqa.storage.base import StorageDeniedError, Store, Upload
 from airflow_provider_maestroqa.storage.compression import Engine, best_engine
-from airflow_provider_maestroqa.storage.scratch import scratch_file
 
 if TYPE_CHECKING:
     import requests
@@ -126,7 +126,7 @@ def land_export(
     # For the others the members are inflated anyway while they are sent, and once is enough.
     early = options.file_format in {"csv.gz", "zip"} and not options.cleans
     with (
-        scratch_file(temp_dir) as scratch,
+        TempFile(temp_dir) as scratch,
         Verification(scratch.fileno(), landing.engine, count_rows=landing.count_rows, early=early) as verification,
     ):
         scratch.on_growth, scratch.on_restart = verification.arrived, verification.started_over

@@ -8,9 +8,9 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from airflow_provider_maestroqa.client.errors import MaestroQADataError
+from airflow_provider_maestroqa.client.temp_file import TempFile
 from airflow_provider_maestroqa.landing.archive.content import Meter, read_range
 from airflow_provider_maestroqa.storage.compression import Engine
-from airflow_provider_maestroqa.storage.scratch import TempFile
 
 # No name, no time, "unknown" system: the same records give the same bytes.
 _HEADER = b"\x1f\x8b\x08\x00\x00\x00\x00\x00\x00\xff"

@@ -18,6 +18,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import ExitStack, suppress
 from typing import Any
 
+from airflow_provider_maestroqa.client.temp_file import TempFile
 from airflow_provider_maestroqa.landing import manifest as manifests
 from airflow_provider_maestroqa.landing.archive.archive import MANIFEST_NAME
 from airflow_provider_maestroqa.landing.manifest import LandedFile
@@ -27,7 +28,6 @@ from airflow_provider_maestroqa.landing.record_progress import RecordProgress
 from airflow_provider_maestroqa.landing.split_sessions import ENDING, file_names, shape_of
 from airflow_provider_maestroqa.storage.base import StorageDeniedError, Store, Upload, quietly
 from airflow_provider_maestroqa.storage.compression import Engine, best_engine
-from airflow_provider_maestroqa.storage.scratch import scratch_file
 
 
 def land_records(
@@ -63,7 +63,7 @@ def land_records(
     shape = shape_of(resource, split_nested=split_nested)
     with ExitStack() as stack:
         files = {
-            name: RecordFile(name, stack.enter_context(scratch_file(temp_dir)), engine)
+            name: RecordFile(name, stack.enter_context(TempFile(temp_dir)), engine)
             for name in file_names(resource, split_nested=split_nested)
         }
         for record in records:

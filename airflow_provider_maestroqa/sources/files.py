@@ -18,7 +18,7 @@ from airflow_provider_maestroqa.client.errors import (
     MaestroQADataError,
 )
 from airflow_provider_maestroqa.client.resources.upload_body import Source
-from airflow_provider_maestroqa.storage.scratch import TempFile, scratch_file
+from airflow_provider_maestroqa.client.temp_file import TempFile
 
 JSON_LINES = "jsonl"
 CSV = "csv"
@@ -157,7 +157,7 @@ def opened(source: Source, *, seekable: bool = False) -> Iterator[Opened]:
             unzipped = cast("IO[bytes]", stack.enter_context(gzip.GzipFile(fileobj=file, mode="rb")))
             result = Opened(source.name, unzipped, is_zipped, original)
             if seekable:
-                scratch = stack.enter_context(scratch_file(None))
+                scratch = stack.enter_context(TempFile())
                 while block := result.read_by(lambda: unzipped.read(_BLOCK)):
                     scratch.write(block)
                 result = Opened(source.name, _from_start(scratch, stack), is_zipped)
@@ -173,7 +173,7 @@ def _open(path: Path) -> IO[bytes]:
 
 
 def _fetched(name: str, file: IO[bytes], size: int | None, stack: ExitStack) -> IO[bytes]:
-    scratch = stack.enter_context(scratch_file(None))
+    scratch = stack.enter_context(TempFile())
     while block := file.read(_BLOCK):
         scratch.write(block)
     if size is not None and scratch.size != size:

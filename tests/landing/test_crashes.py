@@ -92,7 +92,7 @@ def test_a_full_temporary_disk_is_told_with_the_folder_and_the_remedy(process, l
 
 @pytest.mark.parametrize("number", [errno.ENOSPC, errno.EDQUOT])
 def test_a_disk_that_fills_up_in_the_middle_ends_the_download(land, memory, origin, monkeypatch, number):
-    from airflow_provider_maestroqa.storage import scratch as temporary
+    from airflow_provider_maestroqa.client import temp_file as temporary
 
     class Full:
         def __init__(self, file):

@@ -9,11 +9,11 @@ from contextlib import ExitStack
 import pytest
 
 from airflow_provider_maestroqa.client.errors import MaestroQADataError
+from airflow_provider_maestroqa.client.temp_file import TempFile
 from airflow_provider_maestroqa.landing.record_files import RecordFile
 from airflow_provider_maestroqa.landing.record_progress import RecordProgress
 from airflow_provider_maestroqa.landing.split_sessions import file_names, shape_of, split_session
 from airflow_provider_maestroqa.storage.compression import isal_engine, zlib_engine
-from airflow_provider_maestroqa.storage.scratch import scratch_file
 
 RECORDS = [
     {"id": "a", "text": "line\nbreak \u2028 “quotes” \\ お客様 🎉", "none": None, "n": 1.5, "list": [1, {"b": True}]},
@@ -24,7 +24,7 @@ RECORDS = [
 @pytest.fixture(params=[zlib_engine, isal_engine])
 def make_file(request):
     with ExitStack() as stack:
-        yield lambda: RecordFile("x.jsonl.gz", stack.enter_context(scratch_file(None)), request.param())
+        yield lambda: RecordFile("x.jsonl.gz", stack.enter_context(TempFile()), request.param())
 
 
 def packed(file, records):

@@ -12,10 +12,11 @@
     memory; sqlite, sqlite_file, sqlite_ledger; redis, redis_script   where the log is kept
 """
 
-from airflow_provider_maestroqa.client.budget.acquisition import BudgetExhaustedError, Clock, Wait
+from airflow_provider_maestroqa.client.budget.acquisition import BudgetExhaustedError, Wait
 from airflow_provider_maestroqa.client.budget.budget import Budget
 from airflow_provider_maestroqa.client.budget.factory import budget_key, open_budget
 from airflow_provider_maestroqa.client.budget.limits import DEFAULT_LIMITS, Limits
+from airflow_provider_maestroqa.client.clock import Clock
 
 __all__ = [
     "DEFAULT_LIMITS",

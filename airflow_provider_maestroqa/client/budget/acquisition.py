@@ -4,18 +4,17 @@ from __future__ import annotations
 
 import contextlib
 import os
-import time
 from collections.abc import Callable, Generator
 from dataclasses import dataclass
 from functools import partial
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import Any, TypeAlias
 
+from airflow_provider_maestroqa.client.budget.limits import Rules
+from airflow_provider_maestroqa.client.budget.shared_store import Shared
 from airflow_provider_maestroqa.client.budget.slot_log import Booked, Refused, Wish
+from airflow_provider_maestroqa.client.clock import Clock
 from airflow_provider_maestroqa.client.errors import MaestroQAError
 from airflow_provider_maestroqa.client.formatting import duration
-
-if TYPE_CHECKING:
-    from airflow_provider_maestroqa.client.budget.budget import Budget
 
 # A caller that wakes too late books again, but not for ever: on a machine that is always late, nobody would ever go.
 _MISSED_SLOTS = 3
@@ -59,22 +58,6 @@ class BudgetExhaustedError(Exception):
 
 
 @dataclass(frozen=True)
-class Clock:
-    """The time, and how to let it pass; tests bring their own.
-
-    :param monotonic: seconds that never go back.
-    :param wall: Unix time, which deadlines are given in.
-    :param sleep: blocks the thread for some seconds.
-    :param sleep_async: the same for a coroutine; ``None`` for :func:`asyncio.sleep`.
-    """
-
-    monotonic: Callable[[], float] = time.monotonic
-    wall: Callable[[], float] = time.time
-    sleep: Callable[[float], None] = time.sleep
-    sleep_async: Callable[[float], Any] | None = None
-
-
-@dataclass(frozen=True)
 class Ask:
     """Step: carry out a call to the store; its answer is sent back."""
 
@@ -101,30 +84,46 @@ Step: TypeAlias = Ask | Sleep | QueueUp
 class Acquisition:
     """One caller's way to its slot.
 
-    :param budget: whose slot.
-    :param bucket: of which bucket.
+    :param shared: the open store of this process.
+    :param key: the name of the bucket's log in the store.
+    :param bucket: the bucket that the slot is taken from.
+    :param rules: the windows of the bucket.
     :param deadline: Unix time after which a slot is of no use.
     :param polling: whether the caller is a poll.
+    :param clock: the time.
+    :param on_wait: called when the caller has to wait.
     """
 
-    def __init__(self, budget: Budget, bucket: str, deadline: float | None, polling: bool) -> None:
-        self.budget = budget
-        self.shared = budget.shared
+    def __init__(
+        self,
+        shared: Shared,
+        key: str,
+        *,
+        bucket: str,
+        rules: Rules,
+        deadline: float | None,
+        polling: bool,
+        clock: Clock,
+        on_wait: Callable[[Wait], None] | None,
+    ) -> None:
+        self.shared = shared
+        self.key = key
         self.bucket = bucket
-        self.key = budget.log_name(bucket)
-        self.rules = budget.rules(bucket)
+        self.rules = rules
         self.deadline = deadline
         self.polling = polling
+        self._clock = clock
+        self._on_wait = on_wait
         self.handle: Any = None
         self._ahead = 0
         self._told = False
-        self._since = budget.clock.monotonic()
+        self._since = clock.monotonic()
         self._ticket = os.urandom(8).hex() if polling else ""
 
     @property
     def patience(self) -> float | None:
         """Seconds until the deadline."""
-        return None if self.deadline is None else self.deadline - self.budget.clock.wall()
+        return None if self.deadline is None else self.deadline - self._clock.wall()
 
     def steps(self) -> Generator[Step, Any, float]:
         """Yield what to do; return the seconds that it took."""
@@ -144,7 +143,7 @@ class Acquisition:
                 wait = left
                 self._check(wait)
         self.shared.remember(self.key)
-        return self.budget.clock.monotonic() - self._since
+        return self._clock.monotonic() - self._since
 
     def _book(self, instead_of: Any) -> Generator[Step, Any, float]:
         while True:
@@ -155,7 +154,7 @@ class Acquisition:
                 instead_of=instead_of,
                 witness=self.shared.witness(self.key),
                 ticket=self._ticket,
-                waited=self.budget.clock.monotonic() - self._since,
+                waited=self._clock.monotonic() - self._since,
             )
             answer = yield Ask(partial(self._book_now, wish))
             if isinstance(answer, Booked):
@@ -214,5 +213,5 @@ class Acquisition:
             self._tell(Wait(self.bucket, seconds, self.rules.limits[self.rules.slowest], self._ahead))
 
     def _tell(self, wait: Wait) -> None:
-        if self.budget.on_wait is not None:
-            self.budget.on_wait(wait)
+        if self._on_wait is not None:
+            self._on_wait(wait)

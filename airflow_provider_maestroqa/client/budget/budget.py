@@ -8,9 +8,10 @@ import weakref
 from collections.abc import Callable
 from typing import Any
 
-from airflow_provider_maestroqa.client.budget.acquisition import Acquisition, Ask, Clock, QueueUp, Sleep, Step, Wait
+from airflow_provider_maestroqa.client.budget.acquisition import Acquisition, Ask, QueueUp, Sleep, Step, Wait
 from airflow_provider_maestroqa.client.budget.limits import Rules
 from airflow_provider_maestroqa.client.budget.shared_store import Shared, Store, attach, drop, lock, release
+from airflow_provider_maestroqa.client.clock import Clock
 from airflow_provider_maestroqa.client.errors import MaestroQAConfigError, MaestroQAError
 
 
@@ -55,7 +56,7 @@ class Budget:
         :raises BudgetExhaustedError: the slot would come after the deadline.
         :raises MaestroQAConnectionError: the store of the budget cannot be reached.
         """
-        acquisition = Acquisition(self, bucket, deadline, polling)
+        acquisition = self.start(bucket, deadline=deadline, polling=polling)
         steps = acquisition.steps()
         answer: Any = None
         try:
@@ -73,7 +74,7 @@ class Budget:
 
     async def acquire_async(self, bucket: str, *, deadline: float | None = None, polling: bool = False) -> float:
         """Wait until a request may be sent, without holding up the event loop. See :meth:`acquire`."""
-        acquisition = Acquisition(self, bucket, deadline, polling)
+        acquisition = self.start(bucket, deadline=deadline, polling=polling)
         steps = acquisition.steps()
         answer: Any = None
         try:
@@ -90,6 +91,19 @@ class Budget:
             raise
         finally:
             acquisition.leave_queue()
+
+    def start(self, bucket: str, *, deadline: float | None, polling: bool) -> Acquisition:
+        """Begin one caller's way to its slot; see :meth:`acquire`."""
+        return Acquisition(
+            self.shared,
+            self.log_name(bucket),
+            bucket=bucket,
+            rules=self.rules(bucket),
+            deadline=deadline,
+            polling=polling,
+            clock=self.clock,
+            on_wait=self.on_wait,
+        )
 
     def penalise(self, bucket: str, seconds: float) -> None:
         """Let every sharer of the budget wait, after MaestroQA refused a request with 429.
@@ -158,7 +172,7 @@ class Budget:
         if isinstance(step, Ask):
             return await acquisition.shared.ask_async(step.call, acquisition.regret)
         if isinstance(step, Sleep):
-            return await (self.clock.sleep_async or asyncio.sleep)(step.seconds)
+            return await self.clock.sleep_async(step.seconds)
         loop = asyncio.get_running_loop()
         turn = loop.create_future()
 

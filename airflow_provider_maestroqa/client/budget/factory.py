@@ -12,12 +12,13 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from airflow_provider_maestroqa.client.budget.acquisition import Clock, Wait
+from airflow_provider_maestroqa.client.budget.acquisition import Wait
 from airflow_provider_maestroqa.client.budget.budget import Budget
 from airflow_provider_maestroqa.client.budget.limits import DEFAULT_LIMITS, Limits, make_rules
 from airflow_provider_maestroqa.client.budget.shared_store import Store
 from airflow_provider_maestroqa.client.budget.stores.memory import MemoryStore
 from airflow_provider_maestroqa.client.budget.stores.redis import MISSING, RedisStore, store_name
+from airflow_provider_maestroqa.client.clock import Clock
 from airflow_provider_maestroqa.client.errors import MaestroQAConfigError
 
 log = logging.getLogger(__name__)

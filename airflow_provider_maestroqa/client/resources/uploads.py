@@ -11,6 +11,7 @@ import tenacity
 
 from airflow_provider_maestroqa.client.endpoints import Endpoint, Request
 from airflow_provider_maestroqa.client.errors import (
+    TRANSIENT_STATUSES,
     MaestroQAConfigError,
     MaestroQAConnectionError,
     MaestroQADataError,
@@ -39,7 +40,6 @@ _PATIENCE_S = 6 * 3600.0
 _NEWS_EVERY_S = 20.0
 _PUT = Request(Endpoint("PUT", "a presigned URL", "Tickets", idempotent=True), "a presigned URL")
 _REFUSED = {401, 403}
-_PASSING = {408, 421, 425, 429}
 _CODE = re.compile(rb"<Code>([A-Za-z.]{1,60})</Code>")
 _MOST_SAID = 16 << 10
 
@@ -209,7 +209,7 @@ class _Upload:
                 return True
             self.may_be_stored = self.may_be_stored or is_sent
             raise _LostError(f"{words}, but not as a storage does" if is_sent else f"{words} before all was sent")
-        if status >= 500 or status in _PASSING or code == "RequestTimeout":
+        if status in TRANSIENT_STATUSES or code == "RequestTimeout":
             raise _LostError(words)
         if status in _REFUSED or code == "ExpiredToken":
             self.refusals += 1

@@ -11,12 +11,12 @@ from typing import TYPE_CHECKING
 from airflow_provider_maestroqa.client.errors import MaestroQAConnectionError, MaestroQADataError, MaestroQAError
 from airflow_provider_maestroqa.client.formatting import duration
 from airflow_provider_maestroqa.client.presigned import host_of, signatures_kept_out_of_logs
+from airflow_provider_maestroqa.client.temp_file import TempFile
 from airflow_provider_maestroqa.landing.download import content_detection as sniff
 from airflow_provider_maestroqa.landing.download import range_requests as ranges
 from airflow_provider_maestroqa.landing.download.http_get import open_url, read_some
 from airflow_provider_maestroqa.landing.download.range_requests import Step, Verdict, Version
 from airflow_provider_maestroqa.landing.progress import Progress, megabytes
-from airflow_provider_maestroqa.storage.scratch import TempFile
 
 if TYPE_CHECKING:
     import requests

@@ -7,11 +7,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import Enum
 
+from airflow_provider_maestroqa.client.errors import TRANSIENT_STATUSES
+
 _CONTENT_RANGE = re.compile(r"bytes\s+(?:(\d+)-(\d+)|\*)/(\d+|\*)\s*", re.IGNORECASE)
 
 #: An expired presigned URL answers 403 (S3, Azure) or 400 (S3 with temporary credentials, Google); some proxies 401.
 _EXPIRED = {400, 401, 403}
-_PASSING = {408, 421, 425, 429}
 
 
 class Step(Enum):
@@ -97,7 +98,7 @@ def judge(status: int, headers: Mapping[str, str], *, offset: int, version: Vers
         return _beyond_the_end(headers, offset, version)
     if status in _EXPIRED:
         return Verdict(Step.FRESH_URL, reason=f"the storage refused the download URL ({status})")
-    if status in _PASSING or status >= 500:
+    if status in TRANSIENT_STATUSES:
         return Verdict(Step.AGAIN, reason=f"the storage answered {status}")
     if status in {404, 410}:
         return Verdict(Step.GIVE_UP, reason=f"the file is not in the storage any more ({status})")

@@ -213,6 +213,7 @@ def test_a_file_of_one_byte_and_one_of_a_whole_number_of_blocks_arrive(job, stor
         {"status": 500},
         {"status": 500, "keeps": True},
         {"status": 503, "body": b"<Error><Code>SlowDown</Code></Error>"},
+        {"status": 423},
         {"status": 429},
         {"status": 400, "body": b"<Error><Code>RequestTimeout</Code></Error>"},
         {"status": 200, "keeps": False, "body": b"<html>Log in</html>"},

@@ -15,11 +15,11 @@ from pathlib import Path
 from typing import TypeVar
 
 from airflow_provider_maestroqa.client.budget import slot_log as algorithm
-from airflow_provider_maestroqa.client.budget.acquisition import Clock
 from airflow_provider_maestroqa.client.budget.limits import Rules
 from airflow_provider_maestroqa.client.budget.slot_log import Booked, Refused, Wish
 from airflow_provider_maestroqa.client.budget.stores.sqlite_file import BudgetFile, clock_name, is_busy
 from airflow_provider_maestroqa.client.budget.stores.sqlite_log import Handle, SqliteLedger, slot_of
+from airflow_provider_maestroqa.client.clock import Clock
 from airflow_provider_maestroqa.client.errors import MaestroQAConnectionError, MaestroQAError
 
 Answer = TypeVar("Answer")

@@ -1,4 +1,4 @@
-"""The temporary file of a download: private, without a name, gone with the process."""
+"""The one kind of temporary file: private, without a name, gone with the process."""
 
 from __future__ import annotations
 
@@ -6,30 +6,48 @@ import errno
 import os
 import shutil
 import tempfile
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from typing import BinaryIO
+from collections.abc import Callable
+from types import TracebackType
+from typing import TYPE_CHECKING, BinaryIO
 
 from airflow_provider_maestroqa.client.errors import MaestroQAConfigError, MaestroQAError
 from airflow_provider_maestroqa.client.formatting import size_text
+
+if TYPE_CHECKING:
+    from typing_extensions import Self
 
 _FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 _REMEDY = "Free some space there, or set TMPDIR on the worker to a folder on a larger disk."
 
 
 class TempFile:
-    """A temporary file, and the errors of the folder it lies in.
+    """A temporary file that only this user can read, with explained errors. Use it in a ``with`` block.
 
-    :param file: open for reading and writing, without a buffer.
-    :param folder: where it lies.
+    It has no name in its folder, so that even a process that is killed leaves nothing behind.
+
+    :param folder: where to create it; ``None`` means the system's temporary folder.
+    :raises MaestroQAConfigError: the file cannot be created there.
     """
 
-    def __init__(self, file: BinaryIO, folder: str) -> None:
-        self.file = file
-        self.folder = folder
+    def __init__(self, folder: str | None = None) -> None:
+        self.folder = os.fspath(folder) if folder is not None else tempfile.gettempdir()
+        #: Open for reading and writing, without a buffer.
+        self.file = self._open()
         self.size = 0
         self.on_growth: Callable[[int], None] | None = None
         self.on_restart: Callable[[], None] | None = None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, type_: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close the file, which deletes it."""
+        self.file.close()
 
     def fileno(self) -> int:
         """The file's descriptor."""
@@ -51,7 +69,7 @@ class TempFile:
             self.on_growth(self.size)
 
     def restart(self) -> None:
-        """Forget all that was written."""
+        """Discard all that was written."""
         if self.size and self.on_restart is not None:
             self.on_restart()
         self.size = 0
@@ -68,31 +86,18 @@ class TempFile:
                 worth_retry=True,
             )
 
+    def _open(self) -> BinaryIO:
+        failure = ""
+        try:
+            return tempfile.TemporaryFile(buffering=0, prefix="maestroqa-", dir=self.folder)
+        except OSError as error:
+            failure = error.strerror or type(error).__name__
+        raise MaestroQAConfigError(
+            f"No temporary file can be made in {self.folder} ({failure}). Set TMPDIR on the worker to a folder that "
+            f"exists, can be written to and has enough room."
+        )
+
     def _explain(self, error: OSError) -> str:
         if error.errno in _FULL:
             return f"The temporary folder {self.folder} is full ({os.strerror(error.errno or 0)}). {_REMEDY}"
         return f"The temporary file in {self.folder} cannot be written: {error.strerror or type(error).__name__}."
-
-
-@contextmanager
-def scratch_file(folder: str | None) -> Iterator[TempFile]:
-    """Make a temporary file that only this user can read, and that vanishes in every case.
-
-    It has no name in the folder, so that even a process that is killed leaves nothing behind.
-
-    :param folder: where to make it; ``None`` means the system's temporary folder.
-    """
-    where = os.fspath(folder) if folder is not None else tempfile.gettempdir()
-    failure, file = "", None
-    try:
-        # It is closed below: a ``with`` here would put the caller's errors inside this try.
-        file = tempfile.TemporaryFile(buffering=0, prefix="maestroqa-", dir=where)  # noqa: SIM115
-    except OSError as error:
-        failure = error.strerror or type(error).__name__
-    if file is None:
-        raise MaestroQAConfigError(
-            f"No temporary file can be made in {where} ({failure}). Set TMPDIR on the worker to a folder that "
-            f"exists, can be written to and has room for the export."
-        )
-    with file:
-        yield TempFile(file, where)
