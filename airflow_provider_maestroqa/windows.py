@@ -10,7 +10,8 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from airflow_provider_maestroqa.client.errors import MaestroQAConfigError
-from airflow_provider_maestroqa.client.times import format_time, parse_time
+from airflow_provider_maestroqa.client.formatting import format_time
+from airflow_provider_maestroqa.client.parsing import parse_time
 
 _REMEDIES = (
     "Do one of three things: pass start and end; pass lookback, such as timedelta(days=1); or schedule the DAG with "

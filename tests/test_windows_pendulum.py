@@ -7,7 +7,8 @@ from datetime import datetime, timedelta, timezone
 
 import pytest
 
-from airflow_provider_maestroqa.client.times import format_time, parse_time
+from airflow_provider_maestroqa.client.formatting import format_time
+from airflow_provider_maestroqa.client.parsing import parse_time
 from airflow_provider_maestroqa.windows import resolve_window, split_windows
 
 pendulum = pytest.importorskip("pendulum")

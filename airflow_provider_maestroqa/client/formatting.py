@@ -1,20 +1,30 @@
-"""Sizes, durations and counts as people read them."""
+"""Times as MaestroQA writes them; sizes, durations and counts as people read them."""
 
 from __future__ import annotations
 
-#: Shorter than this is told as no number, and makes no rate.
+from datetime import datetime, timezone
+
+#: A shorter duration is not written as a number, and makes no rate.
 MOMENT_S = 0.1
 
 
-def size_text(size: float) -> str:
-    """Bytes as a person reads them: ``512 bytes``, ``3.9 kB``, ``12.5 MB``, ``1,250.0 MB``."""
+def format_time(moment: datetime) -> str:
+    """Write an aware datetime as MaestroQA does: UTC, ``YYYY-MM-DDTHH:MM:SSZ``, ``.fff`` for milliseconds only."""
+    moment = moment.astimezone(timezone.utc)
+    text = moment.strftime("%Y-%m-%dT%H:%M:%S")
+    milliseconds = moment.microsecond // 1000
+    return f"{text}.{milliseconds:03d}Z" if milliseconds else f"{text}Z"
+
+
+def format_size(size: float) -> str:
+    """Write a number of bytes: ``512 bytes``, ``3.9 kB``, ``12.5 MB``, ``1,250.0 MB``."""
     if size < 1_000:
         return f"{size:.0f} bytes"
     return f"{size / 1_000:,.1f} kB" if size < 100_000 else f"{size / 1_000_000:,.1f} MB"
 
 
-def duration(seconds: float) -> str:
-    """Seconds as a person reads them: ``0.8 s``, ``42 s``, ``2 min 5 s``, ``1 h 4 min``."""
+def format_duration(seconds: float) -> str:
+    """Write a number of seconds: ``0.8 s``, ``42 s``, ``2 min 5 s``, ``1 h 4 min``."""
     whole = round(seconds)
     if 0 < seconds < MOMENT_S:
         return f"less than {MOMENT_S} s"
@@ -27,10 +37,10 @@ def duration(seconds: float) -> str:
     return f"{whole // 3600} h {whole % 3600 // 60} min"
 
 
-def pluralize(count: int, words: str) -> str:
-    """A number of things: ``1 ticket``, ``1,200 ticket metrics``.
+def pluralize(count: int, plural: str) -> str:
+    """Write a number of things: ``1 ticket``, ``1,200 ticket metrics``.
 
     :param count: how many.
-    :param words: what they are, in the plural; its last letter is what makes it one.
+    :param plural: what they are, in the plural; the singular lacks its last letter.
     """
-    return f"{count:,} {words[:-1] if count == 1 else words}"
+    return f"{count:,} {plural[:-1] if count == 1 else plural}"

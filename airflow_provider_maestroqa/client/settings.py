@@ -12,7 +12,7 @@ from urllib.parse import unquote, urlsplit
 
 from airflow_provider_maestroqa.client.budget import DEFAULT_LIMITS, Limits
 from airflow_provider_maestroqa.client.errors import MaestroQAConfigError
-from airflow_provider_maestroqa.client.parsing import as_flag, as_seconds
+from airflow_provider_maestroqa.client.parsing import parse_flag, parse_seconds
 from airflow_provider_maestroqa.client.presigned import is_loopback
 
 DEFAULT_HOST = "https://app.maestroqa.com"
@@ -224,7 +224,7 @@ def _text(value: Any, field_name: str) -> str | None:
 
 
 def _timeout(value: Any, field_name: str) -> float:
-    seconds = as_seconds(value, field_name)
+    seconds = parse_seconds(value, field_name)
     if seconds > 0:
         return seconds
     raise MaestroQAConfigError(
@@ -239,7 +239,7 @@ def _verify(value: Any, field_name: str) -> bool | str:
 
 
 def _flag(value: Any, field_name: str) -> bool:
-    return as_flag(_FLAGS.get(value.strip().lower(), value) if isinstance(value, str) else value, field_name)
+    return parse_flag(_FLAGS.get(value.strip().lower(), value) if isinstance(value, str) else value, field_name)
 
 
 def _proxies(value: Any, field_name: str) -> Mapping[str, str]:

@@ -11,7 +11,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, BinaryIO
 
 from airflow_provider_maestroqa.client.errors import MaestroQAConfigError, MaestroQAError
-from airflow_provider_maestroqa.client.formatting import size_text
+from airflow_provider_maestroqa.client.formatting import format_size
 
 if TYPE_CHECKING:
     from typing_extensions import Self
@@ -81,8 +81,8 @@ class TempFile:
         free = shutil.disk_usage(self.folder).free
         if free < needed:
             raise MaestroQAError(
-                f"The export needs {size_text(needed)} in the temporary folder {self.folder}, "
-                f"and {size_text(free)} are free. {_REMEDY}",
+                f"The export needs {format_size(needed)} in the temporary folder {self.folder}, "
+                f"and {format_size(free)} are free. {_REMEDY}",
                 worth_retry=True,
             )
 

@@ -16,7 +16,7 @@ from airflow_provider_maestroqa.client.errors import (
     MaestroQAError,
     MaestroQAOutcomeUnknownError,
 )
-from airflow_provider_maestroqa.client.formatting import size_text
+from airflow_provider_maestroqa.client.formatting import format_size
 from airflow_provider_maestroqa.client.presigned import host_of, secrets_of
 from airflow_provider_maestroqa.client.resources.attachments import attachment_parameters, id_for_file, id_for_url
 from airflow_provider_maestroqa.client.resources.upload_body import Content, Source, look_through
@@ -141,7 +141,7 @@ class AttachmentMethods(BaseMaestroQAHook):
     def _upload(self, source: Source, content: Content, parameters: Mapping[str, Any]) -> dict[str, Any]:
         name = f"attachment {parameters['id']} of ticket {parameters['ticket_id']}"
         self.log.info(
-            "Uploading %s (%s, %s) as %s.", source.name, size_text(content.size), parameters["content_type"], name
+            "Uploading %s (%s, %s) as %s.", source.name, format_size(content.size), parameters["content_type"], name
         )
         given_id, url = self._ask_where(name, parameters)
         try:

@@ -17,7 +17,7 @@ from airflow_provider_maestroqa._compat import BaseHook
 from airflow_provider_maestroqa.client.budget import Budget, Wait, open_budget
 from airflow_provider_maestroqa.client.endpoints import Request, build_request
 from airflow_provider_maestroqa.client.errors import MaestroQAConfigError, MaestroQAError, MaestroQANotFoundError
-from airflow_provider_maestroqa.client.formatting import duration, pluralize
+from airflow_provider_maestroqa.client.formatting import format_duration, pluralize
 from airflow_provider_maestroqa.client.settings import Settings, read_settings
 from airflow_provider_maestroqa.client.transport.request_stats import Usage
 from airflow_provider_maestroqa.client.transport.sync_client import SyncClient, prepare_session
@@ -70,7 +70,7 @@ class BaseMaestroQAHook(BaseHook):
         if usage.waited_s >= _LONG_WAIT_S:
             self.log.info(
                 "Waited %s in all for the token's request budget: %s, %d of them refused for the rate.",
-                duration(usage.waited_s),
+                format_duration(usage.waited_s),
                 pluralize(usage.requests, "requests"),
                 usage.refusals,
             )

@@ -21,7 +21,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_maestroqa.client.errors import MaestroQAConfigError
-from airflow_provider_maestroqa.client.formatting import duration
+from airflow_provider_maestroqa.client.formatting import format_duration
 from airflow_provider_maestroqa.client.temp_file import TempFile
 from airflow_provider_maestroqa.landing import manifest as manifests
 from airflow_provider_maestroqa.landing.archive.archive import MANIFEST_NAME
@@ -261,7 +261,7 @@ class _Landing:
             f"Export {self._export_id} landed at {self._store.uri()}: {len(files)} file{'s' * (len(files) != 1)}"
             f"{pluralize}, {megabytes(sum(file.bytes for file in files))} stored, "
             f"{megabytes(sum(file.content_bytes for file in files))} of content, "
-            f"in {duration(self._clock() - self._started)}."
+            f"in {format_duration(self._clock() - self._started)}."
         )
 
     def _send(self, output: Output, uploads: list[Upload]) -> LandedFile:

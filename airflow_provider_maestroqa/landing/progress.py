@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from airflow_provider_maestroqa.client.formatting import MOMENT_S, duration
+from airflow_provider_maestroqa.client.formatting import MOMENT_S, format_duration
 
 #: Seconds between two lines. Below half a minute, because a line can only come between two blocks of data.
 EVERY = 20.0
@@ -59,7 +59,7 @@ class Progress:
         """What was done, how long it took and how fast it was."""
         took = self._clock() - self._started
         rate = f", {megabytes(self.done / took)}/s" if took >= MOMENT_S else ""
-        return f"{megabytes(self.done)} in {duration(took)}{rate}"
+        return f"{megabytes(self.done)} in {format_duration(took)}{rate}"
 
     def _line(self, rate: float) -> str:
         if self.total is None:
@@ -68,7 +68,7 @@ class Progress:
         if self.done >= self.total:
             left = "finishing"
         else:
-            left = f"{duration((self.total - self.done) / rate)} left" if rate > 0 else "nothing new"
+            left = f"{format_duration((self.total - self.done) / rate)} left" if rate > 0 else "nothing new"
         return (
             f"{self.what}: {megabytes(self.done)} of {megabytes(self.total)} ({share} %), {megabytes(rate)}/s, {left}"
         )

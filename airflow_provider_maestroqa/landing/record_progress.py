@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from airflow_provider_maestroqa.client.formatting import MOMENT_S, duration, pluralize
+from airflow_provider_maestroqa.client.formatting import MOMENT_S, format_duration, pluralize
 from airflow_provider_maestroqa.landing.progress import EVERY
 
 
@@ -43,11 +43,11 @@ class RecordProgress:
         """How many records there were, how long they took, and how many came in a second."""
         took = self._clock() - self._started
         rate = f", {self.done / took:,.0f}/s" if took >= MOMENT_S else ""
-        return f"{pluralize(self.done, 'records')} in {duration(took)}{rate}"
+        return f"{pluralize(self.done, 'records')} in {format_duration(took)}{rate}"
 
     def _line(self, rate: float) -> str:
         total = self._total()
         if total is None or total < self.done:
             return f"Reading {self._what}: {self.done:,} records so far, {rate:,.0f}/s"
-        left = duration((total - self.done) / rate)
+        left = format_duration((total - self.done) / rate)
         return f"Reading {self._what}: {self.done:,} of {total:,} records, {rate:,.0f}/s, {left} left"

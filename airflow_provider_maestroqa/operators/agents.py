@@ -115,11 +115,11 @@ class MaestroQASetAgentAvailabilityOperator(BaseOperator):
 
     def execute(self, context: Context) -> dict[str, Any]:
         """Set the availability."""
-        from airflow_provider_maestroqa.client.parsing import as_flag
+        from airflow_provider_maestroqa.client.parsing import parse_flag
         from airflow_provider_maestroqa.hooks.maestroqa import MaestroQAHook
 
         with airflow_errors(), MaestroQAHook(self.maestroqa_conn_id) as hook:
-            available = as_flag(self.available, "available")
+            available = parse_flag(self.available, "available")
             agent = hook.set_agent_availability(self.agent_email, available)
             self.log.info("Agent %s is %s.", self.agent_email, "available" if available else "not available")
             return agent

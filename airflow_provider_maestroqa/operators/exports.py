@@ -225,9 +225,9 @@ class MaestroQARequestExportOperator(BaseOperator):
         return windows
 
     def _checked_times(self) -> tuple[float, float]:
-        from airflow_provider_maestroqa.client.parsing import as_seconds
+        from airflow_provider_maestroqa.client.parsing import parse_seconds
 
-        return as_seconds(self.poll_interval, "poll_interval"), as_seconds(self.timeout, "timeout")
+        return parse_seconds(self.poll_interval, "poll_interval"), parse_seconds(self.timeout, "timeout")
 
     def _memory(self, context: Context, arguments: Mapping[str, Any]) -> RetryState:
         from airflow_provider_maestroqa.runtime.retry_state import RetryState

@@ -79,7 +79,7 @@ class PushOperator(LineageMixin, BaseOperator):
         :param update_first: for tickets: try the update first.
         :return: the report of the push.
         """
-        from airflow_provider_maestroqa.client.parsing import as_flag
+        from airflow_provider_maestroqa.client.parsing import parse_flag
         from airflow_provider_maestroqa.hooks.maestroqa import MaestroQAHook
         from airflow_provider_maestroqa.runtime.retry_state import mapped_path
 
@@ -96,7 +96,7 @@ class PushOperator(LineageMixin, BaseOperator):
                 rejects_path=mapped_path(self.rejects_path, context) if self.rejects_path else None,
                 max_rejects=self.max_rejects,
                 on_unknown_outcome=self.on_unknown_outcome,
-                update_first=as_flag(update_first, "update_first"),
+                update_first=parse_flag(update_first, "update_first"),
                 memory=self._memory(context),
                 run=_run_of(context),
                 is_first_try=is_first_try(context),

@@ -122,11 +122,11 @@ class MaestroQADeleteTicketOperator(BaseOperator):
     def execute(self, context: Context) -> None:
         """Delete the ticket."""
         from airflow_provider_maestroqa.client.errors import MaestroQANotFoundError
-        from airflow_provider_maestroqa.client.parsing import as_flag
+        from airflow_provider_maestroqa.client.parsing import parse_flag
         from airflow_provider_maestroqa.hooks.maestroqa import MaestroQAHook
 
         with airflow_errors(), MaestroQAHook(self.maestroqa_conn_id) as hook:
-            missing_ok = as_flag(self.missing_ok, "missing_ok")
+            missing_ok = parse_flag(self.missing_ok, "missing_ok")
             try:
                 hook.delete_ticket(self.ticket_id)
             except MaestroQANotFoundError as error:

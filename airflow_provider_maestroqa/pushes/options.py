@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from airflow_provider_maestroqa.client.errors import MaestroQAConfigError
-from airflow_provider_maestroqa.client.parsing import as_choice
+from airflow_provider_maestroqa.client.parsing import parse_choice
 
 
 @dataclass(frozen=True)
@@ -40,13 +40,13 @@ class PushOptions:
 
         :raises MaestroQAConfigError: a value is not one of those above.
         """
-        on_error = as_choice(on_error, "on_error", ("fail", "collect"))
+        on_error = parse_choice(on_error, "on_error", ("fail", "collect"))
         most = None if max_rejects is None or max_rejects in ("", "None") else _as_count(max_rejects, "max_rejects")
         if most and on_error != "collect":
             raise MaestroQAConfigError(
                 "max_rejects allows refused records only together with on_error='collect'. Set both, or neither."
             )
-        unknown = as_choice(on_unknown_outcome, "on_unknown_outcome", ("fail", "resend", "skip"))
+        unknown = parse_choice(on_unknown_outcome, "on_unknown_outcome", ("fail", "resend", "skip"))
         return cls(on_error, most, unknown)
 
 

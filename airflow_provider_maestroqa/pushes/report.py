@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, fields
 from typing import Any
 
-from airflow_provider_maestroqa.client.formatting import duration, pluralize
+from airflow_provider_maestroqa.client.formatting import format_duration, pluralize
 from airflow_provider_maestroqa.client.transport.request_stats import Usage
 
 #: Seconds between two lines about the progress.
@@ -56,7 +56,7 @@ class Report:
         unconfirmed = f", {self.unconfirmed:,} not confirmed" if self.unconfirmed else ""
         known = ((self.created, "created"), (self.updated, "updated"))
         how = ", ".join(f"{count:,} {word}" for count, word in known if count)
-        waited = f", {duration(self.waited_s)} waited for the budget" if self.waited_s >= 1 else ""
+        waited = f", {format_duration(self.waited_s)} waited for the budget" if self.waited_s >= 1 else ""
         return (
             f"{pluralize(self.confirmed, self.resource.replace('_', ' '))} confirmed{f' ({how})' if how else ''}, "
             f"{self.rejected:,} refused{rejects}{unconfirmed}, in {pluralize(self.requests, 'requests')}{waited}"
@@ -121,7 +121,7 @@ class Progress:
         what = report.resource.replace("_", " ").capitalize()
         self._say(
             f"{what}: {done:,} {self._of_total(done)}, {rate:,.0f} a second, {report.rejected:,} refused, "
-            f"{duration(report.waited_s)} waited for the budget{self._left(done, rate)}."
+            f"{format_duration(report.waited_s)} waited for the budget{self._left(done, rate)}."
         )
         self._spoke, self._done_then = now, done
 
@@ -133,4 +133,4 @@ class Progress:
     def _left(self, done: int, rate: float) -> str:
         if self._total is None or rate <= 0:
             return ""
-        return f", about {duration(max(self._total - done, 0) / rate)} left"
+        return f", about {format_duration(max(self._total - done, 0) / rate)} left"

@@ -7,7 +7,7 @@ import time
 from collections.abc import Iterable, Sized
 
 from airflow_provider_maestroqa.client.errors import MaestroQADataError, MaestroQAOutcomeUnknownError
-from airflow_provider_maestroqa.client.formatting import duration, pluralize
+from airflow_provider_maestroqa.client.formatting import format_duration, pluralize
 from airflow_provider_maestroqa.client.transport.request_stats import Usage
 from airflow_provider_maestroqa.pushes.checkpoint import Checkpoint, Memory, NoMemory, Position
 from airflow_provider_maestroqa.pushes.options import PushOptions
@@ -89,7 +89,7 @@ def run_push(
         raise
     finally:
         rejects.close()
-    log.info("Pushed: %s. It took %s.", report, duration(time.monotonic() - began))
+    log.info("Pushed: %s. It took %s.", report, format_duration(time.monotonic() - began))
     if report.updated and resource.remark:
         log.info("%s.", resource.remark)
     return report

@@ -8,11 +8,11 @@ from datetime import date, datetime, timedelta
 from typing import Any
 
 from airflow_provider_maestroqa.client.errors import MaestroQAConfigError
-from airflow_provider_maestroqa.client.parsing import as_choice, as_flag
+from airflow_provider_maestroqa.client.formatting import format_time
+from airflow_provider_maestroqa.client.parsing import parse_choice, parse_flag
 from airflow_provider_maestroqa.client.resources.coaching_export import TIME_AXES
 from airflow_provider_maestroqa.client.resources.date_windows import as_days, as_midnight, is_plain_date
 from airflow_provider_maestroqa.client.resources.lists import LISTS, as_page_size, list_parameters
-from airflow_provider_maestroqa.client.times import format_time
 from airflow_provider_maestroqa.landing.split_sessions import EXPORT
 from airflow_provider_maestroqa.runtime.watermark import OVERLAP, Watermark
 from airflow_provider_maestroqa.windows import checked_lookback, given_time, resolve_window
@@ -117,14 +117,14 @@ def check_request(
 
     :raises MaestroQAConfigError: an argument is wrong; the message names it.
     """
-    name = as_choice(resource, "resource", RESOURCES)
-    split = as_flag(split_nested, "split_nested")
+    name = parse_choice(resource, "resource", RESOURCES)
+    split = parse_flag(split_nested, "split_nested")
     if split and name != EXPORT:
         raise MaestroQAConfigError(f"split_nested is for {EXPORT}: the records of {name} have nothing nested.")
     given = _filters(filters, name)
     options: dict[str, Any]
     if name == EXPORT:
-        options = {"time_axis": as_choice(time_axis, "time_axis", TIME_AXES)}
+        options = {"time_axis": parse_choice(time_axis, "time_axis", TIME_AXES)}
         asked = Asked(_moment(asked.start), _moment(asked.end), asked.lookback, asked.incremental)
     else:
         options = {**given, "page_size": as_page_size(page_size)}
@@ -159,7 +159,7 @@ def _ends(
             )
         return start, end
     if asked.incremental is not None:
-        as_choice(asked.incremental, "incremental", _INCREMENTAL)
+        parse_choice(asked.incremental, "incremental", _INCREMENTAL)
         if not asked.is_nothing:
             raise MaestroQAConfigError(
                 "incremental='data_interval' reads the run's data interval: leave start, end and lookback out."

@@ -7,7 +7,8 @@ from datetime import datetime, timedelta
 from typing import Any, TypeVar
 
 from airflow_provider_maestroqa.client.errors import MaestroQAConfigError
-from airflow_provider_maestroqa.client.times import format_time, parse_time
+from airflow_provider_maestroqa.client.formatting import format_time
+from airflow_provider_maestroqa.client.parsing import parse_time
 from airflow_provider_maestroqa.runtime.retry_state import fingerprint
 from airflow_provider_maestroqa.windows import reference_time
 

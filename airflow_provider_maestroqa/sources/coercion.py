@@ -17,7 +17,7 @@ from numbers import Integral
 from typing import Any
 from uuid import UUID
 
-from airflow_provider_maestroqa.client.times import format_time
+from airflow_provider_maestroqa.client.formatting import format_time
 from airflow_provider_maestroqa.sources import field_types as kinds
 
 #: What JSON cannot hold.

@@ -126,14 +126,14 @@ class LandExportOperator(LineageMixin, BaseOperator):
         return manifest, True
 
     def _checked_options(self) -> LandingOptions:
-        from airflow_provider_maestroqa.client.parsing import as_choice, as_flag
+        from airflow_provider_maestroqa.client.parsing import parse_choice, parse_flag
         from airflow_provider_maestroqa.landing.exports import FILE_FORMATS, LandingOptions
 
-        as_choice(self.on_no_data, "on_no_data", _ON_NO_DATA)
+        parse_choice(self.on_no_data, "on_no_data", _ON_NO_DATA)
         return LandingOptions(
-            file_format=as_choice(self.file_format, "file_format", FILE_FORMATS),
-            count_rows=as_flag(self.count_rows, "count_rows"),
-            clean=as_flag(self.clean, "clean"),
+            file_format=parse_choice(self.file_format, "file_format", FILE_FORMATS),
+            count_rows=parse_flag(self.count_rows, "count_rows"),
+            clean=parse_flag(self.clean, "clean"),
         )
 
 

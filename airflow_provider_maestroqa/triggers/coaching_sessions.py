@@ -100,11 +100,10 @@ class MaestroQACoachingSessionTrigger(BaseEventTrigger):
             await asyncio.sleep(watch.pause_s * random.uniform(0.9, 1.1))  # noqa: S311
 
     async def _begin(self) -> SessionWatch:
-        from airflow_provider_maestroqa.client.parsing import as_seconds
+        from airflow_provider_maestroqa.client.parsing import parse_seconds, parse_time
         from airflow_provider_maestroqa.client.resources.coaching_watch import SessionWatch
-        from airflow_provider_maestroqa.client.times import parse_time
 
-        interval = as_seconds(self.poll_interval, "poll_interval")
+        interval = parse_seconds(self.poll_interval, "poll_interval")
         kept = await self._kept()
         begin: object = datetime.now(timezone.utc) if self.since is None and kept is None else self.since
         newest = parse_time(begin if kept is None else kept, "since")

@@ -2,7 +2,7 @@
 
 import pytest
 
-from airflow_provider_maestroqa.client.formatting import duration
+from airflow_provider_maestroqa.client.formatting import format_duration
 from airflow_provider_maestroqa.landing.progress import Progress, megabytes
 
 
@@ -51,7 +51,7 @@ def test_a_summary_tells_size_time_and_rate(clock, said):
     ],
 )
 def test_durations_are_told_as_people_do(seconds, text):
-    assert duration(seconds) == text
+    assert format_duration(seconds) == text
 
 
 def test_bytes_are_told_in_megabytes():

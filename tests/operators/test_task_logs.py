@@ -8,7 +8,7 @@ import re
 import pytest
 
 from airflow_provider_maestroqa._compat import BaseHook, BaseOperator, BaseSensorOperator, BaseTrigger
-from airflow_provider_maestroqa.client.formatting import duration, pluralize, size_text
+from airflow_provider_maestroqa.client.formatting import format_duration, format_size, pluralize
 from airflow_provider_maestroqa.hooks.maestroqa import MaestroQAHook
 from airflow_provider_maestroqa.operators.agents import MaestroQAUpsertAgentsOperator
 from airflow_provider_maestroqa.operators.exports import MaestroQARequestExportOperator
@@ -231,9 +231,9 @@ def test_what_the_budget_cost_is_said_when_it_cost_something():
 @pytest.mark.parametrize(
     ("told", "text"),
     [
-        (duration(0.004), "less than 0.1 s"),
-        (duration(7200), "2 h 0 min"),
-        (size_text(15_343), "15.3 kB"),
+        (format_duration(0.004), "less than 0.1 s"),
+        (format_duration(7200), "2 h 0 min"),
+        (format_size(15_343), "15.3 kB"),
         (pluralize(1, "ticket metrics"), "1 ticket metric"),
         (pluralize(12_000, "requests"), "12,000 requests"),
     ],

@@ -14,7 +14,7 @@ from airflow_provider_maestroqa.client.budget.shared_store import Shared
 from airflow_provider_maestroqa.client.budget.slot_log import Booked, Refused, Wish
 from airflow_provider_maestroqa.client.clock import Clock
 from airflow_provider_maestroqa.client.errors import MaestroQAError
-from airflow_provider_maestroqa.client.formatting import duration
+from airflow_provider_maestroqa.client.formatting import format_duration
 
 # A caller that wakes too late books again, but not for ever: on a machine that is always late, nobody would ever go.
 _MISSED_SLOTS = 3
@@ -39,7 +39,8 @@ class Wait:
         why = "MaestroQA asked for a pause"
         if self.window is not None:
             why = f"{self.window[0]} requests in {self.window[1]:g} s are all that the token may send"
-        return f"waiting {duration(self.seconds)} for the {self.bucket} request budget ({why}; {self.ahead} ahead)"
+        pause = format_duration(self.seconds)
+        return f"waiting {pause} for the {self.bucket} request budget ({why}; {self.ahead} ahead)"
 
 
 class BudgetExhaustedError(Exception):

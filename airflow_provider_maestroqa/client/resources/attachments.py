@@ -14,8 +14,8 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from airflow_provider_maestroqa.client.errors import MaestroQAConfigError
-from airflow_provider_maestroqa.client.parsing import as_flag
-from airflow_provider_maestroqa.client.times import format_time, parse_time
+from airflow_provider_maestroqa.client.formatting import format_time
+from airflow_provider_maestroqa.client.parsing import parse_flag, parse_time
 
 _WORD = r"[A-Za-z0-9!#$%&'*+.^_`|~-]+"
 # The value becomes a header, so nothing of it may end a line.
@@ -51,7 +51,7 @@ def attachment_parameters(
         "url": None if url is None else checked_url(url),
         "id": None if attachment_id is None else checked_id(attachment_id, "attachment_id"),
         "author_id": None if author_id is None else checked_id(author_id, "author_id"),
-        "public": None if public is None else as_flag(public, "public"),
+        "public": None if public is None else parse_flag(public, "public"),
         "timestamp": None if timestamp is None else format_time(parse_time(timestamp, "timestamp")),
     }
     return {name: value for name, value in given.items() if value is not None}

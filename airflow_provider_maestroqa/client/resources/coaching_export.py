@@ -7,8 +7,8 @@ from datetime import date
 from typing import Any
 
 from airflow_provider_maestroqa.client.endpoints import Request, build_request
-from airflow_provider_maestroqa.client.formatting import size_text
-from airflow_provider_maestroqa.client.parsing import as_choice
+from airflow_provider_maestroqa.client.formatting import format_size
+from airflow_provider_maestroqa.client.parsing import parse_choice
 from airflow_provider_maestroqa.client.resources.date_windows import as_days, cut_days
 from airflow_provider_maestroqa.client.resources.digest_set import DigestSet
 from airflow_provider_maestroqa.client.resources.pagination import Record, content_key, id_of
@@ -28,7 +28,7 @@ def session_windows(start: object, end: object, time_axis: object) -> list[Reque
     :param time_axis: ``meetingDate`` or ``createdAt``.
     :raises MaestroQAConfigError: an argument is wrong.
     """
-    axis = as_choice(time_axis, "time_axis", TIME_AXES)
+    axis = parse_choice(time_axis, "time_axis", TIME_AXES)
     return [_call(first, last, axis) for first, last in cut_days(*as_days(start, end))]
 
 
@@ -80,7 +80,7 @@ def _read(
         sessions.begin_window()
         with SpooledJsonArray(call) as saved:
             save(call, saved)
-            say(f"Coaching sessions {window} have come: {size_text(saved.size)}.")
+            say(f"Coaching sessions {window} have come: {format_size(saved.size)}.")
             for session in saved.records():
                 if sessions.is_new(session):
                     yield session

@@ -15,7 +15,8 @@ from typing import Any
 from pydantic_core import PydanticCustomError
 
 from airflow_provider_maestroqa.client.errors import MaestroQAConfigError
-from airflow_provider_maestroqa.client.times import format_time, parse_time
+from airflow_provider_maestroqa.client.formatting import format_time
+from airflow_provider_maestroqa.client.parsing import parse_time
 
 _DEEPEST = 20
 

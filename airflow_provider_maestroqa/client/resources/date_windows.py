@@ -13,7 +13,7 @@ from datetime import date, datetime, time, timedelta, timezone
 from typing import cast
 
 from airflow_provider_maestroqa.client.errors import MaestroQAConfigError
-from airflow_provider_maestroqa.client.times import parse_time
+from airflow_provider_maestroqa.client.parsing import parse_time
 
 #: Days that the two ends of one export may be apart.
 MOST_DAYS = 90

@@ -21,7 +21,7 @@ from airflow_provider_maestroqa.client.errors import (
     MaestroQAExportFailedError,
     MaestroQAExportTimeoutError,
 )
-from airflow_provider_maestroqa.client.formatting import duration
+from airflow_provider_maestroqa.client.formatting import format_duration
 from airflow_provider_maestroqa.client.resources.exports import Export
 from airflow_provider_maestroqa.client.transport.retry import DEFAULT_REQUEST_TIMEOUT_S
 
@@ -114,7 +114,7 @@ class ExportWait:
         return Pause(seconds, news, is_warning=not (isinstance(look, Export) and look.is_known))
 
     def _then(self, seconds: float) -> str:
-        return f" Next look in {duration(seconds)}." if self._sets_the_pace else ""
+        return f" Next look in {format_duration(seconds)}." if self._sets_the_pace else ""
 
     def _until_next(self, now: float, at_least: float = 0.0) -> float:
         pause = max(self._pause_s, at_least) * self._jitter()

@@ -7,8 +7,8 @@ from dataclasses import dataclass, field
 from typing import Any, Literal, cast
 
 from airflow_provider_maestroqa.client.errors import MaestroQAConfigError
-from airflow_provider_maestroqa.client.parsing import as_choice, as_flag
-from airflow_provider_maestroqa.client.times import format_time, parse_time
+from airflow_provider_maestroqa.client.formatting import format_time
+from airflow_provider_maestroqa.client.parsing import parse_choice, parse_flag, parse_time
 
 ExportType = Literal["raw", "groups", "audit_log"]
 
@@ -39,7 +39,7 @@ def check_export_type(export_type: object) -> ExportType:
 
     :raises MaestroQAConfigError: the type is not known.
     """
-    return cast("ExportType", as_choice(export_type, "export_type", _OPTIONS))
+    return cast("ExportType", parse_choice(export_type, "export_type", _OPTIONS))
 
 
 def export_parameters(
@@ -89,9 +89,9 @@ def _required_time(value: object, field_name: str) -> Any:
 
 def _option(name: str, value: object) -> object:
     if name in _FLAGS:
-        return as_flag(value, name)
+        return parse_flag(value, name)
     if name in _CHOICES:
-        return as_choice(value, name, _CHOICES[name])
+        return parse_choice(value, name, _CHOICES[name])
     if isinstance(value, str) and value.strip():
         return value
     raise MaestroQAConfigError(f"{name} must be text that is not empty, got {value!r}.")

@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from airflow_provider_maestroqa.client.errors import MaestroQAConfigError
-from airflow_provider_maestroqa.client.parsing import as_choice
-from airflow_provider_maestroqa.client.times import format_time, parse_time
+from airflow_provider_maestroqa.client.formatting import format_time
+from airflow_provider_maestroqa.client.parsing import parse_choice, parse_time
 
 DEFAULT_PAGE_SIZE = 100
 #: The largest page that makes sense to ask for; MaestroQA may give fewer.
@@ -31,7 +31,7 @@ def list_parameters(resource: str, *, start: object = None, end: object = None, 
     :param filters: ids by their names here; ``None`` leaves one out.
     :raises MaestroQAConfigError: a filter is not known to this list, or has a wrong value.
     """
-    as_choice(resource, "resource", LISTS)
+    parse_choice(resource, "resource", LISTS)
     known = LISTS[resource]
     parameters: dict[str, Any] = {}
     for name, value in filters.items():

@@ -17,7 +17,7 @@ from airflow_provider_maestroqa.client.errors import (
     MaestroQADataError,
     MaestroQAError,
 )
-from airflow_provider_maestroqa.client.formatting import size_text
+from airflow_provider_maestroqa.client.formatting import format_size
 from airflow_provider_maestroqa.client.presigned import (
     BAD_CERTIFICATE,
     NO_CREDENTIALS,
@@ -239,7 +239,7 @@ class _Upload:
             self.spoke_at = now
             share = 100 * done // self.content.size
             self.say(
-                f"Uploading {self.source.name}: {size_text(done)} of {size_text(self.content.size)} ({share} %)."
+                f"Uploading {self.source.name}: {format_size(done)} of {format_size(self.content.size)} ({share} %)."
             )
 
     def _say_again(self, state: tenacity.RetryCallState) -> None:

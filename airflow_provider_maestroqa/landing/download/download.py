@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from airflow_provider_maestroqa.client.errors import MaestroQAConnectionError, MaestroQADataError, MaestroQAError
-from airflow_provider_maestroqa.client.formatting import duration
+from airflow_provider_maestroqa.client.formatting import format_duration
 from airflow_provider_maestroqa.client.presigned import host_of, signatures_kept_out_of_logs
 from airflow_provider_maestroqa.client.temp_file import TempFile
 from airflow_provider_maestroqa.landing.download import content_detection as sniff
@@ -240,7 +240,7 @@ class _Download:
         self._check_deadline(self.clock() + wait)
         self.say(
             f"Downloading {self.name}: {verdict.reason}; going on from byte {self.offset}"
-            + (f" in {duration(wait)}." if wait >= 1 else ".")
+            + (f" in {format_duration(wait)}." if wait >= 1 else ".")
         )
         if wait:
             self.sleep(wait)
@@ -268,7 +268,7 @@ class _Download:
     def _check_deadline(self, now: float) -> None:
         if now >= self.ends:
             raise MaestroQAConnectionError(
-                f"The download of {self.name} was not complete within {duration(self.limits.deadline)}: "
+                f"The download of {self.name} was not complete within {format_duration(self.limits.deadline)}: "
                 f"{megabytes(self.offset)} had come. Try again, or request a shorter window."
             )
 

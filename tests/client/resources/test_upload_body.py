@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from airflow_provider_maestroqa.client import errors
-from airflow_provider_maestroqa.client.formatting import size_text
+from airflow_provider_maestroqa.client.formatting import format_size
 from airflow_provider_maestroqa.client.resources.upload_body import MOST_BYTES, Content, look_through
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -67,7 +67,7 @@ def test_a_file_too_large_whose_size_nobody_knows_is_refused_while_it_is_read(mo
     [(1, "1 bytes"), (999, "999 bytes"), (3_900, "3.9 kB"), (12_500_000, "12.5 MB"), (1_250_000_000, "1,250.0 MB")],
 )
 def test_sizes_are_told_as_people_read_them(size, text):
-    assert size_text(size) == text
+    assert format_size(size) == text
 
 
 MEMORY = """
