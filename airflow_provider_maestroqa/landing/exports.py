@@ -24,10 +24,10 @@ from airflow_provider_maestroqa.client.errors import MaestroQAConfigError
 from airflow_provider_maestroqa.client.formatting import format_duration
 from airflow_provider_maestroqa.client.temp_file import TempFile
 from airflow_provider_maestroqa.landing import manifest as manifests
-from airflow_provider_maestroqa.landing.archive.archive import MANIFEST_NAME
 from airflow_provider_maestroqa.landing.archive.content import Meter
-from airflow_provider_maestroqa.landing.clean.parquet import require_pyarrow
-from airflow_provider_maestroqa.landing.download.download import DownloadLimits, download
+from airflow_provider_maestroqa.landing.archive.members import MANIFEST_NAME
+from airflow_provider_maestroqa.landing.clean.encoders import require_pyarrow
+from airflow_provider_maestroqa.landing.download.resumable import DownloadLimits, download
 from airflow_provider_maestroqa.landing.download.verification import Verification
 from airflow_provider_maestroqa.landing.manifest import PARQUET, LandedFile
 from airflow_provider_maestroqa.landing.outputs import Output, plan
@@ -50,7 +50,7 @@ class LandingOptions:
         archive as it came; an export that is one CSV stays one CSV), or ``parquet`` (cleaned, one for each CSV).
     :param count_rows: count the records of each CSV file too; costs some time. Those of cleaned files are always
         counted.
-    :param clean: whether CSV files are cleaned, by the rules of :mod:`.cleaning`. Parquet files always are.
+    :param clean: whether CSV files are cleaned, by the rules of :mod:`.clean.cells`. Parquet files always are.
     :param max_content_bytes: the most that all files of an archive may hold unpacked, in bytes.
     :param limits: of the download: size, tries, time-outs.
     """

@@ -22,8 +22,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from airflow_provider_maestroqa.landing.archive.archive import MANIFEST_NAME
-from airflow_provider_maestroqa.landing.clean.column_stats import Contents
+from airflow_provider_maestroqa.landing.archive.members import MANIFEST_NAME
+from airflow_provider_maestroqa.landing.clean.cells import Contents
 from airflow_provider_maestroqa.storage.base import StorageDeniedError, Store
 
 ARCHIVE_NAME = "export.zip"

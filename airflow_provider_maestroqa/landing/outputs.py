@@ -7,24 +7,22 @@ from dataclasses import dataclass
 
 from airflow_provider_maestroqa.client.errors import MaestroQADataError
 from airflow_provider_maestroqa.landing.archive import content
-from airflow_provider_maestroqa.landing.archive.archive import (
+from airflow_provider_maestroqa.landing.archive.content import Meter
+from airflow_provider_maestroqa.landing.archive.csv_counting import count_exactly
+from airflow_provider_maestroqa.landing.archive.members import (
     DEFLATED,
     Member,
     read_members,
     refuse_disguised_archive,
 )
-from airflow_provider_maestroqa.landing.archive.content import Meter
-from airflow_provider_maestroqa.landing.archive.csv_counting import count_exactly
-from airflow_provider_maestroqa.landing.clean.clean_csv import csv_blocks
-from airflow_provider_maestroqa.landing.clean.cleaning import Cleaner
-from airflow_provider_maestroqa.landing.clean.column_stats import Contents
-from airflow_provider_maestroqa.landing.clean.csv_reader import Records
-from airflow_provider_maestroqa.landing.clean.parquet import parquet_blocks
+from airflow_provider_maestroqa.landing.clean.cells import Cleaner, Contents
+from airflow_provider_maestroqa.landing.clean.encoders import csv_blocks, parquet_blocks
 from airflow_provider_maestroqa.landing.download import content_detection as sniff
-from airflow_provider_maestroqa.landing.download.download import Downloaded
+from airflow_provider_maestroqa.landing.download.resumable import Downloaded
 from airflow_provider_maestroqa.landing.download.verification import Verification
 from airflow_provider_maestroqa.landing.manifest import ARCHIVE_NAME, BARE_NAME, PARQUET, holds_records, is_csv
 from airflow_provider_maestroqa.storage.compression import Engine
+from airflow_provider_maestroqa.storage.csv_reader import Records
 
 _NO_DATE = (
     "Parquet has no place for it among timestamps, so nothing was published. clean=True with file_format='csv.gz' "

@@ -20,7 +20,7 @@ from typing import Any
 
 from airflow_provider_maestroqa.client.temp_file import TempFile
 from airflow_provider_maestroqa.landing import manifest as manifests
-from airflow_provider_maestroqa.landing.archive.archive import MANIFEST_NAME
+from airflow_provider_maestroqa.landing.archive.members import MANIFEST_NAME
 from airflow_provider_maestroqa.landing.manifest import LandedFile
 from airflow_provider_maestroqa.landing.progress import megabytes
 from airflow_provider_maestroqa.landing.record_files import RecordFile

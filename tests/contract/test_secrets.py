@@ -31,7 +31,7 @@ SUSPICIOUS = re.compile(
 HARMLESS = {
     "client.settings.Settings.base_url": "a base URL with user or password is refused",
     "runtime.database.Database.hook": "a hook of Airflow's, which has no text of its own",
-    "landing.archive.zipformat": "the name of a file in an archive",
+    "landing.archive.zip_directory": "the name of a file in an archive",
     "pushes.records.Item.body": "a record",
     "storage.urls.StoredObject.store": "says its address, without credentials",
 }

@@ -169,7 +169,7 @@ def test_the_version_is_in_the_changelog(read):
 
 
 def test_the_limits_of_a_download_are_those_in_the_code(read):
-    from airflow_provider_maestroqa.landing.download.download import DownloadLimits
+    from airflow_provider_maestroqa.landing.download.resumable import DownloadLimits
     from airflow_provider_maestroqa.landing.exports import FILE_FORMATS, LandingOptions
 
     said = read("docs/landing.md")

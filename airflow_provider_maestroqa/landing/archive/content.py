@@ -15,8 +15,8 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from typing import NoReturn
 
 from airflow_provider_maestroqa.client.errors import MaestroQADataError
-from airflow_provider_maestroqa.landing.archive.archive import STORED, Member
 from airflow_provider_maestroqa.landing.archive.csv_counting import RecordCounter
+from airflow_provider_maestroqa.landing.archive.members import STORED, Member
 from airflow_provider_maestroqa.storage.compression import BLOCK, Engine
 
 # No name, no time, "unknown" system: the same content gives the same bytes.

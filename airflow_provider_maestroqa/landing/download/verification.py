@@ -12,9 +12,9 @@ import threading
 from collections.abc import Callable
 from types import TracebackType
 
-from airflow_provider_maestroqa.landing.archive import content, zipformat
-from airflow_provider_maestroqa.landing.archive.archive import DEFLATED, RATIO_COUNTS_FROM, Member, is_absurd
+from airflow_provider_maestroqa.landing.archive import content, zip_directory
 from airflow_provider_maestroqa.landing.archive.content import Meter
+from airflow_provider_maestroqa.landing.archive.members import DEFLATED, RATIO_COUNTS_FROM, Member, is_absurd
 from airflow_provider_maestroqa.storage.compression import BLOCK, Engine
 
 _TICK = 5.0
@@ -112,7 +112,7 @@ class Verification:
 
     def _measure_at(self, offset: int) -> int | None:
         """Measure the member whose header begins here; where the next one does, or ``None``."""
-        header = zipformat.parse_local_header(self._read(offset, zipformat.LOCAL_SIZE))
+        header = zip_directory.parse_local_header(self._read(offset, zip_directory.LOCAL_SIZE))
         if header is None or header.method != DEFLATED:
             return None
         start = offset + header.length
@@ -153,8 +153,8 @@ class Verification:
 
     def _next_header(self, offset: int) -> int | None:
         gap = self._read(offset, 28)
-        for skipped in zipformat.DESCRIPTOR_LENGTHS:
-            if gap[skipped : skipped + 4] == zipformat.LOCAL_MAGIC:
+        for skipped in zip_directory.DESCRIPTOR_LENGTHS:
+            if gap[skipped : skipped + 4] == zip_directory.LOCAL_MAGIC:
                 return offset + skipped
         return None
 

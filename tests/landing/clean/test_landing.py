@@ -13,14 +13,13 @@ from pathlib import Path
 import pytest
 
 from airflow_provider_maestroqa.client.errors import MaestroQAConfigError, MaestroQADataError
-from airflow_provider_maestroqa.landing.clean.cleaning import unguarded
-from airflow_provider_maestroqa.landing.clean.column_stats import DATE_COLUMNS
-from airflow_provider_maestroqa.landing.clean.csv_reader import LARGEST_CELL
+from airflow_provider_maestroqa.landing.clean.cells import DATE_COLUMNS, unguarded
 from airflow_provider_maestroqa.landing.clean.dates import as_iso
-from airflow_provider_maestroqa.landing.clean.parquet import ROW_GROUP_BYTES
+from airflow_provider_maestroqa.landing.clean.encoders import ROW_GROUP_BYTES
 from airflow_provider_maestroqa.landing.exports import LandingOptions
 from airflow_provider_maestroqa.sandbox.data.export_files import write_export_file
 from airflow_provider_maestroqa.storage.compression import zlib_engine
+from airflow_provider_maestroqa.storage.csv_reader import LARGEST_CELL
 from airflow_provider_maestroqa.storage.s3_store import S3Store
 
 SCORES = b'\xef\xbb\xbfgradable_id,grader,date_graded\r\n0397,Unknown,="2021-03-04 10:00:00.123"\r\n'

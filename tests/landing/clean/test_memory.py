@@ -38,7 +38,7 @@ def test_memory_does_not_grow_with_the_file(origin, archives, tmp_path, file_for
     peaks = {}
     for rows in ROWS:
         origin.body = archives[rows]
-        command = [sys.executable, str(ROOT / "tests/landing/clean_process.py")]
+        command = [sys.executable, str(ROOT / "tests/landing/clean/clean_process.py")]
         command += [origin.link, str(tmp_path / f"{file_format}-{rows}"), file_format]
         # pyarrow's own allocators keep more or less, as they like.
         environment = {**os.environ, "PYTHONPATH": str(ROOT), "ARROW_DEFAULT_MEMORY_POOL": "system"}

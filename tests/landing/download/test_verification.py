@@ -9,7 +9,7 @@ from dataclasses import replace
 import pytest
 
 from airflow_provider_maestroqa.client.errors import MaestroQADataError
-from airflow_provider_maestroqa.landing.archive.archive import read_members
+from airflow_provider_maestroqa.landing.archive.members import read_members
 from airflow_provider_maestroqa.landing.download.verification import Verification
 from airflow_provider_maestroqa.storage.compression import zlib_engine
 

@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from typing import NoReturn
 
 from airflow_provider_maestroqa.client.errors import MaestroQADataError
-from airflow_provider_maestroqa.landing.archive import zipformat
-from airflow_provider_maestroqa.landing.archive.zipformat import Directory, Entry, LocalHeader
+from airflow_provider_maestroqa.landing.archive import zip_directory
+from airflow_provider_maestroqa.landing.archive.zip_directory import Directory, Entry, LocalHeader
 from airflow_provider_maestroqa.landing.progress import megabytes
 
 STORED, DEFLATED = 0, 8
@@ -64,10 +64,10 @@ def read_members(fd: int, size: int, *, max_content_bytes: int) -> list[Member]:
     :return: at least one member, in the archive's own order.
     :raises MaestroQADataError: with the member's name and the reason.
     """
-    directory = zipformat.read_directory(fd, size)
+    directory = zip_directory.read_directory(fd, size)
     if directory.entries > _MOST_MEMBERS:
         _refuse(f"it has {directory.entries} members; more than {_MOST_MEMBERS} are refused")
-    entries = list(zipformat.read_entries(fd, directory))
+    entries = list(zip_directory.read_entries(fd, directory))
     for entry in entries:
         _check_entry(entry)
     files = [entry for entry in entries if not entry.name.endswith("/")]
@@ -94,7 +94,7 @@ def is_absurd(size: int, packed: int) -> bool:
 
 def refuse_disguised_archive(fd: int, size: int) -> None:
     """Raise ``MaestroQADataError`` for a file that ends as a ZIP archive but begins as something else."""
-    if zipformat.ends_like_an_archive(fd, size):
+    if zip_directory.ends_like_an_archive(fd, size):
         _refuse("other data stands in front of it (a self-extracting archive, for example)")
 
 
@@ -125,7 +125,7 @@ def _check_entry(entry: Entry) -> None:
     if entry.method not in {STORED, DEFLATED}:
         _refuse(f"is compressed with {_METHODS.get(entry.method, f'method {entry.method}')}, not deflate", name)
     if entry.method == STORED and entry.size != entry.packed:
-        zipformat.damaged(f"member {_shown(name)} is not compressed, yet its two sizes differ")
+        zip_directory.damaged(f"member {_shown(name)} is not compressed, yet its two sizes differ")
     if entry.size > RATIO_COUNTS_FROM and is_absurd(entry.size, entry.packed):
         _refuse(
             f"would grow from {entry.packed} to {entry.size} bytes; more than {_MOST_RATIO}:1 is no honest file", name
@@ -177,17 +177,17 @@ def _same_key(name: str) -> str:
 
 
 def _local_header(fd: int, entry: Entry, directory: Directory) -> LocalHeader:
-    header = zipformat.read_local_header(fd, entry, directory.offset)
+    header = zip_directory.read_local_header(fd, entry, directory.offset)
     if header.raw_name != entry.raw_name:
         shown = _shown(header.raw_name.decode("utf-8", "replace"))
         _refuse(f"is called {shown} in front of its data", entry.name)
     if header.method != entry.method or (header.flags ^ entry.flags) & _ENCRYPTED:
         _refuse("is described in two ways that contradict each other", entry.name)
     promised = (entry.crc32, entry.packed, entry.size)
-    if not header.flags & zipformat.SIZES_FOLLOW and (header.crc32, header.packed, header.size) != promised:
-        zipformat.damaged(f"member {_shown(entry.name)} has other sizes or checksums in front of its data")
+    if not header.flags & zip_directory.SIZES_FOLLOW and (header.crc32, header.packed, header.size) != promised:
+        zip_directory.damaged(f"member {_shown(entry.name)} has other sizes or checksums in front of its data")
     if header.data_offset + entry.packed > directory.offset:
-        zipformat.damaged(f"member {_shown(entry.name)} reaches into the directory")
+        zip_directory.damaged(f"member {_shown(entry.name)} reaches into the directory")
     return header
 
 
@@ -206,4 +206,4 @@ def _check_extents(fd: int, directory: Directory, entries: list[Entry], headers:
 
 def _holds_a_header(fd: int, start: int, end: int) -> bool:
     gap = os.pread(fd, min(end - start, 28), start)
-    return any(gap[at : at + 4] == zipformat.LOCAL_MAGIC for at in zipformat.DESCRIPTOR_LENGTHS)
+    return any(gap[at : at + 4] == zip_directory.LOCAL_MAGIC for at in zip_directory.DESCRIPTOR_LENGTHS)

@@ -7,13 +7,12 @@ import random
 import pytest
 
 from airflow_provider_maestroqa.client.errors import MaestroQADataError
-from airflow_provider_maestroqa.landing.clean import cleaning
-from airflow_provider_maestroqa.landing.clean.clean_csv import csv_blocks
-from airflow_provider_maestroqa.landing.clean.cleaning import Cleaner, unguarded
-from airflow_provider_maestroqa.landing.clean.column_stats import natural_key
-from airflow_provider_maestroqa.landing.clean.csv_reader import Records
+from airflow_provider_maestroqa.landing.clean import cells
+from airflow_provider_maestroqa.landing.clean.cells import Cleaner, natural_key, unguarded
 from airflow_provider_maestroqa.landing.clean.dates import as_iso
+from airflow_provider_maestroqa.landing.clean.encoders import csv_blocks
 from airflow_provider_maestroqa.sandbox.data.sample_text import NASTY_CELLS
+from airflow_provider_maestroqa.storage.csv_reader import Records
 
 
 def cleaned(data, size=1000, **options):
@@ -126,7 +125,7 @@ def test_each_known_date_column_is_read(name):
 
 
 def test_a_date_that_cannot_be_read_stays_and_is_counted(monkeypatch):
-    monkeypatch.setattr(cleaning, "_MOST_DATES_KEPT", 3)
+    monkeypatch.setattr(cells, "_MOST_DATES_KEPT", 3)
     rows = [["id", "date_graded"]] + [[str(n), f'="{n}. March"' if n % 2 else "2021-03-04"] for n in range(2000)]
     data, contents = cleaned(written(*rows))
     assert read_back(data)[1:5] == [

@@ -7,7 +7,7 @@ import zipfile
 import pytest
 
 from airflow_provider_maestroqa.client.errors import MaestroQADataError
-from airflow_provider_maestroqa.landing.archive.archive import read_members
+from airflow_provider_maestroqa.landing.archive.members import read_members
 
 LINK, FIFO, FOLDER, FILE = 0o120777, 0o010644, 0o040755, 0o100644
 MB = 1 << 20

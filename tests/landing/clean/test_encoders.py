@@ -12,9 +12,8 @@ from pathlib import Path
 import pytest
 
 from airflow_provider_maestroqa.client.errors import MaestroQAConfigError, MaestroQADataError
-from airflow_provider_maestroqa.landing.clean import parquet as writing
-from airflow_provider_maestroqa.landing.clean.cleaning import unguarded
-from airflow_provider_maestroqa.landing.clean.column_stats import DATE_COLUMNS
+from airflow_provider_maestroqa.landing.clean import encoders as writing
+from airflow_provider_maestroqa.landing.clean.cells import DATE_COLUMNS, unguarded
 from airflow_provider_maestroqa.landing.clean.dates import as_iso
 from airflow_provider_maestroqa.landing.exports import LandingOptions
 from airflow_provider_maestroqa.sandbox.data.export_files import write_export_file
@@ -150,11 +149,11 @@ def test_without_pyarrow_the_extra_is_named(monkeypatch):
 def test_cleaning_to_csv_does_not_import_pyarrow():
     code = """
 import sys
-from airflow_provider_maestroqa.landing.clean.clean_csv import csv_blocks
-from airflow_provider_maestroqa.landing.clean.cleaning import Cleaner
+from airflow_provider_maestroqa.landing.clean.encoders import csv_blocks
+from airflow_provider_maestroqa.landing.clean.cells import Cleaner
 from airflow_provider_maestroqa.landing.clean.dates import as_iso
 from airflow_provider_maestroqa.landing.exports import LandingOptions
-from airflow_provider_maestroqa.landing.clean.csv_reader import Records
+from airflow_provider_maestroqa.storage.csv_reader import Records
 LandingOptions(clean=True)
 records = Records("a", [b"a\\n1\\n"])
 print(b"".join(csv_blocks(records, Cleaner(records))), "pyarrow" in sys.modules)

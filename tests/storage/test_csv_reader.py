@@ -9,8 +9,8 @@ import re
 import pytest
 
 from airflow_provider_maestroqa.client.errors import MaestroQADataError
-from airflow_provider_maestroqa.landing.clean import csv_reader as reading
-from airflow_provider_maestroqa.landing.clean.csv_reader import LARGEST_CELL, Records
+from airflow_provider_maestroqa.storage import csv_reader as reading
+from airflow_provider_maestroqa.storage.csv_reader import LARGEST_CELL, Records
 
 
 def read(data, size=7):

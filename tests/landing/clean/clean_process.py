@@ -9,7 +9,7 @@ from pathlib import Path
 import fsspec
 import requests
 
-from airflow_provider_maestroqa.landing.clean import parquet
+from airflow_provider_maestroqa.landing.clean import encoders
 from airflow_provider_maestroqa.landing.exports import LandingOptions, land_export
 from airflow_provider_maestroqa.storage.compression import best_engine
 from airflow_provider_maestroqa.storage.fsspec_store import FilesystemStore
@@ -24,7 +24,7 @@ def memory(field):
 
 def main(url, root, file_format):
     # The bound is a multiple of this; small, so that a small file shows it.
-    parquet.ROW_GROUP_BYTES = 4 << 20
+    encoders.ROW_GROUP_BYTES = 4 << 20
     options = LandingOptions(file_format=file_format, clean=True)
     best_engine()
     store = FilesystemStore(fsspec.filesystem("file"), root, "file")

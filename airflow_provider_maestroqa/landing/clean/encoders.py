@@ -1,7 +1,10 @@
-"""Write cleaned records as Parquet: text, but for the known date columns, which are timestamps in UTC.
+"""Write cleaned records as CSV or Parquet.
 
-A row group is written as soon as it holds :data:`ROW_GROUP_BYTES`, so memory is bounded by a few times that, whatever
-the size of the file. pyarrow is imported when it is needed.
+CSV is UTF-8 without a BOM, with commas, lines that end with a line feed, and quotes only where they are needed.
+
+In Parquet all columns are text, but the known date columns are timestamps in UTC. A row group is written as
+soon as it holds :data:`ROW_GROUP_BYTES`, so memory is bounded by a few times that, whatever the size of the file.
+pyarrow is imported when it is needed.
 """
 
 from __future__ import annotations
@@ -11,11 +14,40 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from airflow_provider_maestroqa.client.errors import MaestroQAConfigError
-from airflow_provider_maestroqa.landing.clean.cleaning import NULL, Cleaner
-from airflow_provider_maestroqa.landing.clean.csv_reader import Records
+from airflow_provider_maestroqa.landing.clean.cells import NULL, Cleaner
+from airflow_provider_maestroqa.storage.csv_reader import Records
 
 #: Bytes of cells in a row group, before they are compressed.
 ROW_GROUP_BYTES = 16 << 20
+
+
+def csv_blocks(records: Records, cleaner: Cleaner) -> Iterator[bytes]:
+    """The cleaned file, about one block at a time.
+
+    :param records: the file.
+    :param cleaner: cleans it.
+    """
+    yield _block([[name] for name in records.header])
+    for chunk in records.chunks():
+        yield _block(cleaner.clean(chunk))
+
+
+def _block(columns: list[Sequence[str]]) -> bytes:
+    quoted = [_quoted(column) for column in columns]
+    if len(quoted) == 1:
+        # An empty line is no record; an empty cell in quotes is one.
+        quoted = [[cell or '""' for cell in quoted[0]]]
+    return ("\n".join(map(",".join, zip(*quoted, strict=True))) + "\n").encode()
+
+
+def _quoted(cells: Sequence[str]) -> Sequence[str]:
+    together = "".join(cells)
+    if not ("," in together or '"' in together or "\n" in together or "\r" in together):
+        return cells
+    return [
+        '"' + cell.replace('"', '""') + '"' if "," in cell or '"' in cell or "\n" in cell or "\r" in cell else cell
+        for cell in cells
+    ]
 
 
 def require_pyarrow() -> tuple[Any, Any]:
