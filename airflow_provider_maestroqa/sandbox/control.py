@@ -47,10 +47,6 @@ def reset(state: State) -> None:
     state.account.restart()
     state.coaching.restart()
     state.exports.clear()
-    # A copy: a thread may be about to store the file of an export that is forgotten now.
-    for stored in list(state.objects.values()):
-        stored.file.unlink(missing_ok=True)
-    state.objects.clear()
     state.record.clear()
 
 
@@ -83,7 +79,7 @@ def summary(state: State) -> dict[str, Any]:
                 "bytes": export.stored.size if export.stored else None,
                 "files": {name: asdict(file) for name, file in export.files.items()},
             }
-            for export in list(state.exports.values())
+            for export in list(state.exports.by_id.values())
         ],
     }
 

@@ -8,7 +8,7 @@ from html import escape
 from typing import Any
 
 from airflow_provider_maestroqa.sandbox.data.coaching import LISTS
-from airflow_provider_maestroqa.sandbox.data.exports import Export, is_due
+from airflow_provider_maestroqa.sandbox.data.exports import Export
 from airflow_provider_maestroqa.sandbox.faults import KINDS
 from airflow_provider_maestroqa.sandbox.rate_limiter import Limits
 from airflow_provider_maestroqa.sandbox.state import State
@@ -57,7 +57,7 @@ def render(state: State) -> str:
 
 
 def _exports(state: State) -> str:
-    exports = list(state.exports.values())
+    exports = list(state.exports.by_id.values())
     if not exports:
         return "<p>Nobody has asked for an export yet.</p>"
     rows = [_export(state, one) for one in exports[: -_SHOWN - 1 : -1]]
@@ -66,7 +66,7 @@ def _exports(state: State) -> str:
 
 
 def _export(state: State, export: Export) -> list[str]:
-    if not is_due(state, export) or export.outcome == "never":
+    if not state.exports.is_due(export) or export.outcome == "never":
         status = "in progress" if export.polls else "requested"
     else:
         status = "errored" if export.outcome == "errored" else "complete"

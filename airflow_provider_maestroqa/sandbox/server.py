@@ -22,14 +22,15 @@ from airflow_provider_maestroqa.sandbox.coaching_inspection import CoachingRecor
 from airflow_provider_maestroqa.sandbox.data.account import Account
 from airflow_provider_maestroqa.sandbox.data.coaching import Coaching
 from airflow_provider_maestroqa.sandbox.data.coaching_rows import Rows
-from airflow_provider_maestroqa.sandbox.data.exports import Export
+from airflow_provider_maestroqa.sandbox.data.exports import Export, Exports
 from airflow_provider_maestroqa.sandbox.faults import Fault
 from airflow_provider_maestroqa.sandbox.inspection import Records
+from airflow_provider_maestroqa.sandbox.options import Settings
 from airflow_provider_maestroqa.sandbox.rate_limiter import REAL_LIMITS, Limiter, Limits
 from airflow_provider_maestroqa.sandbox.request_log import Seen
 from airflow_provider_maestroqa.sandbox.serving import serve
 from airflow_provider_maestroqa.sandbox.sockets import api_sockets, storage_sockets
-from airflow_provider_maestroqa.sandbox.state import Settings, State
+from airflow_provider_maestroqa.sandbox.state import State
 
 _T = TypeVar("_T")
 
@@ -153,12 +154,13 @@ class Sandbox(Records, CoachingRecords):
         except OSError:
             _close(api)
             raise
+        directory = Path(tempfile.mkdtemp(prefix="maestroqa-sandbox-"))
+        executor = ThreadPoolExecutor(max_workers=2, thread_name_prefix="maestroqa-sandbox-files")
         state = State(
             settings=self._settings,
             clock=self._clock,
             limiter=self._limiter,
-            directory=Path(tempfile.mkdtemp(prefix="maestroqa-sandbox-")),
-            executor=ThreadPoolExecutor(max_workers=2, thread_name_prefix="maestroqa-sandbox-files"),
+            directory=directory,
             tokens={self.token: None},
             api_url=f"http://127.0.0.1:{api[0].getsockname()[1]}",
             storage_url=f"http://localhost:{storage[0].getsockname()[1]}",
@@ -169,6 +171,7 @@ class Sandbox(Records, CoachingRecords):
                 clock=self._clock,
             ),
             coaching=self._new_coaching(),
+            exports=Exports(self._settings, self._clock, directory, executor),
         )
         self._loop = asyncio.new_event_loop()
         ready: Future[None] = Future()
@@ -191,9 +194,8 @@ class Sandbox(Records, CoachingRecords):
         """Close all connections and delete the files. What was recorded stays readable."""
         if self._thread is None or self._loop is None:
             return
-        self._state.stopping.set()
         # First the files: what the threads that make them have to say, they say to the event loop.
-        self._state.executor.shutdown(wait=True, cancel_futures=True)
+        self._state.exports.close()
         self._loop.call_soon_threadsafe(self._loop.stop)
         self._thread.join()
         self._clean_up(self._state)
@@ -216,7 +218,7 @@ class Sandbox(Records, CoachingRecords):
     @property
     def exports(self) -> dict[str, Export]:
         """The exports by id."""
-        return dict(self._state.exports)
+        return dict(self._state.exports.by_id)
 
     @property
     def secrets(self) -> list[str]:
@@ -292,8 +294,7 @@ class Sandbox(Records, CoachingRecords):
         :param path: the path.
         :param ttl: seconds until it expires. Default: the sandbox's ``url_ttl``.
         """
-        seconds = self._settings.url_ttl if ttl is None else ttl
-        return self._state.signer.presign(self.storage_url, path, now=self._clock(), ttl=seconds)
+        return self._state.presign(path, ttl=ttl)
 
     def connection(self, **extra: Any) -> Mapping[str, Any]:
         """The Airflow connection to this sandbox.
@@ -340,7 +341,7 @@ class Sandbox(Records, CoachingRecords):
         asyncio.run_coroutine_threadsafe(done(), self._loop).result(60)
 
     def _clean_up(self, state: State) -> None:
-        state.executor.shutdown(wait=True, cancel_futures=True)
+        state.exports.close()
         shutil.rmtree(state.directory, ignore_errors=True)
         self._thread = self._loop = None
 

@@ -46,12 +46,9 @@ async def _create(request: web.Request) -> web.Response:
     account.attachments[name] = Attachment(fields, key, None if there is None else there.upload)
     if "url" in asked:
         return web.json_response({"id": name})
-    url = state.signer.presign(
-        state.storage_url,
+    url = state.presign(
         key,
         method="PUT",
-        now=state.clock(),
-        ttl=state.settings.url_ttl,
         headers={"content-type": asked["content_type"], "x-amz-server-side-encryption": "AES256"},
     )
     return web.json_response({"id": name, "presigned_url": url})

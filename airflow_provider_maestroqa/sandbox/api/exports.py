@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
+import secrets
 from collections.abc import Mapping
 from typing import Any
 
 from aiohttp import web
 
 from airflow_provider_maestroqa.sandbox import validation as checks
-from airflow_provider_maestroqa.sandbox.data import exports
 from airflow_provider_maestroqa.sandbox.data.export_rows import RAW_FILES
 from airflow_provider_maestroqa.sandbox.dates import parse_date
 from airflow_provider_maestroqa.sandbox.faults import Fault, faults_in_name
@@ -61,25 +61,25 @@ async def _request_export(request: web.Request, export_type: str) -> web.Respons
     state = state_of(request)
     asked = await body_parameters(request, PARAMETERS[export_type])
     _check_window(asked)
-    export_id = exports.new_export_id()
+    export_id = secrets.token_hex(12)
     try:
         faults = faults_in_name(asked.get("name", ""), export_id)
     except ValueError as error:
         raise RefusedError(400, f"Invalid parameters: name: {error}") from None
-    export = exports.new_export(state, export_type, asked, export_id)
+    export = state.exports.add(export_type, asked, export_id)
     for fault in faults:
         state.faults.add(fault)
     for fault in _outcomes(request):
         export.outcome = fault.kind
     if export.has_data(state.clock()):
-        exports.begin(state, export)
+        state.exports.begin(export)
     return web.json_response({"exportId": export_id})
 
 
 async def _get_export(request: web.Request) -> web.Response:
     state = state_of(request)
     asked = await body_parameters(request, {"exportId": Parameter(checks.text, required=True)})
-    export = state.exports.get(asked["exportId"])
+    export = state.exports.by_id.get(asked["exportId"])
     if export is None:
         raise RefusedError(404, "There is no export with this exportId.")
     passing = None
@@ -88,10 +88,12 @@ async def _get_export(request: web.Request) -> web.Response:
             passing = fault.text or "archiving"
         else:
             export.outcome = fault.kind
-    status = await exports.status(state, export)
+    status = await state.exports.poll(export)
     if passing is not None:
         return web.json_response({"status": passing, "dataUrl": ""})
-    url = exports.download_url(state, export) if status in ("complete", "completed") else ""
+    url = ""
+    if status in ("complete", "completed") and export.stored is not None and export.has_data(state.clock()):
+        url = export.url = state.presign(export.stored.key)
     return web.json_response({"status": status, "dataUrl": url})
 
 

@@ -7,17 +7,18 @@ import os
 import re
 import secrets
 import shutil
+import threading
 import zipfile
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
-from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
 from airflow_provider_maestroqa.sandbox.data.export_files import ExportFile, is_zip, write_export_file
 from airflow_provider_maestroqa.sandbox.data.export_rows import Content
 from airflow_provider_maestroqa.sandbox.dates import parse_date
-from airflow_provider_maestroqa.sandbox.state import State
+from airflow_provider_maestroqa.sandbox.options import Settings
 from airflow_provider_maestroqa.sandbox.storage.stored_object import HashingFile, StoredObject
 
 #: How long a poll may wait for a big file before it answers that the export goes on, in seconds.
@@ -73,153 +74,160 @@ class Export:
         start, end = (parse_date(self.parameters[name]) for name in ("startDate", "endDate"))
         return start < end and start.timestamp() < now
 
-
-def new_export(state: State, export_type: str, parameters: Mapping[str, Any], export_id: str) -> Export:
-    """Take an export on."""
-    export = Export(export_id, export_type, parameters, state.clock())
-    state.exports[export_id] = export
-    return export
-
-
-def new_export_id() -> str:
-    """An id that was never given out."""
-    return secrets.token_hex(12)
-
-
-def begin(state: State, export: Export) -> None:
-    """Make the export's file in the background, once."""
-    if export.making is None and export.stored is None:
-        export.making = asyncio.create_task(_make(state, export))
-        export.making.add_done_callback(_note_failure)
+    def content(self, seed: int) -> Content:
+        """What decides the content of its file."""
+        if "startDate" not in self.parameters:
+            return Content(seed=seed)
+        calibrations = self.parameters.get("includeCalibrations", "none")
+        grade_types = ("Calibration",) if calibrations == "only" else Content().grade_types
+        if calibrations == "all":
+            grade_types += ("Calibration",)
+        if self.parameters.get("includeGraderQA"):
+            grade_types += ("Grader QA",)
+        start, end = (parse_date(self.parameters[name]) for name in ("startDate", "endDate"))
+        return Content(seed, (start, end), grade_types)
 
 
-def is_due(state: State, export: Export) -> bool:
-    """Whether it has been asked for often enough, and long enough ago, to be at its end."""
-    return export.polls > state.settings.polls and state.clock() >= export.requested_at + state.settings.seconds
+@dataclass
+class Exports:
+    """All exports, and the files that come out of them.
+
+    :param settings: how many polls and seconds an export takes, and what is in it.
+    :param clock: gives Unix seconds.
+    :param directory: where the files are.
+    :param executor: the threads that make them.
+    :param by_id: the exports by id.
+    :param objects: the files by their paths on the storage host.
+    :param stopping: set once no more files shall be made.
+    """
+
+    settings: Settings
+    clock: Callable[[], float]
+    directory: Path
+    executor: ThreadPoolExecutor
+    by_id: dict[str, Export] = field(default_factory=dict)
+    objects: dict[str, StoredObject] = field(default_factory=dict)
+    stopping: threading.Event = field(default_factory=threading.Event)
+
+    def clear(self) -> None:
+        """Remove all exports and their files."""
+        self.by_id.clear()
+        # A copy: a thread may be about to store the file of an export that has just been removed.
+        for stored in list(self.objects.values()):
+            stored.file.unlink(missing_ok=True)
+        self.objects.clear()
+
+    def close(self) -> None:
+        """Stop making files."""
+        self.stopping.set()
+        self.executor.shutdown(wait=True, cancel_futures=True)
+
+    def add(self, export_type: str, parameters: Mapping[str, Any], export_id: str) -> Export:
+        """Add an export that was requested."""
+        export = Export(export_id, export_type, parameters, self.clock())
+        self.by_id[export_id] = export
+        return export
+
+    def begin(self, export: Export) -> None:
+        """Make the export's file in the background, once."""
+        if export.making is None and export.stored is None:
+            export.making = asyncio.create_task(self._run(self._write, export, 0))
+            export.making.add_done_callback(_retrieve_exception)
+
+    def is_due(self, export: Export) -> bool:
+        """Whether it was polled often enough, and requested long enough ago, to be at its end."""
+        return export.polls > self.settings.polls and self.clock() >= export.requested_at + self.settings.seconds
+
+    async def poll(self, export: Export) -> str:
+        """Count a poll, and give the export's status."""
+        export.polls += 1
+        if not self.is_due(export) or export.outcome == "never":
+            return "requested" if export.polls == 1 else "in_progress"
+        if export.outcome == "errored":
+            return "errored"
+        if export.has_data(self.clock()):
+            self.begin(export)
+            if export.making is not None:
+                await asyncio.wait([export.making], timeout=_PATIENCE)
+                if not export.making.done():
+                    return "in_progress"
+                export.making.result()
+        return "completed" if export.outcome == "completed" else "complete"
+
+    async def change(self, export: Export) -> None:
+        """Make another file with other content under the same key."""
+        await self._run(self._write, export, 1_000_003)
+
+    async def recompress(self, export: Export) -> None:
+        """Make a bare CSV a ZIP with this one file, under the same key."""
+        await self._run(self._zip, export)
+
+    async def replace(self, export: Export, data: bytes | Path) -> None:
+        """Put other bytes under the export's key, unless they are there already."""
+        await self._run(self._put, export, data)
+
+    async def _run(self, work: Callable[..., None], *arguments: Any) -> None:
+        await asyncio.get_running_loop().run_in_executor(self.executor, work, *arguments)
+
+    def _write(self, export: Export, seed_offset: int) -> None:
+        path = self._new_path(export)
+        with path.open("wb") as file:
+            target = HashingFile(file)
+            files = write_export_file(
+                target,  # type: ignore[arg-type]
+                export_type=export.export_type,
+                rows=self.settings.rows,
+                single_file=export.single_file,
+                content=export.content(self.settings.seed + seed_offset),
+                cancelled=self.stopping.is_set,
+            )
+        zipped = is_zip(export.export_type, export.single_file)
+        self._store(export, path, target, "application/zip" if zipped else "text/csv", files)
+
+    def _zip(self, export: Export) -> None:
+        stored = export.stored
+        if stored is None or stored.content_type != "text/csv":
+            return
+        path = self._new_path(export)
+        with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+            archive.write(stored.file, next(iter(stored.files)))
+        with path.open("rb") as file, Path(os.devnull).open("wb") as nowhere:
+            target = HashingFile(nowhere)
+            shutil.copyfileobj(file, target, 1 << 20)
+        self._store(export, path, target, "application/zip", stored.files)
+
+    def _put(self, export: Export, data: bytes | Path) -> None:
+        path = self._new_path(export)
+        with path.open("wb") as file:
+            target = HashingFile(file)
+            if isinstance(data, bytes):
+                target.write(data)
+            else:
+                with data.open("rb") as source:
+                    shutil.copyfileobj(source, target, 1 << 20)
+        stored = export.stored
+        if stored is not None and stored.sha256 == target.sha256:
+            path.unlink()
+            return
+        content_type = stored.content_type if stored is not None else "application/octet-stream"
+        self._store(export, path, target, content_type, {})
+
+    def _new_path(self, export: Export) -> Path:
+        return self.directory / f"{export.export_id}-{secrets.token_hex(4)}"
+
+    def _store(
+        self, export: Export, path: Path, target: HashingFile, content_type: str, files: Mapping[str, ExportFile]
+    ) -> None:
+        if self.by_id.get(export.export_id) is not export:
+            path.unlink(missing_ok=True)
+            return
+        modified = float(int(self.clock()))
+        stored = StoredObject(export.key, path, target.size, target.sha256, modified, content_type, files)
+        self.objects[stored.key] = stored
+        export.stored = stored
 
 
-async def status(state: State, export: Export) -> str:
-    """Count a poll, and say how far the export is."""
-    export.polls += 1
-    if not is_due(state, export) or export.outcome == "never":
-        return "requested" if export.polls == 1 else "in_progress"
-    if export.outcome == "errored":
-        return "errored"
-    if export.has_data(state.clock()):
-        begin(state, export)
-        if export.making is not None:
-            await asyncio.wait([export.making], timeout=_PATIENCE)
-            if not export.making.done():
-                return "in_progress"
-            export.making.result()
-    return "completed" if export.outcome == "completed" else "complete"
-
-
-def download_url(state: State, export: Export) -> str:
-    """A fresh presigned URL, or nothing when there is no data."""
-    if export.stored is None or not export.has_data(state.clock()):
-        return ""
-    export.url = state.signer.presign(
-        state.storage_url, export.stored.key, now=state.clock(), ttl=state.settings.url_ttl
-    )
-    return export.url
-
-
-async def change(state: State, export: Export) -> None:
-    """Make another file with other content under the same key."""
-    await asyncio.get_running_loop().run_in_executor(state.executor, _write, state, export, 1_000_003)
-
-
-async def zip_up(state: State, export: Export) -> None:
-    """Make a bare CSV a ZIP with this one file, under the same key."""
-    await asyncio.get_running_loop().run_in_executor(state.executor, _zip_up, state, export)
-
-
-async def replace(state: State, export: Export, data: bytes | Path) -> None:
-    """Put other bytes under the export's key, unless they are there already."""
-    await asyncio.get_running_loop().run_in_executor(state.executor, _put, state, export, data)
-
-
-def _note_failure(making: asyncio.Task[None]) -> None:
-    # A poll raises it again; when none comes, nobody is to complain that it was never looked at.
+def _retrieve_exception(making: asyncio.Task[None]) -> None:
+    # A poll raises it again; when none comes, asyncio is not to complain that it was never retrieved.
     if not making.cancelled():
         making.exception()
-
-
-async def _make(state: State, export: Export) -> None:
-    await asyncio.get_running_loop().run_in_executor(state.executor, _write, state, export, 0)
-
-
-def _content(state: State, export: Export, seed_offset: int) -> Content:
-    asked = export.parameters
-    seed = state.settings.seed + seed_offset
-    if "startDate" not in asked:
-        return Content(seed=seed)
-    calibrations = asked.get("includeCalibrations", "none")
-    grade_types = ("Calibration",) if calibrations == "only" else Content().grade_types
-    if calibrations == "all":
-        grade_types += ("Calibration",)
-    if asked.get("includeGraderQA"):
-        grade_types += ("Grader QA",)
-    return Content(seed, (parse_date(asked["startDate"]), parse_date(asked["endDate"])), grade_types)
-
-
-def _write(state: State, export: Export, seed_offset: int) -> None:
-    path = state.directory / f"{export.export_id}-{secrets.token_hex(4)}"
-    content = _content(state, export, seed_offset)
-    with path.open("wb") as file:
-        target = HashingFile(file)
-        files = write_export_file(
-            target,  # type: ignore[arg-type]
-            export_type=export.export_type,
-            rows=state.settings.rows,
-            single_file=export.single_file,
-            content=content,
-            cancelled=state.stopping.is_set,
-        )
-    zipped = is_zip(export.export_type, export.single_file)
-    kind = "application/zip" if zipped else "text/csv"
-    _store(state, export, StoredObject(export.key, path, target.size, target.sha256, _now(state), kind, files))
-
-
-def _zip_up(state: State, export: Export) -> None:
-    stored = export.stored
-    if stored is None or stored.content_type != "text/csv":
-        return
-    path = state.directory / f"{export.export_id}-{secrets.token_hex(4)}"
-    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
-        archive.write(stored.file, next(iter(stored.files)))
-    with path.open("rb") as file, Path(os.devnull).open("wb") as nowhere:
-        target = HashingFile(nowhere)
-        shutil.copyfileobj(file, target, 1 << 20)
-    zipped = StoredObject(export.key, path, target.size, target.sha256, _now(state), "application/zip", stored.files)
-    _store(state, export, zipped)
-
-
-def _put(state: State, export: Export, data: bytes | Path) -> None:
-    path = state.directory / f"{export.export_id}-{secrets.token_hex(4)}"
-    with path.open("wb") as file:
-        target = HashingFile(file)
-        if isinstance(data, bytes):
-            target.write(data)
-        else:
-            with data.open("rb") as source:
-                shutil.copyfileobj(source, target, 1 << 20)
-    stored = export.stored
-    if stored is not None and stored.sha256 == target.sha256:
-        path.unlink()
-        return
-    kind = stored.content_type if stored is not None else "application/octet-stream"
-    _store(state, export, StoredObject(export.key, path, target.size, target.sha256, _now(state), kind))
-
-
-def _store(state: State, export: Export, stored: StoredObject) -> None:
-    if state.exports.get(export.export_id) is not export:
-        stored.file.unlink(missing_ok=True)
-        return
-    state.objects[stored.key] = stored
-    export.stored = stored
-
-
-def _now(state: State) -> float:
-    return datetime.fromtimestamp(state.clock(), timezone.utc).replace(microsecond=0).timestamp()

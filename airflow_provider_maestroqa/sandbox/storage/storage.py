@@ -9,7 +9,6 @@ from pathlib import Path
 
 from aiohttp import web
 
-from airflow_provider_maestroqa.sandbox.data import exports
 from airflow_provider_maestroqa.sandbox.faults import Fault
 from airflow_provider_maestroqa.sandbox.request_context import visit_of
 from airflow_provider_maestroqa.sandbox.responses import LOGIN_PAGE, storage_error
@@ -42,7 +41,7 @@ async def _serve(request: web.Request) -> web.StreamResponse:
         return storage_error(403, *refusal)
     if request.method == "PUT":
         return await take_upload(request)
-    if request.path not in state.objects:
+    if request.path not in state.exports.objects:
         return storage_error(404, "NoSuchKey", "The specified key does not exist.")
     await _exchange(state, request.path, faults)
     if "html_200" in kinds:
@@ -50,11 +49,11 @@ async def _serve(request: web.Request) -> web.StreamResponse:
     if "xml_200" in kinds:
         return storage_error(200, "InternalError", "We encountered an internal error. Please try again.")
     if "empty_file" in kinds:
-        return web.Response(body=b"", content_type=state.objects[request.path].content_type)
-    answer = _plan(request, state.objects[request.path], kinds)
+        return web.Response(body=b"", content_type=state.exports.objects[request.path].content_type)
+    answer = _plan(request, state.exports.objects[request.path], kinds)
     if isinstance(answer, web.Response):
         return answer
-    answer.spoil(faults, state.objects[request.path].size)
+    answer.spoil(faults, state.exports.objects[request.path].size)
     if "expire_after_bytes" in kinds:
         state.signer.expire(request.query["X-Amz-Signature"])
     return await deliver(request, answer)
@@ -62,15 +61,15 @@ async def _serve(request: web.Request) -> web.StreamResponse:
 
 async def _exchange(state: State, key: str, faults: Sequence[Fault]) -> None:
     """Put another object in the place of this one, where a fault says so."""
-    export = state.exports[key.split("/")[2]]
+    export = state.exports.by_id[key.split("/")[2]]
     for fault in faults:
         if fault.kind == "changed":
-            await exports.change(state, export)
+            await state.exports.change(export)
         elif fault.kind == "zipped":
-            await exports.zip_up(state, export)
+            await state.exports.recompress(export)
         elif fault.kind == "replace_file":
             data = fault.body if fault.file is None else Path(fault.file)
-            await exports.replace(state, export, data.encode() if isinstance(data, str) else data)
+            await state.exports.replace(export, data.encode() if isinstance(data, str) else data)
 
 
 def _plan(request: web.Request, stored: StoredObject, kinds: set[str]) -> Delivery | web.Response:
