@@ -6,18 +6,14 @@ import re
 from pathlib import Path
 
 import pytest
+from factories import agent, agent_metric, comment, ticket, ticket_metric
 
 from airflow_provider_maestroqa.client.endpoints import ENDPOINTS
 from airflow_provider_maestroqa.hooks.maestroqa import MaestroQAHook
 from airflow_provider_maestroqa.sandbox import Sandbox
 
 PAGE = Path(__file__).resolve().parents[2] / "docs" / "hook.md"
-NOON = "2026-01-31T12:00:00Z"
 WINDOW = ("2026-01-01T00:00:00Z", "2026-01-02T00:00:00Z")
-TICKET = {"ticket_id": "T-1", "type": "phone", "subject": "Hello", "agents": ["agent-1"], "link": "https://desk/T-1"}
-COMMENT = {"ticket_id": "T-9", "body": "Hi"}
-AGENT = {"name": "Ann", "available": True, "email": "ann@example.com"}
-METRIC = {"agent_id": "agent-1", "metric_id": "m", "metric_value": 1, "timestamp": NOON}
 FIRST = {"get_todo": "list_todos", "get_coaching_point": "list_coaching_points"}
 FIRST["get_coaching_session"] = "list_coaching_sessions"
 
@@ -32,17 +28,17 @@ USES = {
     "request_groups_export": lambda hook: hook.request_groups_export(),
     "request_audit_log_export": lambda hook: hook.request_audit_log_export(*WINDOW),
     "get_export": lambda hook: hook.get_export(hook.request_groups_export()).status,
-    "create_ticket": lambda hook: hook.create_ticket(TICKET)["ticket_id"],
+    "create_ticket": lambda hook: hook.create_ticket(ticket("T-1"))["ticket_id"],
     "update_ticket": lambda hook: hook.update_ticket("T-9", {"status": "closed"})["status"],
     "delete_ticket": lambda hook: hook.delete_ticket("T-9") is None,
     "get_ticket": lambda hook: hook.get_ticket("T-9")["ticket_id"],
     "get_tickets": lambda hook: hook.get_tickets(["T-9"]),
-    "create_comment": lambda hook: hook.create_comment(COMMENT)["id"],
-    "create_comments": lambda hook: hook.create_comments([COMMENT])["confirmed"],
+    "create_comment": lambda hook: hook.create_comment(comment("T-9"))["id"],
+    "create_comments": lambda hook: hook.create_comments([comment("T-9")])["confirmed"],
     "create_attachment": lambda hook: hook.create_attachment("T-9", "image/png", url="https://example.com/x.png")[
         "id"
     ],
-    "create_agent": lambda hook: hook.create_agent(AGENT)["email"],
+    "create_agent": lambda hook: hook.create_agent(agent())["email"],
     "add_agent_id": lambda hook: hook.add_agent_id("agent-1@example.com", "one")["agentId"],
     "set_agent_availability": lambda hook: hook.set_agent_availability("agent-1@example.com", True)["available"],
     "get_todo": lambda hook: hook.get_todo(first_id(hook, "get_todo")),
@@ -52,10 +48,8 @@ USES = {
     "get_coaching_session": lambda hook: hook.get_coaching_session(first_id(hook, "get_coaching_session")),
     "list_coaching_sessions": lambda hook: list(hook.list_coaching_sessions()),
     "export_coaching_sessions": lambda hook: list(hook.export_coaching_sessions("2026-01-01", "2026-12-31")),
-    "push_ticket_metrics": lambda hook: hook.push_ticket_metrics([{**METRIC, "ticket_id": "T-9", "source_id": "d"}])[
-        "confirmed"
-    ],
-    "push_agent_metrics": lambda hook: hook.push_agent_metrics([METRIC])["confirmed"],
+    "push_ticket_metrics": lambda hook: hook.push_ticket_metrics([ticket_metric("T-9")])["confirmed"],
+    "push_agent_metrics": lambda hook: hook.push_agent_metrics([agent_metric()])["confirmed"],
 }
 
 

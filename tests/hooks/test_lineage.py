@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+from factories import agent, agent_metric, ticket
 
 from airflow_provider_maestroqa import _compat
 from airflow_provider_maestroqa.assets import maestroqa_asset
@@ -16,10 +17,6 @@ from airflow_provider_maestroqa.runtime.lineage import (
     report,
     stored_data,
 )
-
-TICKET = {"ticket_id": "T-1", "type": "email", "subject": "s", "agents": ["agent-1"], "link": "https://x.example/1"}
-AGENT = {"name": "Ann", "available": True, "email": "ann@example.com"}
-METRIC = {"agent_id": "agent-1", "metric_id": "m", "metric_value": 1, "timestamp": "2026-03-01T00:00:00Z"}
 
 
 @pytest.fixture
@@ -50,15 +47,15 @@ def collected(monkeypatch, sandbox):
         (lambda hook: hook.export_coaching_sessions("2026-01-01", "2026-01-02"), ["coaching-sessions"], []),
         (lambda hook: hook.get_todo(next(hook.list_todos())["id"]), ["todos"], []),
         (lambda hook: hook.get_tickets(["T-0"]), ["tickets"], []),
-        (lambda hook: hook.create_ticket(TICKET), [], ["tickets"]),
-        (lambda hook: hook.upsert_ticket(TICKET), [], ["tickets"]),
+        (lambda hook: hook.create_ticket(ticket("T-1")), [], ["tickets"]),
+        (lambda hook: hook.upsert_ticket(ticket("T-1")), [], ["tickets"]),
         (lambda hook: hook.update_ticket("T-0", {"status": "solved"}), [], ["tickets"]),
         (lambda hook: hook.delete_ticket("T-0"), [], ["tickets"]),
         (lambda hook: hook.create_comment({"ticket_id": "T-0", "body": "b"}), [], ["comments"]),
-        (lambda hook: hook.create_agent(AGENT), [], ["agents"]),
+        (lambda hook: hook.create_agent(agent()), [], ["agents"]),
         (lambda hook: hook.set_agent_availability("agent-1@example.com", True), [], ["agents"]),
         (lambda hook: hook.create_attachment("T-0", "audio/mpeg", url="https://x.example/a"), [], ["attachments"]),
-        (lambda hook: hook.push_agent_metrics([METRIC]), [], ["agent-metrics"]),
+        (lambda hook: hook.push_agent_metrics([agent_metric()]), [], ["agent-metrics"]),
     ],
 )
 def test_a_method_of_the_hook_tells_what_it_reads_or_writes(connection, sandbox, collected, use, read, written):
@@ -166,7 +163,7 @@ def test_an_operator_that_did_not_run_has_no_lineage():
 def test_an_operator_holds_no_secret_of_its_lineage(connection, sandbox, land):
     from airflow_provider_maestroqa.operators.metrics import MaestroQAPushAgentMetricsOperator
 
-    task = MaestroQAPushAgentMetricsOperator(task_id="t", metrics=[METRIC])
+    task = MaestroQAPushAgentMetricsOperator(task_id="t", metrics=[agent_metric()])
     task.execute({})
     host = f"maestroqa://{sandbox.url.partition('://')[2]}"
     assert task.moved == DataTransfer((), (Data(host, "agent-metrics", rows=1),))

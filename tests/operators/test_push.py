@@ -6,6 +6,7 @@ import json
 from datetime import datetime, timezone
 
 import pytest
+from factories import agent_metric, comment, ticket_metric
 
 from airflow_provider_maestroqa._compat import AirflowFailException
 from airflow_provider_maestroqa.operators.agents import MaestroQAUpsertAgentsOperator
@@ -16,10 +17,8 @@ from airflow_provider_maestroqa.operators.metrics import (
 )
 
 NOON = datetime(2026, 1, 31, 12, tzinfo=timezone.utc)
-COMMENTS = [{"ticket_id": "T-1", "body": f"comment {number}", "time": NOON} for number in range(3)]
-METRICS = [
-    {"agent_id": "agent-1", "metric_id": f"m{number}", "metric_value": 1, "timestamp": NOON} for number in (1, 2)
-]
+COMMENTS = [comment("T-1", f"comment {number}", time=NOON) for number in range(3)]
+METRICS = [agent_metric(metric_id=f"m{number}", timestamp=NOON) for number in (1, 2)]
 
 
 @pytest.fixture(autouse=True)
@@ -84,9 +83,7 @@ def test_a_wrong_option_fails_at_once_before_a_request(connection, sandbox, opti
 def test_rejects_and_state_live_in_s3(connection, sandbox, s3):
     operator = MaestroQAPushTicketMetricsOperator(
         task_id="push",
-        metrics=[
-            {**METRICS[0], "ticket_id": "T-1", "source_id": "desk", "metric_value": value} for value in (1, "2")
-        ],
+        metrics=[ticket_metric("T-1", value=value) for value in (1, "2")],
         on_error="collect",
         rejects_path="s3://my-data-lake/rejects.jsonl",
         state_path="s3://my-data-lake/state.json",

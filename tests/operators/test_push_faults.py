@@ -18,6 +18,7 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
+from factories import agent, agent_metric, comment, ticket, ticket_metric
 
 from airflow_provider_maestroqa._compat import AirflowFailException
 from airflow_provider_maestroqa.client.errors import MaestroQAError
@@ -53,13 +54,8 @@ class Kind:
         return task
 
 
-def metric_of(number):
-    return {
-        "agent_id": f"agent-{number % 20 + 1}",
-        "metric_id": f"m{number}",
-        "metric_value": number,
-        "timestamp": NOON,
-    }
+def metric_fields(number):
+    return {"agent_id": f"agent-{number % 20 + 1}", "value": number, "metric_id": f"m{number}"}
 
 
 KINDS = {
@@ -68,13 +64,7 @@ KINDS = {
         "tickets",
         "/api/v1/tickets*",
         5,
-        lambda number: {
-            "ticket_id": f"T-{number % 4}",
-            "type": "phone",
-            "subject": f"Subject {number}",
-            "agents": ["agent-1"],
-            "link": "https://desk",
-        },
+        lambda number: ticket(f"T-{number % 4}", subject=f"Subject {number}"),
         lambda sandbox: {one: sandbox.tickets[one]["subject"] for one in sandbox.tickets},
     ),
     "agents": lambda: Kind(
@@ -82,12 +72,7 @@ KINDS = {
         "agents",
         "/api/v1/*agent*",
         5,
-        lambda number: {
-            "name": "Ann",
-            "available": number % 2 == 0,
-            "email": f"agent-{24 - number}@example.com",
-            "agentId": f"id-{number}",
-        },
+        lambda number: agent(f"agent-{24 - number}@example.com", available=number % 2 == 0, agentId=f"id-{number}"),
         lambda sandbox: {email: (one["agentId"], one["available"]) for email, one in sandbox.agents.items()},
     ),
     "comments": lambda: Kind(
@@ -95,7 +80,7 @@ KINDS = {
         "comments",
         "/api/v1/comments-batch",
         1100,
-        lambda number: {"ticket_id": f"T-{number % 3}", "body": f"comment {number}"},
+        lambda number: comment(f"T-{number % 3}", f"comment {number}"),
         lambda sandbox: Counter(one["body"] for one in sandbox.comments),
     ),
     "ticket_metrics": lambda: Kind(
@@ -103,7 +88,7 @@ KINDS = {
         "metrics",
         "/api/v1/ticket-metrics-batch",
         1100,
-        lambda number: {**metric_of(number), "ticket_id": f"T-{number}", "source_id": "desk"},
+        lambda number: ticket_metric(f"T-{number}", **metric_fields(number)),
         lambda sandbox: {one["metric_id"]: one["metric_value"] for one in sandbox.ticket_metrics.values()},
     ),
     "agent_metrics": lambda: Kind(
@@ -111,7 +96,7 @@ KINDS = {
         "metrics",
         "/api/v1/agent-metrics-batch",
         1100,
-        metric_of,
+        lambda number: agent_metric(**metric_fields(number)),
         lambda sandbox: {one["metric_id"]: one["metric_value"] for one in sandbox.agent_metrics.values()},
     ),
 }

@@ -9,6 +9,7 @@ from datetime import datetime, timezone
 import pytest
 from airflow import DAG
 from airflow.serialization import serialized_objects
+from factories import ticket
 
 from airflow_provider_maestroqa import _compat
 from airflow_provider_maestroqa.operators.comments import MaestroQACreateCommentsOperator
@@ -17,7 +18,6 @@ from airflow_provider_maestroqa.transfers.records_to_object_storage import Maest
 from airflow_provider_maestroqa.transfers.sql_to_maestroqa import SqlToMaestroQAOperator
 
 CONTEXT = {"ds": "2026-03-01", "run_id": "manual__1", "params": {"team": "Berlin"}}
-TICKET = {"ticket_id": "T-1", "type": "phone", "subject": "Hello", "agents": ["agent-1"], "link": "https://desk/T-1"}
 #: What Airflow keeps of one argument, with the words that say so.
 MOST = 4096 + 200
 
@@ -159,7 +159,7 @@ def test_a_generator_is_read_by_nobody_but_the_push():
 
 
 def test_a_callable_is_called_once_and_what_it_gives_is_not_read(connection, sandbox):
-    given = Counted([{**TICKET, "subject": "{{ ds }}"}])
+    given = Counted([ticket("T-1", subject="{{ ds }}")])
     calls = []
 
     def read(context, jinja_env):

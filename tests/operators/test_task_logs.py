@@ -6,6 +6,7 @@ import logging
 import re
 
 import pytest
+from factories import many
 
 from airflow_provider_maestroqa._compat import BaseHook, BaseOperator, BaseSensorOperator, BaseTrigger
 from airflow_provider_maestroqa.client.formatting import format_duration, format_size, pluralize
@@ -134,23 +135,10 @@ def test_a_sensor_on_a_worker_tells_each_state_once(connect, log):
     ]
 
 
-def metric(number, **changes):
-    return {
-        "ticket_id": f"T-{number}",
-        "source_id": "s",
-        "agent_id": "agent-1",
-        "metric_id": "handle_time",
-        "metric_value": 1.5,
-        "timestamp": "2026-03-01T00:00:00Z",
-        **changes,
-    }
-
-
 def test_a_push_says_how_much_it_is_what_was_refused_and_how_it_ended(connection, sandbox, story, tmp_path):
     tickets = [f"T-{number}" for number in range(1200)]
     sandbox.add_tickets(tickets)
-    records = [metric(number) for number in range(1200)]
-    records[700] = metric(700, timestamp="yesterday")
+    records = many("ticket_metrics", 1200, {700: {"timestamp": "yesterday"}})
     rejects = f"file://{tmp_path}/rejects.jsonl"
     MaestroQAPushTicketMetricsOperator(
         task_id="push", metrics=records, on_error="collect", rejects_path=rejects
@@ -164,8 +152,7 @@ def test_a_push_says_how_much_it_is_what_was_refused_and_how_it_ended(connection
 
 
 def test_a_push_of_unknown_length_says_what_is_pushed(connection, story):
-    ticket = {"type": "phone", "subject": "Hello", "agents": ["agent-1"], "link": "https://desk/T"}
-    tickets = ({"ticket_id": f"T-{number}", **ticket} for number in range(2))
+    tickets = iter(many("tickets", 2))
     MaestroQAUpsertTicketsOperator(task_id="push", tickets=tickets).execute({})
     assert_told(
         story(),

@@ -6,6 +6,7 @@ from datetime import datetime, timedelta, timezone
 from types import SimpleNamespace
 
 import pytest
+from factories import agent, ticket
 
 from airflow_provider_maestroqa._compat import AirflowFailException
 from airflow_provider_maestroqa.client.errors import (
@@ -32,8 +33,8 @@ from airflow_provider_maestroqa.operators.tickets import (
 )
 
 TICKETS, AGENTS = "/api/v1/tickets", "/api/v1/agents"
-TICKET = {"ticket_id": "T-1", "type": "phone", "subject": "Hello", "agents": ["agent-1"], "link": "https://desk/T-1"}
-AGENT = {"name": "Ann", "available": True, "email": "ann@example.com", "agentId": "ann"}
+TICKET = ticket("T-1", subject="Hello")
+AGENT = agent(agentId="ann")
 
 
 @pytest.fixture
@@ -235,8 +236,7 @@ def test_a_comment_whose_answer_was_lost_is_not_sent_again(hook, sandbox):
 
 
 def test_an_agent_is_created_and_given_an_id_and_an_availability(connection, sandbox):
-    new = {name: AGENT[name] for name in ("name", "available", "email")}
-    MaestroQACreateAgentOperator(task_id="create", agent=new).execute(context())
+    MaestroQACreateAgentOperator(task_id="create", agent=agent()).execute(context())
     MaestroQAAddAgentIdOperator(task_id="id", agent_email=AGENT["email"], agent_id="ann").execute(context())
     MaestroQASetAgentAvailabilityOperator(task_id="off", agent_email=AGENT["email"], available="False").execute(
         context()

@@ -110,39 +110,3 @@ def push(monkeypatch, request):
         return report
 
     return run
-
-
-def metric(number, **changes):
-    return {
-        "ticket_id": f"T-{number}",
-        "source_id": "desk",
-        "agent_id": "agent-1",
-        "metric_id": "handle_time",
-        "metric_value": number,
-        "timestamp": "2026-01-31T12:00:00Z",
-        **changes,
-    }
-
-
-def comment(number, **changes):
-    return {"ticket_id": f"T-{number % 7}", "body": f"comment {number}", **changes}
-
-
-def ticket(number, **changes):
-    return {
-        "ticket_id": f"T-{number}",
-        "type": "phone",
-        "subject": f"Subject {number}",
-        "agents": ["agent-1"],
-        "link": f"https://desk/T-{number}",
-        **changes,
-    }
-
-
-def agent(number, **changes):
-    return {"name": f"New {number}", "available": True, "email": f"new-{number}@example.com", **changes}
-
-
-@pytest.fixture
-def make():
-    return {"ticket_metrics": metric, "comments": comment, "tickets": ticket, "agents": agent}

@@ -6,6 +6,7 @@ import json
 import math
 
 import pytest
+from factories import many, numbered
 
 from airflow_provider_maestroqa.client.errors import (
     MaestroQAConfigError,
@@ -29,8 +30,8 @@ def bodies(sandbox, path):
 
 @pytest.mark.parametrize("resource", ["ticket_metrics", "comments"])
 @pytest.mark.parametrize("count", [1, 499, 500, 501, 1234])
-def test_any_number_of_records_travels_in_batches_of_500(push, sandbox, make, resource, count):
-    report = push(resource, (make[resource](number) for number in range(count)))
+def test_any_number_of_records_travels_in_batches_of_500(push, sandbox, resource, count):
+    report = push(resource, iter(many(resource, count)))
     sizes = [len(batch) for batch in bodies(sandbox, PATHS[resource])]
     assert sizes == [500] * (count // 500) + ([count % 500] if count % 500 else [])
     assert (report.sent, report.confirmed, report.rejected, report.unconfirmed) == (count, count, 0, 0)
@@ -38,21 +39,13 @@ def test_any_number_of_records_travels_in_batches_of_500(push, sandbox, make, re
     assert len(sandbox.comments if resource == "comments" else sandbox.ticket_metrics) == count
 
 
-def test_agent_metrics_arrive(push, sandbox, make):
-    metrics = [
-        {
-            name: value
-            for name, value in make["ticket_metrics"](number, metric_id=f"m{number}").items()
-            if name not in ("ticket_id", "source_id")
-        }
-        for number in range(3)
-    ]
-    assert push("agent_metrics", metrics).confirmed == 3
+def test_agent_metrics_arrive(push, sandbox):
+    assert push("agent_metrics", many("agent_metrics", 3)).confirmed == 3
     assert sorted(value["metric_value"] for value in sandbox.agent_metrics.values()) == [0, 1, 2]
 
 
-def test_comments_arrive_in_their_order(push, sandbox, make):
-    push("comments", (make["comments"](number) for number in range(1100)))
+def test_comments_arrive_in_their_order(push, sandbox):
+    push("comments", iter(many("comments", 1100)))
     assert [one["body"] for one in sandbox.comments] == [f"comment {number}" for number in range(1100)]
 
 
@@ -74,37 +67,37 @@ def test_an_empty_source_is_a_success_without_a_request(push, sandbox, tmp_path)
     assert not (tmp_path / "rejects.jsonl").exists()
 
 
-def test_records_are_read_only_as_they_are_sent(push, sandbox, make):
+def test_records_are_read_only_as_they_are_sent(push, sandbox):
     read = []
 
     def source():
         for number in range(1500):
             read.append(number)
-            yield make["ticket_metrics"](number)
+            yield numbered("ticket_metrics", number)
 
     seen = []
     push("ticket_metrics", source(), before=lambda call: seen.append(len(read)))
     assert seen == [500, 1000, 1500]
 
 
-def test_a_batch_is_smaller_where_its_records_are_large(push, sandbox, make):
-    report = push("comments", (make["comments"](number, body="x" * 100_000) for number in range(100)))
+def test_a_batch_is_smaller_where_its_records_are_large(push, sandbox):
+    report = push("comments", iter(many("comments", 100, body="x" * 100_000)))
     assert report.requests == 3
     assert all(sum(len(one["body"]) for one in batch) <= 4_000_000 for batch in bodies(sandbox, PATHS["comments"]))
     assert len(sandbox.comments) == 100
 
 
-def test_a_server_that_takes_less_gets_less(push, make, make_sandbox):
+def test_a_server_that_takes_less_gets_less(push, make_sandbox):
     sandbox = make_sandbox(largest_body=30_000)
-    report = push("ticket_metrics", (make["ticket_metrics"](number) for number in range(1000)), to=sandbox)
+    report = push("ticket_metrics", iter(many("ticket_metrics", 1000)), to=sandbox)
     assert report.confirmed == len(sandbox.ticket_metrics) == 1000
     refused = sum(1 for seen in sandbox.requests if seen.status == 413)
     assert 1 <= refused <= 3, "what is too large is learned once"
 
 
-def test_one_record_that_is_too_large_alone_is_refused_alone(push, make, make_sandbox):
+def test_one_record_that_is_too_large_alone_is_refused_alone(push, make_sandbox):
     sandbox = make_sandbox(largest_body=30_000)
-    records = [make["comments"](number, body="x" * (40_000 if number == 3 else 10)) for number in range(6)]
+    records = many("comments", 6, {3: {"body": "x" * 40_000}})
     report = push("comments", records, to=sandbox, on_error="collect")
     assert (report.confirmed, report.rejected) == (5, 1)
     assert [one["ticket_id"] for one in sandbox.comments] == [f"T-{number}" for number in (0, 1, 2, 4, 5)]
@@ -118,8 +111,8 @@ BAD_THERE = {"agent_id": "nobody"}
 
 @pytest.mark.parametrize("bad", [BAD_HERE, BAD_THERE], ids=["here", "by MaestroQA"])
 @pytest.mark.parametrize("where", [{0}, {499}, {500}, {999}, {0, 1, 998, 999}, set(range(0, 1000, 100))], ids=str)
-def test_a_bad_record_costs_none_of_the_others(push, sandbox, make, tmp_path, bad, where):
-    records = [make["ticket_metrics"](number, **(bad if number in where else {})) for number in range(1000)]
+def test_a_bad_record_costs_none_of_the_others(push, sandbox, tmp_path, bad, where):
+    records = many("ticket_metrics", 1000, dict.fromkeys(where, bad))
     report = push(
         "ticket_metrics",
         iter(records),
@@ -137,13 +130,10 @@ def test_a_bad_record_costs_none_of_the_others(push, sandbox, make, tmp_path, ba
     assert report.rejects_path == (tmp_path / "rejects.jsonl").as_uri()
 
 
-def test_one_bad_record_in_500_costs_at_most_two_and_log2_of_500_requests(push, sandbox, make):
+def test_one_bad_record_in_500_costs_at_most_two_and_log2_of_500_requests(push, sandbox):
     for position in range(0, 500, 83):
         before = sandbox.count("POST", PATHS["ticket_metrics"])
-        records = (
-            make["ticket_metrics"](number, **(BAD_THERE if number % 500 == position else {}))
-            for number in range(2000)
-        )
+        records = many("ticket_metrics", 2000, dict.fromkeys(range(position, 2000, 500), BAD_THERE))
         report = push("ticket_metrics", records, on_error="collect")
         assert (report.confirmed, report.rejected) == (1996, 4)
         spent = sandbox.count("POST", PATHS["ticket_metrics"]) - before - 2000 // 500
@@ -151,25 +141,25 @@ def test_one_bad_record_in_500_costs_at_most_two_and_log2_of_500_requests(push, 
         assert spent / 4 <= 2 + math.log2(500), position
 
 
-def test_all_records_may_be_bad(push, sandbox, make):
-    records = [make["ticket_metrics"](number, **BAD_THERE) for number in range(20)]
+def test_all_records_may_be_bad(push, sandbox):
+    records = many("ticket_metrics", 20, **BAD_THERE)
     report = push("ticket_metrics", records, on_error="collect")
     assert (report.confirmed, report.rejected, sandbox.ticket_metrics) == (0, 20, {})
-    records = [make["ticket_metrics"](number, **BAD_HERE) for number in range(20)]
+    records = many("ticket_metrics", 20, **BAD_HERE)
     report = push("ticket_metrics", records, on_error="collect")
     assert (report.rejected, report.requests) == (20, 0)
 
 
-def test_good_and_bad_records_mixed_keep_their_order_in_the_rejects(push, sandbox, make, tmp_path):
+def test_good_and_bad_records_mixed_keep_their_order_in_the_rejects(push, sandbox, tmp_path):
     bad = {3: BAD_THERE, 4: BAD_HERE, 7: BAD_HERE, 8: BAD_THERE}
-    records = [make["ticket_metrics"](number, **bad.get(number, {})) for number in range(12)]
+    records = many("ticket_metrics", 12, bad)
     push("ticket_metrics", records, on_error="collect", rejects=tmp_path / "rejects.jsonl")
     lines = [json.loads(line) for line in (tmp_path / "rejects.jsonl").read_text().splitlines()]
     assert [line["index"] for line in lines] == [3, 4, 7, 8]
 
 
-def test_one_more_than_max_rejects_fails_and_says_which(push, sandbox, make, tmp_path):
-    records = [make["ticket_metrics"](number, **(BAD_HERE if number < 3 else {})) for number in range(10)]
+def test_one_more_than_max_rejects_fails_and_says_which(push, sandbox, tmp_path):
+    records = many("ticket_metrics", 10, dict.fromkeys(range(3), BAD_HERE))
     assert push("ticket_metrics", records, on_error="collect", max_rejects=3).rejected == 3
     with pytest.raises(
         MaestroQADataError, match=r"3 records are refused, and max_rejects=2 .*record 2: metric_value"
@@ -178,22 +168,22 @@ def test_one_more_than_max_rejects_fails_and_says_which(push, sandbox, make, tmp
     assert len((tmp_path / "rejects.jsonl").read_text().splitlines()) == 3
 
 
-def test_a_bad_record_in_a_list_stops_the_push_before_anything_is_sent(push, sandbox, make):
-    records = [make["ticket_metrics"](number, **(BAD_HERE if number == 700 else {})) for number in range(800)]
+def test_a_bad_record_in_a_list_stops_the_push_before_anything_is_sent(push, sandbox):
+    records = many("ticket_metrics", 800, {700: BAD_HERE})
     with pytest.raises(MaestroQADataError, match=r"Record 700 of the ticket metrics .*Nothing was sent"):
         push("ticket_metrics", records)
     assert sandbox.requests == []
 
 
-def test_a_bad_record_in_a_stream_stops_the_push_where_it_is_read(push, sandbox, make):
-    records = (make["ticket_metrics"](number, **(BAD_HERE if number == 700 else {})) for number in range(800))
+def test_a_bad_record_in_a_stream_stops_the_push_where_it_is_read(push, sandbox):
+    records = iter(many("ticket_metrics", 800, {700: BAD_HERE}))
     with pytest.raises(MaestroQADataError, match=r"Record 700 of the .*500 records before were confirmed"):
         push("ticket_metrics", records)
     assert len(sandbox.ticket_metrics) == 500
 
 
-def test_a_batch_that_is_refused_fails_with_the_words_of_the_server(push, sandbox, make):
-    records = [make["ticket_metrics"](number, **(BAD_THERE if number == 7 else {})) for number in range(20)]
+def test_a_batch_that_is_refused_fails_with_the_words_of_the_server(push, sandbox):
+    records = many("ticket_metrics", 20, {7: BAD_THERE})
     with pytest.raises(MaestroQANotFoundError) as caught:
         push("ticket_metrics", records)
     said = str(caught.value)
@@ -203,33 +193,33 @@ def test_a_batch_that_is_refused_fails_with_the_words_of_the_server(push, sandbo
     assert sandbox.ticket_metrics == {}
 
 
-def test_records_that_are_bad_only_together_are_not_lost(push, sandbox, make):
+def test_records_that_are_bad_only_together_are_not_lost(push, sandbox):
     for count in (4, 2):
         sandbox.fault(kind="status", status=400, body={"error": f"no more than {count}"}, path=PATHS["comments"])
-    report = push("comments", [make["comments"](number) for number in range(8)], on_error="collect")
+    report = push("comments", many("comments", 8), on_error="collect")
     assert (report.confirmed, report.rejected) == (8, 0)
     assert [one["body"] for one in sandbox.comments] == [f"comment {number}" for number in range(8)]
 
 
-def test_a_404_without_a_word_is_no_records_fault(push, sandbox, make):
+def test_a_404_without_a_word_is_no_records_fault(push, sandbox):
     sandbox.fault(kind="status", status=404, body=b"<html>no such page</html>", times=None)
     with pytest.raises(MaestroQANotFoundError):
-        push("ticket_metrics", [make["ticket_metrics"](number) for number in range(8)], on_error="collect")
+        push("ticket_metrics", many("ticket_metrics", 8), on_error="collect")
     assert len(sandbox.requests) == 1
 
 
 @pytest.mark.parametrize("record", [None, 7, "text", [], ("ticket_id", "x")])
-def test_what_is_no_record_is_refused_like_a_bad_one(push, sandbox, make, record):
-    report = push("comments", [make["comments"](1), record, make["comments"](2)], on_error="collect")
+def test_what_is_no_record_is_refused_like_a_bad_one(push, sandbox, record):
+    report = push("comments", [numbered("comments", 1), record, numbered("comments", 2)], on_error="collect")
     assert (report.confirmed, report.rejected) == (2, 1)
 
 
-def test_a_source_that_raises_in_the_middle_keeps_what_is_confirmed(push, sandbox, make, memory):
+def test_a_source_that_raises_in_the_middle_keeps_what_is_confirmed(push, sandbox, memory):
     def source(breaks):
         for number in range(1200):
             if breaks and number == 700:
                 raise ConnectionResetError("the database is gone")
-            yield make["comments"](number)
+            yield numbered("comments", number)
 
     with pytest.raises(ConnectionResetError):
         push("comments", source(True), memory=memory)
@@ -242,9 +232,9 @@ def test_a_source_that_raises_in_the_middle_keeps_what_is_confirmed(push, sandbo
 # -- Answers that confirm less than was sent ------------------------------------------------------------------------
 
 
-def test_records_that_an_answer_does_not_confirm_are_named_and_not_sent_again(push, sandbox, make, caplog):
+def test_records_that_an_answer_does_not_confirm_are_named_and_not_sent_again(push, sandbox, caplog):
     sandbox.fault(kind="lost", at=2)
-    records = [make["comments"](number) for number in range(10)]
+    records = many("comments", 10)
     report = push("comments", records, on_error="collect")
     assert (report.sent, report.confirmed, report.unconfirmed) == (10, 8, 2)
     lost = [number for number in range(10) if f"comment {number}" not in {one["body"] for one in sandbox.comments}]
@@ -253,24 +243,24 @@ def test_records_that_an_answer_does_not_confirm_are_named_and_not_sent_again(pu
     assert sandbox.count("POST", PATHS["comments"]) == 1
 
 
-def test_unconfirmed_records_fail_a_push_that_may_not_lose_any(push, sandbox, make, memory):
+def test_unconfirmed_records_fail_a_push_that_may_not_lose_any(push, sandbox, memory):
     sandbox.fault(kind="unconfirmed", at=3)
     with pytest.raises(MaestroQAOutcomeUnknownError, match="took 10 records and does not confirm 3 of them"):
-        push("comments", [make["comments"](number) for number in range(10)], memory=memory)
-    report = push("comments", [make["comments"](number) for number in range(10)], memory=memory)
+        push("comments", many("comments", 10), memory=memory)
+    report = push("comments", many("comments", 10), memory=memory)
     assert (report.confirmed, report.unconfirmed) == (7, 3)
     assert len(sandbox.comments) == 10
 
 
-def test_an_answer_without_results_confirms_nothing(push, sandbox, make):
+def test_an_answer_without_results_confirms_nothing(push, sandbox):
     sandbox.fault(kind="no_results")
-    report = push("ticket_metrics", [make["ticket_metrics"](number) for number in range(4)], on_error="collect")
+    report = push("ticket_metrics", many("ticket_metrics", 4), on_error="collect")
     assert (report.confirmed, report.unconfirmed) == (0, 4)
 
 
-def test_a_partial_success_is_told_record_by_record(push, make, make_sandbox, caplog):
+def test_a_partial_success_is_told_record_by_record(push, make_sandbox, caplog):
     sandbox = make_sandbox(batch_mode="partial")
-    records = [make["ticket_metrics"](number, **(BAD_THERE if number in (3, 6) else {})) for number in range(8)]
+    records = many("ticket_metrics", 8, dict.fromkeys((3, 6), BAD_THERE))
     report = push("ticket_metrics", records, to=sandbox, on_error="collect")
     assert (report.confirmed, report.unconfirmed, report.rejected) == (6, 2, 0)
     assert "does not confirm 2 of them: records 3, 6" in caplog.text
@@ -301,17 +291,17 @@ def test_options_may_come_from_templates():
     assert PushOptions.checked(max_rejects="None").max_rejects is None
 
 
-def test_a_409_to_a_batch_is_no_bad_record(push, sandbox, make):
+def test_a_409_to_a_batch_is_no_bad_record(push, sandbox):
     sandbox.fault(kind="status", status=409, body={"error": "busy"})
     with pytest.raises(Exception, match="busy"):
-        push("comments", [make["comments"](1), make["comments"](2)], on_error="collect")
+        push("comments", many("comments", 2), on_error="collect")
     assert len(sandbox.requests) == 1
 
 
-def test_a_422_is_searched_like_a_400(push, sandbox, make):
+def test_a_422_is_searched_like_a_400(push, sandbox):
     sandbox.fault(kind="status", status=422, body={"error": "unprocessable"}, times=2)
-    report = push("comments", [make["comments"](1), make["comments"](2)], on_error="collect")
+    report = push("comments", many("comments", 2), on_error="collect")
     assert (report.confirmed, report.rejected) == (1, 1)
     with pytest.raises(MaestroQAValidationError):
         sandbox.fault(kind="status", status=422, body={"error": "unprocessable"})
-        push("comments", [make["comments"](1)])
+        push("comments", many("comments", 1))

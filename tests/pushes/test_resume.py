@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 
 import pytest
+from factories import many, numbered
 
 from airflow_provider_maestroqa.client.errors import (
     MaestroQAAuthError,
@@ -18,8 +19,8 @@ COMMENTS, METRICS = "/api/v1/comments-batch", "/api/v1/ticket-metrics-batch"
 
 
 @pytest.fixture
-def comments(make):
-    return [make["comments"](number) for number in range(1300)]
+def comments():
+    return many("comments", 1300)
 
 
 def texts(sandbox):
@@ -62,8 +63,8 @@ def test_a_retry_finds_out_that_settled_records_are_gone(push, comments, memory,
         push("comments", comments[:499], memory=memory, run="run 1")
 
 
-def test_a_retry_takes_records_that_came_since(push, sandbox, comments, memory, make, stopped):
-    more = [*comments, make["comments"](1300)]
+def test_a_retry_takes_records_that_came_since(push, sandbox, comments, memory, stopped):
+    more = [*comments, numbered("comments", 1300)]
     push("comments", more, memory=memory, run="run 1")
     assert texts(sandbox) == in_order(1301)
 
@@ -89,14 +90,14 @@ def test_comments_that_are_all_there_are_sent_again_when_the_user_says_so(push, 
     assert texts(sandbox) == in_order(1300) * 2
 
 
-def test_another_run_begins_at_the_beginning_when_the_last_one_has_finished(push, sandbox, comments, memory, make):
+def test_another_run_begins_at_the_beginning_when_the_last_one_has_finished(push, sandbox, comments, memory):
     push("comments", comments, memory=memory, run="run 1")
-    push("comments", [make["comments"](5000)], memory=memory, run="run 2")
+    push("comments", [numbered("comments", 5000)], memory=memory, run="run 2")
     assert texts(sandbox) == [*in_order(1300), "comment 5000"]
 
 
-def test_records_that_may_arrive_twice_are_forgotten_when_all_are_there(push, sandbox, make, memory):
-    push("ticket_metrics", [make["ticket_metrics"](1)], memory=memory)
+def test_records_that_may_arrive_twice_are_forgotten_when_all_are_there(push, sandbox, memory):
+    push("ticket_metrics", many("ticket_metrics", 1), memory=memory)
     assert memory.kept is None
 
 
@@ -194,8 +195,8 @@ def test_without_a_memory_a_second_try_of_comments_sends_nothing(push, sandbox, 
     assert push("comments", comments, is_first_try=False, on_unknown_outcome="resend").confirmed == 1300
 
 
-def test_without_a_memory_a_second_try_of_metrics_sends_all_again(push, sandbox, make):
-    metrics = [make["ticket_metrics"](number) for number in range(600)]
+def test_without_a_memory_a_second_try_of_metrics_sends_all_again(push, sandbox):
+    metrics = many("ticket_metrics", 600)
     for is_first_try in (True, False):
         assert push("ticket_metrics", metrics, is_first_try=is_first_try).confirmed == 600
     assert len(sandbox.ticket_metrics) == 600
@@ -258,14 +259,14 @@ def test_where_a_confirmed_batch_cannot_be_kept_the_next_try_knows_it_or_names_i
 # -- Refused records across tries -----------------------------------------------------------------------------------
 
 
-def test_records_refused_by_an_earlier_try_stay_in_the_rejects(push, sandbox, make, memory, tmp_path):
+def test_records_refused_by_an_earlier_try_stay_in_the_rejects(push, sandbox, memory, tmp_path):
     bad = {
         2: {"agent_id": "nobody"},
         5: {"metric_value": "x"},
         700: {"agent_id": "nobody"},
         900: {"metric_value": None},
     }
-    metrics = [make["ticket_metrics"](number, **bad.get(number, {})) for number in range(1400)]
+    metrics = many("ticket_metrics", 1400, bad)
     options = {"memory": memory, "on_error": "collect", "rejects": tmp_path / "rejects.jsonl"}
     sandbox.fault(kind="status", status=401, body={"error": "expired"}, path=METRICS, after=22, times=1)
     with pytest.raises(MaestroQAAuthError):
@@ -278,20 +279,18 @@ def test_records_refused_by_an_earlier_try_stay_in_the_rejects(push, sandbox, ma
     assert len(sandbox.ticket_metrics) == 1396
 
 
-def test_a_new_push_removes_the_rejects_of_the_last_one(push, make, tmp_path, sandbox):
+def test_a_new_push_removes_the_rejects_of_the_last_one(push, tmp_path, sandbox):
     rejects = tmp_path / "rejects.jsonl"
     push("comments", [None], on_error="collect", rejects=rejects)
     assert rejects.exists()
-    push("comments", [make["comments"](1)], on_error="collect", rejects=rejects)
+    push("comments", many("comments", 1), on_error="collect", rejects=rejects)
     assert not rejects.exists()
 
 
-def test_rejects_are_there_before_the_position_passes_them(push, sandbox, make, memory, tmp_path):
+def test_rejects_are_there_before_the_position_passes_them(push, sandbox, memory, tmp_path):
     """A worker that dies between the two would otherwise lose them."""
     rejects = tmp_path / "rejects.jsonl"
-    metrics = [
-        make["ticket_metrics"](number, **({"agent_id": "nobody"} if number == 3 else {})) for number in range(8)
-    ]
+    metrics = many("ticket_metrics", 8, {3: {"agent_id": "nobody"}})
     seen = []
     keep = memory.keep
     memory.keep = lambda value: (seen.append((value["done"], rejects.exists())), keep(value))

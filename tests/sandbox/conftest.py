@@ -5,6 +5,7 @@ from types import SimpleNamespace
 
 import pytest
 import requests
+from factories import agent_metric, comment, ticket, ticket_metric
 
 from airflow_provider_maestroqa.sandbox import Sandbox
 
@@ -12,25 +13,6 @@ WINDOW = {"startDate": "2021-03-01T00:00:00Z", "endDate": "2021-03-08T00:00:00Z"
 
 
 AES = {"x-amz-server-side-encryption": "AES256"}
-
-
-def ticket(ticket_id="t-1", **fields):
-    required = {"type": "custom helpdesk", "subject": "New ticket", "agents": ["agent-1"], "link": "http://my.ticket"}
-    return {"ticket_id": ticket_id, **required, **fields}
-
-
-def comment(ticket_id="t-1", body="Hello", **fields):
-    return {"ticket_id": ticket_id, "body": body, **fields}
-
-
-def ticket_metric(ticket_id="t-1", agent_id="agent-1", value=17, **fields):
-    key = {"ticket_id": ticket_id, "source_id": "crm", "agent_id": agent_id, "metric_id": "response_time"}
-    return {**key, "metric_value": value, "timestamp": "2017-12-13T05:00:00Z", **fields}
-
-
-def agent_metric(agent_id="agent-1", value=28800, **fields):
-    metric = {"agent_id": agent_id, "metric_id": "hours_worked", "metric_value": value}
-    return {**metric, "timestamp": "2017-12-13T05:00:00Z", **fields}
 
 
 @pytest.fixture
