@@ -185,15 +185,15 @@ def run(server, contender, store, scenario, limits, warm, measured):
 
 
 def row(report, told, workers, limits, begin, warm, measured, failed):
-    pluralize = [(at, name) for at, name in report["accepted"] if begin + warm <= at < begin + warm + measured]
+    accepted = [(at, name) for at, name in report["accepted"] if begin + warm <= at < begin + warm + measured]
     requests, seconds = max(limits, key=lambda limit: limit[1] / limit[0])
     callers = {}
-    for _, name in pluralize:
+    for _, name in accepted:
         callers[name] = callers.get(name, 0) + 1
     names = {worker._name for worker in workers if not any(n.startswith(worker._name + ".") for n in callers)}
     shares = [callers.get(name, 0) for name in names | set(callers)]
     return {
-        "rate": pace([at for at, _ in pluralize], requests, measured) * seconds / requests,
+        "rate": pace([at for at, _ in accepted], requests, measured) * seconds / requests,
         "429s": report["refused"],
         "requests": len(report["accepted"]),
         "fairness": min(shares) / max(shares) if shares and max(shares) else 0.0,

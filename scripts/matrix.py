@@ -108,14 +108,14 @@ def run_cell(airflow: str, python: str, interpreter: str, *, keep: bool, whole: 
     own = str(environment / "bin" / "python")
     demo = _run(log, [own, str(ROOT / "scripts" / "demo.py"), "--folder", str((folder / "demo").relative_to(ROOT))])
     tests = _run(log, [own, "-m", "pytest", "-q", "-n", "2", "--dist", "loadfile", *(WHOLE if whole else QUICK)])
-    pluralize = COUNTS.findall(tests.stdout.strip().rpartition("\n")[2])
+    counts = COUNTS.findall(tests.stdout.strip().rpartition("\n")[2])
     if not keep:
         shutil.rmtree(environment, ignore_errors=True)
     return Row(
         airflow=airflow,
         python=python,
         demo="failed" if demo.returncode else "deferred, landed, pushed",
-        tests=", ".join(f"{number} {what}" for number, what in pluralize) or "failed",
+        tests=", ".join(f"{number} {what}" for number, what in counts) or "failed",
         minutes=(time.monotonic() - started) / 60,
         verdict="RED" if demo.returncode or tests.returncode else "green",
     )

@@ -1,53 +1,20 @@
 """The pages on coaching data, windows and events say what is so."""
 
-import ast
 import inspect
 import json
 import re
 
-import pytest
-
-from airflow_provider_maestroqa.client.resources.coaching_watch import OVERLAP, SHORTEST_PAUSE_S
-from airflow_provider_maestroqa.client.resources.date_windows import MOST_DAYS
-from airflow_provider_maestroqa.client.resources.digest_set import GENERATION
-from airflow_provider_maestroqa.client.resources.lists import DEFAULT_PAGE_SIZE, LARGEST_PAGE, LISTS
-from airflow_provider_maestroqa.client.resources.pagination import PAUSES_S
-from airflow_provider_maestroqa.client.transport.retry import MAX_TRIES
+from airflow_provider_maestroqa.client.resources.lists import LISTS
 from airflow_provider_maestroqa.hooks.maestroqa import MaestroQAHook
 from airflow_provider_maestroqa.landing.split_sessions import file_names
 from airflow_provider_maestroqa.runtime.record_request import RESOURCES
 from airflow_provider_maestroqa.transfers.records_to_object_storage import MaestroQARecordsToObjectStorageOperator
-from airflow_provider_maestroqa.triggers.coaching_sessions import MaestroQACoachingSessionTrigger
 from airflow_provider_maestroqa.windows import split_windows
 
 
 def arguments(function):
     signature = inspect.signature(inspect.unwrap(function)).parameters.values()
     return {one.name: one.default for one in signature if one.name != "self" and one.kind is not one.VAR_KEYWORD}
-
-
-@pytest.mark.parametrize(
-    ("name", "cls"),
-    [
-        ("docs/records.md", MaestroQARecordsToObjectStorageOperator),
-        ("docs/events.md", MaestroQACoachingSessionTrigger),
-    ],
-    ids=lambda value: value if isinstance(value, str) else value.__name__,
-)
-def test_a_table_of_arguments_has_all_with_their_defaults(table, name, cls):
-    known = arguments(cls.__init__)
-    written = table(name, f"`{cls.__name__}`")
-    defaults = {
-        one: inspect.Parameter.empty if default == "required" else ast.literal_eval(default.strip("`"))
-        for one, (default, _) in written.items()
-    }
-    assert defaults == known
-
-
-def test_all_arguments_of_the_operator_are_templated(read):
-    assert "All are templated." in read("docs/records.md")
-    known = set(arguments(MaestroQARecordsToObjectStorageOperator.__init__))
-    assert known == set(MaestroQARecordsToObjectStorageOperator.template_fields)
 
 
 def test_the_resources_and_their_filters_are_those_there_are(table):
@@ -84,19 +51,3 @@ def test_the_methods_are_those_of_the_hook(table):
 
 def test_the_arguments_of_split_windows_are_those_it_takes(table):
     assert list(table("docs/windows.md", "Argument")) == list(arguments(split_windows))
-
-
-def test_the_numbers_are_those_in_the_code(read):
-    records, events = read("docs/records.md"), read("docs/events.md")
-    assert f"windows\nof at most {MOST_DAYS} days" in records
-    assert DEFAULT_PAGE_SIZE == 100
-    assert f"up to {LARGEST_PAGE:,}" in records
-    assert len(PAUSES_S) == 2
-    assert "it is asked for twice more" in records
-    assert MAX_TRIES == 5
-    assert "up to five times" in records
-    assert GENERATION == 5_000_000
-    assert "at least the last five million" in records
-    assert f"seconds between two looks, {SHORTEST_PAUSE_S:.0f} at least" in events
-    assert OVERLAP.total_seconds() == 600
-    assert "ten minutes before it" in events

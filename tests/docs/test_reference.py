@@ -55,13 +55,13 @@ def test_every_method_of_the_hook_stands_in_one_chapter(root):
     own = {name for name in dir(MaestroQAHook) if not name.startswith("_") and name not in dir(BaseHook)}
     own -= {"conn_name_attr", "conn_type", "default_conn_name", "hook_name"}
     own.add("test_connection")
-    pluralize = Counter(
+    counts = Counter(
         name.rpartition(".")[2]
         for directive, name in directives(root)
         if directive in ("automethod", "autoattribute") and ".MaestroQAHook." in name
     )
-    assert own <= set(pluralize)
-    assert set(pluralize.values()) == {1}
+    assert own <= set(counts)
+    assert set(counts.values()) == {1}
 
 
 def test_no_page_of_the_reference_repeats_what_a_docstring_says(root):

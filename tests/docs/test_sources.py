@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import ast
-import inspect
 import json
 import re
 from datetime import date, datetime
@@ -16,10 +15,8 @@ from pydantic_core import PydanticCustomError
 
 from airflow_provider_maestroqa.client.resources.coercion import as_attributes, as_number, as_tags, as_texts, as_time
 from airflow_provider_maestroqa.client.resources.models import AGENT, AGENT_METRIC, COMMENT, TICKET, TICKET_METRIC
-from airflow_provider_maestroqa.operators.push import PushOperator
 from airflow_provider_maestroqa.pushes.records import read_items
 from airflow_provider_maestroqa.sources import field_types as kinds
-from airflow_provider_maestroqa.sources import files
 from airflow_provider_maestroqa.sources.coercion import CellError, Cells
 from airflow_provider_maestroqa.sources.reader import Reading, file_records
 from airflow_provider_maestroqa.storage.open import LocalFile
@@ -37,37 +34,6 @@ CHECKS = {
     kinds.LIST: as_texts,
     kinds.ATTRIBUTES: as_attributes,
 }
-
-
-@pytest.mark.parametrize("cls", [*OPERATORS, PushOperator], ids=lambda cls: cls.__name__)
-def test_the_tables_of_arguments_have_all_with_their_defaults(table, cls):
-    written = table(PAGE, f"`{cls.__name__}`")
-    known = {
-        name: one.default
-        for name, one in inspect.signature(inspect.unwrap(cls.__init__)).parameters.items()
-        if name != "self" and one.kind is not one.VAR_KEYWORD
-    }
-    assert set(written) == set(known)
-    for name, (default, _) in written.items():
-        if known[name] is inspect.Parameter.empty:
-            assert default == "required", name
-        else:
-            assert ast.literal_eval(default.strip("`")) == known[name], name
-
-
-@pytest.mark.parametrize("cls", OPERATORS, ids=lambda cls: cls.__name__)
-def test_all_arguments_are_templated_as_is_said(read, table, cls):
-    assert "All arguments of both operators are templated" in read(PAGE)
-    assert {*table(PAGE, f"`{cls.__name__}`"), *table(PAGE, "`PushOperator`")} == set(cls.template_fields)
-
-
-@pytest.mark.parametrize("cls", OPERATORS, ids=lambda cls: cls.__name__)
-def test_what_a_position_is_bound_to_is_said(read, cls):
-    is_query = cls is SqlToMaestroQAOperator
-    made = cls(task_id="t", resource="x", **({"sql": "x", "sql_conn_id": "x"} if is_query else {"source": "x"}))
-    bound = set(made._bound_to()) - {"resource", "maestroqa_conn_id"}
-    sentence = re.search(r"for a file (.*?), for a query (.*?)\. ", " ".join(read(PAGE).split()))
-    assert set(re.findall(r"`(\w+)`", sentence[2 if is_query else 1])) == bound
 
 
 def test_every_field_is_read_as_the_table_says(tables_in, read):
@@ -126,13 +92,3 @@ def test_each_way_to_map_is_one_that_is_taken(table, root):
         mapping = {name: {"value": "x"} for name in ("ticket_id", "type", "subject", "agents", "link")}
         reading = Reading.checked(TICKET, mapping={**mapping, "attributes.x": mapped}, timezone=None)
         assert reading.entries[-1].target.attribute == "x"
-
-
-def test_the_names_and_numbers_in_the_text_are_those_of_the_code(read):
-    from airflow_provider_maestroqa.sources import reader as reading
-
-    said = read(PAGE)
-    for ending in files._ENDINGS:
-        assert f"`{ending}`" in said
-    assert reading._LOOKED_AT == 1000
-    assert "none of the first 1,000 lines has it" in said

@@ -4,18 +4,11 @@ import inspect
 import re
 from dataclasses import MISSING, fields
 
-import pytest
-
 from airflow_provider_maestroqa.client.settings import EXTRA_KEYS
 from airflow_provider_maestroqa.get_provider_info import get_provider_info
-from airflow_provider_maestroqa.operators.exports import MaestroQARequestExportOperator
 from airflow_provider_maestroqa.sandbox import Fault, Sandbox
 from airflow_provider_maestroqa.sandbox.__main__ import _parser
 from airflow_provider_maestroqa.sandbox.faults import KINDS
-from airflow_provider_maestroqa.sensors.exports import MaestroQAExportSensor
-from airflow_provider_maestroqa.transfers.export_to_object_storage import MaestroQAExportToObjectStorageOperator
-from airflow_provider_maestroqa.transfers.export_to_s3 import MaestroQAExportToS3Operator
-from airflow_provider_maestroqa.transfers.land_export import LandExportOperator
 
 #: Where users import from: what Airflow is told of, and the sandbox.
 INFO = get_provider_info()
@@ -36,39 +29,13 @@ def arguments(*classes):
     return found
 
 
-@pytest.mark.parametrize(
-    ("name", "classes"),
-    [
-        ("docs/exports.md", [MaestroQARequestExportOperator]),
-        ("docs/exports.md", [MaestroQAExportSensor]),
-        ("docs/landing.md", [MaestroQAExportToS3Operator, LandExportOperator]),
-        ("docs/landing.md", [MaestroQAExportToObjectStorageOperator, LandExportOperator]),
-        ("docs/sandbox.md", [Sandbox]),
-    ],
-    ids=lambda value: value[0].__name__ if isinstance(value, list) else value,
-)
-def test_a_table_of_arguments_has_all_with_their_defaults(table, name, classes):
-    written = table(name, f"`{classes[0].__name__}`")
-    known = arguments(*classes)
+def test_the_table_of_the_sandbox_has_all_arguments_with_their_defaults(table):
+    written = table("docs/sandbox.md", "`Sandbox`")
+    known = arguments(Sandbox)
     assert set(written) == set(known)
     for argument, (default, _) in written.items():
-        if known[argument] is inspect.Parameter.empty:
-            assert default == "required", argument
-        elif default.startswith("`"):
+        if default.startswith("`"):
             assert ast.literal_eval(default.strip("`")) == known[argument], argument
-        else:
-            assert argument in ("deferrable", "limits", "clock"), f"{argument}: {default}"
-
-
-def test_what_is_said_to_be_templated_is(read):
-    said = "All but `wait_for_completion` and `deferrable` are templated."
-    assert said in read("docs/exports.md")
-    not_templated = set(arguments(MaestroQARequestExportOperator)) - set(
-        MaestroQARequestExportOperator.template_fields
-    )
-    assert not_templated == {"wait_for_completion", "deferrable"}
-    for cls in (MaestroQAExportToS3Operator, MaestroQAExportToObjectStorageOperator):
-        assert set(arguments(cls, LandExportOperator)) == set(cls.template_fields)
 
 
 def test_the_extra_keys_are_those_that_are_read(table):
@@ -166,14 +133,3 @@ def test_the_version_is_in_the_changelog(read):
     from airflow_provider_maestroqa import __version__
 
     assert f"## [{__version__}]" in read("CHANGELOG.md")
-
-
-def test_the_limits_of_a_download_are_those_in_the_code(read):
-    from airflow_provider_maestroqa.landing.download.resumable import DownloadLimits
-    from airflow_provider_maestroqa.landing.exports import FILE_FORMATS, LandingOptions
-
-    said = read("docs/landing.md")
-    assert (DownloadLimits().max_bytes, LandingOptions().max_content_bytes) == (50 << 30, 1 << 40)
-    assert "A file over 50 GiB, or an archive that holds over 1 TiB unpacked, is refused." in said
-    assert DownloadLimits().deadline == 6 * 3600
-    assert all(f"`{name}`" in said for name in FILE_FORMATS)

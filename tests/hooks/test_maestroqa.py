@@ -220,9 +220,9 @@ class TestVisibleBudget:
                 asyncio.run(seen)
             assert (hook.usage.requests, hook.usage.refusals) == (3, 1)
             assert hook.usage.waited_s > 0
-        pluralize = [(call.args[0], call.kwargs["tags"]) for call in sent.incr.call_args_list]
-        assert pluralize.count(("maestroqa.requests", {"bucket": "normal"})) == 3
-        assert pluralize.count(("maestroqa.refusals", {"bucket": "normal"})) == 1
+        increments = [(call.args[0], call.kwargs["tags"]) for call in sent.incr.call_args_list]
+        assert increments.count(("maestroqa.requests", {"bucket": "normal"})) == 3
+        assert increments.count(("maestroqa.refusals", {"bucket": "normal"})) == 1
         assert sent.timing.call_args.args[0] == "maestroqa.waited"
         assert sent.timing.call_args.args[1] > 0
 

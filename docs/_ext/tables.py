@@ -1,0 +1,117 @@
+"""Tables of the pages that are generated from the code, so that no page repeats it by hand.
+
+Each table is a directive, which a page holds in an ``eval-rst`` block::
+
+    .. maestroqa-arguments:: operators.exports.MaestroQARequestExportOperator
+"""
+
+from __future__ import annotations
+
+import importlib
+import inspect
+import re
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+from docutils import nodes
+from docutils.parsers.rst import directives
+from sphinx.application import Sphinx
+from sphinx.util.docutils import SphinxDirective
+
+PACKAGE = "airflow_provider_maestroqa"
+_PARAMETER = re.compile(r"^:param +(?:\w+ +)?(\w+): *(.*)")
+
+
+def setup(app: Sphinx) -> dict[str, Any]:
+    """Register with Sphinx."""
+    app.add_directive("maestroqa-arguments", Arguments)
+    return {"parallel_read_safe": True}
+
+
+def rst_table(header: Iterable[str], rows: Iterable[Iterable[str]], *, widths: str = "auto") -> str:
+    """Write a table as reStructuredText.
+
+    :param header: the titles of the columns.
+    :param rows: the cells, each a line of reStructuredText.
+    :param widths: the columns' relative widths.
+    """
+    lines = [".. list-table::", "   :header-rows: 1", f"   :widths: {widths}", ""]
+    for cells in (header, *rows):
+        first, *others = cells
+        lines += [f"   * - {first}", *(f"     - {cell}" for cell in others)]
+    return "\n".join([*lines, ""])
+
+
+class TableDirective(SphinxDirective):
+    """A directive that generates a table as reStructuredText."""
+
+    def text(self) -> str:
+        """Return the reStructuredText."""
+        raise NotImplementedError
+
+    def run(self) -> list[nodes.Node]:
+        """Parse the generated text; in a page of Markdown the directive stands in an ``eval-rst`` block."""
+        return self.parse_text_to_nodes(self.text())
+
+
+class Arguments(TableDirective):
+    """``maestroqa-arguments``: the arguments of a class, with their defaults and what their docstring says.
+
+    The option ``inherited`` adds those of the class's parents in this package.
+    """
+
+    required_arguments = 1
+    option_spec = {"inherited": directives.flag}  # noqa: RUF012 - docutils has it so
+
+    def text(self) -> str:
+        """Return the table."""
+        module, _, name = self.arguments[0].rpartition(".")
+        cls = getattr(importlib.import_module(f"{PACKAGE}.{module}"), name)
+        homes = [cls, *(cls.__mro__[1:] if "inherited" in self.options else ())]
+        rows = [(f"``{argument}``", _default(parameter), text) for argument, parameter, text in _arguments(homes)]
+        if not rows:
+            raise self.error(f"{self.arguments[0]} has no arguments that its docstring explains.")
+        return rst_table(["Argument", "Default", "What it is"], rows) + _templated(cls, [name for name, *_ in rows])
+
+
+def _arguments(homes: Iterable[type]) -> Iterator[tuple[str, inspect.Parameter, str]]:
+    names = set()
+    for home in homes:
+        if not home.__module__.startswith(PACKAGE) or "__init__" not in vars(home):
+            continue
+        explained = dict(_explained(home))
+        for name, parameter in inspect.signature(inspect.unwrap(home.__init__)).parameters.items():
+            if name in names or name == "self" or parameter.kind is parameter.VAR_KEYWORD:
+                continue
+            names.add(name)
+            text = explained.get(name) or next((dict(_explained(other)).get(name, "") for other in homes), "")
+            yield name, parameter, text
+
+
+def _explained(cls: type) -> Iterator[tuple[str, str]]:
+    """Yield the parameters that a class's docstring explains, each as one line."""
+    name, text = "", ""
+    for line in inspect.cleandoc(cls.__doc__ or "").splitlines():
+        match = _PARAMETER.match(line)
+        if match or not line.startswith(" "):
+            if name:
+                yield name, text
+            name, text = match.groups() if match else ("", "")
+        else:
+            text += f" {line.strip()}"
+    if name:
+        yield name, text
+
+
+def _templated(cls: Any, arguments: list[str]) -> str:
+    others = [name for name in arguments if name.strip("`") not in getattr(cls, "template_fields", arguments)]
+    if not hasattr(cls, "template_fields"):
+        return ""
+    return f"\nAll but {' and '.join(others)} are templated.\n" if others else "\nAll arguments are templated.\n"
+
+
+def _default(parameter: inspect.Parameter) -> str:
+    if parameter.default is parameter.empty:
+        return "required"
+    written = repr(parameter.default)
+    return "see there" if written.startswith("<") else f"``{written}``".replace("'", '"')
