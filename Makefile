@@ -7,7 +7,7 @@ BIN := .venv/bin
 TOUCHING_AIRFLOW := $(addprefix tests/,client contract hooks operators runtime sensors transfers triggers) \
 	$(wildcard tests/test_*.py)
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-newest test-older $(OLDER:%=test-%) check docs clean environment matrix \
+.PHONY: help demo test quick test-newest test-older $(OLDER:%=test-%) check docs clean environment matrix \
 	ui browser screenshots package release licences
 
 help: ## Show these verbs
@@ -36,6 +36,12 @@ test-3.0.6: LEAVING := $(patsubst %,--ignore=tests/operators/test_%_faults.py,pu
 $(OLDER:%=test-%): test-%:
 	@$(PYTHON) scripts/environment.py $* .venv-$* || [ $$? = 3 ]
 	@[ ! -d .venv-$* ] || .venv-$*/bin/python -m pytest -n 2 --dist loadfile $(TOUCHING_AIRFLOW) --ignore tests/client/budget $(LEAVING)
+
+# The rooms without real processes, whole Airflows or fault tables.
+quick: environment ## Run the checks and the quick tests: the loop while working
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/python -m pytest -q -n 2 --dist loadfile --ignore tests/client/budget $(addprefix tests/,client contract pushes sources storage)
 
 matrix: ## Run the demo and the tests on every supported Airflow and on every Python; half an hour
 	@$(PYTHON) scripts/matrix.py $(CELLS)

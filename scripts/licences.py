@@ -21,10 +21,10 @@ from functools import cache
 from importlib.metadata import Distribution, PackageNotFoundError, distribution
 from pathlib import Path
 
+from package_build import ROOT, epoch
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
-ROOT = Path(__file__).resolve().parent.parent
 PAGE = ROOT / "docs" / "licences.md"
 OURS = "airflow-provider-maestroqa"
 AIRFLOW = "apache-airflow"
@@ -288,8 +288,6 @@ def main() -> int:
         return 2
     found = libraries()
     if given.sbom:
-        from package import epoch
-
         print(write_sbom(given.sbom, at=int(epoch())))
     elif not given.check:
         PAGE.write_text(page(found))

@@ -1,125 +1,23 @@
-"""Build the package reproducibly into dist/, and check what came out.
+"""Build the package reproducibly into dist/, and check the result.
 
     make package                           everything: minutes, because each extra is installed by itself
     python scripts/package.py --quick      build, contents, metadata, and whether a second build has the same bytes
 
-Run it in .venv: it builds with the hatchling of requirements/, so that the same commit gives the same bytes again.
+Run it in .venv: it builds with the hatchling of requirements/.
 """
 
 from __future__ import annotations
 
 import argparse
-import hashlib
-import os
 import shutil
-import subprocess
 import sys
-import tarfile
 import tempfile
-from dataclasses import dataclass
 from pathlib import Path
 
-ROOT = Path(__file__).resolve().parent.parent
-
-
-@dataclass(frozen=True)
-class Built:
-    """What a build has made.
-
-    :param sdist: the source distribution.
-    :param wheel: the wheel.
-    """
-
-    sdist: Path
-    wheel: Path
-
-
-def files_of(root: Path = ROOT) -> list[str]:
-    """The files that belong to the project: those that git knows, and new ones that it does not ignore."""
-    asked = ["git", "ls-files", "--cached", "--others", "--exclude-standard", "-z"]
-    listed = subprocess.run(asked, cwd=root, check=True, capture_output=True, text=True).stdout
-    return sorted({name for name in listed.split("\0") if name and (root / name).is_file()})
-
-
-def epoch(root: Path = ROOT) -> str:
-    """The time that all files of the package get: that of the last commit, in Unix seconds."""
-    asked = ["git", "log", "-1", "--format=%ct"]
-    return subprocess.run(asked, cwd=root, check=True, capture_output=True, text=True).stdout.strip()
-
-
-def copy_tree(to: Path, root: Path = ROOT) -> Path:
-    """Copy the project's files, without their times."""
-    for name in files_of(root):
-        (to / name).parent.mkdir(parents=True, exist_ok=True)
-        shutil.copyfile(root / name, to / name)
-        (to / name).chmod((root / name).stat().st_mode & 0o777)
-    return to
-
-
-def hatch(source: Path, out: Path, *targets: str, at: str) -> None:
-    """Build targets of a folder with hatchling.
-
-    :param targets: ``sdist`` and ``wheel``.
-    :param at: the time of the files, in Unix seconds.
-    """
-    command = [sys.executable, "-m", "hatchling", "build", "-d", str(out)]
-    for target in targets:
-        command += ["-t", target]
-    done = subprocess.run(
-        command, cwd=source, env={**os.environ, "SOURCE_DATE_EPOCH": at}, capture_output=True, text=True, check=False
-    )
-    if done.returncode:
-        raise SystemExit(f"hatchling could not build {', '.join(targets)}:\n{done.stdout}{done.stderr}")
-
-
-def built_in(folder: Path) -> Built:
-    """The one sdist and the one wheel of a folder."""
-    (sdist,), (wheel,) = folder.glob("*.tar.gz"), folder.glob("*.whl")
-    return Built(sdist, wheel)
-
-
-def build(work: Path, root: Path = ROOT) -> Built:
-    """Build sdist and wheel from a copy of the project."""
-    hatch(copy_tree(work / "tree", root), work / "out", "sdist", "wheel", at=epoch(root))
-    return built_in(work / "out")
-
-
-def build_again(first: Built, work: Path, root: Path = ROOT) -> list[str]:
-    """Build a second time, elsewhere, and the wheel from the sdist as well; return what differs.
-
-    :param first: what the first build has made.
-    :param work: an empty folder.
-    """
-    second = build(work / "another place with a longer name", root)
-    with tarfile.open(first.sdist) as archive:
-        # Pythons before 3.10.12 and 3.11.4 know no filter; 3.12 and 3.13 warn without one.
-        archive.extractall(work / "unpacked", **({"filter": "data"} if hasattr(tarfile, "data_filter") else {}))
-    (unpacked,) = (work / "unpacked").iterdir()
-    hatch(unpacked, work / "from-sdist", "wheel", at=epoch(root))
-    (from_sdist,) = (work / "from-sdist").glob("*.whl")
-    return [
-        *differs("a second build has another sdist", first.sdist, second.sdist),
-        *differs("a second build has another wheel", first.wheel, second.wheel),
-        *differs("the wheel from the sdist is another than that from the tree", first.wheel, from_sdist),
-    ]
-
-
-def differs(what: str, one: Path, other: Path) -> list[str]:
-    """Say so if two files have not the same name and bytes."""
-    if (one.name, digest(one)) == (other.name, digest(other)):
-        return []
-    return [f"{what}: {digest(one)} {one.name}, {digest(other)} {other.name}"]
-
-
-def digest(path: Path) -> str:
-    """A file's SHA-256."""
-    return hashlib.sha256(path.read_bytes()).hexdigest()
-
-
-def uncommitted(root: Path = ROOT) -> int:
-    """How many files differ from the last commit."""
-    asked = ["git", "status", "--porcelain", "--untracked-files=all"]
-    return len(subprocess.run(asked, cwd=root, check=True, capture_output=True, text=True).stdout.splitlines())
+import licences
+import package_build
+import package_checks
+import package_installs
 
 
 def main() -> int:
@@ -133,31 +31,27 @@ def main() -> int:
     parser.add_argument("--release", action="store_true", help="refuse what must not be published")
     given = parser.parse_args()
 
-    import licences
-    import package_checks
-    import package_installs
-
-    dist = ROOT / "dist"
+    dist = package_build.ROOT / "dist"
     shutil.rmtree(dist, ignore_errors=True)
     dist.mkdir()
     with tempfile.TemporaryDirectory(prefix="maestroqa-package-") as temporary:
         work = Path(temporary)
-        first = build(work / "first")
-        built = Built(*(Path(shutil.copy(path, dist)) for path in (first.sdist, first.wheel)))
+        first = package_build.build(work / "first")
+        built = package_build.Built(*(Path(shutil.copy(path, dist)) for path in (first.sdist, first.wheel)))
         found = {
-            "same bytes again": build_again(first, work / "again"),
-            "contents": package_checks.contents(built, files_of()),
+            "same bytes again": package_build.build_again(first, work / "again"),
+            "contents": package_checks.contents(built, package_build.files_of()),
             "metadata": package_checks.metadata(built),
             "description": package_checks.description(built),
         }
         if given.release:
             found["release"] = package_checks.release()
         if not given.quick:
-            licences.write_sbom(dist, at=int(epoch()))
+            licences.write_sbom(dist, at=int(package_build.epoch()))
             found.update(package_installs.check(first.wheel, work, only=given.only, airflow=given.airflow))
     for path in sorted(dist.iterdir()):
-        print(f"{digest(path)}  dist/{path.name}  {path.stat().st_size:,} bytes")
-    if changed := uncommitted():
+        print(f"{package_build.digest(path)}  dist/{path.name}  {path.stat().st_size:,} bytes")
+    if changed := package_build.uncommitted():
         print(f"Built from a tree with {changed} files that are not committed: good for a look, not for a release.")
     for name, problems in found.items():
         print(f"{'ok' if not problems else 'NOT OK':8}{name}")

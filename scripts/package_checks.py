@@ -17,7 +17,7 @@ import zipfile
 from pathlib import Path
 from typing import Any
 
-from package import ROOT, Built, uncommitted
+from package_build import ROOT, Built, uncommitted
 
 if sys.version_info >= (3, 11):
     import tomllib

@@ -10,7 +10,7 @@ import sys
 from pathlib import Path
 
 import environment
-from package import ROOT
+from package_build import ROOT
 from package_checks import PACKAGE, project
 
 NAME = "airflow-provider-maestroqa"

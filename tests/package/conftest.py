@@ -29,7 +29,7 @@ def project_files(script):
     known = ["git", "-C", str(ROOT), "rev-parse", "--show-toplevel"]
     if shutil.which("git") is None or subprocess.run(known, capture_output=True, check=False).returncode:
         pytest.skip("what belongs to the package is known by git, and here is no clone")
-    return script("package").files_of()
+    return script("package_build").files_of()
 
 
 @pytest.fixture(scope="session")
@@ -37,7 +37,7 @@ def built(script, project_files, tmp_path_factory):
     """The sdist and the wheel of the tree as it is."""
     if importlib.util.find_spec("hatchling") is None:
         pytest.skip("hatchling, which builds the package, is not in this environment")
-    return script("package").build(tmp_path_factory.mktemp("package"))
+    return script("package_build").build(tmp_path_factory.mktemp("package"))
 
 
 @pytest.fixture(scope="session")

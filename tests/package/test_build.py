@@ -11,11 +11,11 @@ import pytest
 
 
 def test_a_second_build_and_a_build_from_the_sdist_have_the_same_bytes(script, built, tmp_path):
-    assert script("package").build_again(built, tmp_path) == []
+    assert script("package_build").build_again(built, tmp_path) == []
 
 
 def test_files_carry_the_time_of_the_last_commit(script, built):
-    committed = int(script("package").epoch())
+    committed = int(script("package_build").epoch())
     with tarfile.open(built.sdist) as archive:
         assert {member.mtime for member in archive.getmembers()} == {committed}
     with zipfile.ZipFile(built.wheel) as archive:
@@ -82,7 +82,7 @@ def test_what_lacks_and_what_is_too_much_is_found(checks, built, project_files, 
 
 
 def test_a_build_that_differs_is_found(script, built, tmp_path):
-    differs = script("package").differs
+    differs = script("package_build").differs
     changed = tmp_path / built.wheel.name
     shutil.copy(built.wheel, changed)
     assert differs("it is another wheel", built.wheel, changed) == []
