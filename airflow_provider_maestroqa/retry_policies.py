@@ -48,7 +48,7 @@ if TYPE_CHECKING or _compat.has_retry_policies():
             if error is None:
                 return decision.default()
             said = f"{type(error).__name__}: {error}"
-            if not error.worth_retry:
+            if not error.retryable:
                 return decision.fail(reason=said)
             return decision.retry(delay=_delay(error), reason=said)
 
@@ -72,7 +72,7 @@ else:
         raise ImportError(
             "MaestroQARetryPolicy needs Airflow 3.3 or newer, which first has retry_policy. Leave it out here: the "
             "operators of this package fail at once without it when no retry could help. In tasks of your own, raise "
-            "AirflowFailException from an error whose worth_retry is False."
+            "AirflowFailException from an error whose retryable is False."
         )
 
 

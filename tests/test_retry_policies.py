@@ -186,7 +186,7 @@ def test_a_used_up_budget_is_waited_for_as_long_as_it_lasts(decide, error, delay
     [
         (errors.MaestroQAConnectionError("no answer"), "retry"),
         (errors.MaestroQAExportTimeoutError("not complete"), "retry"),
-        (errors.MaestroQADataError("cut short", worth_retry=True), "retry"),
+        (errors.MaestroQADataError("cut short", retryable=True), "retry"),
         (errors.MaestroQADataError("an unsafe name"), "fail"),
         (errors.MaestroQAConfigError("no token"), "fail"),
         (errors.MaestroQAOutcomeUnknownError("may have happened"), "fail"),

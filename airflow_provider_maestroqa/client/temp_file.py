@@ -63,7 +63,7 @@ class TempFile:
         except OSError as error:
             failure = self._explain(error)
         if failure:
-            raise MaestroQAError(failure, worth_retry=True)
+            raise MaestroQAError(failure, retryable=True)
         self.size += len(data)
         if self.on_growth is not None:
             self.on_growth(self.size)
@@ -83,7 +83,7 @@ class TempFile:
             raise MaestroQAError(
                 f"The export needs {format_size(needed)} in the temporary folder {self.folder}, "
                 f"and {format_size(free)} are free. {_REMEDY}",
-                worth_retry=True,
+                retryable=True,
             )
 
     def _open(self) -> BinaryIO:

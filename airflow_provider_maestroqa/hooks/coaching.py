@@ -171,7 +171,7 @@ class CoachingMethods(BaseMaestroQAHook):
         if isinstance(answer, Mapping):
             record_read(self, f"{operation.removeprefix('get_')}s")
             return dict(answer)
-        raise MaestroQADataError(f"{call} answered no record, but {type(answer).__name__}.", worth_retry=True)
+        raise MaestroQADataError(f"{call} answered no record, but {type(answer).__name__}.", retryable=True)
 
     # Found anew for each call, because a hook may be closed and used again.
 

@@ -110,7 +110,7 @@ def land_export(
     :param sleep: waits that many seconds.
     :param engine: what inflates; the fastest there is by default.
     :return: the manifest.
-    :raises MaestroQADataError: the file is gone, damaged or refused; ``worth_retry`` tells whether another download
+    :raises MaestroQADataError: the file is gone, damaged or refused; ``retryable`` tells whether another download
         may help.
     :raises MaestroQAConnectionError: MaestroQA's or the user's storage did not answer in time.
     :raises MaestroQAConfigError: the storage refused these credentials, or there is no such bucket or folder.

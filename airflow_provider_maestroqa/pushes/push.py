@@ -214,7 +214,7 @@ class Push:
         # Not as an error of the connection: the client would take it for a lost answer of MaestroQA.
         raise MaestroQAError(
             f"The push stops before {describe(batch)}, because it cannot be kept that they are in flight: {failure}",
-            worth_retry=True,
+            retryable=True,
         )
 
     def _settle(self, last: Item | None) -> None:

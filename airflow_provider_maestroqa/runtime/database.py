@@ -60,7 +60,7 @@ class Database:
         return MaestroQADataError(
             f"The query on connection {self.conn_id!r} failed: {said} ({type(error).__name__}). Records that were "
             "sent before stay sent; a retry goes on after them where their position is kept.",
-            worth_retry=True,
+            retryable=True,
         )
 
     def _connect(self) -> Any:

@@ -18,6 +18,6 @@ def airflow_errors() -> Iterator[None]:
     try:
         yield
     except MaestroQAError as error:
-        if error.worth_retry:
+        if error.retryable:
             raise
         raise _compat.AirflowFailException(f"{type(error).__name__}: {error}") from error

@@ -75,7 +75,7 @@ class Opened:
             problem = f"is damaged: its gzip stream cannot be read ({error}). Write it anew"
         except OSError as error:
             problem, retry = f"cannot be read: {error.strerror or type(error).__name__}", True
-        raise MaestroQADataError(f"{self.name} {problem}.", worth_retry=retry)
+        raise MaestroQADataError(f"{self.name} {problem}.", retryable=retry)
 
     def check_unchanged(self) -> None:
         """Refuse a file that was written to while it was read: it may end before its records do.
@@ -89,7 +89,7 @@ class Opened:
             raise MaestroQADataError(
                 f"{self.name} was written to while it was read, so that records may be missing. Write files under "
                 "another name and rename them when they are whole.",
-                worth_retry=True,
+                retryable=True,
             )
 
 

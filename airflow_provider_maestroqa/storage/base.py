@@ -124,16 +124,14 @@ def explain(action: str, uri: str, error: Exception) -> MaestroQAError:
     if name in _NO_CREDENTIALS:
         return MaestroQAConfigError(f"{what}. Check the storage connection's credentials.")
     if code in _DAMAGED:
-        return MaestroQADataError(
-            f"{what}. The data was altered on its way; a retry sends it again.", worth_retry=True
-        )
+        return MaestroQADataError(f"{what}. The data was altered on its way; a retry sends it again.", retryable=True)
     if isinstance(error, FileNotFoundError):
         return MaestroQAConfigError(f"{what}. Check that the bucket or folder exists.")
     if status >= 500 or code in _BUSY or _is_network(error, name):
         return MaestroQAConnectionError(f"{what}. The storage may be busy or out of reach; a retry may succeed.")
     if isinstance(error, OSError):
-        return MaestroQAError(f"{what}. Check the space and the settings of the storage.", worth_retry=True)
-    return MaestroQAError(f"{what}.", worth_retry=True)
+        return MaestroQAError(f"{what}. Check the space and the settings of the storage.", retryable=True)
+    return MaestroQAError(f"{what}.", retryable=True)
 
 
 def tell(error: Exception) -> str:

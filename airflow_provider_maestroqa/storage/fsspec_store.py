@@ -206,7 +206,7 @@ class FilesystemUpload:
         size = self._store.size(self._name)
         if size is not None and size != self._size:
             raise MaestroQADataError(
-                f"{self._uri} has {size} bytes in the storage, and {self._size} were sent.", worth_retry=True
+                f"{self._uri} has {size} bytes in the storage, and {self._size} were sent.", retryable=True
             )
 
     def discard(self) -> None:

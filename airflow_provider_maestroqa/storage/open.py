@@ -131,7 +131,7 @@ class _Reading:
         try:
             return attempt("read", self._name, lambda: bytes(self._file.read(most)))
         except MaestroQAError as error:
-            if not error.worth_retry:
+            if not error.retryable:
                 raise
             lost = MaestroQAConnectionError(error.message)
         raise lost

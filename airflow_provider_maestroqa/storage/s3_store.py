@@ -275,7 +275,7 @@ class S3Upload:
             if _code(error) != "NoSuchUpload" or self._store.size(self._name) != self._size:
                 raise
         if not self._store.checksums and self._store.size(self._name) != self._size:
-            raise MaestroQADataError(f"{self._uri} has another size than what was sent.", worth_retry=True)
+            raise MaestroQADataError(f"{self._uri} has another size than what was sent.", retryable=True)
 
     def _close_pool(self) -> None:
         if self._pool is not None:

@@ -42,7 +42,7 @@ def outcome_of(work):
     except AirflowFailException:
         return "fails for good"
     except MaestroQAError as error:
-        return "fails, Airflow retries" if error.worth_retry else "fails in a way that the page does not know"
+        return "fails, Airflow retries" if error.retryable else "fails in a way that the page does not know"
     return "goes on"
 
 

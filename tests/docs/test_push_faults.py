@@ -134,7 +134,7 @@ def test_what_happens_when_pushing(pushing, kind, on_error, sandbox, connect):
     except AirflowFailException:
         outcome = "fails for good"
     except MaestroQAError as error:
-        outcome = "fails, Airflow retries" if error.worth_retry else "fails in a way that the page does not know"
+        outcome = "fails, Airflow retries" if error.retryable else "fails in a way that the page does not know"
     else:
         outcome = "goes on"
         assert report["confirmed"] + report["unconfirmed"] == 20

@@ -117,7 +117,7 @@ def test_a_disk_that_fills_up_in_the_middle_ends_the_download(land, memory, orig
     origin.body = b"h\n" + b"x\n" * 5000
     with pytest.raises(MaestroQAError, match=r"is full .*TMPDIR") as caught:
         land(memory)
-    assert caught.value.worth_retry
+    assert caught.value.retryable
     assert caught.value.__context__ is None
     assert memory.fs.find(memory.root) == []
 

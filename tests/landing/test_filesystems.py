@@ -154,7 +154,7 @@ def test_a_file_that_lost_bytes_on_its_way_is_noticed(far, monkeypatch):
     monkeypatch.setattr(Blocks, "info", lambda self, path, **_: {"size": 3, "type": "file"})
     with pytest.raises(MaestroQADataError, match=r"3 bytes in the storage, and 4 were sent") as caught:
         far.put_bytes("a", b"1234")
-    assert caught.value.worth_retry
+    assert caught.value.retryable
 
 
 def test_a_store_says_where_it_is(far, memory):

@@ -95,7 +95,7 @@ def test_nothing_is_published_and_a_retry_is_worth_it_after(sandbox, land_it, me
     sandbox.fault(**fault)
     with pytest.raises(error) as caught:
         land_it()
-    assert caught.value.worth_retry
+    assert caught.value.retryable
     assert memory.fs.find(memory.root) == []
     sandbox.clear_faults()
     assert_right(land_it(count_rows=True), memory, export)

@@ -212,7 +212,7 @@ def test_a_refused_connection(kind, kept, sandbox, row, connect):
         connect(host=f"http://127.0.0.1:{closed.getsockname()[1]}", password=sandbox.token, **FAST)
         outcome = tries_of(kind, kept, most=1)
     assert isinstance(outcome, MaestroQAError)
-    assert outcome.worth_retry
+    assert outcome.retryable
     connect(host=sandbox.url, password=sandbox.token, **FAST)
     told = kind.name == "comments" and kept.name == "nothing"
     row(tries_of(kind, kept), NOT_FIRST if told else "exact")

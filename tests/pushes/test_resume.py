@@ -231,7 +231,7 @@ def test_where_it_cannot_be_kept_that_a_batch_is_in_flight_it_is_not_sent_and_no
     break_memory(3, for_good=for_good)
     with pytest.raises(MaestroQAError, match="The storage does not answer") as caught:
         push("comments", comments, memory=memory, run="run 1", on_unknown_outcome=outcome)
-    assert caught.value.worth_retry
+    assert caught.value.retryable
     assert texts(sandbox) == in_order(500)
     break_memory.mend()
     assert push("comments", comments, memory=memory, run="run 1", on_unknown_outcome=outcome).confirmed == 1300

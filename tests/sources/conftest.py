@@ -71,7 +71,7 @@ def ask():
             sql,
             parameters,
             chunk_size=chunk_size,
-            explain=lambda error: MaestroQADataError(f"the database said: {error}", worth_retry=True),
+            explain=lambda error: MaestroQADataError(f"the database said: {error}", retryable=True),
         )
         try:
             return Result(read_items(query_records(rows, reading, "The query"), kind.check))

@@ -165,7 +165,7 @@ def test_a_file_that_is_written_to_meanwhile_is_an_error_worth_a_retry(tmp_path,
             file.write(line)
         with pytest.raises(MaestroQADataError, match=r"m\.csv was written to while it was read") as caught:
             list(found)
-    assert caught.value.worth_retry
+    assert caught.value.retryable
 
 
 def test_a_file_that_is_not_there_is_named(tmp_path):
@@ -184,4 +184,4 @@ def test_a_disk_that_fails_is_worth_a_retry(tmp_path, metric):
 
         with pytest.raises(MaestroQADataError, match=r"m\.csv cannot be read: Input/output error") as caught:
             file.read_by(fail)
-    assert caught.value.worth_retry
+    assert caught.value.retryable

@@ -21,7 +21,7 @@ def read(data, size=7):
 def refused(data, size=7):
     with pytest.raises(MaestroQADataError) as caught:
         read(data, size)
-    assert not caught.value.worth_retry
+    assert not caught.value.retryable
     assert "'a.csv'" in str(caught.value)
     assert "file_format='csv.gz' or 'csv' lands the file as it is" in str(caught.value)
     return str(caught.value)

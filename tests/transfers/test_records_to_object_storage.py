@@ -213,7 +213,7 @@ class TestAllOrNothing:
         def failing(upload, *arguments):
             calls.append(arguments)
             if len(calls) > at:
-                raise MaestroQAError("The disk is gone.", worth_retry=True)
+                raise MaestroQAError("The disk is gone.", retryable=True)
             return real(upload, *arguments)
 
         mocker.patch.object(LocalUpload, step, failing)
@@ -244,7 +244,7 @@ class TestAllOrNothing:
 
     def test_multipart_uploads_are_aborted(self, land, sandbox, s3, mocker):
         mocker.patch("airflow_provider_maestroqa.storage.s3_store._MOST_HELD", 0)
-        mocker.patch.object(landing, "_take_manifest_away", side_effect=MaestroQAError("gone", worth_retry=True))
+        mocker.patch.object(landing, "_take_manifest_away", side_effect=MaestroQAError("gone", retryable=True))
         with pytest.raises(MaestroQAError):
             land("todos", destination="s3://my-data-lake/x")
         assert s3.list_objects_v2(Bucket="my-data-lake").get("Contents", []) == []

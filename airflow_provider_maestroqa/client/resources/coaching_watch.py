@@ -84,7 +84,7 @@ class SessionWatch:
     def failed(self, error: MaestroQAError) -> str:
         """A look has failed; the answer is what to tell the user."""
         # What no retry can mend, a person can: the token may be replaced. So it goes on, but seldom.
-        self._failures = self._failures + 1 if error.worth_retry else 12
+        self._failures = self._failures + 1 if error.retryable else 12
         return f"{error} Looking for new coaching sessions again in {self.pause_s:.0f} s."
 
 

@@ -101,7 +101,7 @@ class ExportWait:
             return self._event("complete", f"Export {self._export_id} is {said}.", has_data=look.has_data)
         if isinstance(look, Export) and look.is_failed:
             return self._event("errored", _FAILED.format(id=self._export_id))
-        if isinstance(look, MaestroQAError) and not look.worth_retry:
+        if isinstance(look, MaestroQAError) and not look.retryable:
             return self._event("refused", str(look))
         state = f"not known ({look})"
         if isinstance(look, Export):
@@ -150,7 +150,7 @@ def read_event(event: Any, *, export_id: str | None = None) -> ExportEvent:
     :raises MaestroQAError: MaestroQA refused to tell, or the event is none of ours.
     """
     if not isinstance(event, Mapping) or not {"status", "export_id", "has_data"} <= set(event):
-        raise MaestroQAError(f"The wait for export {export_id} ended without a word of its status.", worth_retry=True)
+        raise MaestroQAError(f"The wait for export {export_id} ended without a word of its status.", retryable=True)
     if export_id is not None and event["export_id"] != export_id:
         raise MaestroQAError(f"The wait was for export {export_id}, the event is of {event['export_id']}.")
     message = str(event.get("message") or f"The wait for export {event['export_id']} ended as {event['status']!r}.")

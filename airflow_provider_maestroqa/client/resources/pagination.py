@@ -187,7 +187,7 @@ class Paging:
             raise MaestroQADataError(
                 f"{self.next_call()} (startIndex {self._index}) answered no list of Resources, {self._tries + 1} "
                 "times. Something between here and MaestroQA may have answered; try again later.",
-                worth_retry=True,
+                retryable=True,
             )
         self.pause_s = PAUSES_S[self._tries]
         self._tries += 1

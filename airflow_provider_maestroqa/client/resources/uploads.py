@@ -222,7 +222,7 @@ class _Upload:
             raise MaestroQAError(
                 f"{self.source.name} was refused with {self.refusals} upload addresses, each fresh from MaestroQA "
                 f"({words}). {self._what_is_there()} Check whether the worker's network may reach the storage.",
-                worth_retry=True,
+                retryable=True,
             )
         remedy = (
             "A redirect is not followed, because nobody knows where it leads. Check the proxy on the way."

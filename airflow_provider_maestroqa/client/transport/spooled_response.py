@@ -66,7 +66,7 @@ class SpooledJsonArray:
         if failure:
             raise MaestroQAError(
                 f"The answer to {self._call} cannot be kept in {self._folder} ({failure}). {_REMEDY}",
-                worth_retry=True,
+                retryable=True,
             )
         self.size += len(block)
         self._judge(self._check.feed(block))

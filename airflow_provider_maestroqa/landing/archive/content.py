@@ -61,7 +61,7 @@ def read_range(fd: int, start: int, length: int, *, block: int = BLOCK) -> Itera
     while start < end:
         data = os.pread(fd, min(block, end - start), start)
         if not data:
-            raise MaestroQADataError("The temporary file lost its end while it was being read.", worth_retry=True)
+            raise MaestroQADataError("The temporary file lost its end while it was being read.", retryable=True)
         start += len(data)
         yield data
 
@@ -206,5 +206,5 @@ def _damaged(member: Member, what: str) -> NoReturn:
     raise MaestroQADataError(
         f"The export's ZIP archive is damaged: member {member.name!r}: {what}. Nothing was published; a retry "
         f"downloads it again.",
-        worth_retry=True,
+        retryable=True,
     )

@@ -109,7 +109,7 @@ def damaged(what: str) -> NoReturn:
     """Refuse an archive that was cut off or altered; another download may be whole."""
     raise MaestroQADataError(
         f"The export's ZIP archive is damaged: {what}. It will be downloaded again when the task is retried.",
-        worth_retry=True,
+        retryable=True,
     )
 
 

@@ -52,7 +52,7 @@ def refuse_error_page(head: bytes, content_type: str, *, whole: bool) -> None:
         raise MaestroQADataError(
             f"The storage answered the download of the export with {what} in place of a ZIP or CSV file. A proxy or "
             f"a login page on the way can cause this; check from the worker that the storage host can be reached.",
-            worth_retry=True,
+            retryable=True,
         )
 
 
@@ -71,7 +71,7 @@ def refuse_encoded(head: bytes, content_encoding: str) -> None:
         raise MaestroQADataError(
             f"The storage sent the export encoded as {', '.join(sorted(named))}, although it was asked not to, and "
             f"it is no ZIP archive. Check the proxy between the worker and the storage.",
-            worth_retry=True,
+            retryable=True,
         )
 
 

@@ -58,7 +58,7 @@ def open_url(
     raise MaestroQADataError(
         f"The download of the export was redirected more than {_MOST_REDIRECTS} times, from host to host; "
         f"check the proxy between the worker and the storage.",
-        worth_retry=True,
+        retryable=True,
     )
 
 

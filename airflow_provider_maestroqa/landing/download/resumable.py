@@ -250,12 +250,12 @@ class _Download:
             raise MaestroQAError(
                 f"The download of {self.name} was refused with {self.refusals} URLs, each fresh from MaestroQA "
                 f"({reason}). Check the worker's clock, and whether the storage may be reached from its network.",
-                worth_retry=True,
+                retryable=True,
             )
         if self.changes >= _MOST_CHANGES:
             raise MaestroQADataError(
                 f"The file of {self.name} changed {self.changes} times while it was being downloaded.",
-                worth_retry=True,
+                retryable=True,
             )
         if self.fruitless >= self.limits.tries:
             raise MaestroQAConnectionError(

@@ -219,7 +219,7 @@ class TestExport:
                 found.append(session)
         assert found == sandbox.exported_sessions("2026-01-01", "2026-04-01")
         assert len(asked(sandbox)) == 6
-        assert caught.value.worth_retry
+        assert caught.value.retryable
         assert "POST /api/v1/coaching-sessions" in str(caught.value)
 
     def test_every_byte_of_a_small_answer_may_be_the_last(self, make_reader):
@@ -345,7 +345,7 @@ class TestTemporaryFile:
         mocker.patch.object(saved.tempfile, "TemporaryFile", lambda **options: Full(real(**options)))
         with pytest.raises(errors.MaestroQAError, match=r"No space left on device.*TMPDIR") as caught:
             list(reader.sessions("2026-01-01", "2026-01-13"))
-        assert caught.value.worth_retry
+        assert caught.value.retryable
         assert len(asked(sandbox)) == 1
 
     def test_a_folder_that_is_not_there_is_named_with_a_remedy(self, reader, sandbox, monkeypatch, tmp_path):

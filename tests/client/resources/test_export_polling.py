@@ -91,7 +91,7 @@ def test_only_a_complete_event_is_a_success():
 
 
 @pytest.mark.parametrize(
-    ("event", "kind", "worth_retry"),
+    ("event", "kind", "retryable"),
     [
         (None, errors.MaestroQAError, True),
         ({}, errors.MaestroQAError, True),
@@ -104,8 +104,8 @@ def test_only_a_complete_event_is_a_success():
         ({"status": "complete", "export_id": "e2", "has_data": True}, errors.MaestroQAError, False),
     ],
 )
-def test_every_other_event_is_an_error(event, kind, worth_retry):
+def test_every_other_event_is_an_error(event, kind, retryable):
     with pytest.raises(kind) as caught:
         read_event(event, export_id="e1")
     assert type(caught.value) is kind
-    assert caught.value.worth_retry is worth_retry
+    assert caught.value.retryable is retryable

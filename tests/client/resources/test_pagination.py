@@ -284,5 +284,5 @@ class TestNoPage:
         server.change = lambda page, number: answer if number > 1 else page
         with pytest.raises(MaestroQADataError, match="no list of Resources, 3 times") as caught:
             read(server)
-        assert caught.value.worth_retry
+        assert caught.value.retryable
         assert server.asked == [0, 100, 100, 100]

@@ -251,7 +251,7 @@ def test_five_tries_are_made_and_then_it_is_said_what_is_known(job, storage, ans
     assert len(storage.seen) == 5
     assert [round(pause) for pause in job.slept] == sorted(round(pause) for pause in job.slept)
     assert known in str(error)
-    assert error.worth_retry
+    assert error.retryable
     assert error.sent is ("not known" in known)
 
 
@@ -294,7 +294,7 @@ def test_three_addresses_that_are_refused_are_enough(job, storage):
     assert (job.asked, len(storage.seen)) == (2, 3)
     assert "refused with 3 upload addresses" in str(error)
     assert "403 (AccessDenied)" in str(error)
-    assert error.worth_retry
+    assert error.retryable
 
 
 def test_an_old_address_is_not_tried(job, storage):
@@ -322,7 +322,7 @@ def test_a_refusal_for_good_is_not_repeated_and_a_redirect_not_followed(job, sto
     assert ("A redirect is not followed" in str(error)) == (status < 400)
     assert ("(EntityTooLarge)" in str(error)) == (status >= 400)
     assert "is without its bytes" in str(error)
-    assert not error.worth_retry
+    assert not error.retryable
 
 
 @pytest.mark.parametrize(
@@ -341,7 +341,7 @@ def test_a_file_that_changed_is_never_stored(job, storage, later, how):
     assert f"{how} than when it was first read" in str(error)
     assert "is without its bytes" in str(error)
     assert storage.stored == []
-    assert not error.worth_retry
+    assert not error.retryable
 
 
 def test_a_file_that_changes_after_a_lost_try_ends_with_the_words_that_nobody_knows(job, storage):

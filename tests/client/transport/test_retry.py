@@ -40,7 +40,7 @@ def test_a_delete_may_answer_nothing():
 
 
 @pytest.mark.parametrize(
-    ("status", "kind", "worth_retry"),
+    ("status", "kind", "retryable"),
     [
         (301, errors.MaestroQAAPIError, False),
         (302, errors.MaestroQAAPIError, False),
@@ -58,12 +58,12 @@ def test_a_delete_may_answer_nothing():
         (599, errors.MaestroQAServerError, True),
     ],
 )
-def test_a_status_becomes_its_error(status, kind, worth_retry):
+def test_a_status_becomes_its_error(status, kind, retryable):
     with pytest.raises(kind) as caught:
         read(status, {"error": "subject is wrong"})
     assert type(caught.value) is kind
     assert (caught.value.status, caught.value.method, caught.value.path) == (status, "GET", "/api/v1/tickets/t1")
-    assert caught.value.worth_retry is worth_retry
+    assert caught.value.retryable is retryable
 
 
 def test_an_error_says_what_the_server_said_but_no_secret_and_no_novel():
@@ -149,7 +149,7 @@ def test_only_what_is_safe_is_sent_again(call, error, again):
 def test_a_lost_answer_to_an_unsafe_write_is_an_unknown_outcome(error):
     judged = verdict(COMMENT, error)
     assert isinstance(judged, errors.MaestroQAOutcomeUnknownError)
-    assert judged.worth_retry is False
+    assert judged.retryable is False
 
 
 @pytest.mark.parametrize(("call", "error"), [(GET, CUT), (COMMENT, UNSENT), (COMMENT, INVALID), (COMMENT, REFUSED)])

@@ -71,7 +71,7 @@ def members(tmp_path):
 def test_an_unsafe_name_is_refused(refused, make_zip, part, name, reason):
     error = refused(make_zip(part(), part(name=name)))
     assert reason in error.message
-    assert not error.worth_retry
+    assert not error.retryable
     assert "\n" not in error.message
     assert "\u202e" not in error.message
 
@@ -114,7 +114,7 @@ def test_a_name_that_is_a_file_and_a_folder_is_refused(refused, make_zip, part):
 def test_a_member_that_is_no_plain_file_is_refused(refused, make_zip, part, changes, reason):
     error = refused(make_zip(part(name=b"good.csv"), part(**changes)))
     assert reason in error.message
-    assert not error.worth_retry
+    assert not error.retryable
 
 
 def test_an_archive_without_files_is_refused(refused, make_zip, part):
@@ -144,14 +144,14 @@ def test_bytes_in_front_of_an_archive_are_refused(refused, make_zip, part):
     assert "stands in front of it" in refused(make_zip(part(), before=b"#!/bin/sh\n")).message
     assert "stands in front of it" in refused(b"MZ stub" + make_zip(part())).message
     two = make_zip(part()) + make_zip(part(name=b"b.csv"))
-    assert refused(two).worth_retry
+    assert refused(two).retryable
 
 
 @pytest.mark.parametrize("behind", [b"\n", b"\0" * 100, b"PK\x05\x06"])
 def test_bytes_behind_an_archive_are_refused(refused, make_zip, part, behind):
     error = refused(make_zip(part(), behind=behind))
     assert "damaged" in error.message
-    assert error.worth_retry
+    assert error.retryable
 
 
 def test_an_archive_cut_off_anywhere_is_refused(land, memory, origin, make_zip, part):
@@ -160,7 +160,7 @@ def test_an_archive_cut_off_anywhere_is_refused(land, memory, origin, make_zip, 
         origin.body = whole[:length]
         with pytest.raises(MaestroQADataError) as caught:
             land(memory)
-        assert caught.value.worth_retry
+        assert caught.value.retryable
     assert not memory.fs.find(memory.root)
 
 
@@ -210,7 +210,7 @@ def test_data_behind_the_end_of_a_member_s_stream_is_refused(refused, make_zip, 
 def test_a_large_member_with_an_absurd_ratio_is_refused_by_its_declaration(refused, make_zip, part):
     error = refused(make_zip(part(data=bytes(65 * MB))))
     assert "200:1" in error.message
-    assert not error.worth_retry
+    assert not error.retryable
 
 
 def test_a_small_member_may_have_any_ratio(land, memory, origin, make_zip, part):

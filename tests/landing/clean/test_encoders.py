@@ -124,7 +124,7 @@ def test_a_date_that_cannot_be_read_is_refused_and_names_the_remedy(land, memory
     assert "'scores.csv'" in message
     assert "line 4 has a text of 13 characters that is no date, '=\"04.03.2021\"', in the date column" in message
     assert "clean=True with file_format='csv.gz' keeps such cells" in message
-    assert not caught.value.worth_retry
+    assert not caught.value.retryable
     assert memory.fs.find(memory.root) == []
     (_, file) = land(memory, clean=True)["files"]
     assert file["unreadable_dates"] == {"date_graded": 1}

@@ -183,7 +183,7 @@ def test_a_file_that_is_no_table_keeps_all_from_being_published(
         land(memory, file_format=file_format, clean=True)
     assert "'bad.csv'" in str(caught.value)
     assert "secret text" not in str(caught.value)
-    assert not caught.value.worth_retry
+    assert not caught.value.retryable
     assert names_in(memory) == []
     assert len(land(memory)["files"]) == 2
 
@@ -209,7 +209,7 @@ def test_damage_is_told_as_damage_even_where_it_looks_like_a_bad_row(
     origin.body = make_zip(part(data=SCORES), broken)
     with pytest.raises(MaestroQADataError, match=r"damaged: member 'b\.csv'") as caught:
         land(memory, file_format=file_format, clean=True)
-    assert caught.value.worth_retry
+    assert caught.value.retryable
     assert names_in(memory) == []
 
 

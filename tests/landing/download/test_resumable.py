@@ -61,7 +61,7 @@ def test_fresh_urls_that_are_refused_too_end_the_download(landed, origin, reply)
     origin.plan.extend([reply(403)] * 10)
     with pytest.raises(MaestroQAError, match=r"refused with 3 URLs.*clock") as caught:
         landed()
-    assert caught.value.worth_retry
+    assert caught.value.retryable
     assert len(origin.seen) == 3
 
 
@@ -71,7 +71,7 @@ def test_a_file_that_is_gone_ends_the_download_at_once(landed, origin, reply, st
     with pytest.raises(MaestroQADataError, match="not in the storage any more") as caught:
         landed()
     assert len(origin.seen) == 1
-    assert not caught.value.worth_retry
+    assert not caught.value.retryable
 
 
 def test_a_file_that_changed_between_two_tries_is_downloaded_anew(landed, origin):
@@ -135,7 +135,7 @@ def test_tries_without_a_new_byte_are_bounded(landed, origin, reply, clock):
         landed()
     assert len(origin.seen) == 9
     assert max(clock.slept) <= 20
-    assert caught.value.worth_retry
+    assert caught.value.retryable
 
 
 def test_a_host_that_nobody_answers_at_is_a_connection_error(landed):
@@ -292,7 +292,7 @@ def test_an_error_page_with_status_200_is_no_export(landed, origin, reply, memor
     origin.plan.append(reply(200, headers, body))
     with pytest.raises(MaestroQADataError, match=told) as caught:
         landed()
-    assert caught.value.worth_retry
+    assert caught.value.retryable
     assert memory.get_bytes("_manifest.json") is None
 
 
@@ -315,7 +315,7 @@ def test_a_temporary_folder_that_is_too_small_is_told_before_the_download(landed
     monkeypatch.setattr(shutil, "disk_usage", lambda folder: SimpleNamespace(free=1000))
     with pytest.raises(MaestroQAError, match=rf"{tmp_path}.*1\.0 kB are free.*TMPDIR") as caught:
         landed()
-    assert caught.value.worth_retry
+    assert caught.value.retryable
 
 
 def test_a_temporary_folder_that_does_not_exist_is_told(landed):

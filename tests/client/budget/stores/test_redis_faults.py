@@ -47,7 +47,7 @@ def test_a_server_that_is_gone_is_a_clear_error_within_the_time(own_redis, make)
     with pytest.raises(MaestroQAConnectionError, match=rf"redis://127.0.0.1:{own_redis.port}/0") as error:
         budget.acquire("normal")
     assert 0.1 < time.monotonic() - began < 3
-    assert error.value.worth_retry
+    assert error.value.retryable
     assert not error.value.sent
 
 
@@ -130,7 +130,7 @@ def test_a_wrong_password_is_an_error_at_once_that_repeats_neither_password(lock
     with pytest.raises(MaestroQAConfigError, match="refused user or password") as error:
         make(f"redis://{login}127.0.0.1:{locked_redis.port}/0", timeout=5.0).acquire("normal")
     assert time.monotonic() - began < 3
-    assert not error.value.worth_retry
+    assert not error.value.retryable
     told = "".join(traceback.format_exception(error.value)) + repr(error.value)
     assert "wr0ng-s3cret" not in told
     assert locked_redis.password not in told

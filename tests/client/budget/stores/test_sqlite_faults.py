@@ -70,7 +70,7 @@ def test_a_process_that_is_stopped_inside_a_transaction_costs_a_bounded_wait_and
         make().acquire("normal")
     assert time.monotonic() - began < 2
     assert str(file) in str(error.value)
-    assert error.value.worth_retry
+    assert error.value.retryable
     assert not error.value.sent
 
 
