@@ -14,13 +14,11 @@ from urllib.parse import quote, urlencode, urlsplit
 
 from airflow_provider_maestroqa import _compat
 from airflow_provider_maestroqa._compat import BaseOperatorLink
+from airflow_provider_maestroqa.storage.urls import GCS, S3, parse_url
 
 if TYPE_CHECKING:
     from airflow_provider_maestroqa._compat import BaseOperator
 
-_S3_SCHEMES = ("s3", "s3a", "s3n")
-_GCS_SCHEMES = ("gs", "gcs")
-_AZURE_SCHEMES = ("abfs", "abfss", "az", "adl", "wasb", "wasbs")
 #: Addresses that a browser would run instead of opening.
 _CODE = ("javascript", "data", "vbscript")
 _AWS_DOMAINS = {"cn-": "amazonaws.cn", "us-gov-": "amazonaws-us-gov.com"}
@@ -61,16 +59,16 @@ def landed_page(destination: str, *, aws_extra: Callable[[], Mapping[str, Any]] 
     :return: the console of S3 or of Google Cloud Storage; the list of its objects for an S3 with an endpoint of its
         own; the plain address, without user and password, for any other.
     """
-    scheme, bucket, prefix = _parts(destination)
-    if scheme in _S3_SCHEMES:
-        return _s3_page(bucket, prefix, aws_extra())
-    if scheme in _GCS_SCHEMES:
-        return f"https://console.cloud.google.com/storage/browser/{quote(f'{bucket}/{prefix}')}"
-    if scheme in _CODE or not re.fullmatch(r"[a-z][a-z0-9+.-]*", scheme):
+    if "://" not in destination:
         return ""
-    # What stands before the @ of Azure's addresses is the container.
-    place = bucket if scheme in _AZURE_SCHEMES else bucket.rpartition("@")[2]
-    return f"{scheme}://{place}/{prefix}"
+    url = parse_url(destination)
+    if url.storage == S3:
+        return _s3_page(url.bucket, url.key, aws_extra())
+    if url.storage == GCS:
+        return f"https://console.cloud.google.com/storage/browser/{quote(f'{url.bucket}/{url.key}')}"
+    if url.scheme in _CODE or not re.fullmatch(r"[a-z][a-z0-9+.-]*", url.scheme):
+        return ""
+    return f"{url.scheme}://{url.bucket}/{url.key}"
 
 
 def _s3_page(bucket: str, prefix: str, extra: Mapping[str, Any]) -> str:
@@ -96,13 +94,6 @@ def _own_endpoint(extra: Mapping[str, Any]) -> str:
     return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{parts.path.rstrip('/')}"
 
 
-def _parts(url: str) -> tuple[str, str, str]:
-    """Scheme, bucket and key. No urlsplit: a key may hold ? and #, which part nothing here."""
-    scheme, _, rest = url.partition("://")
-    bucket, _, key = rest.partition("/")
-    return scheme, bucket, key
-
-
 def _dashboard(conn_id: str) -> str:
     from airflow_provider_maestroqa.client.settings import DEFAULT_HOST, read_settings
 
@@ -126,8 +117,8 @@ def _aws_conn_id(operator: BaseOperator, ti_key: Any) -> str | None:
     """The connection that a landing in S3 used; ``None`` for boto3's own chain."""
     if "aws_conn_id" in operator.template_fields:
         return _field(operator, ti_key, "aws_conn_id")
-    owner = _parts(_field(operator, ti_key, "destination") or "")[1].rpartition("@")[0]
-    return _field(operator, ti_key, "storage_conn_id") or owner or "aws_default"
+    url = parse_url(_field(operator, ti_key, "destination") or "://")
+    return _field(operator, ti_key, "storage_conn_id") or url.conn_id or "aws_default"
 
 
 def _aws_extra(conn_id: str | None) -> Mapping[str, Any]:

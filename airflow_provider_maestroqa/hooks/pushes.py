@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from airflow_provider_maestroqa.client.endpoints import Request
 from airflow_provider_maestroqa.hooks.base import BaseMaestroQAHook
 from airflow_provider_maestroqa.runtime.lineage import record_written
-from airflow_provider_maestroqa.storage.urls import open_object
+from airflow_provider_maestroqa.storage.open import open_object
 
 if TYPE_CHECKING:
     from airflow_provider_maestroqa.pushes.checkpoint import Memory

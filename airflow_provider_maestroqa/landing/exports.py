@@ -265,7 +265,7 @@ class _Landing:
         )
 
     def _send(self, output: Output, uploads: list[Upload]) -> LandedFile:
-        upload = self._store.begin(output.name, size=output.size, waiting=self.tick)
+        upload = self._store.begin(output.name, size=output.size, on_wait=self.tick)
         uploads.append(upload)
         meter = Meter(self.engine, count_rows=self.count_rows)
         digest, crc32, size, told = hashlib.sha256(), 0, 0, 0

@@ -26,7 +26,7 @@ from airflow_provider_maestroqa.landing.progress import megabytes
 from airflow_provider_maestroqa.landing.record_files import RecordFile
 from airflow_provider_maestroqa.landing.record_progress import RecordProgress
 from airflow_provider_maestroqa.landing.split_sessions import ENDING, file_names, shape_of
-from airflow_provider_maestroqa.storage.base import StorageDeniedError, Store, Upload, quietly
+from airflow_provider_maestroqa.storage.base import StorageDeniedError, Store, Upload, best_effort
 from airflow_provider_maestroqa.storage.compression import Engine, best_engine
 
 
@@ -94,7 +94,7 @@ def _publish(
         raise
     for name in sorted(old_names - {file.name for file in files}):
         # Who may not delete keeps a file that no manifest names.
-        quietly(lambda name=name: store.delete(name))  # type: ignore[misc]
+        best_effort(lambda name=name: store.delete(name))  # type: ignore[misc]
     manifest: dict[str, Any] = {
         "resource": resource,
         "has_data": bool(files),

@@ -12,7 +12,7 @@ from typing import Protocol
 from airflow_provider_maestroqa.client.errors import MaestroQADataError
 from airflow_provider_maestroqa.client.formatting import pluralize
 from airflow_provider_maestroqa.pushes.records import Item, as_json
-from airflow_provider_maestroqa.storage.base import Store, quietly
+from airflow_provider_maestroqa.storage.base import Store, best_effort
 
 log = logging.getLogger(__name__)
 
@@ -149,7 +149,7 @@ class Rejects:
         """The push stops here: publish what is known, as well as possible."""
         if self._waiting:
             self.settle(max(self._waiting)[0] + 1)
-        if not quietly(self.publish):
+        if not best_effort(self.publish):
             log.warning("The refused records could not be written to %s.", self.uri)
 
     def close(self) -> None:

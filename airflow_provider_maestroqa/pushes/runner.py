@@ -16,7 +16,7 @@ from airflow_provider_maestroqa.pushes.records import Located
 from airflow_provider_maestroqa.pushes.rejects import Rejects, Target
 from airflow_provider_maestroqa.pushes.report import Meter, Progress, Report
 from airflow_provider_maestroqa.pushes.resources import Resource
-from airflow_provider_maestroqa.storage.base import quietly
+from airflow_provider_maestroqa.storage.base import best_effort
 
 log = logging.getLogger(__name__)
 
@@ -84,7 +84,7 @@ def run_push(
     except BaseException:
         rejects.give_up()
         meter.read()
-        quietly(lambda: checkpoint.stop(report))
+        best_effort(lambda: checkpoint.stop(report))
         log.warning("The push of %s stopped after %s confirmed records.", words, f"{report.confirmed:,}")
         raise
     finally:

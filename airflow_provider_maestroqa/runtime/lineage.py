@@ -10,19 +10,17 @@ import logging
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import Any
 
 from airflow_provider_maestroqa import _compat
 from airflow_provider_maestroqa.assets import SCHEME, dataset_of
+from airflow_provider_maestroqa.storage.urls import local_path, parse_url
 
 log = logging.getLogger(__name__)
 
 _EXPORTS = "exports"
 #: Some drivers' placeholders, which are no SQL to a parser.
 _PLACEHOLDER = re.compile(r"%\(\w+\)s|%s|\?")
-#: The same storage by other names.
-_SCHEMES = {"s3a": "s3", "s3n": "s3", "gcs": "gs"}
 
 
 @dataclass(frozen=True)
@@ -97,12 +95,11 @@ def stored_data(address: str) -> Data:
 
     :param address: a storage URL, or a path on this machine.
     """
-    scheme, found, rest = address.partition("://")
-    if not found or scheme == "file":
-        return Data("file", str(Path(rest if found else address).absolute()))
-    # No urlsplit: a key may hold ? and #, which part nothing here.
-    bucket, _, key = rest.partition("/")
-    return Data(f"{_SCHEMES.get(scheme, scheme)}://{bucket}", key or "/")
+    path = local_path(address)
+    if path is not None:
+        return Data("file", str(path.absolute()))
+    url = parse_url(address)
+    return Data(url.namespace, url.key or "/")
 
 
 def landed_data(manifest: Mapping[str, Any], *, written: bool) -> tuple[Data, ...]:

@@ -10,7 +10,7 @@ from typing import Any
 
 from airflow_provider_maestroqa import _compat
 from airflow_provider_maestroqa.client.errors import MaestroQADataError
-from airflow_provider_maestroqa.storage.urls import open_object
+from airflow_provider_maestroqa.storage.open import open_object
 
 log = logging.getLogger(__name__)
 

@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 
 from airflow_provider_maestroqa.client.errors import MaestroQAConfigError, MaestroQAError
 from airflow_provider_maestroqa.sources.base import Row
-from airflow_provider_maestroqa.storage.base import quietly
+from airflow_provider_maestroqa.storage.base import best_effort
 
 #: What a cursor at the server is called there.
 CURSOR = "maestroqa"
@@ -76,11 +76,11 @@ class SqlRows:
             # Some cursors read all that is left before they close, unless their connection is gone.
             closing.insert(0 if self._ended else 1, cursor.close)
         for close in closing:
-            quietly(close)
+            best_effort(close)
 
     def _begin(self, sql: str, parameters: Sequence[Any] | Mapping[str, Any] | None) -> Sequence[Any]:
         self._cursor, self.is_at_server = _cursor_of(self._connection)
-        quietly(partial(setattr, self._cursor, "arraysize", self._chunk_size))
+        best_effort(partial(setattr, self._cursor, "arraysize", self._chunk_size))
         # Without parameters, a driver takes a percent sign for what it is.
         self._cursor.execute(sql) if parameters is None else self._cursor.execute(sql, parameters)
         # A cursor at the server may tell its columns only once it was read.

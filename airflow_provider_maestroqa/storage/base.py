@@ -1,15 +1,15 @@
-"""Where published files go: what every storage must be able to do, and how its errors are told.
+"""What every storage must provide, and how its errors are translated.
 
-Publishing has two steps, so that a set of files can be checked as a whole before any of it becomes visible: an
-:class:`Upload` takes a file's bytes and is *sealed* when all of them have arrived; it is *published*, in one atomic
-step, when all the others are sealed as well. Until then a reader sees what was there before.
+Publishing takes two steps, so that a set of files can be checked as a whole before any of it becomes visible. An
+:class:`Upload` takes a file's bytes and is *sealed* when all of them have arrived. It is *published*, in one atomic
+step, when all the others are sealed as well. Until then readers see what was there before.
 """
 
 from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from typing import Protocol, TypeVar
+from typing import IO, Protocol, TypeVar
 
 from airflow_provider_maestroqa.client.errors import (
     MaestroQAConfigError,
@@ -20,44 +20,47 @@ from airflow_provider_maestroqa.client.errors import (
 
 T = TypeVar("T")
 _QUERY = re.compile(r"\?[^\s\"'<>]*")
-_LONGEST = 300
+_MAX_ERROR_CHARS = 300
 
 
 class StorageDeniedError(MaestroQAConfigError):
-    """The storage said that these credentials may not do this."""
+    """The storage denied these credentials access."""
 
 
 class Upload(Protocol):
-    """A file on its way into storage, not visible yet."""
+    """A file that is being stored and is not visible yet."""
 
     def write(self, data: bytes) -> None:
         """Append some bytes."""
 
     def seal(self, crc32: int) -> None:
-        """All bytes were written: wait until the storage has them.
+        """Wait until the storage has all bytes that were written.
 
-        :param crc32: of the whole file, for a storage that can check it.
+        :param crc32: of the whole file, for a storage that can verify it.
         """
 
     def publish(self) -> None:
         """Make the sealed file visible under its name, replacing what was there, in one step."""
 
     def discard(self) -> None:
-        """Forget the file. Never raises; does nothing after ``publish``."""
+        """Discard the file. Never raises; does nothing after ``publish``."""
 
 
 class Store(Protocol):
     """A folder, bucket or prefix that files are published to, by names relative to it."""
 
     def uri(self, name: str = "") -> str:
-        """The address of a name, as users write it; of the place itself without a name."""
+        """The address of a name, as users write it; without a name, the address of the store itself."""
 
-    def begin(self, name: str, *, size: int, waiting: Callable[[], None] = ...) -> Upload:
+    def begin(
+        self, name: str, *, size: int, content_type: str | None = None, on_wait: Callable[[], None] = ...
+    ) -> Upload:
         """Begin to store a file.
 
-        :param name: relative to the place; ``/`` parts folders.
-        :param size: its bytes; more than there will be, if nobody knows exactly.
-        :param waiting: called every few seconds while the storage is waited for.
+        :param name: relative to the store; ``/`` separates folders.
+        :param size: in bytes; an upper bound where it is not known exactly.
+        :param content_type: for a storage that keeps it; guessed from the name by default.
+        :param on_wait: called every few seconds while waiting for the storage.
         """
 
     def put_bytes(self, name: str, data: bytes) -> None:
@@ -67,77 +70,82 @@ class Store(Protocol):
         """Read a small file; ``None`` when there is none."""
 
     def size(self, name: str) -> int | None:
-        """The bytes of a file; ``None`` when there is none."""
+        """The size of a file in bytes; ``None`` when there is none."""
+
+    def open(self, name: str) -> IO[bytes]:
+        """Open a file for reading."""
 
     def delete(self, name: str) -> None:
-        """Remove a file; one that is not there is no error."""
+        """Delete a file, if it exists."""
 
 
-def nothing() -> None:
+def noop() -> None:
     """Do nothing."""
 
 
-def attempt(action: str, uri: str, call: Callable[[], T]) -> T:
+def translate_errors(action: str, uri: str, call: Callable[[], T]) -> T:
     """Call a storage, and turn whatever it raises into an error of this package.
 
-    The original error is left behind: the text of some holds signed addresses.
+    The original error is not chained: the text of some contains signed addresses.
 
-    :param action: what is tried, such as ``write``.
-    :param uri: what it is tried on.
+    :param action: for the message, such as ``write``.
+    :param uri: what the action is done to.
     :param call: does it.
     """
     try:
         return call()
     except MaestroQAError:
         raise
-    except Exception as error:  # noqa: BLE001 - each storage brings errors of its own
-        failure = explain(action, uri, error)
+    except Exception as error:  # noqa: BLE001 - each storage has errors of its own
+        failure = to_storage_error(action, uri, error)
     raise failure
 
 
-def quietly(call: Callable[[], object]) -> bool:
-    """Clean up as well as possible while another error is on its way.
+def best_effort(call: Callable[[], object]) -> bool:
+    """Call a storage and ignore errors, to clean up while another error is being raised.
 
-    :return: whether it worked.
+    :return: whether it succeeded.
     """
     try:
         call()
-    except Exception:  # noqa: BLE001 - the first error is the one to tell
+    except Exception:  # noqa: BLE001 - the first error is the one to report
         return False
     return True
 
 
-def explain(action: str, uri: str, error: Exception) -> MaestroQAError:
-    """Say what a storage's error means and what can be done about it."""
-    what = f"Cannot {action} {uri}: {tell(error)}"
+def to_storage_error(action: str, uri: str, error: Exception) -> MaestroQAError:
+    """Explain a storage's error, with a remedy."""
+    problem = f"Cannot {action} {uri}: {describe_error(error)}"
     code, status = _code_of(error)
     name = type(error).__name__
     if code in _DENIED or status == 403 or isinstance(error, PermissionError):
         return StorageDeniedError(
-            f"{what}. Check that the connection's credentials are valid and may read, write and delete there "
+            f"{problem}. Check that the connection's credentials are valid and may read, write and delete there "
             f"(on S3: s3:GetObject, s3:PutObject, s3:DeleteObject, s3:AbortMultipartUpload, s3:ListBucket)."
         )
     if code in _NO_BUCKET:
-        return MaestroQAConfigError(f"{what}. Check the bucket's name and region.")
+        return MaestroQAConfigError(f"{problem}. Check the bucket's name and region.")
     if name == "ParamValidationError":
-        return MaestroQAConfigError(f"{what}. Check the bucket's name, and that boto3 is 1.37 or newer.")
+        return MaestroQAConfigError(f"{problem}. Check the bucket's name, and that boto3 is 1.37 or newer.")
     if name in _NO_CREDENTIALS:
-        return MaestroQAConfigError(f"{what}. Check the storage connection's credentials.")
+        return MaestroQAConfigError(f"{problem}. Check the storage connection's credentials.")
     if code in _DAMAGED:
-        return MaestroQADataError(f"{what}. The data was altered on its way; a retry sends it again.", retryable=True)
+        return MaestroQADataError(
+            f"{problem}. The data was altered in transit; a retry sends it again.", retryable=True
+        )
     if isinstance(error, FileNotFoundError):
-        return MaestroQAConfigError(f"{what}. Check that the bucket or folder exists.")
+        return MaestroQAConfigError(f"{problem}. Check that the bucket or folder exists.")
     if status >= 500 or code in _BUSY or _is_network(error, name):
-        return MaestroQAConnectionError(f"{what}. The storage may be busy or out of reach; a retry may succeed.")
+        return MaestroQAConnectionError(f"{problem}. The storage may be busy or out of reach; a retry may succeed.")
     if isinstance(error, OSError):
-        return MaestroQAError(f"{what}. Check the space and the settings of the storage.", retryable=True)
-    return MaestroQAError(f"{what}.", retryable=True)
+        return MaestroQAError(f"{problem}. Check the free space and the settings of the storage.", retryable=True)
+    return MaestroQAError(f"{problem}.", retryable=True)
 
 
-def tell(error: Exception) -> str:
-    """An error's own words, without queries of addresses, which may be signatures."""
+def describe_error(error: Exception) -> str:
+    """An error's message, without the queries of URLs, which may be signatures."""
     text = " ".join(_QUERY.sub("?***", str(error)).split()).rstrip(".")
-    return f"{text[:_LONGEST]} ({type(error).__name__})" if text else type(error).__name__
+    return f"{text[:_MAX_ERROR_CHARS]} ({type(error).__name__})" if text else type(error).__name__
 
 
 _DENIED = {

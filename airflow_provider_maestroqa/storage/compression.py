@@ -1,4 +1,4 @@
-"""What inflates, deflates and checks: isal where it is installed, Python's own zlib otherwise."""
+"""Inflate, deflate and compute checksums: with isal where it is installed, else with Python's zlib."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol, cast
 
-#: Bytes taken from a file and given to an engine at once. Small enough for the processor's own cache.
+#: Bytes that an engine gets at a time. Small enough for the processor's cache.
 BLOCK = 1 << 18
 
 
@@ -47,8 +47,8 @@ class Engine:
     :param name: ``isal`` or ``zlib``.
     :param inflater: makes an object that inflates one raw stream.
     :param deflater: makes an object that deflates into one raw stream.
-    :param crc32: CRC-32 of a block, going on from an earlier one.
-    :param error: what is raised on a damaged stream.
+    :param crc32: CRC-32 of a block, continued from an earlier one.
+    :param error: raised on a damaged stream.
     """
 
     name: str
@@ -84,7 +84,7 @@ def isal_engine() -> Engine:
 
 
 def best_engine() -> Engine:
-    """The fastest engine there is."""
+    """The fastest engine that is installed."""
     try:
         return isal_engine()
     except ImportError:

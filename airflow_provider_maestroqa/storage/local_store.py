@@ -1,4 +1,4 @@
-"""Publish to this machine's disk: write beside the target, force it to the disk, rename."""
+"""Publish to the local disk: write beside the target, sync, rename."""
 
 from __future__ import annotations
 
@@ -8,47 +8,47 @@ import secrets
 from contextlib import suppress
 from pathlib import Path
 
-from airflow_provider_maestroqa.storage.base import attempt, quietly
+from airflow_provider_maestroqa.storage.base import best_effort, translate_errors
 
-_ENDING = ".part"
+_SUFFIX = ".part"
 
 
 class LocalUpload:
-    """A file on its way, under a hidden name in the same folder as its target.
+    """A file that is being written, under a hidden name in its target's folder.
 
-    The lock on it tells the files of living processes from those that a killed one left.
+    A lock on it distinguishes the files of running processes from what a killed process left.
 
     :param target: where it will be published.
     """
 
     def __init__(self, target: Path) -> None:
         self._target = target
-        self._part = target.with_name(f".{target.name}.{secrets.token_hex(4)}{_ENDING}")
-        self._fd = attempt("write", str(target), self._create)
+        self._part = target.with_name(f".{target.name}.{secrets.token_hex(4)}{_SUFFIX}")
+        self._fd = translate_errors("write", str(target), self._create)
 
     def write(self, data: bytes) -> None:
         """Append some bytes."""
-        attempt("write", str(self._target), lambda: self._write(data))
+        translate_errors("write", str(self._target), lambda: self._write(data))
 
-    def seal(self, crc32: int) -> None:  # noqa: ARG002 - a disk checks no checksums
-        """Force the bytes to the disk."""
-        attempt("write", str(self._target), lambda: os.fsync(self._fd))
+    def seal(self, crc32: int) -> None:  # noqa: ARG002 - a disk verifies no checksums
+        """Sync the bytes to the disk."""
+        translate_errors("write", str(self._target), lambda: os.fsync(self._fd))
 
     def publish(self) -> None:
         """Rename the file to its target."""
-        attempt("publish", str(self._target), self._rename)
+        translate_errors("publish", str(self._target), self._rename)
 
     def discard(self) -> None:
-        """Remove the file."""
+        """Delete the file."""
         if self._fd >= 0:
-            quietly(self._part.unlink)
+            best_effort(self._part.unlink)
             self._close()
 
     def _create(self) -> int:
         self._target.parent.mkdir(parents=True, exist_ok=True)
         _remove_leftovers(self._target)
         fd = os.open(self._part, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o666)
-        # Some network disks know no locks; leftovers stay there.
+        # Some network file systems have no locks; leftovers stay there.
         with suppress(OSError):
             fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
         return fd
@@ -74,10 +74,10 @@ class LocalUpload:
 
 
 def _remove_leftovers(target: Path) -> None:
-    begins = f".{target.name}."
+    prefix = f".{target.name}."
     for path in target.parent.iterdir():
-        if path.name.startswith(begins) and path.name.endswith(_ENDING):
-            quietly(lambda path=path: _remove_if_abandoned(path))  # type: ignore[misc]
+        if path.name.startswith(prefix) and path.name.endswith(_SUFFIX):
+            best_effort(lambda path=path: _remove_if_abandoned(path))  # type: ignore[misc]
 
 
 def _remove_if_abandoned(path: Path) -> None:

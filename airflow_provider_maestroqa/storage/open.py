@@ -1,4 +1,7 @@
-"""A path or a storage URL becomes a file that can be read from its first byte, again and again."""
+"""Open storage URLs and paths: as a store to publish to, as one small object, or as a file to read.
+
+This is the only module here that knows Airflow's connections. S3 goes through boto3, everything else through fsspec.
+"""
 
 from __future__ import annotations
 
@@ -7,28 +10,119 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any, cast
 
+from airflow_provider_maestroqa import _compat
 from airflow_provider_maestroqa.client.errors import (
     MaestroQAConfigError,
     MaestroQAConnectionError,
     MaestroQADataError,
     MaestroQAError,
 )
-from airflow_provider_maestroqa.storage.base import attempt
+from airflow_provider_maestroqa.storage.base import translate_errors
+from airflow_provider_maestroqa.storage.urls import LOCAL, S3, local_path, parse_url
 
 if TYPE_CHECKING:
     from airflow_provider_maestroqa.client.resources.upload_body import Source
-    from airflow_provider_maestroqa.storage.urls import StoredObject
+    from airflow_provider_maestroqa.storage.base import Store
 
 _WEB = ("http://", "https://")
 
 
-def open_file(file: str | os.PathLike[str], *, conn_id: str | None = None) -> Source:
-    """Find a file on this machine or in an object storage.
+def open_s3_store(*, bucket: str, prefix: str, aws_conn_id: str | None) -> Store:
+    """Open a prefix of an S3 bucket with an AWS connection.
 
-    :param file: a path, or a storage URL such as ``s3://bucket/key``. The connection may stand in it, as in
+    :param bucket: the bucket's name.
+    :param prefix: what every key begins with; slashes at its ends do not matter.
+    :param aws_conn_id: id of the AWS connection; ``None`` leaves it to boto3's own chain.
+    :raises MaestroQAConfigError: the Amazon provider is not installed, or the bucket is missing.
+    """
+    from airflow_provider_maestroqa.storage.s3_store import S3Store
+
+    try:
+        from airflow.providers.amazon.aws.hooks.s3 import S3Hook
+    except ImportError:
+        missing = True
+    else:
+        missing = False
+    if missing:
+        raise MaestroQAConfigError("S3 needs the Amazon provider: pip install 'airflow-provider-maestroqa[amazon]'.")
+    if not isinstance(bucket, str) or not bucket or "/" in bucket:
+        raise MaestroQAConfigError(f"s3_bucket must be a bucket's name, without s3:// or a key, got {bucket!r}.")
+    return S3Store(S3Hook(aws_conn_id=aws_conn_id).get_conn(), bucket, prefix)
+
+
+def open_store(url: str, *, conn_id: str | None = None) -> Store:
+    """Open the folder, bucket or prefix that a storage URL names.
+
+    :param url: ``s3://…``, ``gs://…``, ``abfs://…``, ``file:///…`` or any other for which Airflow has a
+        filesystem. It may name the connection, as in ``s3://my_conn@bucket/prefix``.
+    :param conn_id: id of the storage's connection. Default: the one in the URL, else the provider's default.
+    :raises MaestroQAConfigError: the URL is not a storage URL, or nothing is installed for its scheme.
+    """
+    parts = parse_url(url)
+    conn_id = conn_id or parts.conn_id or None
+    if parts.storage == S3:
+        return open_s3_store(bucket=parts.bucket, prefix=parts.key, aws_conn_id=conn_id or "aws_default")
+    from airflow_provider_maestroqa.storage.fsspec_store import FilesystemStore
+
+    try:
+        return FilesystemStore(_compat.get_fs(parts.scheme, conn_id), f"{parts.bucket}/{parts.key}", parts.scheme)
+    except (ImportError, ValueError) as error:
+        problem = str(error)
+    raise MaestroQAConfigError(
+        f"{parts.scheme}:// cannot be opened ({problem}). Install the Airflow provider for this storage, and check "
+        "the URL and its connection."
+    )
+
+
+@dataclass(frozen=True)
+class StoredObject:
+    """One small object in a store, such as a task's state.
+
+    :param store: where it is.
+    :param name: its name there.
+    """
+
+    store: Store
+    name: str
+
+    @property
+    def uri(self) -> str:
+        """The object's address."""
+        return self.store.uri(self.name)
+
+    def read(self) -> bytes | None:
+        """Read all of it; ``None`` when it does not exist."""
+        return self.store.get_bytes(self.name)
+
+    def write(self, content: bytes) -> None:
+        """Replace it atomically."""
+        self.store.put_bytes(self.name, content)
+
+    def delete(self) -> None:
+        """Delete it, if it exists."""
+        self.store.delete(self.name)
+
+
+def open_object(url: str, *, conn_id: str | None = None) -> StoredObject:
+    """Open one object by its storage URL; a plain absolute path is a local file.
+
+    :raises MaestroQAConfigError: the URL is not a storage URL, or names no object.
+    """
+    if isinstance(url, str) and url.startswith("/"):
+        url = f"{LOCAL}://{url}"
+    folder, _, name = url.rpartition("/") if isinstance(url, str) else ("", "", "")
+    if not name or not folder or folder.endswith(":/"):
+        raise MaestroQAConfigError(f"{url!r} names no object. Write it like s3://bucket/state/task.json.")
+    return StoredObject(open_store(folder, conn_id=conn_id), name)
+
+
+def open_file(file: str | os.PathLike[str], *, conn_id: str | None = None) -> Source:
+    """Open a file on this machine or in an object storage, to be read from its first byte as often as needed.
+
+    :param file: a path, or a storage URL such as ``s3://bucket/key``. It may name the connection, as in
         ``s3://my_conn@bucket/key``.
     :param conn_id: id of the storage's connection. Default: the one in the URL, else the provider's default.
-    :raises MaestroQAConfigError: it is no path and no storage URL, or nothing is installed for its scheme.
+    :raises MaestroQAConfigError: it is neither a path nor a storage URL, or nothing is installed for its scheme.
     """
     if not isinstance(file, (str, os.PathLike)) or not str(file).strip() or str(file) == "None":
         raise MaestroQAConfigError(
@@ -40,9 +134,12 @@ def open_file(file: str | os.PathLike[str], *, conn_id: str | None = None) -> So
             "file must be a path on this machine or a storage URL such as s3://bucket/key, got a web address. "
             "If MaestroQA can read that address, pass it as url."
         )
-    if "://" not in text or text.startswith("file://"):
-        return LocalFile(Path(text.removeprefix("file://")))
-    return _stored(text, conn_id)
+    path = local_path(text)
+    if path is not None:
+        return LocalFile(path)
+    if text.endswith("/"):
+        raise MaestroQAConfigError(f"{text} names a folder. Pass the URL of one object, such as s3://bucket/key.")
+    return StoredFile(open_object(text, conn_id=conn_id))
 
 
 @dataclass(frozen=True)
@@ -60,20 +157,20 @@ class LocalFile:
         return str(self.path)
 
     def size(self) -> int | None:
-        """Its bytes.
+        """Its size in bytes.
 
         :raises MaestroQADataError: there is no such file.
         """
         if not self.path.exists():
             raise MaestroQADataError(f"There is no file {self.name} on this worker. Check the path.")
         if not self.path.is_file():
-            raise MaestroQADataError(f"{self.name} is a folder or a device, and no file. Check the path.")
+            raise MaestroQADataError(f"{self.name} is a folder or a device, not a file. Check the path.")
         return self.path.stat().st_size
 
     def open(self) -> IO[bytes]:
         """Open it at its first byte."""
         try:
-            return cast("IO[bytes]", _Reading(self.path.open("rb"), self.name))
+            return cast("IO[bytes]", _Reader(self.path.open("rb"), self.name))
         except OSError as error:
             problem = error.strerror
         raise MaestroQADataError(
@@ -96,7 +193,7 @@ class StoredFile:
         return self.stored.uri
 
     def size(self) -> int | None:
-        """Its bytes.
+        """Its size in bytes.
 
         :raises MaestroQADataError: there is no such object.
         """
@@ -107,29 +204,19 @@ class StoredFile:
 
     def open(self) -> IO[bytes]:
         """Open it at its first byte."""
-        return cast("IO[bytes]", _Reading(attempt("read", self.name, self._open), self.name))
-
-    def _open(self) -> Any:
-        from airflow_provider_maestroqa.storage.fsspec_store import FilesystemStore
-        from airflow_provider_maestroqa.storage.s3_store import S3Store
-
-        store, name = self.stored.store, self.stored.name
-        if isinstance(store, S3Store):
-            return store.client.get_object(**store.place(name))["Body"]
-        assert isinstance(store, FilesystemStore)
-        return store.fs.open(store.path(name), "rb")
+        return cast("IO[bytes]", _Reader(self.stored.store.open(self.stored.name), self.name))
 
 
-class _Reading:
-    """A file that is being read. What its storage raises becomes an error of this package."""
+class _Reader:
+    """Reads a file, and turns what its storage raises into errors of this package."""
 
     def __init__(self, file: Any, name: str) -> None:
         self._file = file
         self._name = name
 
-    def read(self, most: int) -> bytes:
+    def read(self, size: int) -> bytes:
         try:
-            return attempt("read", self._name, lambda: bytes(self._file.read(most)))
+            return translate_errors("read", self._name, lambda: bytes(self._file.read(size)))
         except MaestroQAError as error:
             if not error.retryable:
                 raise
@@ -138,11 +225,3 @@ class _Reading:
 
     def close(self) -> None:
         self._file.close()
-
-
-def _stored(url: str, conn_id: str | None) -> StoredFile:
-    from airflow_provider_maestroqa.storage.urls import open_object
-
-    if url.endswith("/"):
-        raise MaestroQAConfigError(f"{url} names a folder. Pass the URL of one object, such as s3://bucket/key.")
-    return StoredFile(open_object(url, conn_id=conn_id))

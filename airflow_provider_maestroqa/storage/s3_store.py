@@ -1,11 +1,11 @@
-"""Publish to Amazon S3, or a store that speaks its language, with the client that boto3 made.
+"""Publish to Amazon S3, or to a compatible store, with a client made by boto3.
 
-Large files go up in parts while they are still being checked; nothing is visible before the last request, which
-names the CRC-32 of the whole object, so that S3 itself refuses an object that is not what was read. A process that is
-killed leaves parts behind that nobody sees and that cost money: a lifecycle rule with
-``AbortIncompleteMultipartUpload`` removes them.
+Large files are uploaded in parts while they are still being checked. Nothing is visible before the last request,
+which names the CRC-32 of the whole object, so that S3 itself rejects an object that is not what was read. A killed
+process leaves invisible parts behind that cost money; a lifecycle rule with ``AbortIncompleteMultipartUpload``
+deletes them.
 
-Stores that know no checksums: set ``request_checksum_calculation`` to ``when_required`` in the client's configuration
+For stores without checksums, set ``request_checksum_calculation`` to ``when_required`` in the client's configuration
 (in Airflow, ``config_kwargs`` in the AWS connection's extra). Each part then carries an MD5 instead.
 """
 
@@ -15,30 +15,30 @@ import base64
 import hashlib
 from collections.abc import Callable, Mapping
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
-from typing import Any
+from contextlib import closing
+from typing import IO, Any
 
 from airflow_provider_maestroqa.client.errors import (
     MaestroQAConfigError,
     MaestroQAConnectionError,
     MaestroQADataError,
 )
-from airflow_provider_maestroqa.storage.base import attempt, nothing, quietly
+from airflow_provider_maestroqa.storage.base import best_effort, noop, translate_errors
 from airflow_provider_maestroqa.storage.compression import best_engine
 
-#: Bytes of a part, the least that S3 takes: a request costs a millisecond, and with three parts on their way and one
-#: being filled, memory hardly grows with the file.
+#: Bytes of a part, the minimum of S3: a request costs a millisecond, and with three parts in flight and one being
+#: filled, memory hardly grows with the file.
 PART_SIZE = 5 << 20
-_ON_THEIR_WAY = 3
-_MOST_PARTS = 9_500
-_MOST_HELD = 2 * PART_SIZE
-_TICK = 5.0
-_LONGEST_KEY = 1024
-_TYPES = {
+_MAX_IN_FLIGHT = 3
+_MAX_PARTS = 9_500
+_MAX_HELD = 2 * PART_SIZE
+_WAIT_S = 5.0
+_MAX_KEY_BYTES = 1024
+_CONTENT_TYPES = {
     ".json": "application/json",
     ".gz": "application/gzip",
     ".zip": "application/zip",
     ".csv": "text/csv",
-    ".parquet": "application/vnd.apache.parquet",
 }
 
 
@@ -66,30 +66,34 @@ class S3Store:
         """``s3://bucket/prefix/name``."""
         return "/".join(part for part in (f"s3://{self.bucket}", self.prefix, name) if part)
 
-    def place(self, name: str) -> dict[str, str]:
+    def object_ref(self, name: str) -> dict[str, str]:
         """The bucket and key of a name, as boto3 wants them."""
         key = f"{self.prefix}/{name}" if self.prefix else name
-        if len(key.encode()) > _LONGEST_KEY:
+        if len(key.encode()) > _MAX_KEY_BYTES:
             raise MaestroQAConfigError(
-                f"The key of {self.uri(name)} is longer than the {_LONGEST_KEY} bytes that S3 allows. "
+                f"The key of {self.uri(name)} is longer than the {_MAX_KEY_BYTES} bytes that S3 allows. "
                 f"Use a shorter prefix."
             )
         return {"Bucket": self.bucket, "Key": key}
 
-    def begin(self, name: str, *, size: int, waiting: Callable[[], None] = nothing) -> S3Upload:
+    def begin(
+        self, name: str, *, size: int, content_type: str | None = None, on_wait: Callable[[], None] = noop
+    ) -> S3Upload:
         """Begin to store an object; see :class:`~.base.Store`."""
-        return S3Upload(self, name, size=size, waiting=waiting)
+        return S3Upload(self, name, size=size, content_type=content_type, on_wait=on_wait)
 
     def put_bytes(self, name: str, data: bytes) -> None:
         """Store a small object in one request."""
         self.put(name, data, best_engine().crc32(data, 0))
 
-    def put(self, name: str, data: bytes, crc32: int) -> None:
+    def put(self, name: str, data: bytes, crc32: int, content_type: str | None = None) -> None:
         """Store an object of known CRC-32 in one request."""
-        attempt(
+        translate_errors(
             "write",
             self.uri(name),
-            lambda: self.client.put_object(Body=data, **self.proof(data, crc32), **self.created_with(name)),
+            lambda: self.client.put_object(
+                Body=data, **self.checksum_args(data, crc32), **self.create_args(name, content_type)
+            ),
         )
 
     def get_bytes(self, name: str) -> bytes | None:
@@ -97,58 +101,67 @@ class S3Store:
 
         def get() -> bytes | None:
             try:
-                body = self.client.get_object(**self.place(name))["Body"]
+                body = self._body(name)
             except Exception as error:
                 if _is_missing(error):
                     return None
                 raise
-            try:
-                return bytes(body.read())
-            finally:
-                body.close()
+            with closing(body):
+                return body.read()
 
-        return attempt("read", self.uri(name), get)
+        return translate_errors("read", self.uri(name), get)
 
     def size(self, name: str) -> int | None:
         """The bytes of an object; ``None`` when there is none."""
 
         def head() -> int | None:
             try:
-                return int(self.client.head_object(**self.place(name))["ContentLength"])
+                return int(self.client.head_object(**self.object_ref(name))["ContentLength"])
             except Exception as error:
                 if _is_missing(error):
                     return None
                 raise
 
-        return attempt("look up", self.uri(name), head)
+        return translate_errors("look up", self.uri(name), head)
+
+    def open(self, name: str) -> IO[bytes]:
+        """Open an object for reading."""
+        return translate_errors("read", self.uri(name), lambda: self._body(name))
 
     def delete(self, name: str) -> None:
-        """Remove an object; one that is not there is no error."""
-        attempt("delete", self.uri(name), lambda: self.client.delete_object(**self.place(name)))
+        """Delete an object, if it exists."""
+        translate_errors("delete", self.uri(name), lambda: self.client.delete_object(**self.object_ref(name)))
 
-    def proof(self, data: bytes | bytearray, crc32: int | None = None) -> dict[str, str]:
-        """The argument by which the store can check what it receives."""
+    def _body(self, name: str) -> IO[bytes]:
+        body: IO[bytes] = self.client.get_object(**self.object_ref(name))["Body"]
+        return body
+
+    def checksum_args(self, data: bytes | bytearray, crc32: int | None = None) -> dict[str, str]:
+        """The argument by which the store can verify what it receives."""
         if self.checksums:
             return {"ChecksumCRC32": _base64(best_engine().crc32(data, 0) if crc32 is None else crc32)}
         digest = hashlib.md5(data, usedforsecurity=False).digest()
         return {"ContentMD5": base64.b64encode(digest).decode()}
 
-    def created_with(self, name: str) -> dict[str, Any]:
+    def create_args(self, name: str, content_type: str | None) -> dict[str, Any]:
         """The arguments of every request that creates an object."""
-        kind = _TYPES.get(name[name.rfind(".") :], "application/octet-stream")
-        return {**self.place(name), "ContentType": kind, **self.extra_args}
+        guessed = _CONTENT_TYPES.get(name[name.rfind(".") :], "application/octet-stream")
+        return {**self.object_ref(name), "ContentType": content_type or guessed, **self.extra_args}
 
 
 class S3Upload:
-    """An object on its way: in memory while it is small, as a multipart upload when it is not."""
+    """An object being stored: in memory while it is small, as a multipart upload when it is not."""
 
-    def __init__(self, store: S3Store, name: str, *, size: int, waiting: Callable[[], None]) -> None:
+    def __init__(
+        self, store: S3Store, name: str, *, size: int, content_type: str | None, on_wait: Callable[[], None]
+    ) -> None:
         self._store = store
         self._name = name
         self._uri = store.uri(name)
-        self._waiting = waiting
+        self._content_type = content_type
+        self._on_wait = on_wait
         # Parts grow when the object would need more of them than S3 allows.
-        self._part_size = max(PART_SIZE, -(-size // _MOST_PARTS))
+        self._part_size = max(PART_SIZE, -(-size // _MAX_PARTS))
         self._buffer = bytearray()
         self._filled = 0
         self._free: list[bytearray] = []
@@ -157,10 +170,10 @@ class S3Upload:
         self._crc32 = 0
         self._upload_id: str | None = None
         self._pool: ThreadPoolExecutor | None = None
-        self._sending: set[Future[bytearray]] = set()
+        self._in_flight: set[Future[bytearray]] = set()
         self._parts: dict[int, dict[str, Any]] = {}
-        self._sent = 0
-        self._over = False
+        self._part_count = 0
+        self._done = False
 
     def write(self, data: bytes) -> None:
         """Append some bytes; full parts are sent by threads."""
@@ -168,25 +181,25 @@ class S3Upload:
         view = memoryview(data)
         while view:
             # All parts but the last have one size; some stores insist on it.
-            some = view[: self._part_size - self._filled]
-            end = self._filled + len(some)
-            self._buffer[self._filled : end] = some
+            chunk = view[: self._part_size - self._filled]
+            end = self._filled + len(chunk)
+            self._buffer[self._filled : end] = chunk
             self._filled = end
-            view = view[len(some) :]
+            view = view[len(chunk) :]
             if end == self._part_size:
                 self._send()
 
     def seal(self, crc32: int) -> None:
         """Wait until S3 has all parts; a small object is kept in memory until it is published."""
         self._crc32 = crc32
-        if self._upload_id is None and self._store.held + self._size <= _MOST_HELD:
+        if self._upload_id is None and self._store.held + self._size <= _MAX_HELD:
             self._held = self._size
             self._store.held += self._held
             return
-        if self._filled or not self._sent:
+        if self._filled or not self._part_count:
             del self._buffer[self._filled :]
             self._send()
-        while self._sending:
+        while self._in_flight:
             self._collect()
         self._close_pool()
         self._buffer, self._free = bytearray(), []
@@ -194,88 +207,92 @@ class S3Upload:
     def publish(self) -> None:
         """Make the object visible under its key, with its checksum."""
         if self._upload_id is None:
-            self._store.put(self._name, bytes(self._buffer), self._crc32)
+            self._store.put(self._name, bytes(self._buffer), self._crc32, self._content_type)
         else:
-            attempt("complete the upload of", self._uri, self._complete)
+            translate_errors("complete the upload of", self._uri, self._complete)
         self._end()
 
     def discard(self) -> None:
         """Abort the upload, as well as possible."""
-        if self._over:
+        if self._done:
             return
-        for sending in self._sending:
-            sending.cancel()
+        for part in self._in_flight:
+            part.cancel()
         self._close_pool()
         upload_id = self._upload_id
         if upload_id is not None:
-            place = self._store.place(self._name)
-            quietly(lambda: self._store.client.abort_multipart_upload(UploadId=upload_id, **place))
+            object_ref = self._store.object_ref(self._name)
+            best_effort(lambda: self._store.client.abort_multipart_upload(UploadId=upload_id, **object_ref))
         self._end()
 
     def _send(self) -> None:
-        """Hand the buffer to a thread, and go on with one that has been sent."""
+        """Hand the buffer to a thread, and continue with one that has been sent."""
         if self._upload_id is None:
-            self._upload_id = attempt("begin the upload of", self._uri, self._create)
+            self._upload_id = translate_errors("begin the upload of", self._uri, self._create)
         if self._pool is None:
-            self._pool = ThreadPoolExecutor(_ON_THEIR_WAY, thread_name_prefix="maestroqa-upload")
-        while len(self._sending) >= _ON_THEIR_WAY:
+            self._pool = ThreadPoolExecutor(_MAX_IN_FLIGHT, thread_name_prefix="maestroqa-upload")
+        while len(self._in_flight) >= _MAX_IN_FLIGHT:
             self._collect()
-        self._sent += 1
-        self._sending.add(self._pool.submit(self._send_part, self._sent, self._buffer))
+        self._part_count += 1
+        self._in_flight.add(self._pool.submit(self._send_part, self._part_count, self._buffer))
         self._buffer, self._filled = self._free.pop() if self._free else bytearray(), 0
 
     def _collect(self) -> None:
-        """Wait for a part, and raise what went wrong with it."""
-        done, self._sending = wait(self._sending, timeout=_TICK, return_when=FIRST_COMPLETED)
-        for sent in done:
-            self._free.append(sent.result())
-        self._waiting()
+        """Wait for a part, and raise its error."""
+        done, self._in_flight = wait(self._in_flight, timeout=_WAIT_S, return_when=FIRST_COMPLETED)
+        for part in done:
+            self._free.append(part.result())
+        self._on_wait()
 
     def _create(self) -> str:
-        kind = {"ChecksumAlgorithm": "CRC32", "ChecksumType": "FULL_OBJECT"} if self._store.checksums else {}
-        created = self._store.client.create_multipart_upload(**kind, **self._store.created_with(self._name))
-        return str(created["UploadId"])
+        checksum = {"ChecksumAlgorithm": "CRC32", "ChecksumType": "FULL_OBJECT"} if self._store.checksums else {}
+        arguments = self._store.create_args(self._name, self._content_type)
+        return str(self._store.client.create_multipart_upload(**checksum, **arguments)["UploadId"])
 
     def _send_part(self, number: int, part: bytearray) -> bytearray:
         def send(body: bytes | bytearray) -> None:
-            proof = self._store.proof(part)
-            answer = self._store.client.upload_part(
-                UploadId=self._upload_id, PartNumber=number, Body=body, **proof, **self._store.place(self._name)
+            checksum_args = self._store.checksum_args(part)
+            response = self._store.client.upload_part(
+                UploadId=self._upload_id,
+                PartNumber=number,
+                Body=body,
+                **checksum_args,
+                **self._store.object_ref(self._name),
             )
-            proof.pop("ContentMD5", None)
-            self._parts[number] = {"PartNumber": number, "ETag": answer["ETag"], **proof}
+            checksum_args.pop("ContentMD5", None)
+            self._parts[number] = {"PartNumber": number, "ETag": response["ETag"], **checksum_args}
 
-        # boto3 sends a bytearray in one piece, which takes half the time that many pieces take. But then the whole
-        # part must leave within boto3's time-out: on a line that is too slow for that, the pieces are the way.
-        what, in_one_piece = f"upload part {number} of", False
+        # boto3 sends a bytearray in one piece, which takes half the time of many pieces. But then the whole part must
+        # leave within boto3's time-out: a connection that is too slow for that gets the pieces.
+        action, in_one_piece = f"upload part {number} of", False
         try:
-            attempt(what, self._uri, lambda: send(part))
+            translate_errors(action, self._uri, lambda: send(part))
             in_one_piece = True
         except MaestroQAConnectionError:
             pass
         if not in_one_piece:
-            attempt(what, self._uri, lambda: send(bytes(part)))
+            translate_errors(action, self._uri, lambda: send(bytes(part)))
         return part
 
     def _complete(self) -> None:
-        proof: dict[str, Any] = {}
+        checksum_args: dict[str, Any] = {}
         if self._store.checksums:
-            proof = {"ChecksumCRC32": _base64(self._crc32), "ChecksumType": "FULL_OBJECT"}
-            proof["MpuObjectSize"] = self._size
+            checksum_args = {"ChecksumCRC32": _base64(self._crc32), "ChecksumType": "FULL_OBJECT"}
+            checksum_args["MpuObjectSize"] = self._size
         parts = [self._parts[number] for number in sorted(self._parts)]
         try:
             self._store.client.complete_multipart_upload(
                 UploadId=self._upload_id,
                 MultipartUpload={"Parts": parts},
-                **proof,
-                **self._store.place(self._name),
+                **checksum_args,
+                **self._store.object_ref(self._name),
             )
         except Exception as error:
-            # When the answer was lost, boto3 asks again, and the upload it asks for has already become the object.
+            # When the response was lost, boto3 repeats the request, and the upload has already become the object.
             if _code(error) != "NoSuchUpload" or self._store.size(self._name) != self._size:
                 raise
         if not self._store.checksums and self._store.size(self._name) != self._size:
-            raise MaestroQADataError(f"{self._uri} has another size than what was sent.", retryable=True)
+            raise MaestroQADataError(f"{self._uri} does not have the size of what was sent.", retryable=True)
 
     def _close_pool(self) -> None:
         if self._pool is not None:
@@ -283,7 +300,7 @@ class S3Upload:
             self._pool = None
 
     def _end(self) -> None:
-        self._over = True
+        self._done = True
         self._store.held -= self._held
         self._held = 0
         self._buffer, self._free = bytearray(), []

@@ -57,6 +57,6 @@ class MaestroQAExportToObjectStorageOperator(LandExportOperator):
         self.storage_conn_id = storage_conn_id
 
     def _open_store(self) -> Store:
-        from airflow_provider_maestroqa.storage.urls import open_store
+        from airflow_provider_maestroqa.storage.open import open_store
 
         return open_store(self.destination, conn_id=self.storage_conn_id)

@@ -60,6 +60,6 @@ class MaestroQAExportToS3Operator(LandExportOperator):
         self.aws_conn_id = aws_conn_id
 
     def _open_store(self) -> Store:
-        from airflow_provider_maestroqa.storage.urls import open_s3_store
+        from airflow_provider_maestroqa.storage.open import open_s3_store
 
         return open_s3_store(bucket=self.s3_bucket, prefix=self.s3_prefix, aws_conn_id=self.aws_conn_id)

@@ -117,7 +117,7 @@ class MaestroQARecordsToObjectStorageOperator(LineageMixin, BaseOperator):
         from airflow_provider_maestroqa.hooks.maestroqa import MaestroQAHook
         from airflow_provider_maestroqa.landing.records import land_records
         from airflow_provider_maestroqa.runtime.record_request import Asked, check_request
-        from airflow_provider_maestroqa.storage.urls import open_store
+        from airflow_provider_maestroqa.storage.open import open_store
 
         with airflow_errors():
             request = check_request(

@@ -35,9 +35,9 @@ LAYERS = (
     ("_compat", "get_provider_info", "sandbox"),
     ("__init__",),
 )
-#: These know no Airflow, but for the two modules of the storage that open an Airflow connection.
+#: These know no Airflow, except for the module of the storage that opens Airflow connections.
 BELOW_AIRFLOW = ("client", "storage", "landing", "pushes", "sources", "sandbox")
-OPENS_CONNECTIONS = ("storage.urls", "storage.open")
+OPENS_CONNECTIONS = ("storage.open",)
 
 
 def room_of(name):

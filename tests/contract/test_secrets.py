@@ -33,7 +33,8 @@ HARMLESS = {
     "runtime.database.Database.hook": "a hook of Airflow's, which has no text of its own",
     "landing.archive.zip_directory": "the name of a file in an archive",
     "pushes.records.Item.body": "a record",
-    "storage.urls.StoredObject.store": "says its address, without credentials",
+    "storage.open.StoredObject.store": "says its address, without credentials",
+    "storage.urls.StorageUrl.key": "the key of an object in a bucket",
 }
 
 

@@ -152,7 +152,7 @@ def test_a_file_system_that_fails_in_the_middle_shows_nothing(far, land, two_fil
 
 def test_a_file_that_lost_bytes_on_its_way_is_noticed(far, monkeypatch):
     monkeypatch.setattr(Blocks, "info", lambda self, path, **_: {"size": 3, "type": "file"})
-    with pytest.raises(MaestroQADataError, match=r"3 bytes in the storage, and 4 were sent") as caught:
+    with pytest.raises(MaestroQADataError, match=r"3 bytes in the storage, but 4 were sent") as caught:
         far.put_bytes("a", b"1234")
     assert caught.value.retryable
 

@@ -14,7 +14,7 @@ from airflow_provider_maestroqa.pushes.options import PushOptions
 from airflow_provider_maestroqa.pushes.resources import resource_named
 from airflow_provider_maestroqa.pushes.runner import run_push
 from airflow_provider_maestroqa.sandbox import Sandbox
-from airflow_provider_maestroqa.storage.urls import open_object
+from airflow_provider_maestroqa.storage.open import open_object
 
 WIDE = {"normal": [[100000, 0.01]], "hard": [[100000, 0.01]]}
 

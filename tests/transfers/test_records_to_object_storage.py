@@ -243,7 +243,7 @@ class TestAllOrNothing:
         assert len(names(folder)) == 5
 
     def test_multipart_uploads_are_aborted(self, land, sandbox, s3, mocker):
-        mocker.patch("airflow_provider_maestroqa.storage.s3_store._MOST_HELD", 0)
+        mocker.patch("airflow_provider_maestroqa.storage.s3_store._MAX_HELD", 0)
         mocker.patch.object(landing, "_take_manifest_away", side_effect=MaestroQAError("gone", retryable=True))
         with pytest.raises(MaestroQAError):
             land("todos", destination="s3://my-data-lake/x")
@@ -277,7 +277,7 @@ class TestAllOrNothing:
         ({"resource": EXPORT, "start": "2026-03-01", "end": "2026-02-01"}, "must be before its end"),
         ({"resource": EXPORT, "start": "2026-02-01", "end": "2026-02-01"}, "must be before its end"),
         ({"resource": EXPORT, "start": datetime(2026, 1, 1), "end": "2026-02-01"}, "start=.* has no time zone"),
-        ({"destination": "/tmp/landed"}, "is no storage URL"),
+        ({"destination": "/tmp/landed"}, "is not a storage URL"),
         ({"destination": "martian://x"}, "cannot be opened"),
     ],
 )
