@@ -1,8 +1,10 @@
-"""What Airflow is told of this provider. A literal: Airflow reads it very early, so nothing is imported here."""
+"""What Airflow knows about this provider. Airflow reads it very early, so next to nothing is imported here."""
 
 from __future__ import annotations
 
 from typing import Any
+
+from airflow_provider_maestroqa.client.connection_fields import DEFAULT_HOST, EXTRA_FIELDS
 
 _PACKAGE = "airflow_provider_maestroqa"
 _ASSET_URIS = [
@@ -89,51 +91,12 @@ def get_provider_info() -> dict[str, Any]:
                     "hidden-fields": ["login", "schema"],
                     "relabeling": {"password": "API token", "host": "Base URL"},
                     "placeholders": {
-                        "host": "Empty: https://app.maestroqa.com",
+                        "host": f"Empty: {DEFAULT_HOST}",
                         "password": "From MaestroQA: Other Settings, API Tokens, Create New Token",
                         "port": "Empty. Test on Airflow 3.3.1 and 3.3.2 wants 443",
                     },
                 },
-                "conn-fields": {
-                    "rate_limits": {
-                        "label": "Rate limits",
-                        "description": "What the token may use, as JSON: for each bucket pairs of requests and "
-                        'seconds, such as {"normal": [[10, 1], [100, 60]], "hard": [[1, 1], [30, 60]]}. '
-                        "Empty: those are what MaestroQA documents.",
-                        "schema": {"type": ["object", "null"]},
-                    },
-                    "rate_limit_store": {
-                        "label": "Rate limit store",
-                        "description": "Where tasks share the token's budget. Empty: a file on this machine. For "
-                        "workers on many machines: redis://:password@host:6379/0, or rediss:// with TLS.",
-                        "schema": {"type": ["string", "null"], "format": "password"},
-                    },
-                    "timeout": {
-                        "label": "Time-out (seconds)",
-                        "description": "How long to wait for the next bytes of an answer. Empty: 60.",
-                        "schema": {"type": ["number", "null"], "minimum": 1, "maximum": 3600},
-                    },
-                    "verify": {
-                        "label": "Verify TLS",
-                        "description": "true, false, or the path on the workers of a file with certificate "
-                        "authorities. Empty: true.",
-                        "schema": {
-                            "type": ["string", "null"],
-                            "examples": ["true", "false", "/etc/ssl/certs/ca-certificates.crt"],
-                        },
-                    },
-                    "proxies": {
-                        "label": "Proxy",
-                        "description": "A proxy's URL, such as http://user:password@proxy:3128, or JSON such as "
-                        '{"https": "http://proxy:3128"}. Empty: what the environment says.',
-                        "schema": {"type": ["string", "null"], "format": "password"},
-                    },
-                    "allow_http": {
-                        "label": "Allow plain HTTP",
-                        "description": "Lets the token travel unencrypted to a host other than this machine.",
-                        "schema": {"type": ["boolean", "null"]},
-                    },
-                },
+                "conn-fields": {field.name: field.form_field for field in EXTRA_FIELDS},
             }
         ],
     }

@@ -5,26 +5,28 @@ from __future__ import annotations
 import ast
 import json
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import lru_cache
+from importlib import metadata
 from typing import Any
 from urllib.parse import unquote, urlsplit
 
+from airflow_provider_maestroqa import __version__
 from airflow_provider_maestroqa.client.budget import DEFAULT_LIMITS, Limits
+from airflow_provider_maestroqa.client.connection_fields import DEFAULT_HOST, DEFAULT_TIMEOUT_S, EXTRA_FIELDS
 from airflow_provider_maestroqa.client.errors import MaestroQAConfigError
-from airflow_provider_maestroqa.client.parsing import parse_flag, parse_seconds
+from airflow_provider_maestroqa.client.parsing import parse_count, parse_flag, parse_seconds
 from airflow_provider_maestroqa.client.presigned import is_loopback
 
-DEFAULT_HOST = "https://app.maestroqa.com"
-DEFAULT_TIMEOUT_S = 60.0
-EXTRA_KEYS = ("rate_limits", "rate_limit_store", "timeout", "verify", "proxies", "allow_http")
+_DISTRIBUTION = "airflow-provider-maestroqa"
 _API_ROOT = "/api/v1"
 #: Old forms of Airflow 2 wrote the connection's type in front of each key.
 _OLD_PREFIX = "extra__maestroqa__"
 #: What the form of Airflow 2 shows in place of a secret of the extra.
 FORM_MASK = "RATHER_LONG_SENSITIVE_FIELD_PLACEHOLDER"
-#: What forms and editors leave behind in a field that holds nothing; *Test* in Airflow 2 sends the mask itself.
-_NOTHING: tuple[Any, ...] = (None, "", [], {}, FORM_MASK)
+#: What forms and editors leave in an empty field; *Test* in Airflow 2 sends the mask itself.
+_BLANK: tuple[Any, ...] = (None, "", [], {}, FORM_MASK)
 #: Checked boxes come as "y" from the *Test* button of Airflow 2, YAML files may hold the others.
 _FLAGS = {"true": True, "y": True, "yes": True, "on": True, "false": False, "n": False, "no": False, "off": False}
 #: Keys of proxies that name hosts instead of a proxy.
@@ -39,10 +41,11 @@ class Settings:
     :param token: the API token.
     :param limits: bucket → (requests, seconds) pairs that the token may use.
     :param rate_limit_store: where the budget is shared; ``None`` is a file on this machine.
-    :param timeout_s: seconds to wait for a connection or for the next bytes of an answer.
+    :param timeout_s: seconds to wait for a connection or for the next bytes of a response.
     :param verify: whether to check TLS certificates, or the path of a CA bundle.
     :param proxies: scheme → proxy URL.
-    :param ignored: extra keys that mean nothing here.
+    :param allow_http: whether the token may travel over ``http://`` to a host other than this machine.
+    :param unknown_keys: extra keys that have no meaning here.
     """
 
     base_url: str
@@ -52,20 +55,23 @@ class Settings:
     timeout_s: float = DEFAULT_TIMEOUT_S
     verify: bool | str = True
     proxies: Mapping[str, str] = field(default_factory=dict, repr=False)
-    ignored: tuple[str, ...] = ()
+    allow_http: bool = False
+    unknown_keys: tuple[str, ...] = ()
 
     @property
     def timeouts(self) -> tuple[float, float]:
-        """Seconds to wait for a connection, and for the next bytes of an answer."""
+        """Seconds to wait for a connection, and for the next bytes of a response."""
         return min(10.0, self.timeout_s), self.timeout_s
 
     @property
     def secrets(self) -> tuple[str, ...]:
         """What no log may show: the token, and the passwords within the store's and the proxies' URLs."""
-        found = [self.token]
-        for url in (self.rate_limit_store or "", *self.proxies.values()):
-            found += _passwords_in(url)
-        return tuple(dict.fromkeys(found))
+        secrets = [self.token]
+        for extra in EXTRA_FIELDS:
+            value = getattr(self, extra.attribute or extra.name) if extra.is_sensitive else None
+            for url in value.values() if isinstance(value, Mapping) else (value or "",):
+                secrets += _passwords_in(url)
+        return tuple(dict.fromkeys(secrets))
 
 
 def read_settings(
@@ -78,32 +84,39 @@ def read_settings(
     password: str | None = None,
     extra: Mapping[str, Any] | str | None = None,
 ) -> Settings:
-    """Turn a connection's fields into settings.
+    """Parse a connection's fields.
 
-    :param conn_id: the connection's id, for errors.
+    :param conn_id: the connection's id, for error messages.
     :param host: base URL, or a bare host name (then ``https``). Default: MaestroQA's own.
     :param schema: scheme, when the host is a bare name.
     :param port: port, when it is not the scheme's own.
-    :param login: not used; for a hint when the token was put there.
+    :param login: not used, but for a hint when the token may stand there.
     :param password: the API token.
-    :param extra: see :data:`EXTRA_KEYS`; an object or the JSON of one. Values may be text, as forms and URIs give
-        them; what forms leave empty counts as absent.
+    :param extra: the keys of :data:`~.connection_fields.EXTRA_FIELDS`: an object, or the JSON of one. Values may be
+        text, as forms and URIs give them; what forms leave empty counts as absent.
     :raises MaestroQAConfigError: a field has a value that cannot work; the message names it.
     """
     where = f"Connection {conn_id!r}"
     token = _token(where, login, password)
     options = _options(extra, f"{where}: the extra")
-    allow_http = _flag(options.get("allow_http", False), f"{where}: extra allow_http")
-    return Settings(
-        base_url=_base_url(where, host, schema, port, allow_http=allow_http),
-        token=token,
-        limits=_limits(options.get("rate_limits"), f"{where}: extra rate_limits"),
-        rate_limit_store=_text(options.get("rate_limit_store"), f"{where}: extra rate_limit_store"),
-        timeout_s=_timeout(options.get("timeout", DEFAULT_TIMEOUT_S), f"{where}: extra timeout"),
-        verify=_verify(options.get("verify", True), f"{where}: extra verify"),
-        proxies=_proxies(options.get("proxies"), f"{where}: extra proxies"),
-        ignored=tuple(sorted(set(options) - set(EXTRA_KEYS))),
-    )
+    values = {
+        extra_field.attribute or extra_field.name: PARSERS[extra_field.parser](
+            options.pop(extra_field.name, extra_field.default), f"{where}: extra {extra_field.name}"
+        )
+        for extra_field in EXTRA_FIELDS
+    }
+    base_url = _base_url(where, host, schema, port, allow_http=values["allow_http"])
+    return Settings(base_url=base_url, token=token, **values, unknown_keys=tuple(sorted(options)))
+
+
+@lru_cache(maxsize=1)
+def user_agent() -> str:
+    """Return the User-Agent header, with the version that is installed."""
+    try:
+        version = metadata.version(_DISTRIBUTION)
+    except metadata.PackageNotFoundError:
+        version = __version__
+    return f"{_DISTRIBUTION}/{version}"
 
 
 def _token(where: str, login: str | None, password: str | None) -> str:
@@ -123,7 +136,7 @@ def _token(where: str, login: str | None, password: str | None) -> str:
 
 
 def _options(extra: Mapping[str, Any] | str | None, field_name: str) -> dict[str, Any]:
-    """The keys that hold something; a key with the old prefix stands back behind one without."""
+    """The keys that are not blank. A key without the old prefix takes precedence over one with it."""
     if isinstance(extra, str):
         extra = _json(extra, field_name) if extra.strip() else None
     if extra and not isinstance(extra, Mapping):
@@ -131,7 +144,7 @@ def _options(extra: Mapping[str, Any] | str | None, field_name: str) -> dict[str
     filled = {
         key: value
         for key, value in (extra or {}).items()
-        if (value.strip() if isinstance(value, str) else value) not in _NOTHING
+        if (value.strip() if isinstance(value, str) else value) not in _BLANK
     }
     old = {key.removeprefix(_OLD_PREFIX): value for key, value in filled.items() if key.startswith(_OLD_PREFIX)}
     return {**old, **{key: value for key, value in filled.items() if not key.startswith(_OLD_PREFIX)}}
@@ -162,44 +175,40 @@ def _base_url(where: str, host: str | None, schema: str | None, port: int | str 
             "allow_http to true if you are sure."
         )
     number = own_port or _port(where, port)
-    place = f"[{name}]" if ":" in name else name
-    return f"{parts.scheme}://{place}:{number}" if number else f"{parts.scheme}://{place}"
+    bracketed = f"[{name}]" if ":" in name else name
+    return f"{parts.scheme}://{bracketed}:{number}" if number else f"{parts.scheme}://{bracketed}"
 
 
 def _is_hostname(text: str) -> bool:
-    return bool(text) and all(sign.isalnum() or sign in "-._:%" for sign in text)
+    return bool(text) and all(char.isalnum() or char in "-._:%" for char in text)
 
 
 def _port(where: str, port: int | str | None) -> int | None:
-    if port is None or port in ("", 0):
-        return None
-    if str(port).strip().isdecimal() and 0 < int(port) < 65536:
-        return int(port)
-    raise MaestroQAConfigError(f"{where}: the port must be a whole number from 1 to 65535, got {port!r}.")
+    return None if port in (None, "", 0) else parse_count(port, f"{where}: the port", minimum=1, maximum=65_535)
 
 
 def _limits(value: Any, field_name: str) -> Limits:
     value = _json(value, field_name)
     if value is None:
         return DEFAULT_LIMITS
-    wanted = f'{field_name} must look like {{"normal": [[10, 1], [100, 60]]}} (requests, seconds)'
+    expected = f'{field_name} must look like {{"normal": [[10, 1], [100, 60]]}} (requests, seconds)'
     if not isinstance(value, Mapping) or not set(value) <= set(DEFAULT_LIMITS):
-        raise MaestroQAConfigError(f"{wanted}, with the buckets {', '.join(DEFAULT_LIMITS)}.")
+        raise MaestroQAConfigError(f"{expected}, with the buckets {', '.join(DEFAULT_LIMITS)}.")
     limits = dict(DEFAULT_LIMITS)
     for bucket, windows in value.items():
         if not isinstance(windows, Sequence) or isinstance(windows, str) or not windows:
-            raise MaestroQAConfigError(f"{wanted}; {bucket} is {windows!r}.")
-        limits[bucket] = tuple(_window(window, wanted) for window in windows)
+            raise MaestroQAConfigError(f"{expected}; {bucket} is {windows!r}.")
+        limits[bucket] = tuple(_window(window, expected) for window in windows)
     return limits
 
 
-def _window(window: Any, wanted: str) -> tuple[int, float]:
+def _window(window: Any, expected: str) -> tuple[int, float]:
     pair = window if isinstance(window, Sequence) and not isinstance(window, str) else ()
     if len(pair) == 2 and all(isinstance(part, (int, float)) and not isinstance(part, bool) for part in pair):
         requests, seconds = pair
         if requests == int(requests) and requests >= 1 and 0 < seconds < math.inf:
             return int(requests), float(seconds)
-    raise MaestroQAConfigError(f"{wanted}; got {window!r}.")
+    raise MaestroQAConfigError(f"{expected}; got {window!r}.")
 
 
 def _json(value: Any, field_name: str) -> Any:
@@ -228,7 +237,7 @@ def _timeout(value: Any, field_name: str) -> float:
     if seconds > 0:
         return seconds
     raise MaestroQAConfigError(
-        f"{field_name} must be above 0 seconds: without a time-out a lost answer hangs the task."
+        f"{field_name} must be above 0 seconds: without a timeout a lost response hangs the task."
     )
 
 
@@ -246,8 +255,6 @@ def _proxies(value: Any, field_name: str) -> Mapping[str, str]:
     if isinstance(value, str) and not value.lstrip().startswith("{"):
         value = {"http": value, "https": value}
     value = _json(value, field_name)
-    if value is None:
-        return {}
     if not isinstance(value, Mapping) or not all(isinstance(part, str) for pair in value.items() for part in pair):
         raise MaestroQAConfigError(f'{field_name} must look like {{"https": "http://proxy:3128"}}.')
     return {name: url if name in _NO_PROXY else _proxy(url.strip(), field_name) for name, url in value.items()}
@@ -266,3 +273,14 @@ def _passwords_in(url: str) -> list[str]:
     except ValueError:
         password = None
     return [password, unquote(password)] if password else []
+
+
+#: The parsers that the rows of the extra's fields name. Each takes a value and the field's name for error messages.
+PARSERS: Mapping[str, Callable[[Any, str], Any]] = {
+    "flag": _flag,
+    "limits": _limits,
+    "proxies": _proxies,
+    "text": _text,
+    "timeout": _timeout,
+    "verify": _verify,
+}

@@ -156,11 +156,11 @@ class BaseMaestroQAHook(BaseHook):
                 "which is not on this machine. Give true, false, or the path of a file with certificate authorities, "
                 "as workers and triggerer see it."
             )
-        if settings.ignored:
+        if settings.unknown_keys:
             self.log.warning(
                 "Connection %r: the extra keys %s mean nothing to MaestroQA and are ignored.",
                 self.maestroqa_conn_id,
-                ", ".join(settings.ignored),
+                ", ".join(settings.unknown_keys),
             )
         return settings
 

@@ -3,8 +3,9 @@ from __future__ import annotations
 import pytest
 
 from airflow_provider_maestroqa.client.budget import DEFAULT_LIMITS
+from airflow_provider_maestroqa.client.connection_fields import DEFAULT_HOST, EXTRA_FIELDS
 from airflow_provider_maestroqa.client.errors import MaestroQAConfigError
-from airflow_provider_maestroqa.client.settings import EXTRA_KEYS, FORM_MASK, read_settings
+from airflow_provider_maestroqa.client.settings import FORM_MASK, PARSERS, Settings, read_settings
 
 
 def read(**fields):
@@ -99,12 +100,19 @@ def test_values_from_a_form_or_a_uri_are_text_and_understood():
     assert settings.proxies == {"http": "http://proxy:3128", "https": "http://proxy:3128"}
     assert settings.limits == {"normal": ((5, 1.0),), "hard": DEFAULT_LIMITS["hard"]}
     assert settings.rate_limit_store is None
-    assert settings.ignored == ()
+    assert settings.unknown_keys == ()
+
+
+def test_the_defaults_of_the_fields_are_those_of_the_settings():
+    assert read() == Settings(DEFAULT_HOST, "token")
+    assert read(extra={field.name: field.default for field in EXTRA_FIELDS}) == read()
+    assert {field.parser for field in EXTRA_FIELDS} == set(PARSERS)
 
 
 EMPTY = [None, "", "  ", [], {}]
-NOTHING = [dict.fromkeys(EXTRA_KEYS, nothing) for nothing in EMPTY]
+NOTHING = [dict.fromkeys([field.name for field in EXTRA_FIELDS], nothing) for nothing in EMPTY]
 NOTHING += [None, "", " ", "{}", "null", {}, {"rate_limit_store": FORM_MASK, "proxies": FORM_MASK}]
+NOTHING += [{"rate_limits": " null "}]
 
 
 @pytest.mark.parametrize("extra", NOTHING, ids=str)
@@ -116,7 +124,7 @@ def test_a_key_without_the_old_prefix_stands_before_one_with_it():
     both = {"timeout": "30", "extra__maestroqa__timeout": "60", "extra__maestroqa__verify": "false"}
     for extra in (both, dict(reversed(both.items())), {**both, "verify": ""}):
         settings = read(extra=extra)
-        assert (settings.timeout_s, settings.verify, settings.ignored) == (30.0, False, ())
+        assert (settings.timeout_s, settings.verify, settings.unknown_keys) == (30.0, False, ())
 
 
 def test_objects_are_understood_as_the_form_of_airflow_2_shows_them():
@@ -157,7 +165,7 @@ def test_what_no_log_may_show_is_known():
 def test_a_ca_bundle_and_unknown_keys_are_kept_apart():
     settings = read(extra={"verify": "/etc/ssl/ours.pem", "rate_limit": 5})
     assert settings.verify == "/etc/ssl/ours.pem"
-    assert settings.ignored == ("rate_limit",)
+    assert settings.unknown_keys == ("rate_limit",)
 
 
 def test_no_secret_is_in_the_repr():

@@ -89,7 +89,7 @@ def test_json_parses_and_a_connection_in_it_is_accepted(json_block):
     assert isinstance(value, dict)
     if value.get("conn_type") == "maestroqa":
         fields = {name: value.get(name) for name in ("host", "schema", "port", "password", "extra")}
-        assert read_settings("docs", **fields).ignored == ()
+        assert read_settings("docs", **fields).unknown_keys == ()
 
 
 @pytest.fixture

@@ -47,7 +47,7 @@ def check_airflow(command, root, monkeypatch):
             fields = {"conn_type": uri.scheme, "password": uri.password, "host": uri.hostname}
         assert fields.pop("conn_type") == "maestroqa"
         password = "token" if str(fields.get("password")).startswith("$") else fields.get("password")
-        assert read_settings(given.conn_id, **{**fields, "password": password}).ignored == ()
+        assert read_settings(given.conn_id, **{**fields, "password": password}).unknown_keys == ()
     if command[1:3] == ["dags", "test"]:
         assert (root / "dags_examples" / f"{given.dag_id}.py").exists()
 
@@ -59,7 +59,7 @@ def check_export(command, root, monkeypatch):
         monkeypatch.setenv(name, value)
         with MaestroQAHook(name.removeprefix("AIRFLOW_CONN_").lower()) as hook:
             settings = hook.settings
-        assert settings.ignored == ()
+        assert settings.unknown_keys == ()
         assert settings.timeout_s == (120 if "120" in value else 60)
         to_sandbox = ("sandbox-token", f"http://127.0.0.1:{sandbox_parser().parse_args([]).port}")
         assert (settings.token, settings.base_url) in (("my-token", "https://app.maestroqa.com"), to_sandbox)

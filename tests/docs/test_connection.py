@@ -49,7 +49,7 @@ def test_the_file_that_is_imported_gives_the_connection(blocks_of, tmp_path):
     path = tmp_path / "connections.yaml"
     path.write_text(text)
     settings = settings_of(load_connections_dict(str(path))["maestroqa_default"])
-    assert (settings.token, settings.timeout_s, settings.ignored) == ("my-token", 120.0, ())
+    assert (settings.token, settings.timeout_s, settings.unknown_keys) == ("my-token", 120.0, ())
     assert settings.limits["normal"] == ((10, 1.0), (100, 60.0))
 
 

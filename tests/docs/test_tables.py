@@ -4,7 +4,6 @@ import inspect
 import re
 from dataclasses import MISSING, fields
 
-from airflow_provider_maestroqa.client.settings import EXTRA_KEYS
 from airflow_provider_maestroqa.get_provider_info import get_provider_info
 from airflow_provider_maestroqa.sandbox import Fault, Sandbox
 from airflow_provider_maestroqa.sandbox.__main__ import _parser
@@ -36,18 +35,6 @@ def test_the_table_of_the_sandbox_has_all_arguments_with_their_defaults(table):
     for argument, (default, _) in written.items():
         if default.startswith("`"):
             assert ast.literal_eval(default.strip("`")) == known[argument], argument
-
-
-def test_the_extra_keys_are_those_that_are_read(table):
-    assert tuple(table("docs/connection.md", "Key")) == EXTRA_KEYS
-
-
-def test_each_error_that_is_explained_is_one_that_is_raised(table, root):
-    client = root / "airflow_provider_maestroqa"
-    sources = "".join(path.read_text() for path in sorted(client.rglob("*.py")))
-    for message in table("docs/connection.md", "Message holds"):
-        found = re.sub(r"^answered \d+$", "answered {self.status}", message)
-        assert found in sources, message
 
 
 def test_the_options_of_the_command_are_those_it_takes(table):

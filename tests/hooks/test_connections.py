@@ -9,8 +9,8 @@ from urllib.parse import quote, urlencode
 import pytest
 
 from airflow_provider_maestroqa import _compat
-from airflow_provider_maestroqa.client.settings import EXTRA_KEYS, read_settings
-from airflow_provider_maestroqa.get_provider_info import get_provider_info
+from airflow_provider_maestroqa.client.connection_fields import EXTRA_FIELDS
+from airflow_provider_maestroqa.client.settings import read_settings
 from airflow_provider_maestroqa.hooks.maestroqa import MaestroQAHook
 from airflow_provider_maestroqa.sandbox import Sandbox
 
@@ -294,10 +294,6 @@ class TestForm:
     """The form's fields as the UI gets them."""
 
     @pytest.fixture
-    def info(self):
-        return get_provider_info()["connection-types"][0]
-
-    @pytest.fixture
     def extra(self, written):
         # Airflow 3.0 and 3.1 show the fields of no provider where Flask AppBuilder is not installed.
         if written["form"]["extra"] is None:
@@ -306,18 +302,20 @@ class TestForm:
             pytest.skip("this Airflow shows no fields without Flask AppBuilder")
         return written["form"]["extra"]
 
-    def test_each_key_of_the_extra_has_a_field_with_label_and_help(self, extra, info):
-        assert set(extra) == set(EXTRA_KEYS)
-        for name, spec in info["conn-fields"].items():
-            shown = extra[name]
-            assert shown["description"] == spec["description"]
-            assert (shown["label"] if ON_2 else shown["schema"]["title"]) == spec["label"]
+    def test_each_key_of_the_extra_has_a_field_with_label_and_help(self, extra):
+        shown = {
+            name: (field["label"] if ON_2 else field["schema"]["title"], field["description"])
+            for name, field in extra.items()
+        }
+        assert shown == {field.name: (field.label, field.form_help) for field in EXTRA_FIELDS}
 
     def test_fields_that_may_hold_a_password_are_hidden(self, extra):
         secret = {
             name for name, field in extra.items() if field.get("secret") or field.get("schema", {}).get("format")
         }
-        assert secret == {"rate_limit_store", "proxies"}
+        assert (
+            secret == {field.name for field in EXTRA_FIELDS if field.is_sensitive} == {"rate_limit_store", "proxies"}
+        )
 
     def test_numbers_objects_and_flags_have_fields_of_their_kind(self, extra):
         if ON_2:

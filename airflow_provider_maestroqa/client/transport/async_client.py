@@ -20,7 +20,7 @@ import tenacity
 from airflow_provider_maestroqa.client.budget import Budget, BudgetExhaustedError
 from airflow_provider_maestroqa.client.endpoints import Request
 from airflow_provider_maestroqa.client.errors import MaestroQAConnectionError, MaestroQAError, MaestroQARateLimitError
-from airflow_provider_maestroqa.client.settings import Settings
+from airflow_provider_maestroqa.client.settings import Settings, user_agent
 from airflow_provider_maestroqa.client.transport.request_stats import Usage
 from airflow_provider_maestroqa.client.transport.retry import (
     DEFAULT_REQUEST_TIMEOUT_S,
@@ -33,7 +33,6 @@ from airflow_provider_maestroqa.client.transport.retry import (
     read_response,
     verdict,
 )
-from airflow_provider_maestroqa.client.user_agent import user_agent
 
 
 class AsyncClient:

@@ -14,7 +14,7 @@ from requests.adapters import HTTPAdapter
 from airflow_provider_maestroqa.client.budget import Budget, BudgetExhaustedError
 from airflow_provider_maestroqa.client.endpoints import Request
 from airflow_provider_maestroqa.client.errors import MaestroQAConnectionError, MaestroQAError, MaestroQARateLimitError
-from airflow_provider_maestroqa.client.settings import Settings
+from airflow_provider_maestroqa.client.settings import Settings, user_agent
 from airflow_provider_maestroqa.client.transport.request_stats import Usage
 from airflow_provider_maestroqa.client.transport.retry import (
     DEFAULT_REQUEST_TIMEOUT_S,
@@ -28,7 +28,6 @@ from airflow_provider_maestroqa.client.transport.retry import (
     read_response,
     verdict,
 )
-from airflow_provider_maestroqa.client.user_agent import user_agent
 
 _NEVER_SENT = (
     urllib3.exceptions.NewConnectionError,
