@@ -15,14 +15,13 @@ from airflow_provider_maestroqa.landing.archive.members import (
     read_members,
     refuse_disguised_archive,
 )
-from airflow_provider_maestroqa.landing.clean.cells import Cleaner, Contents
+from airflow_provider_maestroqa.landing.clean.cells import Cleaner, Contents, read_records
 from airflow_provider_maestroqa.landing.clean.encoders import csv_blocks, parquet_blocks
 from airflow_provider_maestroqa.landing.download import content_detection as sniff
 from airflow_provider_maestroqa.landing.download.resumable import Downloaded
 from airflow_provider_maestroqa.landing.download.verification import Verification
 from airflow_provider_maestroqa.landing.manifest import ARCHIVE_NAME, BARE_NAME, PARQUET, holds_records, is_csv
 from airflow_provider_maestroqa.storage.compression import Engine
-from airflow_provider_maestroqa.storage.csv_reader import Records
 
 _NO_DATE = (
     "Parquet has no place for it among timestamps, so nothing was published. clean=True with file_format='csv.gz' "
@@ -196,7 +195,7 @@ def _cleaned(
     found: list[Contents] = []
 
     def cleaned() -> Iterator[bytes]:
-        records = Records(name, source(read))
+        records = read_records(name, source(read))
         if file_format == PARQUET:
             cleaner = Cleaner(records, refusal=_NO_DATE)
             yield from parquet_blocks(records, cleaner)

@@ -64,6 +64,17 @@ class Opened:
             self.check_unchanged()
         return line
 
+    def blocks(self) -> Iterator[bytes]:
+        """Read the file block by block.
+
+        :raises MaestroQADataError: as for :meth:`readline`, after all bytes that can be read.
+        """
+        # read1 gives what was unzipped before the damage; read would lose it.
+        file = cast("io.BufferedReader", self.file)
+        while block := self.read_by(lambda: file.read1(_BLOCK)):
+            yield block
+        self.check_unchanged()
+
     def read_by(self, read: Callable[[], bytes]) -> bytes:
         """Read in any way, and say what it means when that fails."""
         retry = False

@@ -60,7 +60,7 @@ def test_a_header_that_another_delimiter_parts_names_the_remedy(read, metric):
 
 def test_a_header_with_commas_is_told_when_semicolons_were_asked_for(read, metric):
     header, line, _ = metric
-    with pytest.raises(MaestroQADataError, match=r"commas seem to part its columns, not semicolons"):
+    with pytest.raises(MaestroQADataError, match=r"commas seem to separate its columns, not semicolons"):
         read(header + line, delimiter=";")
 
 
@@ -83,7 +83,7 @@ def test_an_uneven_row_is_one_bad_record_with_its_line(read, metric, row):
     assert result.bodies == [sent, sent]
     assert list(result.problems) == ["metrics.csv line 3"]
     cells = row.count(b",") + 1
-    assert f"the row has {cells} cells, and the header has 6" in result.problems["metrics.csv line 3"]
+    assert f"the row has {cells} cells, but the header has 6" in result.problems["metrics.csv line 3"]
 
 
 def test_empty_lines_are_passed_over_and_counted(read, metric):
@@ -98,7 +98,7 @@ def test_the_last_line_needs_no_line_feed(read, metric):
 
 
 def test_an_empty_file_has_no_header(read):
-    with pytest.raises(MaestroQADataError, match=r"metrics\.csv line 1 should be the header, and the file is empty"):
+    with pytest.raises(MaestroQADataError, match=r"metrics\.csv line 1 should be the header, but the file is empty"):
         read(b"")
 
 
@@ -158,7 +158,7 @@ def test_bytes_that_are_not_utf_8_are_told_with_line_and_byte(read, metric):
 
 def test_utf_16_is_told_by_its_mark(read, metric):
     content = (metric[0] + metric[1]).decode().encode("utf-16")
-    with pytest.raises(MaestroQADataError, match=r"line 1 begins as UTF-16"):
+    with pytest.raises(MaestroQADataError, match=r"line 1 is UTF-16, not UTF-8. Write the file in UTF-8"):
         read(content)
 
 
@@ -171,14 +171,14 @@ def test_a_cell_that_is_no_number_is_shown_short(read, metric):
 
 
 def test_a_very_long_line_is_refused_without_reading_it_whole(read, metric, monkeypatch):
-    monkeypatch.setattr("airflow_provider_maestroqa.sources.csv_rows.LARGEST_LINE", 1000)
+    monkeypatch.setattr("airflow_provider_maestroqa.storage.csv_reader.MAX_LINE", 1000)
     header, line, _ = metric
-    with pytest.raises(MaestroQADataError, match=r"line 3 has more than 1,000 bytes"):
+    with pytest.raises(MaestroQADataError, match=r"line 3 has more than 1,000 characters"):
         read(header + line + b"x" * 5000)
 
 
 def test_a_cell_over_many_lines_is_refused_when_it_grows_too_large(read, metric, monkeypatch):
-    monkeypatch.setattr("airflow_provider_maestroqa.sources.csv_rows.LARGEST_CELL", 1000)
+    monkeypatch.setattr("airflow_provider_maestroqa.storage.csv_reader.MAX_CELL", 1000)
     header, line, _ = metric
     with pytest.raises(MaestroQADataError, match=r"line 3 has a cell of more than 1,000 characters"):
         read(header + line + b'"' + b"xxxxxxxxx\n" * 500)

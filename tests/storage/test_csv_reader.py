@@ -9,22 +9,32 @@ import re
 import pytest
 
 from airflow_provider_maestroqa.client.errors import MaestroQADataError
-from airflow_provider_maestroqa.storage import csv_reader as reading
-from airflow_provider_maestroqa.storage.csv_reader import LARGEST_CELL, Records
+from airflow_provider_maestroqa.storage import csv_reader
+from airflow_provider_maestroqa.storage.csv_reader import MAX_CELL, CsvReader
+
+
+def reader(data, size=7, **options):
+    return CsvReader([data[start : start + size] for start in range(0, len(data), size)], "a.csv", **options)
 
 
 def read(data, size=7):
-    records = Records("a.csv", [data[start : start + size] for start in range(0, len(data), size)])
+    records = reader(data, size)
     return records.header, [tuple(record) for chunk in records.chunks() for record in chunk.records]
 
 
-def refused(data, size=7):
-    with pytest.raises(MaestroQADataError) as caught:
-        read(data, size)
-    assert not caught.value.retryable
-    assert "'a.csv'" in str(caught.value)
-    assert "file_format='csv.gz' or 'csv' lands the file as it is" in str(caught.value)
-    return str(caught.value)
+def rejected(data, size=7):
+    """The message, the same in both modes."""
+    messages = set()
+    for strict in (False, True):
+        with pytest.raises(MaestroQADataError) as caught:
+            for _ in reader(data, size, remedy="Do this.", strict=strict).chunks():
+                pass
+        assert not caught.value.retryable
+        messages.add(str(caught.value))
+    (message,) = messages
+    assert message.startswith("a.csv line ")
+    assert message.endswith(". Do this.")
+    return message
 
 
 @pytest.mark.parametrize("size", [1, 2, 3, 7, 1000])
@@ -59,7 +69,7 @@ def test_a_file_of_one_column_has_a_record_for_each_line_that_is_not_empty():
 @pytest.mark.parametrize("seed", range(25))
 def test_records_are_those_of_python_s_own_reader(seed, monkeypatch):
     chance = random.Random(seed)
-    monkeypatch.setattr(reading, "_PIECE", chance.choice([1, 5, 50, 1 << 17]))
+    monkeypatch.setattr(csv_reader, "BLOCK", chance.choice([1, 5, 50, 1 << 17]))
     text = io.StringIO()
     ends = chance.choice(["\n", "\r\n"])
     writer = csv.writer(text, lineterminator=ends, quoting=chance.choice([csv.QUOTE_MINIMAL, csv.QUOTE_ALL]))
@@ -79,42 +89,42 @@ LONG = b"".join(b'%d,"line\nbreak"\n\n' % number for number in range(400))
 @pytest.mark.parametrize("size", [7, 500, 100_000])
 def test_a_record_with_more_or_fewer_cells_is_named_by_its_line(bad, size):
     cells = bad.count(b",") + 1
-    expected = f"line 3 has {cells} cells, and the header has 2"
-    assert expected in refused(b"a,b\n1,2\n" + bad + b"3,4\n", size)
-    expected = f"line 1202 has {cells} cells, and the header has 2"
-    assert expected in refused(b"a,b\n" + LONG + bad + LONG, size)
+    expected = f"line 3 has {cells} cells, but the header has 2"
+    assert expected in rejected(b"a,b\n1,2\n" + bad + b"3,4\n", size)
+    expected = f"line 1202 has {cells} cells, but the header has 2"
+    assert expected in rejected(b"a,b\n" + LONG + bad + LONG, size)
 
 
 @pytest.mark.parametrize("size", [7, 500, 100_000])
 def test_bytes_that_are_not_utf8_are_named_by_their_line(size):
-    assert "line 3 is not UTF-8 (byte 0xe9)" in refused(b'a,b\n1,2\n"caf\xe9",secret\n', size)
-    assert "line 1204 is not UTF-8 (byte 0xff)" in refused(b"a,b\n" + LONG + b"1,2\n3,4\n5,\xff\n" + LONG, size)
-    assert "line 2 is not UTF-8 (byte 0xe5)" in refused("a,b\n1,名".encode()[:-1], size)
+    assert "line 3 is not UTF-8: its byte 5 is 0xe9" in rejected(b'a,b\n1,2\n"caf\xe9",secret\n', size)
+    assert "line 1204 is not UTF-8: its byte 3 is 0xff" in rejected(
+        b"a,b\n" + LONG + b"1,2\n3,4\n5,\xff\n" + LONG, size
+    )
+    assert "line 2 is not UTF-8: its byte 3 is 0xe5" in rejected("a,b\n1,名".encode()[:-1], size)
 
 
 @pytest.mark.parametrize("bom", [codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE])
-def test_utf16_is_told_by_its_name(bom):
+def test_utf16_is_named(bom):
     code = "utf-16-le" if bom == codecs.BOM_UTF16_LE else "utf-16-be"
-    assert "line 1 is UTF-16 and not UTF-8" in refused(bom + "a,b\n1,2\n".encode(code))
+    assert "line 1 is UTF-16, not UTF-8" in rejected(bom + "a,b\n1,2\n".encode(code))
 
 
-def test_utf16_without_a_mark_is_refused_too():
+def test_utf16_without_a_mark_is_rejected_too():
     # Python 3.10 refuses to parse it; newer ones give names with NULs in them.
-    assert re.search("line 1 .*holds (a NUL|NUL characters)", refused("a,b\n1,2\n".encode("utf-16-le")))
+    assert re.search("line 1 .*(has a NUL|holds NUL characters)", rejected("a,b\n1,2\n".encode("utf-16-le")))
 
 
 @pytest.mark.parametrize(("sign", "called"), [(";", "semicolons"), ("\t", "tabs"), ("|", "pipes")])
-def test_another_delimiter_is_told_by_its_name(sign, called):
-    assert f"line 1 is the header, and {called} part its columns" in refused(f"a{sign}b\n1{sign}2\n".encode())
+def test_another_delimiter_is_named(sign, called):
+    assert f"line 1 is the header, and {called} seem to separate its columns, not commas: 'a" in rejected(
+        f"a{sign}b\n1{sign}2\n".encode()
+    )
 
 
 @pytest.mark.parametrize("data", [b"", b"\xef\xbb\xbf", b"\n\r\n\n"])
-def test_a_file_without_even_a_header_is_refused(data):
-    assert "line 1 should be the header, and the file is empty" in refused(data)
-
-
-def test_a_column_that_stands_twice_is_refused():
-    assert "line 2 is the header, and has the column 'b' more than once" in refused(b"\na,b,c,b\n1,2,3,4\n")
+def test_a_file_without_even_a_header_is_rejected(data):
+    assert "line 1 should be the header, but the file is empty" in rejected(data)
 
 
 @pytest.mark.parametrize(
@@ -122,21 +132,21 @@ def test_a_column_that_stands_twice_is_refused():
 )
 @pytest.mark.parametrize("size", [7, 100_000])
 def test_a_quote_that_is_never_closed_is_named_by_its_line(data, size):
-    assert "line 3 opens a quote that is never closed" in refused(data, size)
-    assert "line 1 opens a quote that is never closed" in refused(b'a,"b\n1,2\n', size)
+    assert "line 3 opens a quote that is never closed" in rejected(data, size)
+    assert "line 1 opens a quote that is never closed" in rejected(b'a,"b\n1,2\n', size)
 
 
 @pytest.mark.parametrize("data", [b"a,b\n1,2\n3,4\r5,6\n", b"a,b\n1,2\n3\r,4\n"])
 def test_a_carriage_return_outside_of_quotes_is_no_line_end(data):
-    assert "line 3 holds a carriage return outside of quotes" in refused(data)
+    assert "line 3 has a carriage return outside of quotes" in rejected(data)
 
 
-def test_a_cell_that_would_fill_the_memory_is_refused():
-    big = b"x" * (LARGEST_CELL + 10)
-    assert "line 3 holds a cell of more than 4,194,304 characters" in refused(
+def test_a_cell_that_would_fill_the_memory_is_rejected():
+    big = b"x" * (MAX_CELL + 10)
+    assert "line 3 has a cell of more than 4,194,304 characters" in rejected(
         b'a,b\n1,2\n3,"' + b"many lines\n" * (len(big) // 10) + b'"\n', 1 << 20
     )
-    assert "line 3 has more than 4,194,304 characters" in refused(b"a,b\n1,2\n3," + big * 2, 1 << 20)
+    assert "line 3 has more than 8,388,608 characters" in rejected(b"a,b\n1,2\n3," + big * 2, 1 << 20)
 
 
 def test_a_large_cell_is_no_error_and_python_s_own_limit_stays():
@@ -146,7 +156,35 @@ def test_a_large_cell_is_no_error_and_python_s_own_limit_stays():
     assert csv.field_size_limit() == before
 
 
-def test_a_message_shows_no_more_than_the_beginning_of_a_name():
-    message = refused(b"x" * 500 + b"," + b"x" * 500 + b"\n")
+def test_text_behind_a_closing_quote_is_part_of_the_cell_unless_the_reader_is_strict():
+    data = b'a,b\n"x"y,2\n'
+    assert read(data)[1] == [("xy", "2")]
+    with pytest.raises(MaestroQADataError, match=r"line 2 has a quote within quotes.*Write a quote .* twice"):
+        list(reader(data, strict=True).rows())
+
+
+@pytest.mark.parametrize("strict", [True, False])
+@pytest.mark.parametrize("size", [1, 7, 100_000])
+@pytest.mark.parametrize("bad", [b"caf\xe9,1\n", b"x\ry,1\n", b'"never closed\n', b'"' + b"x" * 300 + b'",1\n'])
+def test_all_records_before_a_faulty_line_are_given_with_their_lines(bad, size, strict, monkeypatch):
+    monkeypatch.setattr(csv_reader, "MAX_CELL", 200)
+    records = []
+    with pytest.raises(MaestroQADataError, match="line 9 "):
+        records.extend(reader(b'\na,b\n1,2\n"3\n\n",4\n\n5\n' + bad + b"6,7\n", size, strict=strict).rows())
+
+
+def test_an_error_of_the_source_comes_after_the_records_before_it():
+    def blocks():
+        yield b"a,b\n1,2\n3,"
+        raise MaestroQADataError("The stream is cut.", retryable=True)
+
+    records = []
+    with pytest.raises(MaestroQADataError, match="The stream is cut") as caught:
+        records.extend(CsvReader(blocks(), "a.csv").rows())
+    assert caught.value.retryable
+
+
+def test_a_message_shows_no_more_than_the_beginning_of_a_cell():
+    message = rejected(b"x" * 500 + b";" + b"x" * 500 + b"\n")
     assert "x" * 40 in message
     assert "x" * 41 not in message

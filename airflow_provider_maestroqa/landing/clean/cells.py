@@ -10,12 +10,12 @@ They work on whole columns of some thousand cells at a time, so that Python touc
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from airflow_provider_maestroqa.landing.clean.dates import as_iso
-from airflow_provider_maestroqa.storage.csv_reader import Chunk, Records, shown
+from airflow_provider_maestroqa.storage.csv_reader import Chunk, CsvReader, shown
 
 #: Columns that hold dates.
 DATE_COLUMNS = frozenset(
@@ -29,7 +29,8 @@ _KEY_COLUMNS = (_KEY_ROOT, "section_id", "question_id", "annotation_id", "date_r
 NULL = ""
 _UNKNOWN = "Unknown"
 _GUARD = '="'
-_MOST_DATES_KEPT = 1 << 13
+_MAX_DATES_CACHED = 1 << 13
+_REMEDY = "Nothing was published. With clean=False, file_format='csv.gz' or 'csv' lands the file as it is."
 
 
 @dataclass(frozen=True)
@@ -64,6 +65,21 @@ def natural_key(columns: Sequence[str]) -> list[str]:
     return [name for name in _KEY_COLUMNS if name in columns] if _KEY_ROOT in columns else []
 
 
+def read_records(name: str, blocks: Iterable[bytes]) -> CsvReader:
+    """Read an export's CSV file as a table.
+
+    :param name: of the file, for messages.
+    :param blocks: its bytes, in order.
+    :raises MaestroQADataError: it has no header, or one that cannot be used.
+    """
+    records = CsvReader(blocks, f"The export's file {name!r} cannot be cleaned:", remedy=_REMEDY)
+    double = next((column for column in records.header if records.header.count(column) > 1), None)
+    if double is not None:
+        problem = f"is the header, and has the column {shown(double)} more than once"
+        raise records.error(records.header_line, problem)
+    return records
+
+
 class Cleaner:
     """Cleans the records of one file, and counts what it finds.
 
@@ -72,7 +88,7 @@ class Cleaner:
         cell is kept as text and counted.
     """
 
-    def __init__(self, records: Records, *, refusal: str | None = None) -> None:
+    def __init__(self, records: CsvReader, *, refusal: str | None = None) -> None:
         self.columns = records.header
         self.dates = {place: _Dates() for place, name in enumerate(self.columns) if name in DATE_COLUMNS}
         self._records = records
@@ -108,11 +124,11 @@ class Cleaner:
         unreadable = [index for index, cell in enumerate(cells) if cell in self.dates[place].unreadable]
         if unreadable and self._refusal is not None:
             cell = cells[unreadable[0]]
-            self._records.refuse(
+            raise self._records.error(
                 chunk.line_of(unreadable[0]),
                 f"has a text of {len(cell)} characters that is no date, {shown(cell)}, in the date column "
                 f"{self.columns[place]!r}",
-                self._refusal,
+                remedy=self._refusal,
             )
         self._unreadable[place] += len(unreadable)
 
@@ -126,7 +142,7 @@ class _Dates(dict[str, str]):
 
     def clean(self, cells: Sequence[str]) -> list[str]:
         """The cleaned cells of this column."""
-        if len(self) > _MOST_DATES_KEPT:
+        if len(self) > _MAX_DATES_CACHED:
             self.clear()
         return [self[cell] for cell in cells]
 

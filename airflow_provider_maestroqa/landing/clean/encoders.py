@@ -15,13 +15,13 @@ from typing import Any
 
 from airflow_provider_maestroqa.client.errors import MaestroQAConfigError
 from airflow_provider_maestroqa.landing.clean.cells import NULL, Cleaner
-from airflow_provider_maestroqa.storage.csv_reader import Records
+from airflow_provider_maestroqa.storage.csv_reader import CsvReader
 
 #: Bytes of cells in a row group, before they are compressed.
 ROW_GROUP_BYTES = 16 << 20
 
 
-def csv_blocks(records: Records, cleaner: Cleaner) -> Iterator[bytes]:
+def csv_blocks(records: CsvReader, cleaner: Cleaner) -> Iterator[bytes]:
     """The cleaned file, about one block at a time.
 
     :param records: the file.
@@ -68,7 +68,7 @@ def require_pyarrow() -> tuple[Any, Any]:
     )
 
 
-def parquet_blocks(records: Records, cleaner: Cleaner) -> Iterator[bytes]:
+def parquet_blocks(records: CsvReader, cleaner: Cleaner) -> Iterator[bytes]:
     """The cleaned file, a row group at a time.
 
     :param records: the file.

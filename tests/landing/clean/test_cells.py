@@ -8,15 +8,14 @@ import pytest
 
 from airflow_provider_maestroqa.client.errors import MaestroQADataError
 from airflow_provider_maestroqa.landing.clean import cells
-from airflow_provider_maestroqa.landing.clean.cells import Cleaner, natural_key, unguarded
+from airflow_provider_maestroqa.landing.clean.cells import Cleaner, natural_key, read_records, unguarded
 from airflow_provider_maestroqa.landing.clean.dates import as_iso
 from airflow_provider_maestroqa.landing.clean.encoders import csv_blocks
 from airflow_provider_maestroqa.sandbox.data.sample_text import NASTY_CELLS
-from airflow_provider_maestroqa.storage.csv_reader import Records
 
 
 def cleaned(data, size=1000, **options):
-    records = Records("a.csv", [data[start : start + size] for start in range(0, len(data), size)])
+    records = read_records("a.csv", [data[start : start + size] for start in range(0, len(data), size)])
     cleaner = Cleaner(records, **options)
     return b"".join(csv_blocks(records, cleaner)), cleaner.contents()
 
@@ -125,7 +124,7 @@ def test_each_known_date_column_is_read(name):
 
 
 def test_a_date_that_cannot_be_read_stays_and_is_counted(monkeypatch):
-    monkeypatch.setattr(cells, "_MOST_DATES_KEPT", 3)
+    monkeypatch.setattr(cells, "_MAX_DATES_CACHED", 3)
     rows = [["id", "date_graded"]] + [[str(n), f'="{n}. March"' if n % 2 else "2021-03-04"] for n in range(2000)]
     data, contents = cleaned(written(*rows))
     assert read_back(data)[1:5] == [
@@ -163,6 +162,22 @@ def test_a_file_of_nothing_but_a_header_stays_one():
 def test_what_was_cleaned_is_cleaned_no_further():
     data, contents = cleaned(written(["id", "date_graded", "comment"], *[[1, "2021-03-04", c] for c in NASTY_CELLS]))
     assert cleaned(data) == (data, contents)
+
+
+@pytest.mark.parametrize(
+    ("data", "error"),
+    [
+        (b"\na,b,c,b\n1,2,3,4\n", "line 2 is the header, and has the column 'b' more than once"),
+        (b"a,b\n1\n", "line 2 has 1 cells, but the header has 2"),
+    ],
+)
+def test_a_file_that_is_no_table_is_rejected_and_the_remedy_is_named(data, error):
+    with pytest.raises(MaestroQADataError) as caught:
+        cleaned(data)
+    assert str(caught.value) == (
+        f"The export's file 'a.csv' cannot be cleaned: {error}. Nothing was published. With clean=False, "
+        "file_format='csv.gz' or 'csv' lands the file as it is."
+    )
 
 
 @pytest.mark.parametrize("seed", range(25))

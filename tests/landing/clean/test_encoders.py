@@ -150,12 +150,11 @@ def test_cleaning_to_csv_does_not_import_pyarrow():
     code = """
 import sys
 from airflow_provider_maestroqa.landing.clean.encoders import csv_blocks
-from airflow_provider_maestroqa.landing.clean.cells import Cleaner
+from airflow_provider_maestroqa.landing.clean.cells import Cleaner, read_records
 from airflow_provider_maestroqa.landing.clean.dates import as_iso
 from airflow_provider_maestroqa.landing.exports import LandingOptions
-from airflow_provider_maestroqa.storage.csv_reader import Records
 LandingOptions(clean=True)
-records = Records("a", [b"a\\n1\\n"])
+records = read_records("a", [b"a\\n1\\n"])
 print(b"".join(csv_blocks(records, Cleaner(records))), "pyarrow" in sys.modules)
 """
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)

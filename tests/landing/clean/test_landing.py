@@ -19,7 +19,7 @@ from airflow_provider_maestroqa.landing.clean.encoders import ROW_GROUP_BYTES
 from airflow_provider_maestroqa.landing.exports import LandingOptions
 from airflow_provider_maestroqa.sandbox.data.export_files import write_export_file
 from airflow_provider_maestroqa.storage.compression import zlib_engine
-from airflow_provider_maestroqa.storage.csv_reader import LARGEST_CELL
+from airflow_provider_maestroqa.storage.csv_reader import MAX_CELL
 from airflow_provider_maestroqa.storage.s3_store import S3Store
 
 SCORES = b'\xef\xbb\xbfgradable_id,grader,date_graded\r\n0397,Unknown,="2021-03-04 10:00:00.123"\r\n'
@@ -162,8 +162,8 @@ def test_the_default_is_still_the_archive_s_own_bytes(land, memory, export):
 
 
 BAD = {
-    "a row too short": (b"a,b\n1,2\n3\n", "line 3 has 1 cells, and the header has 2"),
-    "a row too long": (b"a,b\n1,2\n3,4,secret text\n", "line 3 has 3 cells, and the header has 2"),
+    "a row too short": (b"a,b\n1,2\n3\n", "line 3 has 1 cells, but the header has 2"),
+    "a row too long": (b"a,b\n1,2\n3,4,secret text\n", "line 3 has 3 cells, but the header has 2"),
     "no UTF-8": (b"a,b\n1,\xe9secret text\n", "line 2 is not UTF-8"),
     "semicolons": (b"a;b\n1;2\n", "semicolons"),
     "an open quote": (b'a,b\n1,"secret text\n', "line 2 opens a quote"),
@@ -310,7 +310,7 @@ def test_the_documentation_names_what_a_cleaned_file_has(land, memory, origin):
     page = (Path(__file__).resolve().parents[3] / "docs/landing.md").read_text()
     table = page.partition("| Of a cleaned file |")[2].partition("\n\n")[0]
     assert set(re.findall(r"^\| `(\w+)` \|", table, re.MULTILINE)) == cleaned - plain - {"rows"}
-    assert f"more than {LARGEST_CELL:,} characters" in page
+    assert f"more than {MAX_CELL:,} characters" in page
     assert f"row group of {ROW_GROUP_BYTES >> 20} MiB" in page
     named = re.search(r"The known date columns are (.*?)\.", page, re.DOTALL)[1]
     assert set(re.findall(r"`(\w+)`", named)) == DATE_COLUMNS
