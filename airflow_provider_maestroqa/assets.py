@@ -12,6 +12,9 @@ from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 from urllib.parse import SplitResult, urlsplit, urlunsplit
 
+from airflow_provider_maestroqa.client.resources.catalogue import LIST_RESOURCES
+from airflow_provider_maestroqa.client.resources.exports import EXPORT_KINDS
+
 if TYPE_CHECKING:
     from airflow_provider_maestroqa._compat import Asset
 
@@ -20,18 +23,14 @@ DEFAULT_HOST = "app.maestroqa.com"
 #: What a URI can name.
 DATASETS = (
     "exports",
-    "exports/raw",
-    "exports/groups",
-    "exports/audit-log",
+    *(kind.dataset for kind in EXPORT_KINDS.values()),
     "tickets",
     "comments",
     "attachments",
     "ticket-metrics",
     "agent-metrics",
     "agents",
-    "todos",
-    "coaching-points",
-    "coaching-sessions",
+    *(resource.dataset for resource in LIST_RESOURCES.values()),
 )
 _EXAMPLE = f"{SCHEME}://{DEFAULT_HOST}/exports/raw"
 _LABEL = re.compile(r"[A-Za-z0-9_.~-]+")
@@ -175,9 +174,8 @@ def _dataset(path: str) -> str:
             f"may follow, as in exports/raw/europe."
         )
     if known == "exports" and labels:
-        raise ValueError(
-            f"{path.strip('/')!r} is no kind of export. Use exports/raw, exports/groups or exports/audit-log."
-        )
+        types = ", ".join(kind.dataset for kind in EXPORT_KINDS.values())
+        raise ValueError(f"{path.strip('/')!r} is no type of export. Use one of {types}.")
     if not all(_LABEL.fullmatch(label) and label.strip(".") for label in labels):
         raise ValueError(
             f"{path.strip('/')!r} has a label that is empty or has other characters than letters, digits, hyphens, "

@@ -61,7 +61,7 @@ def test_a_dataset_has_one_uri_however_it_is_written(written, host, uri):
         ("maestroqa://app maestroqa com/tickets", "must name the host"),
         ("maestroqa://app.maestroqa.com", "is no dataset of MaestroQA. Use one of exports, exports/raw"),
         ("maestroqa://app.maestroqa.com/grades", "'grades' is no dataset"),
-        ("maestroqa://app.maestroqa.com/exports/grades", "is no kind of export"),
+        ("maestroqa://app.maestroqa.com/exports/grades", "is no type of export"),
         ("maestroqa://app.maestroqa.com/tickets//a", "has a label that is empty"),
         ("maestroqa://app.maestroqa.com/tickets/..", "has a label"),
         ("maestroqa://app.maestroqa.com/tickets/a b", "has a label"),

@@ -13,6 +13,8 @@ from typing import Any, Literal
 from urllib.parse import quote
 
 from airflow_provider_maestroqa.client.errors import MaestroQAConfigError
+from airflow_provider_maestroqa.client.resources.catalogue import LIST_RESOURCES, ListResource
+from airflow_provider_maestroqa.client.resources.exports import EXPORT_KINDS
 
 Bucket = Literal["normal", "hard"]
 
@@ -84,14 +86,20 @@ class Request:
 
 
 _EXPORTS, _TICKETS, _AGENTS = "Exports", "Tickets", "Agents"
-_TODOS, _POINTS, _SESSIONS, _METRICS = "To-Dos", "Coaching Points", "Coaching Sessions", "Metrics"
 _QUERY, _NOTHING = ParamLocation.QUERY, ParamLocation.NONE
+
+
+def _get_and_list(resource: ListResource) -> dict[str, Endpoint]:
+    """The two operations of a list: reading one record, and reading a page."""
+    return {
+        resource.get_operation: Endpoint("GET", f"{resource.path}/{{id}}", resource.section, True, _NOTHING),
+        resource.list_operation: Endpoint("GET", resource.path, resource.section, True, _QUERY),
+    }
+
 
 #: Asking for an export twice does no harm but makes a second export, so it counts as not repeatable.
 ENDPOINTS: Mapping[str, Endpoint] = {
-    "request_raw_export": Endpoint("POST", "/api/v1/request-raw-export", _EXPORTS, False),
-    "request_groups_export": Endpoint("POST", "/api/v1/request-groups-export", _EXPORTS, False),
-    "request_audit_log_export": Endpoint("POST", "/api/v1/request-audit-log-export", _EXPORTS, False),
+    **{kind.operation: Endpoint("POST", kind.path, _EXPORTS, False) for kind in EXPORT_KINDS.values()},
     "get_export": Endpoint("GET", "/api/v1/get-export-data", _EXPORTS, True),
     "create_ticket": Endpoint("POST", "/api/v1/tickets", _TICKETS, True),
     "update_ticket": Endpoint("PATCH", "/api/v1/tickets/{ticket_id}", _TICKETS, True),
@@ -104,17 +112,12 @@ ENDPOINTS: Mapping[str, Endpoint] = {
     "create_agent": Endpoint("POST", "/api/v1/agents", _AGENTS, True),
     "add_agent_id": Endpoint("POST", "/api/v1/agents/add-id-to-agent", _AGENTS, True),
     "set_agent_availability": Endpoint("POST", "/api/v1/update-agent-availability", _AGENTS, True),
-    "get_todo": Endpoint("GET", "/api/v1/todos/{id}", _TODOS, True, _NOTHING),
-    "list_todos": Endpoint("GET", "/api/v1/todos", _TODOS, True, _QUERY),
-    "get_coaching_point": Endpoint("GET", "/api/v1/coaching-points/{id}", _POINTS, True, _NOTHING),
-    "list_coaching_points": Endpoint("GET", "/api/v1/coaching-points", _POINTS, True, _QUERY),
-    "get_coaching_session": Endpoint("GET", "/api/v1/coaching-sessions/{id}", _SESSIONS, True, _NOTHING),
-    "list_coaching_sessions": Endpoint("GET", "/api/v1/coaching-sessions", _SESSIONS, True, _QUERY),
+    **{name: made for row in LIST_RESOURCES.values() for name, made in _get_and_list(row).items()},
     "export_coaching_sessions": Endpoint(
         "POST", "/api/v1/coaching-sessions", "Get Coaching Data", True, bucket="hard"
     ),
-    "push_ticket_metrics": Endpoint("POST", "/api/v1/ticket-metrics-batch", _METRICS, True, batch_size=500),
-    "push_agent_metrics": Endpoint("POST", "/api/v1/agent-metrics-batch", _METRICS, True, batch_size=500),
+    "push_ticket_metrics": Endpoint("POST", "/api/v1/ticket-metrics-batch", "Metrics", True, batch_size=500),
+    "push_agent_metrics": Endpoint("POST", "/api/v1/agent-metrics-batch", "Metrics", True, batch_size=500),
 }
 
 

@@ -8,8 +8,13 @@ from typing import Any
 
 from airflow_provider_maestroqa.client.endpoints import Request, build_request
 from airflow_provider_maestroqa.client.errors import MaestroQADataError
+from airflow_provider_maestroqa.client.resources.catalogue import (
+    DEFAULT_PAGE_SIZE,
+    LIST_RESOURCES,
+    list_parameters,
+    parse_page_size,
+)
 from airflow_provider_maestroqa.client.resources.coaching_export import PATIENCE_S, SessionExport, session_windows
-from airflow_provider_maestroqa.client.resources.lists import DEFAULT_PAGE_SIZE, as_page_size, list_parameters
 from airflow_provider_maestroqa.client.resources.pagination import Listing, Paging
 from airflow_provider_maestroqa.client.transport.spooled_response import SpooledJsonArray
 from airflow_provider_maestroqa.hooks.base import BaseMaestroQAHook
@@ -30,7 +35,7 @@ class CoachingMethods(BaseMaestroQAHook):
         :param todo_id: its id.
         :raises MaestroQANotFoundError: MaestroQA knows no such to-do.
         """
-        return self._get("get_todo", todo_id)
+        return self._get("todos", todo_id)
 
     def get_coaching_point(self, coaching_point_id: str) -> dict[str, Any]:
         """Read one coaching point. (API: Retrieve a Single Coaching Point)
@@ -38,7 +43,7 @@ class CoachingMethods(BaseMaestroQAHook):
         :param coaching_point_id: its id.
         :raises MaestroQANotFoundError: MaestroQA knows no such coaching point.
         """
-        return self._get("get_coaching_point", coaching_point_id)
+        return self._get("coaching_points", coaching_point_id)
 
     def get_coaching_session(self, coaching_session_id: str) -> dict[str, Any]:
         """Read one coaching session. (API: Retrieve a Single Coaching Session)
@@ -46,7 +51,7 @@ class CoachingMethods(BaseMaestroQAHook):
         :param coaching_session_id: its id.
         :raises MaestroQANotFoundError: MaestroQA knows no such coaching session.
         """
-        return self._get("get_coaching_session", coaching_session_id)
+        return self._get("coaching_sessions", coaching_session_id)
 
     def list_todos(
         self,
@@ -133,11 +138,11 @@ class CoachingMethods(BaseMaestroQAHook):
     ) -> Listing:
         """Read a list by its name; see the three methods above.
 
-        :param resource: ``todos``, ``coaching_points`` or ``coaching_sessions``.
+        :param resource: a key of :data:`~airflow_provider_maestroqa.client.resources.catalogue.LIST_RESOURCES`.
         """
         parameters = list_parameters(resource, start=start, end=end, **filters)
         record_read(self, resource)
-        paging = Paging(f"list_{resource}", parameters, page_size=as_page_size(page_size))
+        paging = Paging(LIST_RESOURCES[resource].list_operation, parameters, page_size=parse_page_size(page_size))
         return Listing(self._send, paging, warn=self.log.warning)
 
     def export_coaching_sessions(
@@ -165,13 +170,13 @@ class CoachingMethods(BaseMaestroQAHook):
         record_read(self, "coaching_sessions")
         return SessionExport(windows, self._save, say=self.log.info, warn=self.log.warning)
 
-    def _get(self, operation: str, record_id: str) -> dict[str, Any]:
-        call = build_request(operation, id=record_id)
-        answer = self._send(call)
-        if isinstance(answer, Mapping):
-            record_read(self, f"{operation.removeprefix('get_')}s")
-            return dict(answer)
-        raise MaestroQADataError(f"{call} answered no record, but {type(answer).__name__}.", retryable=True)
+    def _get(self, resource: str, record_id: str) -> dict[str, Any]:
+        request = build_request(LIST_RESOURCES[resource].get_operation, id=record_id)
+        record = self._send(request)
+        if isinstance(record, Mapping):
+            record_read(self, resource)
+            return dict(record)
+        raise MaestroQADataError(f"{request} answered no record, but {type(record).__name__}.", retryable=True)
 
     # Found anew for each call, because a hook may be closed and used again.
 

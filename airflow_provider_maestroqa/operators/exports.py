@@ -18,8 +18,6 @@ if TYPE_CHECKING:
     from airflow_provider_maestroqa.hooks.maestroqa import MaestroQAHook
     from airflow_provider_maestroqa.runtime.retry_state import RetryState
 
-#: What to call an export.
-_KINDS = {"raw": "a raw", "groups": "a groups", "audit_log": "an audit log"}
 #: How long after the deadline Airflow itself ends a wait whose triggerer is gone.
 _TRIGGERER_GRACE = timedelta(minutes=10)
 
@@ -50,7 +48,7 @@ class MaestroQARequestExportOperator(BaseOperator):
     :param wait_for_completion: whether to wait until the export is complete.
     :param deferrable: whether to wait in the triggerer instead of on a worker. Default: Airflow's
         ``[operators] default_deferrable``.
-    :param poll_interval: seconds before the second look at the export; the pauses grow up to five minutes.
+    :param poll_interval: seconds before the second poll; the pauses then grow up to five minutes.
     :param timeout: seconds that the wait may take.
     :param state_path: storage URL of an object that keeps the export's id for a retry, on any Airflow.
     :param maestroqa_conn_id: id of the connection to MaestroQA.
@@ -160,24 +158,21 @@ class MaestroQARequestExportOperator(BaseOperator):
             self.log.warning("Export %s goes on at MaestroQA: it cannot be cancelled there.", self._export_id)
 
     def _arguments(self, context: Context) -> dict[str, Any]:
-        from airflow_provider_maestroqa.client.errors import MaestroQAConfigError
-        from airflow_provider_maestroqa.client.resources.exports import WINDOWED, check_export_type, export_parameters
+        from airflow_provider_maestroqa.client.resources.exports import EXPORT_OPTIONS, export_kind, export_parameters
         from airflow_provider_maestroqa.windows import resolve_window
 
-        arguments: dict[str, Any] = {"export_type": check_export_type(self.export_type)}
-        if self.export_type in WINDOWED:
+        kind = export_kind(self.export_type)
+        arguments: dict[str, Any] = {"export_type": kind.name}
+        if kind.is_windowed:
             window = resolve_window(context, start=self.start, end=self.end, lookback=self.lookback)
             if self.max_window_days is not None:
                 self._check_cut()
             arguments |= window.as_text()
-        elif any(value is not None for value in (self.start, self.end, self.lookback, self.max_window_days)):
-            raise MaestroQAConfigError(
-                f"A {self.export_type} export has no window: leave start, end, lookback and max_window_days out."
+        else:
+            kind.reject_window(
+                start=self.start, end=self.end, lookback=self.lookback, max_window_days=self.max_window_days
             )
-        for name in ("export_name", "single_file_export", "include_calibrations"):
-            arguments[name] = getattr(self, name)
-        for name in ("include_grader_qa", "include_deleted", "include_unavailable"):
-            arguments[name] = getattr(self, name)
+        arguments |= {name: getattr(self, name) for name in EXPORT_OPTIONS}
         export_parameters(**arguments)
         return arguments
 
@@ -269,11 +264,15 @@ class MaestroQARequestExportOperator(BaseOperator):
 
     def _request(self, hook: MaestroQAHook, memory: RetryState, arguments: Mapping[str, Any]) -> str:
         # Kept before the request too: a try that is killed in between must not pass for one that never asked.
+        from airflow_provider_maestroqa.client.resources.exports import export_kind
+
         memory.keep({"asked": True})
         export_id = hook.request_export(**arguments)
         memory.keep({"export_id": export_id})
         window = f" from {arguments['start']} to {arguments['end']}" if "start" in arguments else ""
-        self.log.info("Asked MaestroQA for %s export%s: export %s.", _KINDS[self.export_type], window, export_id)
+        self.log.info(
+            "Asked MaestroQA for %s export%s: export %s.", export_kind(self.export_type).label, window, export_id
+        )
         if self.wait_for_completion and not memory.is_persistent:
             self.log.info(
                 "A retry of this task would ask for another export: set state_path to have it take up this one."
@@ -281,9 +280,9 @@ class MaestroQARequestExportOperator(BaseOperator):
         return export_id
 
     def _wait(self, hook: MaestroQAHook, export_id: str, poll_interval: float, deadline: float) -> ExportEvent | None:
-        """Wait on this worker; when deferrable, look just once."""
+        """Wait on this worker; when deferrable, poll just once."""
         return hook.wait_for_export(
-            export_id, poll_interval=poll_interval, deadline=deadline, looks=1 if self.deferrable else None
+            export_id, poll_interval=poll_interval, deadline=deadline, max_polls=1 if self.deferrable else None
         )
 
     def _defer(self, export_id: str, poll_interval: float, deadline: float) -> None:

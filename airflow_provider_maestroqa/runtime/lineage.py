@@ -14,6 +14,7 @@ from typing import Any
 
 from airflow_provider_maestroqa import _compat
 from airflow_provider_maestroqa.assets import SCHEME, dataset_of
+from airflow_provider_maestroqa.client.resources.exports import EXPORT_KINDS
 from airflow_provider_maestroqa.storage.urls import local_path, parse_url
 
 log = logging.getLogger(__name__)
@@ -137,8 +138,9 @@ def export_dataset(operator: Any) -> str:
     if not found and operator.has_dag():
         for task in operator.upstream_list:
             arguments = getattr(task, "partial_kwargs", None) or vars(task)
-            if arguments.get("export_type") in ("raw", "groups", "audit_log"):
-                found.add(f"{_EXPORTS}/{dataset_of(arguments['export_type'])}")
+            export_type = arguments.get("export_type")
+            if isinstance(export_type, str) and export_type in EXPORT_KINDS:
+                found.add(EXPORT_KINDS[export_type].dataset)
     return found.pop() if len(found) == 1 else _EXPORTS
 
 

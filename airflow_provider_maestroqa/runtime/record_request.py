@@ -10,14 +10,14 @@ from typing import Any
 from airflow_provider_maestroqa.client.errors import MaestroQAConfigError
 from airflow_provider_maestroqa.client.formatting import format_time
 from airflow_provider_maestroqa.client.parsing import parse_choice, parse_flag
+from airflow_provider_maestroqa.client.resources.catalogue import LIST_RESOURCES, list_parameters, parse_page_size
 from airflow_provider_maestroqa.client.resources.coaching_export import TIME_AXES
 from airflow_provider_maestroqa.client.resources.date_windows import as_days, as_midnight, is_plain_date
-from airflow_provider_maestroqa.client.resources.lists import LISTS, as_page_size, list_parameters
 from airflow_provider_maestroqa.landing.split_sessions import EXPORT
 from airflow_provider_maestroqa.runtime.watermark import OVERLAP, Watermark
 from airflow_provider_maestroqa.windows import checked_lookback, given_time, resolve_window
 
-RESOURCES = (EXPORT, *LISTS)
+RESOURCES = (EXPORT, *LIST_RESOURCES)
 _INCREMENTAL = ("data_interval", "watermark")
 
 
@@ -127,7 +127,7 @@ def check_request(
         options = {"time_axis": parse_choice(time_axis, "time_axis", TIME_AXES)}
         asked = Asked(_moment(asked.start), _moment(asked.end), asked.lookback, asked.incremental)
     else:
-        options = {**given, "page_size": as_page_size(page_size)}
+        options = {**given, "page_size": parse_page_size(page_size)}
     watermark = None
     if asked.incremental == "watermark":
         bound_to = {"conn_id": maestroqa_conn_id, "filters": given, "time_axis": options.get("time_axis")}

@@ -58,26 +58,26 @@ class MaestroQAExportSensor(BaseSensorOperator):
         self._wait: ExportWait | None = None
 
     def poke(self, context: Context) -> PokeReturnValue:  # noqa: ARG002
-        """Look at the export once."""
+        """Poll the export once."""
         from airflow_provider_maestroqa.client.resources.export_polling import ExportWait
 
         with airflow_errors():
             if self._wait is None:
-                # Kept from look to look, so that a state is told once.
+                # Kept between pokes so that each state is logged once.
                 self._wait = ExportWait(
-                    self.export_id, poll_interval=self.poke_interval, deadline=float("inf"), sets_the_pace=False
+                    self.export_id, poll_interval=self.poke_interval, deadline=float("inf"), controls_pauses=False
                 )
-            event = self._look(self._wait)
+            event = self._poll(self._wait)
             return _compat.PokeReturnValue(event is not None, self._result(event) if event is not None else None)
 
     def execute(self, context: Context) -> dict[str, Any]:
-        """Wait on this worker; when deferrable, look once and leave the rest to the triggerer."""
+        """Wait on this worker; when deferrable, poll once and leave the rest to the triggerer."""
         if not self.deferrable:
             return super().execute(context)  # type: ignore[no-any-return]
         try:
             deadline = time.time() + float(self.timeout)
             with airflow_errors():
-                event = self._look()
+                event = self._poll()
                 if event is not None:
                     return self._result(event)
         except _compat.AirflowFailException as error:
@@ -116,7 +116,7 @@ class MaestroQAExportSensor(BaseSensorOperator):
         """Say that the export outlives the task."""
         self.log.warning("Export %s goes on at MaestroQA: it cannot be cancelled there.", self.export_id)
 
-    def _look(self, wait: ExportWait | None = None) -> ExportEvent | None:
+    def _poll(self, wait: ExportWait | None = None) -> ExportEvent | None:
         from airflow_provider_maestroqa.hooks.maestroqa import MaestroQAHook
 
         with MaestroQAHook(self.maestroqa_conn_id) as hook:
@@ -125,7 +125,7 @@ class MaestroQAExportSensor(BaseSensorOperator):
                 poll_interval=float(self.poke_interval),
                 # It is the sensor, or its trigger, that ends a wait.
                 deadline=float("inf"),
-                looks=1,
+                max_polls=1,
                 wait=wait,
             )
 

@@ -71,7 +71,7 @@ class LandExportOperator(LineageMixin, BaseOperator):
 
     def execute(self, context: Context) -> dict[str, Any]:
         """Download, check and publish the export; do nothing where that is already done."""
-        from airflow_provider_maestroqa.hooks.exports import checked_export_id
+        from airflow_provider_maestroqa.client.resources.exports import checked_export_id
         from airflow_provider_maestroqa.hooks.maestroqa import MaestroQAHook
         from airflow_provider_maestroqa.windows import given_window
 

@@ -111,7 +111,7 @@ class MaestroQACoachingSessionTrigger(BaseEventTrigger):
         return SessionWatch(newest, poll_interval=interval, filters=filters)
 
     async def _look(self, hook: MaestroQAHook, watch: SessionWatch) -> list[Record]:
-        from airflow_provider_maestroqa.client.resources.lists import DEFAULT_PAGE_SIZE
+        from airflow_provider_maestroqa.client.resources.catalogue import DEFAULT_PAGE_SIZE
         from airflow_provider_maestroqa.client.resources.pagination import Paging
 
         found: list[Record] = []

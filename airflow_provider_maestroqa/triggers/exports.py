@@ -10,21 +10,20 @@ from typing import TYPE_CHECKING, Any
 from airflow_provider_maestroqa._compat import BaseTrigger, TriggerEvent
 
 if TYPE_CHECKING:
-    from airflow_provider_maestroqa.client.errors import MaestroQAError
-    from airflow_provider_maestroqa.client.resources.exports import Export
     from airflow_provider_maestroqa.hooks.maestroqa import MaestroQAHook
 
 
 class MaestroQAExportTrigger(BaseTrigger):
-    """Looks at an export, less and less often, until it has ended or the deadline has passed.
+    """Polls an export, less and less often, until it has ended or the deadline has passed.
 
     A passing failure (a dropped connection, a 5xx, a 429, a body that is no JSON) or a status that is not known does
     not end the wait; 401, 403 and 404 do. It fires one event:
-    ``{"status": "complete" | "errored" | "refused" | "timeout", "export_id", "has_data", "message"}``.
-    Nothing in the arguments or in the event is a secret.
+    ``{"status": "complete" | "errored" | "refused" | "timeout", "export_id", "has_data", "message"}``. An event
+    with the status ``refused`` also has ``error`` (the name of the error's class) and, where there was a response,
+    ``http_status``. Nothing in the arguments or in the event is a secret.
 
     :param export_id: the export's id.
-    :param poll_interval: seconds before the first look; each pause is then a fifth longer, up to five minutes.
+    :param poll_interval: seconds before the first poll; the pauses then grow up to five minutes.
     :param deadline: Unix time in seconds at which the wait ends, fixed when it began.
     :param maestroqa_conn_id: id of the connection to MaestroQA.
     """
@@ -56,36 +55,24 @@ class MaestroQAExportTrigger(BaseTrigger):
 
     async def run(self) -> AsyncIterator[TriggerEvent]:
         """Wait, then fire one event."""
-        from airflow_provider_maestroqa.client.resources.export_polling import ExportWait, Pause
+        from airflow_provider_maestroqa.client.resources.export_polling import ExportWait, apoll_export
 
         wait = ExportWait(self.export_id, poll_interval=self.poll_interval, deadline=self.deadline)
-        await asyncio.sleep(wait.first_pause(time.time()))
-        # Importing the hook takes half a second, once; the other triggers of this loop go on meanwhile.
+        await asyncio.sleep(wait.initial_delay(time.time()))
+        # Importing the hook takes half a second, once; the other triggers of this loop run meanwhile.
         hook = await asyncio.to_thread(_make_hook, self.maestroqa_conn_id)
-        while True:
-            waited_before = hook.usage.waited_s
-            seen = await self._look(hook)
-            step = wait.after(seen, now=time.time(), waited_s=hook.usage.waited_s - waited_before)
-            if not isinstance(step, Pause):
-                break
-            if step.news:
-                (self.log.warning if step.is_warning else self.log.info)(step.news)
-            await asyncio.sleep(step.seconds)
+        event = await apoll_export(
+            wait,
+            lambda deadline: hook.apoll_export(self.export_id, deadline=deadline),
+            budget_wait_s=lambda: hook.usage.waited_s,
+            log=self.log,
+        )
         await asyncio.to_thread(hook.close)
-        yield TriggerEvent(dict(step))
+        yield TriggerEvent(dict(event))
 
     async def on_kill(self) -> None:
         """Say that the export outlives the task (Airflow 3.3 and newer)."""
         self.log.warning("Export %s goes on at MaestroQA: it cannot be cancelled there.", self.export_id)
-
-    async def _look(self, hook: MaestroQAHook) -> Export | MaestroQAError:
-        from airflow_provider_maestroqa.client.errors import MaestroQAError
-        from airflow_provider_maestroqa.client.resources.export_polling import call_deadline
-
-        try:
-            return await hook.alook_at_export(self.export_id, deadline=call_deadline(self.deadline, now=time.time()))
-        except MaestroQAError as error:
-            return error
 
 
 def _make_hook(conn_id: str) -> MaestroQAHook:

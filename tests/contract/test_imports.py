@@ -29,9 +29,9 @@ LAYERS = (
     ("sources",),
     ("landing", "pushes"),
     ("storage",),
-    ("windows", "get_provider_info"),
+    ("assets", "get_provider_info", "windows"),
     ("client",),
-    ("assets", "pytest_plugin"),
+    ("pytest_plugin",),
     ("_compat", "sandbox"),
     ("__init__",),
 )

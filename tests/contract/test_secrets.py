@@ -152,7 +152,7 @@ def test_the_hook_hides_its_connection(connect):
 
 
 def test_an_export_hides_its_url():
-    export = Export.from_answer("e1", {"status": "complete", "dataUrl": SIGNED})
+    export = Export.from_response("e1", {"status": "complete", "dataUrl": SIGNED})
     assert export.data_url == SIGNED
     assert SECRET not in f"{export} {export!r}"
 

@@ -4,7 +4,7 @@ import inspect
 import json
 import re
 
-from airflow_provider_maestroqa.client.resources.lists import LISTS
+from airflow_provider_maestroqa.client.resources.catalogue import LIST_RESOURCES
 from airflow_provider_maestroqa.hooks.maestroqa import MaestroQAHook
 from airflow_provider_maestroqa.landing.split_sessions import file_names
 from airflow_provider_maestroqa.runtime.record_request import RESOURCES
@@ -20,8 +20,8 @@ def arguments(function):
 def test_the_resources_and_their_filters_are_those_there_are(table):
     written = table("docs/records.md", "`resource`")
     assert set(written) == set(RESOURCES)
-    for name, filters in LISTS.items():
-        assert re.findall(r"`(\w+)`", written[name][-1]) == list(filters)
+    for name, resource in LIST_RESOURCES.items():
+        assert re.findall(r"`(\w+)`", written[name][-1]) == list(resource.filters)
 
 
 def test_the_files_are_those_that_are_written(table):

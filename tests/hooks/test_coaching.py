@@ -91,7 +91,7 @@ def test_filters_travel_by_the_names_of_the_api(hook, sandbox, method):
         ({"page_size": 0}, "page_size must be"),
         ({"start": datetime(2026, 1, 1)}, "start=.* has no time zone"),
         ({"start": "2026-01-02T00:00:00Z", "end": "2026-01-01T00:00:00Z"}, "must be before end"),
-        ({"agent_id": ""}, "agent_id must be an id"),
+        ({"agent_id": ""}, "agent_id must be text that is not empty"),
     ],
 )
 def test_a_wrong_argument_is_refused_at_once_not_at_the_first_record(hook, sandbox, method, arguments, named):

@@ -262,7 +262,7 @@ class TestAllOrNothing:
         ({"filters": {"start": "x"}}, "start is no filter but an argument"),
         ({"filters": ["agent_id"]}, "filters must be a dict"),
         ({"filters": "agent_id=1"}, "filters must be a dict"),
-        ({"filters": {"agent_id": ""}}, "agent_id must be an id as text"),
+        ({"filters": {"agent_id": ""}}, "agent_id must be text that is not empty"),
         ({"page_size": 0}, "page_size must be a whole number"),
         ({"incremental": "daily"}, "incremental must be one of data_interval, watermark"),
         ({"incremental": True}, "incremental must be one of data_interval, watermark"),

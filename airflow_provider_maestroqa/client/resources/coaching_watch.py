@@ -9,7 +9,7 @@ from typing import Any, TypedDict
 from airflow_provider_maestroqa.client.errors import MaestroQAConfigError, MaestroQAError
 from airflow_provider_maestroqa.client.formatting import format_time
 from airflow_provider_maestroqa.client.parsing import parse_time
-from airflow_provider_maestroqa.client.resources.lists import list_parameters
+from airflow_provider_maestroqa.client.resources.catalogue import list_parameters
 from airflow_provider_maestroqa.client.resources.pagination import content_key, id_of
 
 #: Seconds by which each look goes back behind the newest session seen: another one may show up late.

@@ -1,22 +1,31 @@
-"""Waiting for an export: when to look, and what a look means. Pure, so that every kind of waiter ends the same way.
+"""Waiting for an export: when to poll, what each poll means, and how a wait ends.
+
+:class:`ExportWait` decides and does no I/O; :func:`poll_export` and :func:`apoll_export` drive it, so that a worker
+and the triggerer end a wait the same way.
 
 ::
 
-    look ──→ complete ───────────────────────────────→ event "complete"
+    poll ──→ complete ───────────────────────────────→ event "complete"
       ↑  ──→ errored ────────────────────────────────→ event "errored"
-      │  ──→ refused for good (401, 403, 404, …) ────→ event "refused"
-      │  ──→ not yet, unknown status, passing failure ─┬─ past the deadline → event "timeout"
+      │  ──→ an error that no retry mends (401, …) ──→ event "refused"
+      │  ──→ not yet, unknown status, passing error ───┬─ past the deadline → event "timeout"
       └────────────────────── pause ←──────────────────┘
 """
 
 from __future__ import annotations
 
+import itertools
+import logging
 import random
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, TypedDict
 
+from airflow_provider_maestroqa.client import errors
+from airflow_provider_maestroqa.client.clock import Clock
+from airflow_provider_maestroqa.client.endpoints import ENDPOINTS
 from airflow_provider_maestroqa.client.errors import (
+    MaestroQAAPIError,
     MaestroQAError,
     MaestroQAExportFailedError,
     MaestroQAExportTimeoutError,
@@ -25,35 +34,47 @@ from airflow_provider_maestroqa.client.formatting import format_duration
 from airflow_provider_maestroqa.client.resources.exports import Export
 from airflow_provider_maestroqa.client.transport.retry import DEFAULT_REQUEST_TIMEOUT_S
 
-#: Each pause is a fifth longer than the last: an end is seen at most a fifth of the waiting time late.
-GROWTH = 1.2
-LONGEST_PAUSE_S = 300.0
+#: Each pause is longer than the last by this factor: an end is seen at most a fifth of the waiting time late.
+BACKOFF_FACTOR = 1.2
+MAX_PAUSE_S = 300.0
 #: A trigger must not fire within a moment of its start: see the scheduler's race in Airflow 3.0.
-SHORTEST_PAUSE_S = 0.05
-#: Seconds that the last look, at the deadline, may take with its wait for the request budget.
-LAST_LOOK_S = 60.0
+MIN_PAUSE_S = 0.05
+#: Seconds that the last poll, at the deadline, may take, including its wait for the request budget.
+FINAL_POLL_TIMEOUT_S = 60.0
+_REAL_TIME = Clock()
+#: The status of an error, for an event that does not give it.
+_STATUSES = {"MaestroQAAuthError": 401, "MaestroQAPermissionError": 403, "MaestroQANotFoundError": 404}
 
 
-class ExportEvent(TypedDict):
-    """How a wait ended. It travels through Airflow's database and logs, so it holds no URL."""
-
+class _EventOfOlderTriggers(TypedDict):
     status: str
     export_id: str
     has_data: bool
     message: str
 
 
+class ExportEvent(_EventOfOlderTriggers, total=False):
+    """How a wait ended. It travels through Airflow's database and logs, so it holds no URL.
+
+    Where an error ended the wait, ``error`` is the name of its class in
+    :mod:`~airflow_provider_maestroqa.client.errors`, and ``http_status`` the status of MaestroQA's response, if any.
+    """
+
+    error: str
+    http_status: int
+
+
 @dataclass(frozen=True)
 class Pause:
-    """Look again later.
+    """Poll again later.
 
-    :param seconds: how long to wait before the next look.
-    :param news: what to tell the user, where anything changed since the last look.
-    :param is_warning: whether the news is a warning.
+    :param seconds: how long to wait before the next poll.
+    :param message: what to log, where anything changed since the last poll.
+    :param is_warning: whether the message is a warning.
     """
 
     seconds: float
-    news: str = ""
+    message: str = ""
     is_warning: bool = False
 
 
@@ -61,10 +82,10 @@ class ExportWait:
     """One wait for one export.
 
     :param export_id: the export.
-    :param poll_interval: seconds before the second look; the pauses then grow up to five minutes.
+    :param poll_interval: seconds before the second poll; the pauses then grow up to five minutes.
     :param deadline: Unix time in seconds at which the wait ends, fixed when it began.
-    :param sets_the_pace: whether the pauses are those that this wait says; a sensor on a worker has its own.
-    :param jitter: a random factor near 1 for each pause, so that many waits do not look at the same time.
+    :param controls_pauses: whether its pauses are those that are made; a sensor on a worker has its own.
+    :param jitter: returns a random factor near 1 for each pause, so that many waits do not poll at the same time.
     """
 
     def __init__(
@@ -73,86 +94,144 @@ class ExportWait:
         *,
         poll_interval: float,
         deadline: float,
-        sets_the_pace: bool = True,
+        controls_pauses: bool = True,
         jitter: Callable[[], float] = lambda: random.uniform(0.9, 1.1),  # noqa: S311
     ) -> None:
-        self._export_id = export_id
-        self._pause_s = max(poll_interval, SHORTEST_PAUSE_S)
-        self._longest_s = max(poll_interval, LONGEST_PAUSE_S)
-        self._deadline = deadline
-        self._sets_the_pace = sets_the_pace
+        self.export_id = export_id
+        #: Unix time in seconds at which the wait ends.
+        self.deadline = deadline
+        self._pause_s = max(poll_interval, MIN_PAUSE_S)
+        self._max_pause_s = max(poll_interval, MAX_PAUSE_S)
+        self._controls_pauses = controls_pauses
         self._jitter = jitter
-        self._last = ""
+        self._last_state = ""
 
-    def first_pause(self, now: float) -> float:
-        """Seconds to wait before the first look of a trigger, whose task has just looked."""
-        return self._until_next(now)
+    def initial_delay(self, now: float) -> float:
+        """Seconds before the first poll of a trigger, whose task has just polled."""
+        return self._next_pause(now)
 
-    def after(self, look: Export | MaestroQAError, *, now: float, waited_s: float = 0.0) -> ExportEvent | Pause:
-        """Decide what a look means.
+    def on_poll(self, result: Export | MaestroQAError, *, now: float, waited_s: float = 0.0) -> ExportEvent | Pause:
+        """Decide what a poll means.
 
-        :param look: what MaestroQA said of the export, or the error that asking met.
+        :param result: the export, or the error that the poll met.
         :param now: Unix time in seconds.
-        :param waited_s: how long the look had to wait for the token's request budget, in seconds. The next pause is
-            at least as long: where many wait, each looks less often, instead of standing in line all the time.
+        :param waited_s: seconds that the poll had to wait for the token's request budget. The next pause is at least
+            as long: where many wait, each polls less often instead of standing in the queue all the time.
         """
-        if isinstance(look, Export) and look.is_complete:
-            said = "complete" if look.has_data else "complete, without data"
-            return self._event("complete", f"Export {self._export_id} is {said}.", has_data=look.has_data)
-        if isinstance(look, Export) and look.is_failed:
-            return self._event("errored", _FAILED.format(id=self._export_id))
-        if isinstance(look, MaestroQAError) and not look.retryable:
-            return self._event("refused", str(look))
-        state = f"not known ({look})"
-        if isinstance(look, Export):
-            state = look.status.replace("_", " ") or "without a status"
-        if now >= self._deadline:
-            return self._event("timeout", _TIMED_OUT.format(id=self._export_id, state=state))
-        seconds = self._until_next(now, at_least=waited_s)
-        news = "" if state == self._last else f"Export {self._export_id} is {state}.{self._then(seconds)}"
-        self._last = state
-        return Pause(seconds, news, is_warning=not (isinstance(look, Export) and look.is_known))
+        if isinstance(result, Export) and result.is_complete:
+            state = "complete" if result.has_data else "complete, without data"
+            return self._event("complete", f"Export {self.export_id} is {state}.", has_data=result.has_data)
+        if isinstance(result, Export) and result.is_failed:
+            return self._event("errored", _FAILED.format(id=self.export_id))
+        if isinstance(result, MaestroQAError) and not result.retryable:
+            return self._error_event(result)
+        state = f"not known ({result})"
+        if isinstance(result, Export):
+            state = result.status.replace("_", " ") or "without a status"
+        if now >= self.deadline:
+            return self._event("timeout", _TIMED_OUT.format(id=self.export_id, state=state))
+        seconds = self._next_pause(now, at_least=waited_s)
+        message = ""
+        if state != self._last_state:
+            next_poll = f" Next poll in {format_duration(seconds)}." if self._controls_pauses else ""
+            message = f"Export {self.export_id} is {state}.{next_poll}"
+        self._last_state = state
+        return Pause(seconds, message, is_warning=not (isinstance(result, Export) and result.is_known))
 
-    def _then(self, seconds: float) -> str:
-        return f" Next look in {format_duration(seconds)}." if self._sets_the_pace else ""
-
-    def _until_next(self, now: float, at_least: float = 0.0) -> float:
+    def _next_pause(self, now: float, at_least: float = 0.0) -> float:
         pause = max(self._pause_s, at_least) * self._jitter()
-        self._pause_s = min(self._pause_s * GROWTH, self._longest_s)
-        return max(min(pause, self._deadline - now), 0.0)
+        self._pause_s = min(self._pause_s * BACKOFF_FACTOR, self._max_pause_s)
+        return max(min(pause, self.deadline - now), 0.0)
 
     def _event(self, status: str, message: str, *, has_data: bool = False) -> ExportEvent:
-        return {"status": status, "export_id": self._export_id, "has_data": has_data, "message": message}
+        return {"status": status, "export_id": self.export_id, "has_data": has_data, "message": message}
+
+    def _error_event(self, error: MaestroQAError) -> ExportEvent:
+        event = self._event("refused", str(error))
+        event["error"] = type(error).__name__
+        if isinstance(error, MaestroQAAPIError) and error.status is not None:
+            event["http_status"] = error.status
+        return event
 
 
-def call_deadline(wait_deadline: float, *, now: float) -> float:
-    """When one look must be over: the last look happens at the wait's deadline and needs a moment of its own."""
-    return min(max(wait_deadline, now) + LAST_LOOK_S, now + DEFAULT_REQUEST_TIMEOUT_S)
+def poll_export(
+    wait: ExportWait,
+    get_export: Callable[[float], Export],
+    *,
+    budget_wait_s: Callable[[], float],
+    log: logging.Logger,
+    clock: Clock = _REAL_TIME,
+    max_polls: int | None = None,
+) -> ExportEvent | None:
+    """Poll an export until it has ended or the deadline has passed.
+
+    :param wait: the wait; each of its states is logged once.
+    :param get_export: gets the export, within a deadline as Unix time in seconds.
+    :param budget_wait_s: seconds spent so far on waiting for the token's request budget.
+    :param log: logs each change of state.
+    :param clock: the time.
+    :param max_polls: stop after so many polls. Default: poll until the end.
+    :return: how the wait ended; ``None`` when it has not ended within ``max_polls``.
+    """
+    for number in itertools.count(1):
+        before_s = budget_wait_s()
+        result: Export | MaestroQAError
+        try:
+            result = get_export(poll_deadline(wait.deadline, now=clock.wall()))
+        except MaestroQAError as error:
+            result = error
+        step = wait.on_poll(result, now=clock.wall(), waited_s=budget_wait_s() - before_s)
+        if not isinstance(step, Pause):
+            return step
+        _log_pause(log, step)
+        if number == max_polls:
+            break
+        clock.sleep(step.seconds)
+    return None
 
 
-_FAILED = (
-    "Export {id} failed at MaestroQA (status errored). MaestroQA exports 10,000 to 50,000 scores at a time: "
-    "if the window was long, ask for shorter ones."
-)
-_TIMED_OUT = (
-    "Export {id} was not complete at the deadline; it was last seen {state}. It goes on at MaestroQA, and cannot be "
-    "cancelled there: a retry may still find it complete. A longer timeout gives it more time."
-)
+async def apoll_export(
+    wait: ExportWait,
+    get_export: Callable[[float], Awaitable[Export]],
+    *,
+    budget_wait_s: Callable[[], float],
+    log: logging.Logger,
+    clock: Clock = _REAL_TIME,
+) -> ExportEvent:
+    """Poll an export without blocking the event loop; otherwise as :func:`poll_export`."""
+    while True:
+        before_s = budget_wait_s()
+        result: Export | MaestroQAError
+        try:
+            result = await get_export(poll_deadline(wait.deadline, now=clock.wall()))
+        except MaestroQAError as error:
+            result = error
+        step = wait.on_poll(result, now=clock.wall(), waited_s=budget_wait_s() - before_s)
+        if not isinstance(step, Pause):
+            return step
+        _log_pause(log, step)
+        await clock.sleep_async(step.seconds)
+
+
+def poll_deadline(wait_deadline: float, *, now: float) -> float:
+    """When one poll must be over: the last poll happens at the wait's deadline and needs a moment of its own."""
+    return min(max(wait_deadline, now) + FINAL_POLL_TIMEOUT_S, now + DEFAULT_REQUEST_TIMEOUT_S)
 
 
 def read_event(event: Any, *, export_id: str | None = None) -> ExportEvent:
     """Accept an event that says that an export is complete; raise for every other one.
 
-    :param event: what a trigger sent, or a wait in this process ended with.
+    :param event: what a trigger sent, or how a wait in this process ended.
     :param export_id: the export that was waited for, where the task knows it.
     :raises MaestroQAExportFailedError: MaestroQA gave up on the export.
     :raises MaestroQAExportTimeoutError: it was not complete in time.
-    :raises MaestroQAError: MaestroQA refused to tell, or the event is none of ours.
+    :raises MaestroQAAPIError: the error that ended the wait, by its own class: a :class:`.MaestroQAAuthError`, …
+    :raises MaestroQAError: the event names no error of this package, or is not an event of ours.
     """
     if not isinstance(event, Mapping) or not {"status", "export_id", "has_data"} <= set(event):
-        raise MaestroQAError(f"The wait for export {export_id} ended without a word of its status.", retryable=True)
+        raise MaestroQAError(f"The wait for export {export_id} ended without a status.", retryable=True)
     if export_id is not None and event["export_id"] != export_id:
-        raise MaestroQAError(f"The wait was for export {export_id}, the event is of {event['export_id']}.")
+        raise MaestroQAError(f"The wait was for export {export_id}, but the event is of {event['export_id']}.")
     message = str(event.get("message") or f"The wait for export {event['export_id']} ended as {event['status']!r}.")
     if event["status"] == "complete":
         return {
@@ -165,4 +244,34 @@ def read_event(event: Any, *, export_id: str | None = None) -> ExportEvent:
         raise MaestroQAExportFailedError(message)
     if event["status"] == "timeout":
         raise MaestroQAExportTimeoutError(message)
-    raise MaestroQAError(message)
+    raise _error_of(event, message)
+
+
+def _error_of(event: Mapping[str, Any], message: str) -> MaestroQAError:
+    """Make the error again that ended a wait."""
+    error_class = getattr(errors, str(event.get("error")), None)
+    if not (isinstance(error_class, type) and issubclass(error_class, MaestroQAError)):
+        return MaestroQAError(message)
+    if not issubclass(error_class, MaestroQAAPIError):
+        return error_class(message)
+    endpoint, status = ENDPOINTS["get_export"], event.get("http_status")
+    if not isinstance(status, int):
+        status = _STATUSES.get(error_class.__name__, 400)
+    # The error puts this prefix in front of its message again.
+    prefix = f"{endpoint.method} {endpoint.path} answered {status}: "
+    return error_class(status, endpoint.method, endpoint.path, message.removeprefix(prefix))
+
+
+def _log_pause(log: logging.Logger, pause: Pause) -> None:
+    if pause.message:
+        log.log(logging.WARNING if pause.is_warning else logging.INFO, pause.message)
+
+
+_FAILED = (
+    "Export {id} failed at MaestroQA (status errored). MaestroQA exports 10,000 to 50,000 scores at a time: "
+    "if the window was long, ask for shorter ones."
+)
+_TIMED_OUT = (
+    "Export {id} was not complete at the deadline; its last known status is: {state}. It goes on at MaestroQA and "
+    "cannot be cancelled there: a retry may still find it complete. A longer timeout gives it more time."
+)

@@ -1,51 +1,147 @@
-"""Exports: what is asked for, checked before a request is spent on it, and what MaestroQA answers."""
+"""Exports: the types that can be requested, with their options, and an export as MaestroQA describes it.
+
+From :data:`EXPORT_KINDS` come the endpoints that request an export, the operator's checks and the datasets.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, Literal, cast
+from datetime import datetime
+from enum import Enum
+from typing import Any
 
 from airflow_provider_maestroqa.client.errors import MaestroQAConfigError
 from airflow_provider_maestroqa.client.formatting import format_time
-from airflow_provider_maestroqa.client.parsing import parse_choice, parse_flag, parse_time
+from airflow_provider_maestroqa.client.parsing import is_blank, parse_choice, parse_flag, parse_text, parse_time
 
-ExportType = Literal["raw", "groups", "audit_log"]
 
-_CHOICES = {
-    "single_file_export": ("individual_answers", "section_scores", "total_scores", "annotations", "csat"),
-    "include_calibrations": ("all", "none", "only"),
+class ExportStatus(Enum):
+    """The states of an export that the API documents."""
+
+    REQUESTED = "requested"
+    IN_PROGRESS = "in_progress"
+    COMPLETE = "complete"
+    ERRORED = "errored"
+
+    @classmethod
+    def parse(cls, text: str) -> ExportStatus | None:
+        """Recognize a status as MaestroQA writes it; ``None`` for one that is not documented."""
+        return next((status for status in cls if status.value == _SPELLINGS.get(text, text)), None)
+
+
+#: Other spellings that are seen in the wild.
+_SPELLINGS = {"completed": "complete"}
+
+
+@dataclass(frozen=True)
+class ExportOption:
+    """An option of an export request.
+
+    :param api_name: the API's name for it.
+    :param choices: the values it can have; empty for any text.
+    :param is_flag: whether it is a boolean.
+    """
+
+    api_name: str
+    choices: tuple[str, ...] = ()
+    is_flag: bool = False
+
+    def parse(self, name: str, value: object) -> object:
+        """Validate a value.
+
+        :raises MaestroQAConfigError: it cannot be sent.
+        """
+        if self.is_flag:
+            return parse_flag(value, name)
+        if self.choices:
+            return parse_choice(value, name, self.choices)
+        return parse_text(value, name)
+
+
+@dataclass(frozen=True)
+class ExportKind:
+    """A type of export; everything else that depends on the type is derived from its row.
+
+    :param name: the type's name here.
+    :param label: an export of this type in prose, with its article.
+    :param path: the path of the request for one.
+    :param options: the names of its options.
+    :param is_windowed: whether it covers a window of time.
+    """
+
+    name: str
+    label: str
+    path: str
+    options: tuple[str, ...]
+    is_windowed: bool = True
+
+    @property
+    def operation(self) -> str:
+        """The operation that requests an export of this type."""
+        return f"request_{self.name}_export"
+
+    @property
+    def dataset(self) -> str:
+        """The dataset of such exports, as ``maestroqa://`` URIs name it."""
+        return f"exports/{self.name.replace('_', '-')}"
+
+    def reject_window(self, **arguments: object) -> None:
+        """Fail when an argument asks for a window that this type of export does not have.
+
+        :raises MaestroQAConfigError: an argument is not ``None``.
+        """
+        if any(value is not None for value in arguments.values()):
+            *names, last = arguments
+            raise MaestroQAConfigError(
+                f"{self.label.capitalize()} export has no window: leave {', '.join(names)} and {last} out."
+            )
+
+
+EXPORT_OPTIONS: Mapping[str, ExportOption] = {
+    "export_name": ExportOption("name"),
+    "single_file_export": ExportOption(
+        "singleFileExport", ("individual_answers", "section_scores", "total_scores", "annotations", "csat")
+    ),
+    "include_calibrations": ExportOption("includeCalibrations", ("all", "none", "only")),
+    "include_grader_qa": ExportOption("includeGraderQA", is_flag=True),
+    "include_deleted": ExportOption("includeDeleted", is_flag=True),
+    "include_unavailable": ExportOption("includeUnavailable", is_flag=True),
 }
-_FLAGS = ("include_grader_qa", "include_deleted", "include_unavailable")
-_API_NAMES = {
-    "export_name": "name",
-    "single_file_export": "singleFileExport",
-    "include_calibrations": "includeCalibrations",
-    "include_grader_qa": "includeGraderQA",
-    "include_deleted": "includeDeleted",
-    "include_unavailable": "includeUnavailable",
+#: The types of exports by their names.
+EXPORT_KINDS: Mapping[str, ExportKind] = {
+    kind.name: kind
+    for kind in (
+        ExportKind(
+            "raw",
+            "a raw",
+            "/api/v1/request-raw-export",
+            ("export_name", "single_file_export", "include_calibrations", "include_grader_qa", "include_deleted"),
+        ),
+        ExportKind(
+            "groups",
+            "a groups",
+            "/api/v1/request-groups-export",
+            ("export_name", "include_unavailable"),
+            is_windowed=False,
+        ),
+        ExportKind("audit_log", "an audit log", "/api/v1/request-audit-log-export", ("export_name",)),
+    )
 }
-_OPTIONS: Mapping[str, tuple[str, ...]] = {
-    "raw": ("export_name", "single_file_export", "include_calibrations", "include_grader_qa", "include_deleted"),
-    "groups": ("export_name", "include_unavailable"),
-    "audit_log": ("export_name",),
-}
-#: The export types that cover a window of time.
-WINDOWED = frozenset({"raw", "audit_log"})
 
 
-def check_export_type(export_type: object) -> ExportType:
-    """Tell a known export type from any other value.
+def export_kind(export_type: object) -> ExportKind:
+    """Find the row of an export type.
 
     :raises MaestroQAConfigError: the type is not known.
     """
-    return cast("ExportType", parse_choice(export_type, "export_type", _OPTIONS))
+    return EXPORT_KINDS[parse_choice(export_type, "export_type", EXPORT_KINDS)]
 
 
 def export_parameters(
-    export_type: str, *, start: object = None, end: object = None, **options: object
+    export_type: object, *, start: object = None, end: object = None, **options: object
 ) -> dict[str, Any]:
-    """Check the arguments of an export request and give them MaestroQA's names. (API: Exports)
+    """Validate the arguments of an export request and translate them to the API's names. (API: Exports)
 
     :param export_type: ``raw``, ``groups`` or ``audit_log``.
     :param start: start of the window, an aware datetime or ISO 8601 text; ``raw`` and ``audit_log`` need it.
@@ -54,9 +150,9 @@ def export_parameters(
         because a template renders to text.
     :raises MaestroQAConfigError: an argument is missing, unknown to this type of export, or has a wrong value.
     """
-    export_type = check_export_type(export_type)
+    kind = export_kind(export_type)
     parameters: dict[str, Any] = {}
-    if export_type in WINDOWED:
+    if kind.is_windowed:
         window_start, window_end = _required_time(start, "start"), _required_time(end, "end")
         if window_start >= window_end:
             raise MaestroQAConfigError(
@@ -64,37 +160,34 @@ def export_parameters(
                 "Swap them, or pass a longer window."
             )
         parameters |= {"startDate": format_time(window_start), "endDate": format_time(window_end)}
-    elif start is not None or end is not None:
-        raise MaestroQAConfigError(f"A {export_type} export has no window: leave start and end out.")
+    else:
+        kind.reject_window(start=start, end=end)
     for name, value in options.items():
         if value is None:
             continue
-        if name not in _OPTIONS[export_type]:
-            article = "an" if export_type == "audit_log" else "a"
-            options_of_kind = ", ".join(_OPTIONS[export_type])
+        if name not in kind.options:
             raise MaestroQAConfigError(
-                f"{name} is not an option of {article} {export_type} export. It takes: {options_of_kind}."
+                f"{name} is not an option of {kind.label} export. It takes: {', '.join(kind.options)}."
             )
-        parameters[_API_NAMES[name]] = _option(name, value)
+        option = EXPORT_OPTIONS[name]
+        parameters[option.api_name] = option.parse(name, value)
     return parameters
 
 
-def _required_time(value: object, field_name: str) -> Any:
-    if value is None or value == "":
+def checked_export_id(export_id: object) -> str:
+    """Validate an export's id, which a broken template leaves empty or as ``None``.
+
+    :raises MaestroQAConfigError: it is no id.
+    """
+    return parse_text(export_id, "export_id", remedy="Pass the output of MaestroQARequestExportOperator.")
+
+
+def _required_time(value: object, field_name: str) -> datetime:
+    if is_blank(value):
         raise MaestroQAConfigError(
             f"{field_name} is missing. Pass an aware datetime or text such as 2026-01-31T00:00:00Z."
         )
     return parse_time(value, field_name)
-
-
-def _option(name: str, value: object) -> object:
-    if name in _FLAGS:
-        return parse_flag(value, name)
-    if name in _CHOICES:
-        return parse_choice(value, name, _CHOICES[name])
-    if isinstance(value, str) and value.strip():
-        return value
-    raise MaestroQAConfigError(f"{name} must be text that is not empty, got {value!r}.")
 
 
 @dataclass(frozen=True)
@@ -112,9 +205,9 @@ class Export:
     data_url: str = field(default="", repr=False)
 
     @classmethod
-    def from_answer(cls, export_id: str, answer: Any) -> Export:
-        """Read the answer of *get export*; missing and unknown fields are tolerated."""
-        fields = answer if isinstance(answer, Mapping) else {}
+    def from_response(cls, export_id: str, response: Any) -> Export:
+        """Read a response to *get export*; missing and unknown fields are tolerated."""
+        fields = response if isinstance(response, Mapping) else {}
         status, data_url = fields.get("status"), fields.get("dataUrl")
         return cls(
             export_id, status if isinstance(status, str) else "", data_url if isinstance(data_url, str) else ""
@@ -122,18 +215,18 @@ class Export:
 
     @property
     def is_complete(self) -> bool:
-        """Whether MaestroQA has finished it; ``completed`` is seen in the wild."""
-        return self.status in ("complete", "completed")
+        """Whether MaestroQA has finished it."""
+        return ExportStatus.parse(self.status) is ExportStatus.COMPLETE
 
     @property
     def is_failed(self) -> bool:
         """Whether MaestroQA gave up on it."""
-        return self.status == "errored"
+        return ExportStatus.parse(self.status) is ExportStatus.ERRORED
 
     @property
     def is_known(self) -> bool:
         """Whether the status is one that the API documents."""
-        return self.is_complete or self.is_failed or self.status in ("requested", "in_progress")
+        return ExportStatus.parse(self.status) is not None
 
     @property
     def has_data(self) -> bool:

@@ -73,8 +73,8 @@ def test_a_wrong_argument_is_named_with_its_remedy(export_type, arguments, named
         ([], False, False, False, False),
     ],
 )
-def test_an_answer_is_read_tolerantly(answer, complete, failed, known, has_data):
-    export = Export.from_answer("e1", answer)
+def test_a_response_is_read_tolerantly(answer, complete, failed, known, has_data):
+    export = Export.from_response("e1", answer)
     assert (export.is_complete, export.is_failed, export.is_known, export.has_data) == (
         complete,
         failed,

@@ -5,14 +5,14 @@ from datetime import datetime, timedelta, timezone
 import pytest
 
 from airflow_provider_maestroqa.client.errors import MaestroQAConfigError
-from airflow_provider_maestroqa.client.resources.lists import LISTS, as_page_size, list_parameters
+from airflow_provider_maestroqa.client.resources.catalogue import LIST_RESOURCES, list_parameters, parse_page_size
 
 AWARE = datetime(2026, 1, 1, 2, tzinfo=timezone(timedelta(hours=2)))
 
 
-@pytest.mark.parametrize("resource", LISTS)
+@pytest.mark.parametrize("resource", LIST_RESOURCES)
 def test_filters_get_the_names_of_the_api_and_dates_its_form(resource):
-    filters = {name: f"x-{name}" for name in LISTS[resource]}
+    filters = {name: f"x-{name}" for name in LIST_RESOURCES[resource].filters}
     found = list_parameters(resource, start=AWARE, end="2026-02-01T00:00:00.5Z", **filters)
     api_names = {"agent_id": "agentId", "creator_id": "creatorId", "coach_id": "coachId"}
     assert found == {
@@ -38,9 +38,9 @@ def test_what_is_left_out_is_not_sent():
         ("coaching_points", {"coach_id": "c1"}, "coach_id is not a filter of coaching_points"),
         ("coaching_sessions", {"status": "open"}, "status is not a filter of coaching_sessions.*coach_id"),
         ("todos", {"agentId": "a1"}, "agentId is not a filter"),
-        ("todos", {"agent_id": ""}, "agent_id must be an id as text, got ''"),
-        ("todos", {"agent_id": "None"}, "agent_id must be an id as text"),
-        ("todos", {"agent_id": 72999}, "agent_id must be an id as text, got 72999"),
+        ("todos", {"agent_id": ""}, "agent_id must be text that is not empty, got ''"),
+        ("todos", {"agent_id": "None"}, "agent_id must be text that is not empty, got 'None'"),
+        ("todos", {"agent_id": 72999}, "agent_id must be .* got int 72999. Pass the id as text"),
         ("todos", {"start": datetime(2026, 1, 1)}, "start=.* has no time zone"),
         ("todos", {"end": "2026-01-01"}, "end=.* has no time zone"),
         ("todos", {"start": "yesterday"}, "start='yesterday' is no point in time"),
@@ -56,10 +56,10 @@ def test_a_filter_that_cannot_be_is_refused_by_name(resource, filters, named):
 
 @pytest.mark.parametrize(("value", "size"), [(1, 1), (100, 100), ("250", 250), (10_000, 10_000)])
 def test_a_page_size_is_a_whole_number_or_the_text_of_one(value, size):
-    assert as_page_size(value) == size
+    assert parse_page_size(value) == size
 
 
 @pytest.mark.parametrize("value", [0, -1, 10_001, 1.5, True, None, "", "many", "1.5"])
 def test_another_page_size_is_refused(value):
     with pytest.raises(MaestroQAConfigError, match="page_size must be a whole number from 1 to 10,000"):
-        as_page_size(value)
+        parse_page_size(value)

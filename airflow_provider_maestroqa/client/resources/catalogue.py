@@ -1,0 +1,125 @@
+"""The lists of records that MaestroQA returns page by page: one row each, and all else is derived from the rows.
+
+From :data:`LIST_RESOURCES` come the endpoints that list and get, the hook's ``list_*`` and ``get_*`` methods, the
+datasets of lineage, the resources that a transfer can land, and the table in the docs.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from airflow_provider_maestroqa.client.errors import MaestroQAConfigError
+from airflow_provider_maestroqa.client.formatting import format_time
+from airflow_provider_maestroqa.client.parsing import parse_choice, parse_count, parse_id, parse_time
+
+DEFAULT_PAGE_SIZE = 100
+#: The largest page that makes sense to ask for; MaestroQA may return fewer records.
+MAX_PAGE_SIZE = 10_000
+
+_FILTERS = {"agent_id": "agentId", "creator_id": "creatorId", "coach_id": "coachId"}
+
+
+@dataclass(frozen=True)
+class ListResource:
+    """A list of records, and how to read it.
+
+    :param name: the resource's name here, in the plural.
+    :param singular: the name of one record.
+    :param path: the list's path below the base URL; a record's path is this and its id.
+    :param section: the chapter of the API document that describes it.
+    :param filters: the names of the ids that it can be filtered by.
+    :param is_windowed: whether it can be filtered by the time of creation.
+    :param first_index: the ``startIndex`` of the first record.
+    """
+
+    name: str
+    singular: str
+    path: str
+    section: str
+    filters: tuple[str, ...] = ()
+    is_windowed: bool = True
+    first_index: int = 0
+
+    @property
+    def list_operation(self) -> str:
+        """The operation that reads a page."""
+        return f"list_{self.name}"
+
+    @property
+    def get_operation(self) -> str:
+        """The operation that reads one record."""
+        return f"get_{self.singular}"
+
+    @property
+    def dataset(self) -> str:
+        """The dataset of its records, as ``maestroqa://`` URIs name it."""
+        return self.name.replace("_", "-")
+
+    @property
+    def arguments(self) -> tuple[str, ...]:
+        """What a list can be filtered by: the ids, and the window where it has one."""
+        return (*self.filters, "start", "end") if self.is_windowed else self.filters
+
+
+#: The lists by their names.
+LIST_RESOURCES: Mapping[str, ListResource] = {
+    row.name: row
+    for row in (
+        ListResource("todos", "todo", "/api/v1/todos", "To-Dos", ("agent_id", "creator_id")),
+        ListResource(
+            "coaching_points",
+            "coaching_point",
+            "/api/v1/coaching-points",
+            "Coaching Points",
+            ("agent_id", "creator_id"),
+        ),
+        ListResource(
+            "coaching_sessions",
+            "coaching_session",
+            "/api/v1/coaching-sessions",
+            "Coaching Sessions",
+            ("agent_id", "creator_id", "coach_id"),
+        ),
+    )
+}
+
+
+def list_parameters(resource: str, *, start: object = None, end: object = None, **filters: object) -> dict[str, Any]:
+    """Validate the filters of a list and translate them to the API's names. (API: To-Dos, Coaching Points, …)
+
+    :param resource: a key of :data:`LIST_RESOURCES`.
+    :param start: records created after this time: an aware datetime or ISO 8601 text; ``None`` for no limit.
+    :param end: records created before this time, likewise.
+    :param filters: ids by their names here; ``None`` leaves one out.
+    :raises MaestroQAConfigError: a filter is not known to this list, or has a wrong value.
+    """
+    row = LIST_RESOURCES[parse_choice(resource, "resource", LIST_RESOURCES)]
+    parameters: dict[str, Any] = {}
+    for name, value in {**filters, "start": start, "end": end}.items():
+        if value is None:
+            continue
+        if name not in row.arguments:
+            raise MaestroQAConfigError(f"{name} is not a filter of {resource}. It takes: {', '.join(row.arguments)}.")
+        if name in row.filters:
+            parameters[_FILTERS[name]] = parse_id(value, name)
+    window_start = None if start is None else parse_time(start, "start")
+    window_end = None if end is None else parse_time(end, "end")
+    if window_start is not None and window_end is not None and window_start >= window_end:
+        raise MaestroQAConfigError(
+            f"start ({format_time(window_start)}) must be before end ({format_time(window_end)}). "
+            "Swap them, or leave one out."
+        )
+    for name, moment in (("startDate", window_start), ("endDate", window_end)):
+        if moment is not None:
+            parameters[name] = format_time(moment)
+    return parameters
+
+
+def parse_page_size(value: object) -> int:
+    """Read the number of records to ask for at once.
+
+    :raises MaestroQAConfigError: it is no whole number from 1 to 10,000.
+    """
+    return parse_count(value, "page_size", minimum=1, maximum=MAX_PAGE_SIZE)
