@@ -8,7 +8,7 @@ A URI names the host of the connection and a dataset, and never a token::
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 from urllib.parse import SplitResult, urlsplit, urlunsplit
 
@@ -100,23 +100,6 @@ def convert_asset_to_openlineage(asset: Asset, lineage_context: object) -> Any: 
 
     parts = urlsplit(asset.uri)
     return Dataset(namespace=f"{SCHEME}://{parts.netloc}", name=parts.path.lstrip("/"))
-
-
-def add_event_extra(context: Mapping[str, Any], outlets: Iterable[object], facts: Mapping[str, Any]) -> None:
-    """Give what a task has done to the events of its assets, for the DAGs that are scheduled by them.
-
-    :param context: Airflow's context of the task.
-    :param outlets: the task's outlets.
-    :param facts: goes into the ``extra`` of each event.
-    """
-    events = context.get("outlet_events")
-    if events is None:
-        return
-    from airflow_provider_maestroqa import _compat
-
-    for outlet in outlets:
-        if isinstance(outlet, _compat.Asset):
-            events[outlet].extra.update(facts)
 
 
 def landing_event_extra(manifest: Mapping[str, Any], window: Mapping[str, Any] | None = None) -> dict[str, Any]:

@@ -12,6 +12,7 @@ from typing import Any
 from airflow_provider_maestroqa.client.errors import MaestroQAConfigError
 from airflow_provider_maestroqa.client.formatting import format_time
 from airflow_provider_maestroqa.client.parsing import parse_time
+from airflow_provider_maestroqa.runtime import task_context
 
 _REMEDIES = (
     "Do one of three things: pass start and end; pass lookback, such as timedelta(days=1); or schedule the DAG with "
@@ -20,7 +21,7 @@ _REMEDIES = (
 
 
 #: A number of windows past which a cut is surely a mistake; Airflow maps over 1,024 at most, unless told otherwise.
-_MOST_WINDOWS = 10_000
+_MAX_WINDOWS = 10_000
 
 
 @dataclass(frozen=True)
@@ -54,10 +55,10 @@ def split_windows(start: object, end: object, max_days: object) -> list[dict[str
     :raises MaestroQAConfigError: an argument is wrong, or there would be more than 10,000 windows.
     """
     whole = _window(parse_time(start, "start"), parse_time(end, "end"))
-    step = as_days(max_days, "max_days")
-    if (whole.end - whole.start) / step > _MOST_WINDOWS:
+    step = parse_day_count(max_days, "max_days")
+    if (whole.end - whole.start) / step > _MAX_WINDOWS:
         raise MaestroQAConfigError(
-            f"max_days={max_days!r} would cut this stretch into more than {_MOST_WINDOWS:,} windows."
+            f"max_days={max_days!r} would cut this stretch into more than {_MAX_WINDOWS:,} windows."
         )
     cuts, begin = [], whole.start
     while begin < whole.end:
@@ -83,7 +84,7 @@ def explain_too_big(message: str, start: str, end: str) -> str:
     )
 
 
-def as_days(value: object, field: str) -> timedelta:
+def parse_day_count(value: object, field: str) -> timedelta:
     """Read a number of days: a number, or the text of one.
 
     :raises MaestroQAConfigError: it is neither, or not above zero.
@@ -115,19 +116,20 @@ def resolve_window(
     :param lookback: a timedelta, counted back from ``end``.
     :raises MaestroQAConfigError: the arguments contradict each other, or leave no window.
     """
-    given_start, given_end = given_time(start, "start"), given_time(end, "end")
+    given_start, given_end = parse_optional_time(start, "start"), parse_optional_time(end, "end")
     if lookback is not None:
         if given_start is not None:
             raise MaestroQAConfigError("Pass start or lookback, not both: lookback already says where to start.")
         window_end = given_end or reference_time(context)
-        return _window(window_end - checked_lookback(lookback), window_end)
+        return _window(window_end - parse_lookback(lookback), window_end)
     if given_start is not None:
         return _window(given_start, given_end or reference_time(context))
     if given_end is not None:
         raise MaestroQAConfigError("end is given without a start. Pass start, or lookback.")
-    interval_start, interval_end = _interval(context)
-    if interval_start is None or interval_end is None:
+    interval = task_context.data_interval(context)
+    if None in interval:
         raise MaestroQAConfigError(f"This run has no data interval, so there is no window to export. {_REMEDIES}")
+    interval_start, interval_end = (parse_time(moment, "the data interval") for moment in interval)
     if interval_start == interval_end:
         raise MaestroQAConfigError(
             f"This run's data interval has no length (it is {format_time(interval_end)}), so nothing would come: "
@@ -136,7 +138,7 @@ def resolve_window(
     return _window(interval_start, interval_end)
 
 
-def given_time(value: object, field: str) -> datetime | None:
+def parse_optional_time(value: object, field: str) -> datetime | None:
     """Read a point in time that may have been left out.
 
     :raises MaestroQAConfigError: it is no point in time, or says no time zone.
@@ -145,7 +147,7 @@ def given_time(value: object, field: str) -> datetime | None:
     return None if value is None or value in ("", "None") else parse_time(value, field)
 
 
-def given_window(window: object, export_id: str) -> dict[str, str] | None:
+def parse_window(window: object, export_id: str) -> dict[str, str] | None:
     """Read the window of an export as the request for it has pushed it.
 
     :param window: a dict with ``start`` and ``end``; or one that gives such a dict for each export's id.
@@ -159,7 +161,7 @@ def given_window(window: object, export_id: str) -> dict[str, str] | None:
     if isinstance(window, Mapping) and "start" not in window and "end" not in window:
         found = window.get(export_id)
     if isinstance(found, Mapping) and set(found) == {"start", "end"}:
-        ends = [given_time(found[name], f"window[{name!r}]") for name in ("start", "end")]
+        ends = [parse_optional_time(found[name], f"window[{name!r}]") for name in ("start", "end")]
         if ends[0] is not None and ends[1] is not None:
             return _window(ends[0], ends[1]).as_text()
     raise MaestroQAConfigError(
@@ -168,7 +170,7 @@ def given_window(window: object, export_id: str) -> dict[str, str] | None:
     )
 
 
-def checked_lookback(lookback: object) -> timedelta:
+def parse_lookback(lookback: object) -> timedelta:
     """Tell a stretch to look back over from any other value.
 
     :raises MaestroQAConfigError: it is no timedelta above zero.
@@ -178,28 +180,14 @@ def checked_lookback(lookback: object) -> timedelta:
     raise MaestroQAConfigError(f"lookback must be a timedelta above zero, got {lookback!r}.")
 
 
-def _interval(context: Mapping[str, Any]) -> tuple[datetime | None, datetime | None]:
-    dag_run = context.get("dag_run")
-    ends = []
-    for name in ("data_interval_start", "data_interval_end"):
-        value = context.get(name) or getattr(dag_run, name, None)
-        ends.append(None if value is None else parse_time(value, name))
-    return ends[0], ends[1]
-
-
 def reference_time(context: Mapping[str, Any]) -> datetime:
     """The end of a run's data interval, or else the time the run was asked for. The same in every try.
 
     :raises MaestroQAConfigError: the run has neither.
     """
-    interval_end = _interval(context)[1]
-    if interval_end is not None:
-        return interval_end
-    dag_run = context.get("dag_run")
-    for name in ("run_after", "queued_at", "start_date"):
-        moment = getattr(dag_run, name, None)
-        if moment is not None:
-            return parse_time(moment, name)
+    moment = task_context.data_interval(context)[1] or task_context.requested_at(context)
+    if moment is not None:
+        return parse_time(moment, "the run's time")
     raise MaestroQAConfigError("This run has neither a data interval nor a time it was asked for. Pass end.")
 
 

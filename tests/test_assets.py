@@ -11,11 +11,11 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 import pytest
+from airflow_provider_maestroqa.runtime.record_request import RESOURCES as READ
 
 from airflow_provider_maestroqa import _compat
 from airflow_provider_maestroqa.assets import (
     DATASETS,
-    add_event_extra,
     dataset_of,
     landing_event_extra,
     maestroqa_asset,
@@ -25,8 +25,8 @@ from airflow_provider_maestroqa.assets import (
 )
 from airflow_provider_maestroqa.client.errors import MaestroQAConfigError
 from airflow_provider_maestroqa.pushes.resources import RESOURCES as PUSHED
-from airflow_provider_maestroqa.runtime.record_request import RESOURCES as READ
-from airflow_provider_maestroqa.windows import given_window
+from airflow_provider_maestroqa.runtime.task_context import add_event_extra
+from airflow_provider_maestroqa.windows import parse_window
 
 ROOT = Path(__file__).resolve().parents[1]
 DAY = {"start": "2026-03-01T00:00:00Z", "end": "2026-03-02T00:00:00Z"}
@@ -199,16 +199,16 @@ def test_the_facts_of_a_push_are_its_report_without_the_costs():
 
 @pytest.mark.parametrize("nothing", [None, "", "None", {}])
 def test_no_window_may_be_passed(nothing):
-    assert given_window(nothing, "e1") is None
+    assert parse_window(nothing, "e1") is None
 
 
 def test_a_window_is_written_in_utc():
     given = {"start": "2026-03-01T02:00:00+02:00", "end": "2026-03-02T00:00:00+00:00"}
-    assert given_window(given, "e1") == DAY
+    assert parse_window(given, "e1") == DAY
 
 
 def test_of_many_windows_an_export_takes_its_own():
-    assert given_window({"e0": {"start": 1, "end": 2}, "e1": DAY}, "e1") == DAY
+    assert parse_window({"e0": {"start": 1, "end": 2}, "e1": DAY}, "e1") == DAY
 
 
 @pytest.mark.parametrize(
@@ -216,12 +216,12 @@ def test_of_many_windows_an_export_takes_its_own():
 )
 def test_a_window_that_is_none_is_refused(wrong):
     with pytest.raises(MaestroQAConfigError, match=r"window must be a dict with start and end.*export e1"):
-        given_window(wrong, "e1")
+        parse_window(wrong, "e1")
 
 
 def test_a_window_that_ends_before_it_begins_is_refused():
     with pytest.raises(MaestroQAConfigError, match="must be before its end"):
-        given_window({"start": DAY["end"], "end": DAY["start"]}, "e1")
+        parse_window({"start": DAY["end"], "end": DAY["start"]}, "e1")
 
 
 @pytest.fixture

@@ -5,16 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from airflow_provider_maestroqa._compat import BaseOperator
-from airflow_provider_maestroqa.links import MaestroQALink
+from airflow_provider_maestroqa.operators.base import MaestroQAOperator
 from airflow_provider_maestroqa.operators.push import PushOperator
-from airflow_provider_maestroqa.runtime.task_errors import airflow_errors
 
 if TYPE_CHECKING:
     from airflow_provider_maestroqa._compat import Context
 
 
-class MaestroQACreateAgentOperator(BaseOperator):
+class MaestroQACreateAgentOperator(MaestroQAOperator):
     """Create one agent. (API: Create an Agent)
 
     All arguments are templated. A task that may run again is better off with :class:`MaestroQAUpsertAgentsOperator`.
@@ -29,27 +27,20 @@ class MaestroQACreateAgentOperator(BaseOperator):
 
     template_fields: Sequence[str] = ("agent", "maestroqa_conn_id")
     template_fields_renderers = {"agent": "json"}  # noqa: RUF012 - Airflow has it so
-    ui_color = "#e6f4ea"
-    operator_extra_links = (MaestroQALink(),)
 
-    def __init__(
-        self, *, agent: Mapping[str, Any], maestroqa_conn_id: str = "maestroqa_default", **kwargs: Any
-    ) -> None:
+    def __init__(self, *, agent: Mapping[str, Any], **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self.agent = agent
-        self.maestroqa_conn_id = maestroqa_conn_id
 
     def execute(self, context: Context) -> dict[str, Any]:
         """Create the agent."""
-        from airflow_provider_maestroqa.hooks.maestroqa import MaestroQAHook
-
-        with airflow_errors(), MaestroQAHook(self.maestroqa_conn_id) as hook:
+        with self.open_hook() as hook:
             agent = hook.create_agent(self.agent)
             self.log.info("Created agent %s.", self.agent["email"])
             return agent
 
 
-class MaestroQAAddAgentIdOperator(BaseOperator):
+class MaestroQAAddAgentIdOperator(MaestroQAOperator):
     """Give an id to the agent with an e-mail address. (API: Update an Agent (add agent id to agent))
 
     All arguments are templated.
@@ -63,28 +54,21 @@ class MaestroQAAddAgentIdOperator(BaseOperator):
     """
 
     template_fields: Sequence[str] = ("agent_email", "agent_id", "maestroqa_conn_id")
-    ui_color = "#e6f4ea"
-    operator_extra_links = (MaestroQALink(),)
 
-    def __init__(
-        self, *, agent_email: str, agent_id: str, maestroqa_conn_id: str = "maestroqa_default", **kwargs: Any
-    ) -> None:
+    def __init__(self, *, agent_email: str, agent_id: str, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self.agent_email = agent_email
         self.agent_id = agent_id
-        self.maestroqa_conn_id = maestroqa_conn_id
 
     def execute(self, context: Context) -> dict[str, Any]:
         """Give the agent the id."""
-        from airflow_provider_maestroqa.hooks.maestroqa import MaestroQAHook
-
-        with airflow_errors(), MaestroQAHook(self.maestroqa_conn_id) as hook:
+        with self.open_hook() as hook:
             agent = hook.add_agent_id(self.agent_email, self.agent_id)
             self.log.info("Agent %s has the id %s.", self.agent_email, self.agent_id)
             return agent
 
 
-class MaestroQASetAgentAvailabilityOperator(BaseOperator):
+class MaestroQASetAgentAvailabilityOperator(MaestroQAOperator):
     """Say whether an agent is available. (API: Update an Agent (update agent availability))
 
     All arguments are templated.
@@ -97,28 +81,17 @@ class MaestroQASetAgentAvailabilityOperator(BaseOperator):
     """
 
     template_fields: Sequence[str] = ("agent_email", "available", "maestroqa_conn_id")
-    ui_color = "#e6f4ea"
-    operator_extra_links = (MaestroQALink(),)
 
-    def __init__(
-        self,
-        *,
-        agent_email: str,
-        available: bool,
-        maestroqa_conn_id: str = "maestroqa_default",
-        **kwargs: Any,
-    ) -> None:
+    def __init__(self, *, agent_email: str, available: bool, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self.agent_email = agent_email
         self.available = available
-        self.maestroqa_conn_id = maestroqa_conn_id
 
     def execute(self, context: Context) -> dict[str, Any]:
         """Set the availability."""
         from airflow_provider_maestroqa.client.parsing import parse_flag
-        from airflow_provider_maestroqa.hooks.maestroqa import MaestroQAHook
 
-        with airflow_errors(), MaestroQAHook(self.maestroqa_conn_id) as hook:
+        with self.open_hook() as hook:
             available = parse_flag(self.available, "available")
             agent = hook.set_agent_availability(self.agent_email, available)
             self.log.info("Agent %s is %s.", self.agent_email, "available" if available else "not available")
@@ -136,13 +109,10 @@ class MaestroQAUpsertAgentsOperator(PushOperator):
     """
 
     resource = "agents"
+    records_argument = "agents"
     template_fields: Sequence[str] = ("agents", *PushOperator.template_fields)
     template_fields_renderers = {"agents": "json"}  # noqa: RUF012 - Airflow has it so
 
     def __init__(self, *, agents: Iterable[Mapping[str, Any]], **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self.agents = agents
-
-    def execute(self, context: Context) -> dict[str, Any]:
-        """Push the agents."""
-        return self.push(context, self.agents)

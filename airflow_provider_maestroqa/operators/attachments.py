@@ -6,15 +6,13 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
-from airflow_provider_maestroqa._compat import BaseOperator
-from airflow_provider_maestroqa.links import MaestroQALink
-from airflow_provider_maestroqa.runtime.task_errors import airflow_errors
+from airflow_provider_maestroqa.operators.base import MaestroQAOperator
 
 if TYPE_CHECKING:
     from airflow_provider_maestroqa._compat import Context
 
 
-class MaestroQACreateAttachmentOperator(BaseOperator):
+class MaestroQACreateAttachmentOperator(MaestroQAOperator):
     """Attach a file to a ticket: one of yours, or one that MaestroQA reads from a URL. (API: Create an Attachment)
 
     Give either ``file`` or ``url``. A file is streamed, in constant memory, to where MaestroQA says. The attachment's
@@ -53,7 +51,6 @@ class MaestroQACreateAttachmentOperator(BaseOperator):
         "maestroqa_conn_id",
     )
     ui_color = "#fef7e0"
-    operator_extra_links = (MaestroQALink(),)
 
     def __init__(
         self,
@@ -67,7 +64,6 @@ class MaestroQACreateAttachmentOperator(BaseOperator):
         public: bool | None = None,
         timestamp: datetime | str | None = None,
         storage_conn_id: str | None = None,
-        maestroqa_conn_id: str = "maestroqa_default",
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
@@ -80,12 +76,10 @@ class MaestroQACreateAttachmentOperator(BaseOperator):
         self.public = public
         self.timestamp = timestamp
         self.storage_conn_id = storage_conn_id
-        self.maestroqa_conn_id = maestroqa_conn_id
 
     def execute(self, context: Context) -> dict[str, str]:
         """Attach it, and return the attachment's id."""
         from airflow_provider_maestroqa.client.errors import MaestroQAConfigError
-        from airflow_provider_maestroqa.hooks.maestroqa import MaestroQAHook
 
         more: dict[str, Any] = {
             "attachment_id": self.attachment_id,
@@ -93,7 +87,7 @@ class MaestroQACreateAttachmentOperator(BaseOperator):
             "public": self.public,
             "timestamp": self.timestamp,
         }
-        with airflow_errors(), MaestroQAHook(self.maestroqa_conn_id) as hook:
+        with self.open_hook() as hook:
             if self.file is not None and self.url is None:
                 more["storage_conn_id"] = self.storage_conn_id
                 answer = hook.upload_attachment(self.ticket_id, self.content_type, self.file, **more)

@@ -3,12 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from airflow_provider_maestroqa.operators.push import PushOperator
-
-if TYPE_CHECKING:
-    from airflow_provider_maestroqa._compat import Context
 
 
 class MaestroQACreateCommentsOperator(PushOperator):
@@ -26,13 +23,10 @@ class MaestroQACreateCommentsOperator(PushOperator):
     """
 
     resource = "comments"
+    records_argument = "comments"
     template_fields: Sequence[str] = ("comments", *PushOperator.template_fields)
     template_fields_renderers = {"comments": "json"}  # noqa: RUF012 - Airflow has it so
 
     def __init__(self, *, comments: Iterable[Mapping[str, Any]], **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self.comments = comments
-
-    def execute(self, context: Context) -> dict[str, Any]:
-        """Push the comments."""
-        return self.push(context, self.comments)

@@ -7,22 +7,20 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, Literal
 
-from airflow_provider_maestroqa._compat import BaseOperator, conf
-from airflow_provider_maestroqa.links import MaestroQALink
+from airflow_provider_maestroqa._compat import conf
+from airflow_provider_maestroqa.operators.base import ExportWaiter
+from airflow_provider_maestroqa.runtime import task_context
 from airflow_provider_maestroqa.runtime.task_errors import airflow_errors
 
 if TYPE_CHECKING:
     from airflow_provider_maestroqa._compat import Context
-    from airflow_provider_maestroqa.client.resources.export_polling import ExportEvent
     from airflow_provider_maestroqa.client.resources.exports import Export
     from airflow_provider_maestroqa.hooks.maestroqa import MaestroQAHook
     from airflow_provider_maestroqa.runtime.retry_state import RetryState
 
-#: How long after the deadline Airflow itself ends a wait whose triggerer is gone.
-_TRIGGERER_GRACE = timedelta(minutes=10)
 
 
-class MaestroQARequestExportOperator(BaseOperator):
+class MaestroQARequestExportOperator(ExportWaiter):
     """Ask MaestroQA for an export, and wait for it if you like. (API: Exports)
 
     The window is ``start`` and ``end`` as given, else ``lookback`` counted back from ``end``, else the run's data
@@ -78,7 +76,6 @@ class MaestroQARequestExportOperator(BaseOperator):
         "state_path",
     )
     ui_color = "#e8f0fe"
-    operator_extra_links = (MaestroQALink(),)
 
     def __init__(
         self,
@@ -99,7 +96,6 @@ class MaestroQARequestExportOperator(BaseOperator):
         poll_interval: float = 30,
         timeout: float = 3600,
         state_path: str | None = None,
-        maestroqa_conn_id: str = "maestroqa_default",
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
@@ -119,43 +115,46 @@ class MaestroQARequestExportOperator(BaseOperator):
         self.poll_interval = poll_interval
         self.timeout = timeout
         self.state_path = state_path
-        self.maestroqa_conn_id = maestroqa_conn_id
         self._export_id: str | None = None
 
     def execute(self, context: Context) -> str | list[str]:
         """Ask for the export, or take up again the one that an earlier try asked for."""
-        from airflow_provider_maestroqa.hooks.maestroqa import MaestroQAHook
-
         with airflow_errors():
             poll_interval, timeout = self._checked_times()
             arguments = self._arguments(context)
-            memory = self._memory(context, arguments)
-            with MaestroQAHook(self.maestroqa_conn_id) as hook:
+            state = self._retry_state(context, arguments)
+            with self.open_hook() as hook:
                 if self.max_window_days is not None:
-                    windows = self._request_each(hook, memory, arguments)
+                    windows = self._request_each(hook, state, arguments)
                     self._push_window(context, windows)
                     return list(windows)
-                self._export_id = self._resume(hook, memory) or self._request(hook, memory, arguments)
+                self._export_id = self._resume(hook, state) or self._request(hook, state, arguments)
                 self._push_window(context, _window_of(arguments))
                 if not self.wait_for_completion:
-                    memory.forget()
+                    state.clear()
                     return self._export_id
                 deadline = time.time() + timeout
-                event = self._wait(hook, self._export_id, poll_interval, deadline)
+                # When deferrable, poll just once here.
+                event = hook.wait_for_export(
+                    self._export_id,
+                    poll_interval=poll_interval,
+                    deadline=deadline,
+                    max_polls=1 if self.deferrable else None,
+                )
             if event is None:
-                self._defer(self._export_id, poll_interval, deadline)
-            return self._finish(memory, event, arguments)
+                self.defer_to_trigger(self._export_id, poll_interval=poll_interval, deadline=deadline)
+            return self._finish(state, event, arguments)
 
     def execute_complete(self, context: Context, event: dict[str, Any] | None = None) -> str:
         """Take up the task when the trigger has fired."""
         with airflow_errors():
             arguments = self._arguments(context)
-            return self._finish(self._memory(context, arguments), event, arguments)
+            return self._finish(self._retry_state(context, arguments), event, arguments)
 
-    def on_kill(self) -> None:
-        """Say that the export outlives the task."""
-        if self._export_id is not None:
-            self.log.warning("Export %s goes on at MaestroQA: it cannot be cancelled there.", self._export_id)
+    @property
+    def pending_export_id(self) -> str | None:
+        """The export that was requested; ``None`` before its id is known."""
+        return self._export_id
 
     def _arguments(self, context: Context) -> dict[str, Any]:
         from airflow_provider_maestroqa.client.resources.exports import EXPORT_OPTIONS, export_kind, export_parameters
@@ -178,9 +177,9 @@ class MaestroQARequestExportOperator(BaseOperator):
 
     def _check_cut(self) -> None:
         from airflow_provider_maestroqa.client.errors import MaestroQAConfigError
-        from airflow_provider_maestroqa.windows import as_days
+        from airflow_provider_maestroqa.windows import parse_day_count
 
-        as_days(self.max_window_days, "max_window_days")
+        parse_day_count(self.max_window_days, "max_window_days")
         if self.wait_for_completion:
             raise MaestroQAConfigError(
                 "wait_for_completion waits for one export, and max_window_days may ask for several. Leave it out, "
@@ -189,12 +188,11 @@ class MaestroQARequestExportOperator(BaseOperator):
 
     def _push_window(self, context: Context, window: Mapping[str, Any]) -> None:
         """Hand the window to the tasks that land the export: an empty one too, as Airflow 3 takes null for lost."""
-        push = getattr(context.get("ti"), "xcom_push", None)
-        if push is not None and self.do_xcom_push:
-            push(key="window", value=window)
+        if self.do_xcom_push:
+            task_context.push_xcom(context, "window", window)
 
     def _request_each(
-        self, hook: MaestroQAHook, memory: RetryState, arguments: Mapping[str, Any]
+        self, hook: MaestroQAHook, state: RetryState, arguments: Mapping[str, Any]
     ) -> dict[str, dict[str, str]]:
         """Ask for an export of each part of the window. A retry goes on after those that were asked for.
 
@@ -203,7 +201,7 @@ class MaestroQARequestExportOperator(BaseOperator):
         from airflow_provider_maestroqa.client.formatting import pluralize
         from airflow_provider_maestroqa.windows import split_windows
 
-        kept = memory.recall()
+        kept = state.load()
         earlier = kept.get("export_ids", []) if isinstance(kept, Mapping) else []
         windows: dict[str, dict[str, str]] = {}
         for number, window in enumerate(split_windows(arguments["start"], arguments["end"], self.max_window_days)):
@@ -212,11 +210,11 @@ class MaestroQARequestExportOperator(BaseOperator):
             else:
                 export_id = hook.request_export(**{**arguments, **window})
             windows[export_id] = window
-            memory.keep({"export_ids": [*windows, *earlier[len(windows) :]]})
+            state.save({"export_ids": [*windows, *earlier[len(windows) :]]})
             self.log.info("From %s to %s: export %s.", window["start"], window["end"], export_id)
         exports = pluralize(len(windows), f"{self.export_type.replace('_', ' ')} exports")
         self.log.info("Asked MaestroQA for %s.", exports)
-        memory.forget()
+        state.clear()
         return windows
 
     def _checked_times(self) -> tuple[float, float]:
@@ -224,7 +222,7 @@ class MaestroQARequestExportOperator(BaseOperator):
 
         return parse_seconds(self.poll_interval, "poll_interval"), parse_seconds(self.timeout, "timeout")
 
-    def _memory(self, context: Context, arguments: Mapping[str, Any]) -> RetryState:
+    def _retry_state(self, context: Context, arguments: Mapping[str, Any]) -> RetryState:
         from airflow_provider_maestroqa.runtime.retry_state import RetryState
 
         bound_to = {**arguments, "maestroqa_conn_id": self.maestroqa_conn_id}
@@ -232,8 +230,8 @@ class MaestroQARequestExportOperator(BaseOperator):
             bound_to["max_window_days"] = str(self.max_window_days)
         return RetryState(context, key="export", arguments=bound_to, state_path=self.state_path)
 
-    def _resume(self, hook: MaestroQAHook, memory: RetryState) -> str | None:
-        kept = memory.recall()
+    def _resume(self, hook: MaestroQAHook, state: RetryState) -> str | None:
+        kept = state.load()
         if not isinstance(kept, Mapping):
             return None
         export_id = kept.get("export_id")
@@ -262,44 +260,23 @@ class MaestroQARequestExportOperator(BaseOperator):
             self.log.warning("Export %s of an earlier try failed at MaestroQA. Asking anew.", export_id)
         return not export.is_failed
 
-    def _request(self, hook: MaestroQAHook, memory: RetryState, arguments: Mapping[str, Any]) -> str:
-        # Kept before the request too: a try that is killed in between must not pass for one that never asked.
+    def _request(self, hook: MaestroQAHook, state: RetryState, arguments: Mapping[str, Any]) -> str:
         from airflow_provider_maestroqa.client.resources.exports import export_kind
 
-        memory.keep({"asked": True})
+        # Saved before the request too: a try that is killed in between must not pass for one that never asked.
+        state.save({"asked": True})
         export_id = hook.request_export(**arguments)
-        memory.keep({"export_id": export_id})
+        state.save({"export_id": export_id})
         window = f" from {arguments['start']} to {arguments['end']}" if "start" in arguments else ""
-        self.log.info(
-            "Asked MaestroQA for %s export%s: export %s.", export_kind(self.export_type).label, window, export_id
-        )
-        if self.wait_for_completion and not memory.is_persistent:
+        label = export_kind(self.export_type).label
+        self.log.info("Asked MaestroQA for %s export%s: export %s.", label, window, export_id)
+        if self.wait_for_completion and not state.is_persistent:
             self.log.info(
                 "A retry of this task would ask for another export: set state_path to have it take up this one."
             )
         return export_id
 
-    def _wait(self, hook: MaestroQAHook, export_id: str, poll_interval: float, deadline: float) -> ExportEvent | None:
-        """Wait on this worker; when deferrable, poll just once."""
-        return hook.wait_for_export(
-            export_id, poll_interval=poll_interval, deadline=deadline, max_polls=1 if self.deferrable else None
-        )
-
-    def _defer(self, export_id: str, poll_interval: float, deadline: float) -> None:
-        from airflow_provider_maestroqa.triggers.exports import MaestroQAExportTrigger
-
-        self.defer(
-            trigger=MaestroQAExportTrigger(
-                export_id=export_id,
-                poll_interval=poll_interval,
-                deadline=deadline,
-                maestroqa_conn_id=self.maestroqa_conn_id,
-            ),
-            method_name="execute_complete",
-            timeout=timedelta(seconds=max(deadline - time.time(), 0)) + _TRIGGERER_GRACE,
-        )
-
-    def _finish(self, memory: RetryState, event: Mapping[str, Any] | None, arguments: Mapping[str, Any]) -> str:
+    def _finish(self, state: RetryState, event: Mapping[str, Any] | None, arguments: Mapping[str, Any]) -> str:
         from airflow_provider_maestroqa.client.errors import MaestroQAExportFailedError
         from airflow_provider_maestroqa.client.resources.export_polling import read_event
         from airflow_provider_maestroqa.windows import explain_too_big
@@ -314,7 +291,7 @@ class MaestroQARequestExportOperator(BaseOperator):
         if failure:
             raise MaestroQAExportFailedError(failure)
         self.log.info(done["message"])
-        memory.forget()
+        state.clear()
         return done["export_id"]
 
 

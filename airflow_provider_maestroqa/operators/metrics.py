@@ -3,12 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from airflow_provider_maestroqa.operators.push import PushOperator
-
-if TYPE_CHECKING:
-    from airflow_provider_maestroqa._compat import Context
 
 
 class MaestroQAPushTicketMetricsOperator(PushOperator):
@@ -25,16 +22,13 @@ class MaestroQAPushTicketMetricsOperator(PushOperator):
     """
 
     resource = "ticket_metrics"
+    records_argument = "metrics"
     template_fields: Sequence[str] = ("metrics", *PushOperator.template_fields)
     template_fields_renderers = {"metrics": "json"}  # noqa: RUF012 - Airflow has it so
 
     def __init__(self, *, metrics: Iterable[Mapping[str, Any]], **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self.metrics = metrics
-
-    def execute(self, context: Context) -> dict[str, Any]:
-        """Push the metrics."""
-        return self.push(context, self.metrics)
 
 
 class MaestroQAPushAgentMetricsOperator(PushOperator):
@@ -49,13 +43,10 @@ class MaestroQAPushAgentMetricsOperator(PushOperator):
     """
 
     resource = "agent_metrics"
+    records_argument = "metrics"
     template_fields: Sequence[str] = ("metrics", *PushOperator.template_fields)
     template_fields_renderers = {"metrics": "json"}  # noqa: RUF012 - Airflow has it so
 
     def __init__(self, *, metrics: Iterable[Mapping[str, Any]], **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self.metrics = metrics
-
-    def execute(self, context: Context) -> dict[str, Any]:
-        """Push the metrics."""
-        return self.push(context, self.metrics)

@@ -1,4 +1,4 @@
-"""What all operators that push records have in common."""
+"""What all operators that push records share."""
 
 from __future__ import annotations
 
@@ -6,18 +6,17 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from airflow_provider_maestroqa._compat import BaseOperator
-from airflow_provider_maestroqa.assets import add_event_extra, push_event_extra
-from airflow_provider_maestroqa.links import MaestroQALink
+from airflow_provider_maestroqa.assets import push_event_extra
+from airflow_provider_maestroqa.operators.base import MaestroQAOperator
+from airflow_provider_maestroqa.runtime import task_context
 from airflow_provider_maestroqa.runtime.lineage import Data, DataTransfer, LineageMixin, maestroqa_data
-from airflow_provider_maestroqa.runtime.task_errors import airflow_errors
 
 if TYPE_CHECKING:
     from airflow_provider_maestroqa._compat import Context
     from airflow_provider_maestroqa.runtime.retry_state import RetryState
 
 
-class PushOperator(LineageMixin, BaseOperator):
+class PushOperator(LineageMixin, MaestroQAOperator):
     """Push any number of records, in order, each exactly once; or say which ones are not sure.
 
     A retry goes on where the try before has stopped, where Airflow can keep the position: on Airflow 3.3 and newer,
@@ -45,10 +44,12 @@ class PushOperator(LineageMixin, BaseOperator):
         "on_unknown_outcome",
         "state_path",
     )
-    ui_color = "#e6f4ea"
-    operator_extra_links = (MaestroQALink(),)
     #: What is pushed.
     resource: str
+    #: The argument that holds the records.
+    records_argument: str
+    #: For tickets: whether to try the update first.
+    update_first: bool = False
     #: Where the records come from, as far as lineage knows it.
     sources: tuple[Data, ...] = ()
 
@@ -60,7 +61,6 @@ class PushOperator(LineageMixin, BaseOperator):
         max_rejects: int | None = None,
         on_unknown_outcome: str = "fail",
         state_path: str | None = None,
-        maestroqa_conn_id: str = "maestroqa_default",
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
@@ -69,26 +69,27 @@ class PushOperator(LineageMixin, BaseOperator):
         self.max_rejects = max_rejects
         self.on_unknown_outcome = on_unknown_outcome
         self.state_path = state_path
-        self.maestroqa_conn_id = maestroqa_conn_id
 
-    def push(self, context: Context, records: Any, *, update_first: Any = False) -> dict[str, Any]:
+    def execute(self, context: Context) -> dict[str, Any]:
+        """Push the records."""
+        return self.push(context, getattr(self, self.records_argument))
+
+    def push(self, context: Context, records: Any) -> dict[str, Any]:
         """Push records.
 
         :param context: Airflow's context of the task.
         :param records: an iterable of dicts, or a callable that takes ``context`` and ``jinja_env`` and returns one.
-        :param update_first: for tickets: try the update first.
         :return: the report of the push.
         """
         from airflow_provider_maestroqa.client.parsing import parse_flag
-        from airflow_provider_maestroqa.hooks.maestroqa import MaestroQAHook
         from airflow_provider_maestroqa.runtime.retry_state import mapped_path
 
         if callable(records):
             # Airflow 3 calls a callable in a template field; before, that is for us to do.
             records = records(context=context, jinja_env=self.get_template_env())
-        with airflow_errors(), MaestroQAHook(self.maestroqa_conn_id) as hook:
+        with self.open_hook() as hook:
             target = maestroqa_data(hook.settings.base_url, self.resource)
-            self.moved = DataTransfer(self.sources, (target,))
+            self.data_transfer = DataTransfer(self.sources, (target,))
             report = hook.push(
                 self.resource,
                 records,
@@ -96,20 +97,20 @@ class PushOperator(LineageMixin, BaseOperator):
                 rejects_path=mapped_path(self.rejects_path, context) if self.rejects_path else None,
                 max_rejects=self.max_rejects,
                 on_unknown_outcome=self.on_unknown_outcome,
-                update_first=parse_flag(update_first, "update_first"),
-                memory=self._memory(context),
-                run=_run_of(context),
-                is_first_try=is_first_try(context),
+                update_first=parse_flag(self.update_first, "update_first"),
+                memory=self._retry_state(context),
+                run=task_context.run_label(context),
+                is_first_try=task_context.is_first_try(context),
             )
-        self.moved = DataTransfer(self.sources, (replace(target, rows=report["confirmed"]),))
-        add_event_extra(context, self.outlets, push_event_extra(report))
+        self.data_transfer = DataTransfer(self.sources, (replace(target, rows=report["confirmed"]),))
+        task_context.add_event_extra(context, self.outlets, push_event_extra(report))
         return report
 
     def _bound_to(self) -> dict[str, Any]:
-        """What a kept position depends on, besides the records themselves."""
+        """What a saved position depends on, besides the records themselves."""
         return {"resource": self.resource, "maestroqa_conn_id": self.maestroqa_conn_id}
 
-    def _memory(self, context: Context) -> RetryState:
+    def _retry_state(self, context: Context) -> RetryState:
         from airflow_provider_maestroqa.runtime.retry_state import RetryState
 
         return RetryState(
@@ -119,15 +120,3 @@ class PushOperator(LineageMixin, BaseOperator):
             state_path=self.state_path,
             fail_on_mismatch=True,
         )
-
-
-def _run_of(context: Context) -> str:
-    task = context.get("ti")
-    names = (getattr(task, name, None) for name in ("dag_id", "run_id", "task_id"))
-    return "/".join(str(name) for name in names if name)
-
-
-def is_first_try(context: Context) -> bool:
-    """Whether no earlier try of this task instance has run."""
-    number = getattr(context.get("ti"), "try_number", 1)
-    return not isinstance(number, int) or number <= 1

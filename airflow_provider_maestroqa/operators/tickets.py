@@ -5,16 +5,15 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from airflow_provider_maestroqa._compat import BaseOperator
-from airflow_provider_maestroqa.links import MaestroQALink
-from airflow_provider_maestroqa.operators.push import PushOperator, is_first_try
-from airflow_provider_maestroqa.runtime.task_errors import airflow_errors
+from airflow_provider_maestroqa.operators.base import MaestroQAOperator
+from airflow_provider_maestroqa.operators.push import PushOperator
+from airflow_provider_maestroqa.runtime.task_context import is_first_try
 
 if TYPE_CHECKING:
     from airflow_provider_maestroqa._compat import Context
 
 
-class MaestroQACreateTicketOperator(BaseOperator):
+class MaestroQACreateTicketOperator(MaestroQAOperator):
     """Create one ticket. (API: Create a Ticket)
 
     All arguments are templated.
@@ -29,27 +28,20 @@ class MaestroQACreateTicketOperator(BaseOperator):
 
     template_fields: Sequence[str] = ("ticket", "maestroqa_conn_id")
     template_fields_renderers = {"ticket": "json"}  # noqa: RUF012 - Airflow has it so
-    ui_color = "#e6f4ea"
-    operator_extra_links = (MaestroQALink(),)
 
-    def __init__(
-        self, *, ticket: Mapping[str, Any], maestroqa_conn_id: str = "maestroqa_default", **kwargs: Any
-    ) -> None:
+    def __init__(self, *, ticket: Mapping[str, Any], **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self.ticket = ticket
-        self.maestroqa_conn_id = maestroqa_conn_id
 
     def execute(self, context: Context) -> dict[str, Any]:
         """Create the ticket."""
-        from airflow_provider_maestroqa.hooks.maestroqa import MaestroQAHook
-
-        with airflow_errors(), MaestroQAHook(self.maestroqa_conn_id) as hook:
+        with self.open_hook() as hook:
             ticket = hook.create_ticket(self.ticket, retried=not is_first_try(context))
             self.log.info("Ticket %s is at MaestroQA.", self.ticket["ticket_id"])
             return ticket
 
 
-class MaestroQAUpdateTicketOperator(BaseOperator):
+class MaestroQAUpdateTicketOperator(MaestroQAOperator):
     """Change some fields of a ticket. (API: Update a Ticket)
 
     All arguments are templated.
@@ -64,33 +56,21 @@ class MaestroQAUpdateTicketOperator(BaseOperator):
 
     template_fields: Sequence[str] = ("ticket_id", "changes", "maestroqa_conn_id")
     template_fields_renderers = {"changes": "json"}  # noqa: RUF012 - Airflow has it so
-    ui_color = "#e6f4ea"
-    operator_extra_links = (MaestroQALink(),)
 
-    def __init__(
-        self,
-        *,
-        ticket_id: str,
-        changes: Mapping[str, Any],
-        maestroqa_conn_id: str = "maestroqa_default",
-        **kwargs: Any,
-    ) -> None:
+    def __init__(self, *, ticket_id: str, changes: Mapping[str, Any], **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self.ticket_id = ticket_id
         self.changes = changes
-        self.maestroqa_conn_id = maestroqa_conn_id
 
     def execute(self, context: Context) -> dict[str, Any]:
         """Change the ticket."""
-        from airflow_provider_maestroqa.hooks.maestroqa import MaestroQAHook
-
-        with airflow_errors(), MaestroQAHook(self.maestroqa_conn_id) as hook:
+        with self.open_hook() as hook:
             ticket = hook.update_ticket(self.ticket_id, self.changes)
             self.log.info("Changed %s of ticket %s.", ", ".join(self.changes), self.ticket_id)
             return ticket
 
 
-class MaestroQADeleteTicketOperator(BaseOperator):
+class MaestroQADeleteTicketOperator(MaestroQAOperator):
     """Delete a ticket. (API: Delete a Ticket)
 
     All arguments are templated.
@@ -104,28 +84,18 @@ class MaestroQADeleteTicketOperator(BaseOperator):
 
     template_fields: Sequence[str] = ("ticket_id", "missing_ok", "maestroqa_conn_id")
     ui_color = "#fce8e6"
-    operator_extra_links = (MaestroQALink(),)
 
-    def __init__(
-        self,
-        *,
-        ticket_id: str,
-        missing_ok: bool = True,
-        maestroqa_conn_id: str = "maestroqa_default",
-        **kwargs: Any,
-    ) -> None:
+    def __init__(self, *, ticket_id: str, missing_ok: bool = True, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self.ticket_id = ticket_id
         self.missing_ok = missing_ok
-        self.maestroqa_conn_id = maestroqa_conn_id
 
     def execute(self, context: Context) -> None:
         """Delete the ticket."""
         from airflow_provider_maestroqa.client.errors import MaestroQANotFoundError
         from airflow_provider_maestroqa.client.parsing import parse_flag
-        from airflow_provider_maestroqa.hooks.maestroqa import MaestroQAHook
 
-        with airflow_errors(), MaestroQAHook(self.maestroqa_conn_id) as hook:
+        with self.open_hook() as hook:
             missing_ok = parse_flag(self.missing_ok, "missing_ok")
             try:
                 hook.delete_ticket(self.ticket_id)
@@ -138,7 +108,7 @@ class MaestroQADeleteTicketOperator(BaseOperator):
                 self.log.info("Deleted ticket %s.", self.ticket_id)
 
 
-class MaestroQAGetTicketsOperator(BaseOperator):
+class MaestroQAGetTicketsOperator(MaestroQAOperator):
     """Read tickets. (API: Get Many Tickets)
 
     All arguments are templated.
@@ -152,21 +122,16 @@ class MaestroQAGetTicketsOperator(BaseOperator):
     template_fields: Sequence[str] = ("ticket_ids", "maestroqa_conn_id")
     template_fields_renderers = {"ticket_ids": "json"}  # noqa: RUF012 - Airflow has it so
     ui_color = "#e8f0fe"
-    operator_extra_links = (MaestroQALink(),)
 
-    def __init__(
-        self, *, ticket_ids: Iterable[str], maestroqa_conn_id: str = "maestroqa_default", **kwargs: Any
-    ) -> None:
+    def __init__(self, *, ticket_ids: Iterable[str], **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self.ticket_ids = ticket_ids
-        self.maestroqa_conn_id = maestroqa_conn_id
 
     def execute(self, context: Context) -> list[dict[str, Any]]:
         """Read the tickets."""
         from airflow_provider_maestroqa.client.formatting import pluralize
-        from airflow_provider_maestroqa.hooks.maestroqa import MaestroQAHook
 
-        with airflow_errors(), MaestroQAHook(self.maestroqa_conn_id) as hook:
+        with self.open_hook() as hook:
             tickets = hook.get_tickets(self.ticket_ids)
             self.log.info("MaestroQA has %s of those that were asked for.", pluralize(len(tickets), "tickets"))
             return tickets
@@ -186,6 +151,7 @@ class MaestroQAUpsertTicketsOperator(PushOperator):
     """
 
     resource = "tickets"
+    records_argument = "tickets"
     template_fields: Sequence[str] = ("tickets", "update_first", *PushOperator.template_fields)
     template_fields_renderers = {"tickets": "json"}  # noqa: RUF012 - Airflow has it so
 
@@ -193,7 +159,3 @@ class MaestroQAUpsertTicketsOperator(PushOperator):
         super().__init__(**kwargs)
         self.tickets = tickets
         self.update_first = update_first
-
-    def execute(self, context: Context) -> dict[str, Any]:
-        """Push the tickets."""
-        return self.push(context, self.tickets, update_first=self.update_first)

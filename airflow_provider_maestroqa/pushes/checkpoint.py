@@ -31,13 +31,13 @@ class Memory(Protocol):
     def where(self) -> str:
         """What to delete to start over, in words."""
 
-    def recall(self) -> Any:
+    def load(self) -> Any:
         """Give back what was kept, or ``None``."""
 
-    def keep(self, value: Any) -> None:
+    def save(self, value: Any) -> None:
         """Keep a value."""
 
-    def forget(self) -> None:
+    def clear(self) -> None:
         """Keep nothing."""
 
 
@@ -48,13 +48,13 @@ class NoMemory:
     survives_success = False
     where = "nothing"
 
-    def recall(self) -> None:
+    def load(self) -> None:
         """There is nothing."""
 
-    def keep(self, value: Any) -> None:
+    def save(self, value: Any) -> None:
         """Do nothing."""
 
-    def forget(self) -> None:
+    def clear(self) -> None:
         """Do nothing."""
 
 
@@ -102,12 +102,12 @@ class Checkpoint:
         """Whether a task that is cleared after its success will know it, too."""
         return self._memory.survives_success
 
-    def recall(self) -> Position | None:
+    def load(self) -> Position | None:
         """Where an earlier try of this run has stopped; ``None`` to begin at the beginning.
 
         :raises MaestroQADataError: another run keeps its position there and has not finished.
         """
-        kept = self._memory.recall()
+        kept = self._memory.load()
         if not isinstance(kept, Mapping):
             return None
         position = Position(
@@ -162,7 +162,7 @@ class Checkpoint:
         if self._guarded:
             self._keep(replace(self._position, finished=True))
         else:
-            self._memory.forget()
+            self._memory.clear()
 
     def refusal(self, reason: str) -> MaestroQADataError:
         """Say that the source is not the one that an earlier try has read."""
@@ -175,7 +175,7 @@ class Checkpoint:
     def _keep(self, position: Position) -> None:
         self._position = position
         flying = position.in_flight
-        self._memory.keep(
+        self._memory.save(
             {
                 "run": self._run,
                 "done": position.done,

@@ -98,7 +98,7 @@ def run_push(
 def _begin(
     checkpoint: Checkpoint, resource: Resource, options: PushOptions, *, is_first_try: bool
 ) -> Position | None:
-    position = checkpoint.recall()
+    position = checkpoint.load()
     if position is not None and position.finished:
         if options.resends:
             return None

@@ -69,11 +69,11 @@ class LineageMixin:
     """An operator that tells OpenLineage what it has moved, when its task has ended."""
 
     #: Noted while the task runs.
-    moved: DataTransfer | None = None
+    data_transfer: DataTransfer | None = None
 
     def get_openlineage_facets_on_complete(self, task_instance: Any) -> Any:  # noqa: ARG002 - the provider gives it
         """Tell OpenLineage the inputs, the outputs and what is known of them."""
-        return None if self.moved is None else operator_lineage(self.moved)
+        return None if self.data_transfer is None else operator_lineage(self.data_transfer)
 
     def get_openlineage_facets_on_failure(self, task_instance: Any) -> Any:
         """Tell OpenLineage between which places the task failed."""

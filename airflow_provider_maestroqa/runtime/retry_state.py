@@ -1,4 +1,4 @@
-"""What a task keeps for its next try, so that a retry goes on instead of starting over."""
+"""What a task saves for its next try, so that a retry resumes instead of starting over."""
 
 from __future__ import annotations
 
@@ -10,22 +10,23 @@ from typing import Any
 
 from airflow_provider_maestroqa import _compat
 from airflow_provider_maestroqa.client.errors import MaestroQADataError
+from airflow_provider_maestroqa.runtime import task_context
 from airflow_provider_maestroqa.storage.open import open_object
 
 log = logging.getLogger(__name__)
 
 
 class RetryState:
-    """Keeps a small JSON value from one try of a task to the next, bound to the arguments that made it.
+    """A small JSON value that is saved from one try of a task to the next, bound to the arguments that made it.
 
     It lives in an object at ``state_path`` when one is given, else in the task's state store (Airflow 3.3 and newer),
     else nowhere: then a retry starts over.
 
     :param context: Airflow's context of the task.
     :param key: what the value is about, such as ``export``.
-    :param arguments: what the value depends on; a value that was kept for other arguments is not taken up again.
+    :param arguments: what the value depends on; a value that was saved for other arguments is not resumed.
     :param state_path: storage URL of the object. Each instance of a mapped task appends its index.
-    :param fail_on_mismatch: whether it is an error that a value was kept for other arguments; else it is passed over.
+    :param fail_on_mismatch: whether a value that was saved for other arguments is an error; else it is ignored.
     """
 
     def __init__(
@@ -37,20 +38,20 @@ class RetryState:
         state_path: str | None = None,
         fail_on_mismatch: bool = False,
     ) -> None:
-        self._refuse_others = fail_on_mismatch
+        self._fail_on_mismatch = fail_on_mismatch
         self._key = f"maestroqa_{key}"
         self._fingerprint = fingerprint(arguments)
         self._object = open_object(mapped_path(state_path, context)) if state_path else None
-        self._store = None if self._object is not None else context.get("task_state_store")
+        self._store = None if self._object is not None else task_context.task_state_store(context)
 
     @property
     def is_persistent(self) -> bool:
-        """Whether anything kept here outlives this try."""
+        """Whether what is saved here outlives this try."""
         return self._object is not None or self._store is not None
 
     @property
     def survives_success(self) -> bool:
-        """Whether what is kept here is still there when a task that has succeeded is cleared."""
+        """Whether what is saved here is still there when a task that has succeeded is cleared."""
         if self._object is not None:
             return True
         # Airflow then drops a task's state as soon as it succeeds.
@@ -59,40 +60,40 @@ class RetryState:
 
     @property
     def where(self) -> str:
-        """Where it is kept, in words that say what to delete to start over."""
+        """Where it is saved, as a phrase that names what to delete to start over."""
         if self._object is not None:
             return f"the object {self._object.uri}"
         return f"the key {self._key} of the task's state store (Airflow's REST API can)"
 
-    def recall(self) -> Any:
-        """Give back what an earlier try kept for the same arguments, or ``None``.
+    def load(self) -> Any:
+        """Load what an earlier try saved for the same arguments, or ``None``.
 
-        :raises MaestroQADataError: the object at ``state_path`` holds something else, or something is kept for other
-            arguments and that is an error.
+        :raises MaestroQADataError: the object at ``state_path`` holds something else, or something was saved for
+            other arguments and that is an error.
         """
-        kept = self._read()
-        if kept is None:
+        state = self._read()
+        if state is None:
             return None
-        if kept.get("arguments") != self._fingerprint:
-            if self._refuse_others:
+        if state.get("arguments") != self._fingerprint:
+            if self._fail_on_mismatch:
                 raise MaestroQADataError(
-                    f"An earlier try has kept its position for other arguments of this task. Give the task the same "
+                    f"An earlier try has saved its position for other arguments of this task. Give the task the same "
                     f"arguments again; or, to start over, delete {self.where}."
                 )
-            log.info("An earlier try kept its state for other arguments: it is not taken up again.")
+            log.info("An earlier try saved its state for other arguments, so it is not resumed.")
             return None
-        return kept.get("value")
+        return state.get("value")
 
-    def keep(self, value: Any) -> None:
-        """Keep a JSON value for the next try."""
-        kept = {"arguments": self._fingerprint, "value": value}
+    def save(self, value: Any) -> None:
+        """Save a JSON value for the next try."""
+        state = {"arguments": self._fingerprint, "value": value}
         if self._object is not None:
-            self._object.write(json.dumps(kept).encode())
+            self._object.write(json.dumps(state).encode())
         elif self._store is not None:
-            self._store.set(self._key, kept)
+            self._store.set(self._key, state)
 
-    def forget(self) -> None:
-        """Keep nothing, so that a task that is cleared starts afresh."""
+    def clear(self) -> None:
+        """Delete what is saved, so that a task that is cleared starts afresh."""
         if self._object is not None:
             self._object.delete()
         elif self._store is not None:
@@ -100,17 +101,17 @@ class RetryState:
 
     def _read(self) -> dict[str, Any] | None:
         if self._object is None:
-            kept = self._store.get(self._key) if self._store is not None else None
-            return kept if isinstance(kept, dict) else None
+            state = self._store.get(self._key) if self._store is not None else None
+            return state if isinstance(state, dict) else None
         content = self._object.read()
         if content is None:
             return None
         try:
-            kept = json.loads(content)
+            state = json.loads(content)
         except ValueError:
-            kept = None
-        if isinstance(kept, dict) and "arguments" in kept:
-            return kept
+            state = None
+        if isinstance(state, dict) and "arguments" in state:
+            return state
         raise MaestroQADataError(
             f"The object at state_path {self._object.uri} holds no state of this task. Pass a path of its own, or "
             "delete the object to start over."
@@ -128,5 +129,5 @@ def mapped_path(path: str, context: Mapping[str, Any]) -> str:
 
     :param path: a storage URL; the index of a mapped instance is appended.
     """
-    index = getattr(context.get("ti"), "map_index", -1)
-    return f"{path}.{index}" if isinstance(index, int) and index >= 0 else path
+    index = task_context.map_index(context)
+    return path if index is None else f"{path}.{index}"

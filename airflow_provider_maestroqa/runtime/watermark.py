@@ -9,8 +9,8 @@ from typing import Any, TypeVar
 from airflow_provider_maestroqa.client.errors import MaestroQAConfigError
 from airflow_provider_maestroqa.client.formatting import format_time
 from airflow_provider_maestroqa.client.parsing import parse_time
+from airflow_provider_maestroqa.runtime import task_context
 from airflow_provider_maestroqa.runtime.retry_state import fingerprint
-from airflow_provider_maestroqa.windows import reference_time
 
 _T = TypeVar("_T")
 #: How far a run goes back behind the end of the last one: a record may show up late, or two clocks may differ.
@@ -31,7 +31,7 @@ class Watermark:
     """
 
     def __init__(self, context: Mapping[str, Any], *, resource: str, arguments: Mapping[str, Any]) -> None:
-        self._store: Any = context.get("asset_state_store")
+        self._store: Any = task_context.asset_state_store(context)
         self._key = f"maestroqa_{resource}_{fingerprint(arguments)[:12]}"
         if self._store is None:
             raise MaestroQAConfigError(
@@ -42,43 +42,41 @@ class Watermark:
 
     def window(
         self,
-        context: Mapping[str, Any],
+        end: datetime,
         *,
         start: datetime | None,
-        end: datetime | None,
         lookback: timedelta | None,
         overlap: timedelta = OVERLAP,
     ) -> tuple[datetime | None, datetime]:
-        """Say what this run reads.
+        """Find what this run reads.
 
+        :param end: where this run ends.
         :param start: where the very first run begins.
-        :param end: where this run ends. Default: the end of its data interval, or the time it was asked for.
         :param lookback: how far the very first run looks back, when ``start`` is not given.
         :param overlap: how far a later run goes back behind the end of the last one.
         :return: both ends; no start for a first run that was not told where to begin.
         :raises MaestroQAConfigError: the run ends before the watermark.
         """
-        stop = end or reference_time(context)
-        kept = self._attempt(lambda: self._store.get(self._key))
-        if not isinstance(kept, Mapping) or "end" not in kept:
-            return (start if lookback is None else stop - lookback), stop
-        reached = parse_time(kept["end"], "the watermark")
-        if stop > reached:
-            return reached - overlap, stop
-        if stop == reached:
-            begin = kept.get("start")
-            return (None if begin is None else parse_time(begin, "the watermark's start")), stop
+        state = self._call_store(lambda: self._store.get(self._key))
+        if not isinstance(state, Mapping) or "end" not in state:
+            return (start if lookback is None else end - lookback), end
+        reached = parse_time(state["end"], "the watermark")
+        if end > reached:
+            return reached - overlap, end
+        if end == reached:
+            begin = state.get("start")
+            return (None if begin is None else parse_time(begin, "the watermark's start")), end
         raise MaestroQAConfigError(
-            f"This run ends at {format_time(stop)}, and records have been read up to {format_time(reached)}. To read "
+            f"This run ends at {format_time(end)}, and records have been read up to {format_time(reached)}. To read "
             "an older stretch again, run a task with start and end, and without incremental='watermark'."
         )
 
-    def keep(self, start: datetime | None, end: datetime) -> None:
-        """All up to ``end`` has been read and landed."""
-        kept = {"start": None if start is None else format_time(start), "end": format_time(end)}
-        self._attempt(lambda: self._store.set(self._key, kept))
+    def save(self, start: datetime | None, end: datetime) -> None:
+        """Note that all up to ``end`` has been read and landed."""
+        state = {"start": None if start is None else format_time(start), "end": format_time(end)}
+        self._call_store(lambda: self._store.set(self._key, state))
 
-    def _attempt(self, call: Callable[[], _T]) -> _T:
+    def _call_store(self, call: Callable[[], _T]) -> _T:
         problem = ""
         try:
             return call()

@@ -4,23 +4,19 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
-from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_maestroqa import _compat
 from airflow_provider_maestroqa._compat import BaseSensorOperator, conf
-from airflow_provider_maestroqa.links import MaestroQALink
+from airflow_provider_maestroqa.operators.base import ExportWaiter
 from airflow_provider_maestroqa.runtime.task_errors import airflow_errors
 
 if TYPE_CHECKING:
     from airflow_provider_maestroqa._compat import Context, PokeReturnValue
     from airflow_provider_maestroqa.client.resources.export_polling import ExportEvent, ExportWait
 
-#: How long after the deadline Airflow itself ends a wait whose triggerer is gone.
-_TRIGGERER_GRACE = timedelta(minutes=10)
 
-
-class MaestroQAExportSensor(BaseSensorOperator):
+class MaestroQAExportSensor(ExportWaiter, BaseSensorOperator):
     """Wait until an export is complete. (API: Retrieve the results of an export)
 
     A passing failure or a status that is not known does not end the wait; an export that failed at MaestroQA, and
@@ -41,20 +37,17 @@ class MaestroQAExportSensor(BaseSensorOperator):
 
     template_fields: Sequence[str] = ("export_id", "maestroqa_conn_id")
     ui_color = "#e8f0fe"
-    operator_extra_links = (MaestroQALink(),)
 
     def __init__(
         self,
         *,
         export_id: str,
         deferrable: bool = conf.getboolean("operators", "default_deferrable", fallback=False),
-        maestroqa_conn_id: str = "maestroqa_default",
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
         self.export_id = export_id
         self.deferrable = deferrable
-        self.maestroqa_conn_id = maestroqa_conn_id
         self._wait: ExportWait | None = None
 
     def poke(self, context: Context) -> PokeReturnValue:  # noqa: ARG002
@@ -83,22 +76,10 @@ class MaestroQAExportSensor(BaseSensorOperator):
         except _compat.AirflowFailException as error:
             self._skip_if_soft(error)
             raise
-        from airflow_provider_maestroqa.triggers.exports import MaestroQAExportTrigger
-
-        self.defer(
-            trigger=MaestroQAExportTrigger(
-                export_id=self.export_id,
-                poll_interval=float(self.poke_interval),
-                deadline=deadline,
-                maestroqa_conn_id=self.maestroqa_conn_id,
-            ),
-            method_name="execute_complete",
-            timeout=timedelta(seconds=float(self.timeout)) + _TRIGGERER_GRACE,
-        )
-        raise AssertionError("defer() does not return")
+        self.defer_to_trigger(self.export_id, poll_interval=float(self.poke_interval), deadline=deadline)
 
     def execute_complete(self, context: Context, event: dict[str, Any] | None = None) -> dict[str, Any]:  # noqa: ARG002
-        """Take up the task when the trigger has fired."""
+        """Resume the task when the trigger has fired."""
         from airflow_provider_maestroqa.client.errors import MaestroQAExportTimeoutError
 
         try:
@@ -112,14 +93,13 @@ class MaestroQAExportSensor(BaseSensorOperator):
             self._skip_if_soft(error)
             raise
 
-    def on_kill(self) -> None:
-        """Say that the export outlives the task."""
-        self.log.warning("Export %s goes on at MaestroQA: it cannot be cancelled there.", self.export_id)
+    @property
+    def pending_export_id(self) -> str | None:
+        """The export that the sensor waits for."""
+        return self.export_id
 
     def _poll(self, wait: ExportWait | None = None) -> ExportEvent | None:
-        from airflow_provider_maestroqa.hooks.maestroqa import MaestroQAHook
-
-        with MaestroQAHook(self.maestroqa_conn_id) as hook:
+        with self.open_hook() as hook:
             return hook.wait_for_export(
                 self.export_id,
                 poll_interval=float(self.poke_interval),
@@ -137,6 +117,6 @@ class MaestroQAExportSensor(BaseSensorOperator):
         return {"export_id": done["export_id"], "has_data": done["has_data"]}
 
     def _skip_if_soft(self, error: Exception) -> None:
-        """Let a soft sensor end the same way in the triggerer as on a worker."""
+        """Skip where a soft sensor on a worker would."""
         if self.soft_fail or self.never_fail:
             raise _compat.AirflowSkipException(str(error)) from error

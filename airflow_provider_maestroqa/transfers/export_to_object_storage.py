@@ -45,13 +45,7 @@ class MaestroQAExportToObjectStorageOperator(LandExportOperator):
 
     template_fields: Sequence[str] = ("destination", "storage_conn_id", *LandExportOperator.template_fields)
 
-    def __init__(
-        self,
-        *,
-        destination: str,
-        storage_conn_id: str | None = None,
-        **kwargs: Any,
-    ) -> None:
+    def __init__(self, *, destination: str, storage_conn_id: str | None = None, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self.destination = destination
         self.storage_conn_id = storage_conn_id

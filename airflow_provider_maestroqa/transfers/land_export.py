@@ -6,9 +6,10 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_maestroqa import _compat
-from airflow_provider_maestroqa._compat import BaseOperator
-from airflow_provider_maestroqa.assets import add_event_extra, landing_event_extra
+from airflow_provider_maestroqa.assets import landing_event_extra
 from airflow_provider_maestroqa.links import LandedFilesLink, MaestroQALink
+from airflow_provider_maestroqa.operators.base import MaestroQAOperator
+from airflow_provider_maestroqa.runtime import task_context
 from airflow_provider_maestroqa.runtime.lineage import (
     DataTransfer,
     LineageMixin,
@@ -29,7 +30,7 @@ if TYPE_CHECKING:
 _ON_NO_DATA = ("succeed", "skip", "fail")
 
 
-class LandExportOperator(LineageMixin, BaseOperator):
+class LandExportOperator(LineageMixin, MaestroQAOperator):
     """Land a complete export; see the two operators that say where."""
 
     template_fields: Sequence[str] = (
@@ -42,7 +43,6 @@ class LandExportOperator(LineageMixin, BaseOperator):
         "maestroqa_conn_id",
     )
     template_fields_renderers = {"window": "json"}  # noqa: RUF012 - Airflow has it so
-    ui_color = "#e6f4ea"
     operator_extra_links = (MaestroQALink(), LandedFilesLink())
 
     def __init__(
@@ -54,7 +54,6 @@ class LandExportOperator(LineageMixin, BaseOperator):
         clean: bool = False,
         on_no_data: str = "succeed",
         window: Mapping[str, Any] | None = None,
-        maestroqa_conn_id: str = "maestroqa_default",
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
@@ -64,7 +63,6 @@ class LandExportOperator(LineageMixin, BaseOperator):
         self.clean = clean
         self.on_no_data = on_no_data
         self.window = window
-        self.maestroqa_conn_id = maestroqa_conn_id
 
     def _open_store(self) -> Store:
         raise NotImplementedError
@@ -72,21 +70,20 @@ class LandExportOperator(LineageMixin, BaseOperator):
     def execute(self, context: Context) -> dict[str, Any]:
         """Download, check and publish the export; do nothing where that is already done."""
         from airflow_provider_maestroqa.client.resources.exports import checked_export_id
-        from airflow_provider_maestroqa.hooks.maestroqa import MaestroQAHook
-        from airflow_provider_maestroqa.windows import given_window
+        from airflow_provider_maestroqa.windows import parse_window
 
         with airflow_errors():
             options = self._checked_options()
             export_id = checked_export_id(self.export_id)
-            window = given_window(self.window, export_id)
+            window = parse_window(self.window, export_id)
             store = self._open_store()
-            with MaestroQAHook(self.maestroqa_conn_id) as hook:
+            with self.open_hook() as hook:
                 source = maestroqa_data(hook.settings.base_url, export_dataset(self), version=export_id)
-                self.moved = DataTransfer((source,), (stored_data(store.uri()),))
+                self.data_transfer = DataTransfer((source,), (stored_data(store.uri()),))
                 manifest, is_new = self._land(hook, store, options, window)
-                self.moved = DataTransfer((source,), landed_data(manifest, written=is_new))
-                report(hook, read=[source.uri], written=[file.uri for file in self.moved.outputs])
-        add_event_extra(context, self.outlets, landing_event_extra(manifest, window))
+                self.data_transfer = DataTransfer((source,), landed_data(manifest, written=is_new))
+                report(hook, read=[source.uri], written=[file.uri for file in self.data_transfer.outputs])
+        task_context.add_event_extra(context, self.outlets, landing_event_extra(manifest, window))
         return manifest
 
     def _land(

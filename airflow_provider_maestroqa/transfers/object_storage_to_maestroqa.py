@@ -91,7 +91,7 @@ class ObjectStorageToMaestroQAOperator(PushOperator):
             source = self._open()
             self.sources = (stored_data(source.name),)
             with file_records(source, reading, file_format=self.file_format, delimiter=self.delimiter) as records:
-                return self.push(context, records, update_first=self.update_first)
+                return self.push(context, records)
 
     def _open(self) -> Source:
         from airflow_provider_maestroqa.client.errors import MaestroQAConfigError

@@ -6,9 +6,10 @@ from collections.abc import Mapping, Sequence
 from datetime import date, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
-from airflow_provider_maestroqa._compat import BaseOperator
-from airflow_provider_maestroqa.assets import add_event_extra, landing_event_extra
+from airflow_provider_maestroqa.assets import landing_event_extra
 from airflow_provider_maestroqa.links import LandedFilesLink, MaestroQALink
+from airflow_provider_maestroqa.operators.base import MaestroQAOperator
+from airflow_provider_maestroqa.runtime import task_context
 from airflow_provider_maestroqa.runtime.lineage import (
     DataTransfer,
     LineageMixin,
@@ -24,10 +25,10 @@ if TYPE_CHECKING:
     from airflow_provider_maestroqa.client.resources.coaching_export import SessionExport
     from airflow_provider_maestroqa.client.resources.pagination import Listing
     from airflow_provider_maestroqa.hooks.maestroqa import MaestroQAHook
-    from airflow_provider_maestroqa.runtime.record_request import RecordRequest
+    from airflow_provider_maestroqa.transfers.record_request import RecordRequest
 
 
-class MaestroQARecordsToObjectStorageOperator(LineageMixin, BaseOperator):
+class MaestroQARecordsToObjectStorageOperator(LineageMixin, MaestroQAOperator):
     """Land coaching data under a storage URL, as gzipped JSON Lines. (API: To-Dos, Coaching Points, …)
 
     All records are read first. Then the files and ``<destination>/_manifest.json`` are published all at once, the
@@ -78,7 +79,6 @@ class MaestroQARecordsToObjectStorageOperator(LineageMixin, BaseOperator):
         "maestroqa_conn_id",
     )
     template_fields_renderers = {"filters": "json"}  # noqa: RUF012 - Airflow has it so
-    ui_color = "#e6f4ea"
     operator_extra_links = (MaestroQALink(), LandedFilesLink())
 
     def __init__(
@@ -95,7 +95,6 @@ class MaestroQARecordsToObjectStorageOperator(LineageMixin, BaseOperator):
         split_nested: bool = False,
         incremental: str | None = None,
         page_size: int = 100,
-        maestroqa_conn_id: str = "maestroqa_default",
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
@@ -110,19 +109,17 @@ class MaestroQARecordsToObjectStorageOperator(LineageMixin, BaseOperator):
         self.split_nested = split_nested
         self.incremental = incremental
         self.page_size = page_size
-        self.maestroqa_conn_id = maestroqa_conn_id
 
     def execute(self, context: Context) -> dict[str, Any]:
         """Read the records and publish them, all or nothing."""
-        from airflow_provider_maestroqa.hooks.maestroqa import MaestroQAHook
         from airflow_provider_maestroqa.landing.records import land_records
-        from airflow_provider_maestroqa.runtime.record_request import Asked, check_request
         from airflow_provider_maestroqa.storage.open import open_store
+        from airflow_provider_maestroqa.transfers.record_request import WindowArguments, check_request
 
         with airflow_errors():
             request = check_request(
                 context,
-                Asked(self.start, self.end, self.lookback, self.incremental),
+                WindowArguments(self.start, self.end, self.lookback, self.incremental),
                 resource=self.resource,
                 filters=self.filters,
                 time_axis=self.time_axis,
@@ -130,13 +127,13 @@ class MaestroQARecordsToObjectStorageOperator(LineageMixin, BaseOperator):
                 page_size=self.page_size,
                 maestroqa_conn_id=self.maestroqa_conn_id,
             )
-            if request.caution:
-                self.log.warning(request.caution)
+            if request.warning:
+                self.log.warning(request.warning)
             store = open_store(self.destination, conn_id=self.storage_conn_id)
-            self.log.info("Reading %s, to land at %s.", request.words, store.uri())
-            with MaestroQAHook(self.maestroqa_conn_id) as hook:
+            self.log.info("Reading %s, to land at %s.", request.description, store.uri())
+            with self.open_hook() as hook:
                 source = maestroqa_data(hook.settings.base_url, request.resource)
-                self.moved = DataTransfer((source,), (stored_data(store.uri()),))
+                self.data_transfer = DataTransfer((source,), (stored_data(store.uri()),))
                 records = _records(hook, request)
                 manifest = land_records(
                     records,
@@ -147,10 +144,10 @@ class MaestroQARecordsToObjectStorageOperator(LineageMixin, BaseOperator):
                     window=request.window,
                     total=lambda: getattr(records, "total", None),
                 )
-                self.moved = DataTransfer((source,), landed_data(manifest, written=True))
-                report(hook, written=[file.uri for file in self.moved.outputs])
-            request.remember()
-        add_event_extra(context, self.outlets, landing_event_extra(manifest))
+                self.data_transfer = DataTransfer((source,), landed_data(manifest, written=True))
+                report(hook, written=[file.uri for file in self.data_transfer.outputs])
+            request.save_watermark()
+        task_context.add_event_extra(context, self.outlets, landing_event_extra(manifest))
         return manifest
 
 

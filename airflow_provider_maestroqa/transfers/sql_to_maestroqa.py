@@ -92,11 +92,11 @@ class SqlToMaestroQAOperator(PushOperator):
             reading = Reading.checked(record_type, mapping=self.mapping, timezone=self.timezone)
             with self._rows() as rows:
                 records = query_records(rows, reading, f"The query on connection {self.sql_conn_id!r}")
-                return self.push(context, records, update_first=self.update_first)
+                return self.push(context, records)
 
     def get_openlineage_facets_on_complete(self, task_instance: Any) -> Any:  # noqa: ARG002 - as in the base class
         """Tell OpenLineage the statement, without its parameters, and where its rows went."""
-        return None if self.moved is None else query_lineage(self.moved, self.sql, self.sql_conn_id)
+        return None if self.data_transfer is None else query_lineage(self.data_transfer, self.sql, self.sql_conn_id)
 
     @contextmanager
     def _rows(self) -> Iterator[SqlRows]:

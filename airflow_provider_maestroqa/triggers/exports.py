@@ -72,7 +72,7 @@ class MaestroQAExportTrigger(BaseTrigger):
 
     async def on_kill(self) -> None:
         """Say that the export outlives the task (Airflow 3.3 and newer)."""
-        self.log.warning("Export %s goes on at MaestroQA: it cannot be cancelled there.", self.export_id)
+        self.log.warning("Export %s continues at MaestroQA: it cannot be canceled there.", self.export_id)
 
 
 def _make_hook(conn_id: str) -> MaestroQAHook:

@@ -21,15 +21,16 @@ RUN_TIME = {"client", "storage", "landing", "pushes", "sources", "hooks", "sandb
 #: The layers of the house, the highest first: a room imports only from rooms in lower layers. Imports for types alone
 #: and imports inside functions count. CONTRIBUTING.md shows the same table.
 LAYERS = (
-    ("transfers",),
-    ("operators", "sensors"),
+    ("transfers", "sensors"),
+    ("operators",),
     ("triggers",),
     ("hooks",),
+    ("windows",),
     ("runtime", "links", "retry_policies"),
     ("sources",),
     ("landing", "pushes"),
     ("storage",),
-    ("assets", "get_provider_info", "windows"),
+    ("assets", "get_provider_info"),
     ("client",),
     ("pytest_plugin",),
     ("_compat", "sandbox"),
@@ -237,3 +238,22 @@ def test_what_all_gives_is_there(package):
 
 def test_the_folder_of_tests_needs_no_package(package):
     assert not list(Path(package.root, "tests").rglob("__init__.py"))
+
+
+def reads_context(node):
+    """Whether a node reads something out of a variable named ``context``."""
+    if isinstance(node, (ast.Subscript, ast.Attribute)):
+        return isinstance(node.value, ast.Name) and node.value.id == "context"
+    is_getattr = isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "getattr"
+    return is_getattr and isinstance(node.args[0], ast.Name) and node.args[0].id == "context"
+
+
+def test_only_one_module_reads_the_context_of_a_task(package):
+    """Airflow changes its context: all others only pass it on."""
+    readers = {
+        str(path.relative_to(package.root))
+        for path in package.files
+        for node in ast.walk(ast.parse(path.read_text()))
+        if reads_context(node)
+    }
+    assert readers == {f"{package.name}/runtime/task_context.py"}

@@ -161,7 +161,7 @@ print(made(task_id="t", **dict.fromkeys(["export_id"], "e") if "Sensor" in made.
 
 def test_an_operator_that_waits_can_be_deferred(package, operator):
     source = inspect.getsource(sys.modules[operator.__module__])
-    assert ("self.defer(" in source) == ("deferrable" in package.own_arguments(operator))
+    assert ("self.defer_to_trigger(" in source) == ("deferrable" in package.own_arguments(operator))
 
 
 @pytest.mark.parametrize("name", ["execute", "on_kill"])

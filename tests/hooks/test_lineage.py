@@ -166,8 +166,8 @@ def test_an_operator_holds_no_secret_of_its_lineage(connection, sandbox, land):
     task = MaestroQAPushAgentMetricsOperator(task_id="t", metrics=[agent_metric()])
     task.execute({})
     host = f"maestroqa://{sandbox.url.partition('://')[2]}"
-    assert task.moved == DataTransfer((), (Data(host, "agent-metrics", rows=1),))
-    assert sandbox.token not in repr(task.moved)
+    assert task.data_transfer == DataTransfer((), (Data(host, "agent-metrics", rows=1),))
+    assert sandbox.token not in repr(task.data_transfer)
 
 
 class KnownDatabase:

@@ -30,14 +30,14 @@ class Memory:
         self.kept = None
         self.history = []
 
-    def recall(self):
+    def load(self):
         return None if self.kept is None else json.loads(self.kept)
 
-    def keep(self, value):
+    def save(self, value):
         self.kept = json.dumps(value)
         self.history.append(value)
 
-    def forget(self):
+    def clear(self):
         self.kept = None
 
 

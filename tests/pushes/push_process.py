@@ -32,13 +32,13 @@ class Memory:
     where = "the process"
     kept = None
 
-    def recall(self):
+    def load(self):
         return self.kept
 
-    def keep(self, value):
+    def save(self, value):
         self.kept = value
 
-    def forget(self):
+    def clear(self):
         self.kept = None
 
 

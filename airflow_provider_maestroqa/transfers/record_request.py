@@ -1,9 +1,9 @@
-"""What a landing of records asks MaestroQA for: its arguments checked, and its window found."""
+"""What a landing of records requests from MaestroQA: checks its arguments and finds its window."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
 from typing import Any
 
@@ -15,14 +15,14 @@ from airflow_provider_maestroqa.client.resources.coaching_export import TIME_AXE
 from airflow_provider_maestroqa.client.resources.date_windows import as_days, as_midnight, is_plain_date
 from airflow_provider_maestroqa.landing.split_sessions import EXPORT
 from airflow_provider_maestroqa.runtime.watermark import OVERLAP, Watermark
-from airflow_provider_maestroqa.windows import checked_lookback, given_time, resolve_window
+from airflow_provider_maestroqa.windows import parse_lookback, parse_optional_time, reference_time, resolve_window
 
 RESOURCES = (EXPORT, *LIST_RESOURCES)
 _INCREMENTAL = ("data_interval", "watermark")
 
 
 @dataclass(frozen=True)
-class Asked:
+class WindowArguments:
     """The window arguments of a task, as they came.
 
     :param start: see :class:`~.records_to_object_storage.MaestroQARecordsToObjectStorageOperator`.
@@ -37,7 +37,7 @@ class Asked:
     incremental: object
 
     @property
-    def is_nothing(self) -> bool:
+    def is_empty(self) -> bool:
         """Whether no stretch of time was named."""
         return self.start is None and self.end is None and self.lookback is None
 
@@ -51,7 +51,7 @@ class RecordRequest:
     :param end: where it ends; ``None`` for no limit.
     :param options: the other arguments of the hook's method.
     :param split_nested: whether to write four files.
-    :param watermark: where to note how far was read.
+    :param watermark: where to save how far was read.
     """
 
     resource: str
@@ -68,7 +68,7 @@ class RecordRequest:
 
     @property
     def window(self) -> dict[str, str | None] | None:
-        """What is asked for, as text; ``None`` for all of a list. The export takes whole days."""
+        """The window as text; ``None`` for all of a list. The export takes whole days."""
         if self.start is None and self.end is None:
             return None
         if self.is_export:
@@ -77,8 +77,8 @@ class RecordRequest:
         return {"start": _text(self.start), "end": _text(self.end)}
 
     @property
-    def words(self) -> str:
-        """What is asked for, as a person says it: ``todos from … to …, agent_id 72999``."""
+    def description(self) -> str:
+        """What is requested, for the log: ``todos from … to …, agent_id 72999``."""
         window = self.window or {}
         parts = [f" {word} {window[name]}" for word, name in (("from", "start"), ("to", "end")) if window.get(name)]
         filters = [
@@ -87,8 +87,8 @@ class RecordRequest:
         return "".join([self.resource.replace("_", " "), *(parts or [", all of them"]), *filters])
 
     @property
-    def caution(self) -> str:
-        """What the user should know of this way to read; empty for nothing."""
+    def warning(self) -> str:
+        """What this way of reading may miss; empty for nothing."""
         if self.watermark is None or self.options.get("time_axis") != "meetingDate":
             return ""
         return (
@@ -96,15 +96,15 @@ class RecordRequest:
             "incremental='watermark' use time_axis='createdAt'."
         )
 
-    def remember(self) -> None:
-        """All of it has landed."""
+    def save_watermark(self) -> None:
+        """Note that all of it has landed."""
         if self.watermark is not None and self.end is not None:
-            self.watermark.keep(self.start, self.end)
+            self.watermark.save(self.start, self.end)
 
 
 def check_request(
     context: Mapping[str, Any],
-    asked: Asked,
+    window: WindowArguments,
     *,
     resource: object,
     filters: object,
@@ -121,56 +121,55 @@ def check_request(
     split = parse_flag(split_nested, "split_nested")
     if split and name != EXPORT:
         raise MaestroQAConfigError(f"split_nested is for {EXPORT}: the records of {name} have nothing nested.")
-    given = _filters(filters, name)
+    names = _check_filters(filters, name)
     options: dict[str, Any]
     if name == EXPORT:
         options = {"time_axis": parse_choice(time_axis, "time_axis", TIME_AXES)}
-        asked = Asked(_moment(asked.start), _moment(asked.end), asked.lookback, asked.incremental)
+        window = replace(window, start=_moment(window.start), end=_moment(window.end))
     else:
-        options = {**given, "page_size": parse_page_size(page_size)}
+        options = {**names, "page_size": parse_page_size(page_size)}
     watermark = None
-    if asked.incremental == "watermark":
-        bound_to = {"conn_id": maestroqa_conn_id, "filters": given, "time_axis": options.get("time_axis")}
+    if window.incremental == "watermark":
+        bound_to = {"conn_id": maestroqa_conn_id, "filters": names, "time_axis": options.get("time_axis")}
         watermark = Watermark(context, resource=name, arguments=bound_to)
-    start, end = _ends(context, asked, name, watermark)
+    start, end = _ends(context, window, name, watermark)
     if name == EXPORT:
         as_days(start, end)
     else:
-        list_parameters(name, start=start, end=end, **given)
+        list_parameters(name, start=start, end=end, **names)
     return RecordRequest(name, start, end, options, split, watermark)
 
 
 def _ends(
-    context: Mapping[str, Any], asked: Asked, resource: str, watermark: Watermark | None
+    context: Mapping[str, Any], window: WindowArguments, resource: str, watermark: Watermark | None
 ) -> tuple[datetime | None, datetime | None]:
     if watermark is not None:
-        lookback = None if asked.lookback is None else checked_lookback(asked.lookback)
-        begin = given_time(asked.start, "start")
-        if begin is not None and lookback is not None:
+        lookback = None if window.lookback is None else parse_lookback(window.lookback)
+        first = parse_optional_time(window.start, "start")
+        if first is not None and lookback is not None:
             raise MaestroQAConfigError("Pass start or lookback, not both: each says where the first run begins.")
         # The export takes whole days, and the day that holds the mark is read again anyway.
         overlap = timedelta(0) if resource == EXPORT else OVERLAP
-        start, end = watermark.window(
-            context, start=begin, end=given_time(asked.end, "end"), lookback=lookback, overlap=overlap
-        )
+        run_end = parse_optional_time(window.end, "end") or reference_time(context)
+        start, end = watermark.window(run_end, start=first, lookback=lookback, overlap=overlap)
         if start is None and resource == EXPORT:
             raise MaestroQAConfigError(
                 "The first run with incremental='watermark' must be told where to begin: pass start or lookback."
             )
         return start, end
-    if asked.incremental is not None:
-        parse_choice(asked.incremental, "incremental", _INCREMENTAL)
-        if not asked.is_nothing:
+    if window.incremental is not None:
+        parse_choice(window.incremental, "incremental", _INCREMENTAL)
+        if not window.is_empty:
             raise MaestroQAConfigError(
                 "incremental='data_interval' reads the run's data interval: leave start, end and lookback out."
             )
-    elif asked.is_nothing and resource != EXPORT:
+    elif window.is_empty and resource != EXPORT:
         return None, None
-    window = resolve_window(context, start=asked.start, end=asked.end, lookback=asked.lookback)
-    return window.start, window.end
+    resolved = resolve_window(context, start=window.start, end=window.end, lookback=window.lookback)
+    return resolved.start, resolved.end
 
 
-def _filters(filters: object, resource: str) -> dict[str, object]:
+def _check_filters(filters: object, resource: str) -> dict[str, object]:
     if filters is None:
         return {}
     if not isinstance(filters, Mapping) or not all(isinstance(name, str) for name in filters):

@@ -1,0 +1,84 @@
+"""What operators, transfers and the sensor share: the connection, the link, the color, the hook and its errors."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Collection, Iterator, Sequence
+from contextlib import contextmanager
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any, NoReturn
+
+from airflow_provider_maestroqa._compat import BaseOperator
+from airflow_provider_maestroqa.links import MaestroQALink
+from airflow_provider_maestroqa.runtime.task_errors import airflow_errors
+
+if TYPE_CHECKING:
+    from airflow_provider_maestroqa._compat import BaseOperatorLink
+    from airflow_provider_maestroqa.hooks.maestroqa import MaestroQAHook
+
+#: How long after the deadline Airflow itself ends a wait whose triggerer is gone.
+TRIGGERER_GRACE = timedelta(minutes=10)
+
+
+class MaestroQAOperator(BaseOperator):
+    """A task that uses a connection to MaestroQA.
+
+    Lineage is not part of it: to OpenLineage, an operator that says anything says all, and what the hook has reported
+    is not asked for any more.
+
+    :param maestroqa_conn_id: id of the connection to MaestroQA.
+    """
+
+    template_fields: Sequence[str] = ("maestroqa_conn_id",)
+    ui_color = "#e6f4ea"
+    operator_extra_links: Collection[BaseOperatorLink] = (MaestroQALink(),)
+
+    def __init__(self, *, maestroqa_conn_id: str = "maestroqa_default", **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.maestroqa_conn_id = maestroqa_conn_id
+
+    @contextmanager
+    def open_hook(self) -> Iterator[MaestroQAHook]:
+        """Open the connection's hook for a ``with`` block, and close it at its end.
+
+        :raises AirflowFailException: raised from an error of this package that no retry can mend.
+        """
+        from airflow_provider_maestroqa.hooks.maestroqa import MaestroQAHook
+
+        with airflow_errors(), MaestroQAHook(self.maestroqa_conn_id) as hook:
+            yield hook
+
+
+class ExportWaiter(MaestroQAOperator):
+    """A task that waits for an export, on a worker or in the triggerer."""
+
+    @property
+    def pending_export_id(self) -> str | None:
+        """The export that the task waits for; ``None`` before it is known."""
+        raise NotImplementedError
+
+    def defer_to_trigger(self, export_id: str, *, poll_interval: float, deadline: float) -> NoReturn:
+        """Leave the wait to the triggerer, which resumes the task in ``execute_complete``.
+
+        :param export_id: the export's id.
+        :param poll_interval: seconds before the first poll there.
+        :param deadline: Unix time in seconds at which the wait ends.
+        """
+        from airflow_provider_maestroqa.triggers.exports import MaestroQAExportTrigger
+
+        self.defer(
+            trigger=MaestroQAExportTrigger(
+                export_id=export_id,
+                poll_interval=poll_interval,
+                deadline=deadline,
+                maestroqa_conn_id=self.maestroqa_conn_id,
+            ),
+            method_name="execute_complete",
+            timeout=timedelta(seconds=max(deadline - time.time(), 0)) + TRIGGERER_GRACE,
+        )
+        raise AssertionError("defer() does not return")
+
+    def on_kill(self) -> None:
+        """Log that the export outlives the task."""
+        if self.pending_export_id is not None:
+            self.log.warning("Export %s continues at MaestroQA: it cannot be canceled there.", self.pending_export_id)
