@@ -1,9 +1,7 @@
-"""Which stretch of time a task asks MaestroQA for."""
+"""The window of time that a task requests from MaestroQA."""
 
 from __future__ import annotations
 
-import contextlib
-import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -11,7 +9,7 @@ from typing import Any
 
 from airflow_provider_maestroqa.client.errors import MaestroQAConfigError
 from airflow_provider_maestroqa.client.formatting import format_time
-from airflow_provider_maestroqa.client.parsing import parse_time
+from airflow_provider_maestroqa.client.parsing import is_blank, parse_days, parse_optional_time, parse_time
 from airflow_provider_maestroqa.runtime import task_context
 
 _REMEDIES = (
@@ -36,29 +34,29 @@ class Window:
     end: datetime
 
     def as_text(self) -> dict[str, str]:
-        """Give both ends as MaestroQA writes them."""
+        """Both ends as MaestroQA writes them."""
         return {"start": format_time(self.start), "end": format_time(self.end)}
 
 
 def split_windows(start: object, end: object, max_days: object) -> list[dict[str, str]]:
-    """Cut a stretch of time into windows with no gap and no overlap, to map a task over.
+    """Split a range of time into windows with no gap and no overlap, to map a task over.
 
-    The windows are plain text in a list, so that they travel through XCom into ``expand_kwargs``::
+    The windows are a list of dicts of text, so that XCom can pass them to ``expand_kwargs``::
 
         MaestroQARequestExportOperator.partial(task_id="request").expand_kwargs(cut.output)
 
-    :param start: where the stretch begins: an aware datetime, or ISO 8601 text with a time zone.
+    :param start: where the range begins: an aware datetime, or ISO 8601 text with a time zone.
     :param end: where it ends, likewise.
-    :param max_days: the most days that one window may have; parts of a day are allowed.
+    :param max_days: how many days a window may have at most; parts of a day are allowed.
     :return: ``[{"start": "2026-01-01T00:00:00Z", "end": …}, …]``: each window begins where the one before it ends,
         and all but the last have ``max_days``.
     :raises MaestroQAConfigError: an argument is wrong, or there would be more than 10,000 windows.
     """
     whole = _window(parse_time(start, "start"), parse_time(end, "end"))
-    step = parse_day_count(max_days, "max_days")
+    step = parse_days(max_days, "max_days")
     if (whole.end - whole.start) / step > _MAX_WINDOWS:
         raise MaestroQAConfigError(
-            f"max_days={max_days!r} would cut this stretch into more than {_MAX_WINDOWS:,} windows."
+            f"max_days={max_days!r} would cut this range into more than {_MAX_WINDOWS:,} windows."
         )
     cuts, begin = [], whole.start
     while begin < whole.end:
@@ -84,21 +82,6 @@ def explain_too_big(message: str, start: str, end: str) -> str:
     )
 
 
-def parse_day_count(value: object, field: str) -> timedelta:
-    """Read a number of days: a number, or the text of one.
-
-    :raises MaestroQAConfigError: it is neither, or not above zero.
-    """
-    days = math.nan
-    if isinstance(value, (int, float, str)) and not isinstance(value, bool):
-        with contextlib.suppress(ValueError):
-            days = float(value)
-    # MaestroQA knows milliseconds at best, and a window must have some length.
-    if 1 / 86_400_000 <= days <= 100_000:
-        return timedelta(milliseconds=round(days * 86_400_000))
-    raise MaestroQAConfigError(f"{field} must be a number of days above zero, got {value!r}.")
-
-
 def resolve_window(
     context: Mapping[str, Any],
     *,
@@ -108,7 +91,7 @@ def resolve_window(
 ) -> Window:
     """Find the window of a task: as given, else by looking back, else the run's data interval.
 
-    The answer is the same in every try of one run.
+    The result is the same in every try of one run.
 
     :param context: Airflow's context of the task.
     :param start: an aware datetime or ISO 8601 text.
@@ -116,15 +99,15 @@ def resolve_window(
     :param lookback: a timedelta, counted back from ``end``.
     :raises MaestroQAConfigError: the arguments contradict each other, or leave no window.
     """
-    given_start, given_end = parse_optional_time(start, "start"), parse_optional_time(end, "end")
+    first, last = parse_optional_time(start, "start"), parse_optional_time(end, "end")
     if lookback is not None:
-        if given_start is not None:
+        if first is not None:
             raise MaestroQAConfigError("Pass start or lookback, not both: lookback already says where to start.")
-        window_end = given_end or reference_time(context)
+        window_end = last or reference_time(context)
         return _window(window_end - parse_lookback(lookback), window_end)
-    if given_start is not None:
-        return _window(given_start, given_end or reference_time(context))
-    if given_end is not None:
+    if first is not None:
+        return _window(first, last or reference_time(context))
+    if last is not None:
         raise MaestroQAConfigError("end is given without a start. Pass start, or lookback.")
     interval = task_context.data_interval(context)
     if None in interval:
@@ -132,38 +115,29 @@ def resolve_window(
     interval_start, interval_end = (parse_time(moment, "the data interval") for moment in interval)
     if interval_start == interval_end:
         raise MaestroQAConfigError(
-            f"This run's data interval has no length (it is {format_time(interval_end)}), so nothing would come: "
+            f"This run's data interval has no length ({format_time(interval_end)}), so the export would be empty: "
             f'in Airflow 3 a schedule such as "@daily" gives a point in time, not an interval. {_REMEDIES}'
         )
     return _window(interval_start, interval_end)
 
 
-def parse_optional_time(value: object, field: str) -> datetime | None:
-    """Read a point in time that may have been left out.
-
-    :raises MaestroQAConfigError: it is no point in time, or says no time zone.
-    """
-    # A template that finds nothing renders to the empty text or to "None".
-    return None if value is None or value in ("", "None") else parse_time(value, field)
-
-
 def parse_window(window: object, export_id: str) -> dict[str, str] | None:
-    """Read the window of an export as the request for it has pushed it.
+    """Read the window of an export, as the task that requested it has pushed it.
 
     :param window: a dict with ``start`` and ``end``; or one that gives such a dict for each export's id.
     :param export_id: the export.
     :return: both ends as text, in UTC; ``None`` when there is no window.
     :raises MaestroQAConfigError: it is neither.
     """
-    if window is None or window in ("", "None", {}):
+    if is_blank(window) or window == {}:
         return None
-    found = window
+    own = window
     if isinstance(window, Mapping) and "start" not in window and "end" not in window:
-        found = window.get(export_id)
-    if isinstance(found, Mapping) and set(found) == {"start", "end"}:
-        ends = [parse_optional_time(found[name], f"window[{name!r}]") for name in ("start", "end")]
-        if ends[0] is not None and ends[1] is not None:
-            return _window(ends[0], ends[1]).as_text()
+        own = window.get(export_id)
+    if isinstance(own, Mapping) and set(own) == {"start", "end"}:
+        start, end = (parse_optional_time(own[name], f"window[{name!r}]") for name in ("start", "end"))
+        if start is not None and end is not None:
+            return _window(start, end).as_text()
     raise MaestroQAConfigError(
         f"window must be a dict with start and end, or one that has such a dict for export {export_id}; got "
         f"{str(window)[:200]}. Pass request.output['window'] of the task that asked for the export."
@@ -171,9 +145,9 @@ def parse_window(window: object, export_id: str) -> dict[str, str] | None:
 
 
 def parse_lookback(lookback: object) -> timedelta:
-    """Tell a stretch to look back over from any other value.
+    """Read how far a task looks back.
 
-    :raises MaestroQAConfigError: it is no timedelta above zero.
+    :raises MaestroQAConfigError: it is not a timedelta above zero.
     """
     if isinstance(lookback, timedelta) and lookback > timedelta(0):
         return lookback

@@ -11,7 +11,6 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 import pytest
-from airflow_provider_maestroqa.runtime.record_request import RESOURCES as READ
 
 from airflow_provider_maestroqa import _compat
 from airflow_provider_maestroqa.assets import (
@@ -26,6 +25,7 @@ from airflow_provider_maestroqa.assets import (
 from airflow_provider_maestroqa.client.errors import MaestroQAConfigError
 from airflow_provider_maestroqa.pushes.resources import RESOURCES as PUSHED
 from airflow_provider_maestroqa.runtime.task_context import add_event_extra
+from airflow_provider_maestroqa.transfers.record_request import RESOURCES as READ
 from airflow_provider_maestroqa.windows import parse_window
 
 ROOT = Path(__file__).resolve().parents[1]

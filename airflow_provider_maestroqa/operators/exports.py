@@ -19,7 +19,6 @@ if TYPE_CHECKING:
     from airflow_provider_maestroqa.runtime.retry_state import RetryState
 
 
-
 class MaestroQARequestExportOperator(ExportWaiter):
     """Ask MaestroQA for an export, and wait for it if you like. (API: Exports)
 
@@ -177,9 +176,9 @@ class MaestroQARequestExportOperator(ExportWaiter):
 
     def _check_cut(self) -> None:
         from airflow_provider_maestroqa.client.errors import MaestroQAConfigError
-        from airflow_provider_maestroqa.windows import parse_day_count
+        from airflow_provider_maestroqa.client.parsing import parse_days
 
-        parse_day_count(self.max_window_days, "max_window_days")
+        parse_days(self.max_window_days, "max_window_days")
         if self.wait_for_completion:
             raise MaestroQAConfigError(
                 "wait_for_completion waits for one export, and max_window_days may ask for several. Leave it out, "

@@ -1,4 +1,4 @@
-"""An Airflow connection becomes a database that can be asked one question."""
+"""Turns an Airflow connection into a database that runs one query."""
 
 from __future__ import annotations
 
@@ -10,12 +10,13 @@ from urllib.parse import quote, quote_plus
 
 from airflow_provider_maestroqa import _compat
 from airflow_provider_maestroqa.client.errors import MaestroQAConfigError, MaestroQADataError
+from airflow_provider_maestroqa.client.parsing import is_blank, parse_count, parse_id
 from airflow_provider_maestroqa.sources.sql_rows import SqlRows
 
 log = logging.getLogger(__name__)
 
-_LONGEST = 500
-_SHORTEST_SECRET = 3
+_MAX_MESSAGE_CHARS = 500
+_MIN_SECRET_CHARS = 3
 _SECRET_KEYS = ("pass", "secret", "token", "key", "credential")
 
 
@@ -40,26 +41,26 @@ class Database:
         :param chunk_size: rows to fetch at once.
         :return: its rows; close them.
         :raises MaestroQAConfigError: an argument is wrong, or the statement returns no rows.
-        :raises MaestroQADataError: the database refused it; the message has the driver's words.
+        :raises MaestroQADataError: the database rejected it; the message has the driver's.
         """
         statement = self._one_statement(sql)
         bound = _checked_parameters(parameters)
-        size = _as_chunk_size(chunk_size)
+        size = parse_count(chunk_size, "chunk_size", minimum=1)
         log.info("Running the query on connection %r.", self.conn_id)
         rows = SqlRows(self._connect(), statement, bound, chunk_size=size, explain=self.explain)
-        how = "with a cursor at the server, " if rows.is_at_server else ""
-        log.info("Its rows are fetched %s%s at a time.", how, f"{size:,}")
+        cursor = "with a cursor at the server, " if rows.is_at_server else ""
+        log.info("Its rows are fetched %s%s at a time.", cursor, f"{size:,}")
         return rows
 
     def explain(self, error: Exception) -> MaestroQADataError:
-        """Say what the driver said, without a secret. A later try may succeed: databases restart."""
-        said = " ".join(str(error).split())
+        """Wrap a driver's error, without secrets. A later try may succeed: databases restart."""
+        message = " ".join(str(error).split())
         for secret in sorted(self.secrets, key=len, reverse=True):
-            said = said.replace(secret, "***")
-        said = said[:_LONGEST].rstrip(".")
+            message = message.replace(secret, "***")
+        message = message[:_MAX_MESSAGE_CHARS].rstrip(".")
         return MaestroQADataError(
-            f"The query on connection {self.conn_id!r} failed: {said} ({type(error).__name__}). Records that were "
-            "sent before stay sent; a retry goes on after them where their position is kept.",
+            f"The query on connection {self.conn_id!r} failed: {message} ({type(error).__name__}). Records that were "
+            "sent before stay sent; a retry resumes after them where their position is saved.",
             retryable=True,
         )
 
@@ -90,8 +91,7 @@ def open_database(conn_id: object) -> Database:
 
     :raises MaestroQAConfigError: there is no such connection, or it is none to a SQL database.
     """
-    if not isinstance(conn_id, str) or not conn_id:
-        raise MaestroQAConfigError(f"sql_conn_id must be the id of a connection, got {conn_id!r}.")
+    conn_id = parse_id(conn_id, "sql_conn_id")
     try:
         from airflow.providers.common.sql.hooks.sql import DbApiHook
     except ImportError:
@@ -109,9 +109,9 @@ def open_database(conn_id: object) -> Database:
     except Exception as error:  # noqa: BLE001 - a hook may do anything
         hook, problem = None, " ".join(str(error).split())
     if not isinstance(hook, DbApiHook):
-        told = f" ({problem})" if problem else f": {type(hook).__name__} is no hook of the common SQL provider"
+        reason = f" ({problem})" if problem else f": {type(hook).__name__} is no hook of the common SQL provider"
         raise MaestroQAConfigError(
-            f"Connection {conn_id!r} of the type {connection.conn_type!r} is none to a SQL database{told}. Pass "
+            f"Connection {conn_id!r} of the type {connection.conn_type!r} is none to a SQL database{reason}. Pass "
             "another sql_conn_id, or install the Airflow provider of the database."
         )
     return Database(conn_id, hook, frozenset(_secrets_of(connection)))
@@ -128,14 +128,14 @@ def _connection(conn_id: str) -> Any:
 
 def _secrets_of(connection: Any) -> Iterator[str]:
     extra = connection.extra_dejson
-    found = [value for key, value in extra.items() if any(word in key.lower() for word in _SECRET_KEYS)]
-    for secret in (connection.password, *found):
-        if isinstance(secret, str) and len(secret) >= _SHORTEST_SECRET:
+    secrets = [value for key, value in extra.items() if any(word in key.lower() for word in _SECRET_KEYS)]
+    for secret in (connection.password, *secrets):
+        if isinstance(secret, str) and len(secret) >= _MIN_SECRET_CHARS:
             yield from (secret, quote(secret), quote(secret, safe=""), quote_plus(secret))
 
 
 def _checked_parameters(parameters: object) -> Sequence[Any] | Mapping[str, Any] | None:
-    if parameters is None or parameters in ("", "None"):
+    if is_blank(parameters):
         return None
     if isinstance(parameters, (list, tuple, Mapping)):
         return parameters
@@ -143,11 +143,3 @@ def _checked_parameters(parameters: object) -> Sequence[Any] | Mapping[str, Any]
         f"parameters must be a list or a dict of values, got {type(parameters).__name__}. Put a single value into a "
         "list."
     )
-
-
-def _as_chunk_size(value: object) -> int:
-    if isinstance(value, str) and value.strip().isdecimal():
-        value = int(value)
-    if isinstance(value, int) and not isinstance(value, bool) and value >= 1:
-        return value
-    raise MaestroQAConfigError(f"chunk_size must be a whole number of rows, 1 or more, got {value!r}.")

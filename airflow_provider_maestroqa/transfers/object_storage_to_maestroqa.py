@@ -95,16 +95,17 @@ class ObjectStorageToMaestroQAOperator(PushOperator):
 
     def _open(self) -> Source:
         from airflow_provider_maestroqa.client.errors import MaestroQAConfigError
+        from airflow_provider_maestroqa.client.parsing import is_blank
         from airflow_provider_maestroqa.storage.open import open_file
 
         # An ObjectStoragePath says its URL as text.
-        text = str(self.source) if self.source else ""
-        if not text.strip() or text == "None" or text.lower().startswith(("http://", "https://")):
+        text = str(self.source)
+        if is_blank(text) or text.lower().startswith(("http://", "https://")):
             raise MaestroQAConfigError(
                 f"source must be a path on this machine or a storage URL such as s3://bucket/metrics.csv, got "
                 f"{self.source!r}."
             )
-        conn_id = None if self.storage_conn_id in ("", "None") else self.storage_conn_id
+        conn_id = None if is_blank(self.storage_conn_id) else self.storage_conn_id
         return open_file(text, conn_id=conn_id)
 
     def _bound_to(self) -> dict[str, Any]:

@@ -4,18 +4,24 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from datetime import date, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 from airflow_provider_maestroqa.client.errors import MaestroQAConfigError
 from airflow_provider_maestroqa.client.formatting import format_time
-from airflow_provider_maestroqa.client.parsing import parse_choice, parse_flag
+from airflow_provider_maestroqa.client.parsing import (
+    is_date,
+    parse_choice,
+    parse_flag,
+    parse_midnight,
+    parse_optional_time,
+)
 from airflow_provider_maestroqa.client.resources.catalogue import LIST_RESOURCES, list_parameters, parse_page_size
 from airflow_provider_maestroqa.client.resources.coaching_export import TIME_AXES
-from airflow_provider_maestroqa.client.resources.date_windows import as_days, as_midnight, is_plain_date
+from airflow_provider_maestroqa.client.resources.date_windows import as_days
 from airflow_provider_maestroqa.landing.split_sessions import EXPORT
 from airflow_provider_maestroqa.runtime.watermark import OVERLAP, Watermark
-from airflow_provider_maestroqa.windows import parse_lookback, parse_optional_time, reference_time, resolve_window
+from airflow_provider_maestroqa.windows import parse_lookback, reference_time, resolve_window
 
 RESOURCES = (EXPORT, *LIST_RESOURCES)
 _INCREMENTAL = ("data_interval", "watermark")
@@ -188,9 +194,7 @@ def _check_filters(filters: object, resource: str) -> dict[str, object]:
 
 def _moment(value: object) -> object:
     """A plain date as the midnight in UTC at which it begins; anything else as it is."""
-    if isinstance(value, (str, date)) and is_plain_date(value):
-        return as_midnight(value, "start or end", is_end=False)
-    return value
+    return parse_midnight(value, "start or end") if is_date(value) else value
 
 
 def _text(moment: datetime | None) -> str | None:

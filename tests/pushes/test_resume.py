@@ -205,7 +205,7 @@ def test_without_a_memory_a_second_try_of_metrics_sends_all_again(push, sandbox)
 @pytest.fixture
 def break_memory(memory):
     """Let the keeping fail: at the nth time, or from then on."""
-    keep, calls = memory.keep, []
+    keep, calls = memory.save, []
 
     def start(nth, *, for_good):
         def broken(value):
@@ -214,10 +214,10 @@ def break_memory(memory):
                 raise MaestroQAConnectionError("The storage does not answer.")
             keep(value)
 
-        memory.keep = broken
+        memory.save = broken
 
     def mend():
-        memory.keep = keep
+        memory.save = keep
 
     start.mend = mend
     return start
@@ -292,8 +292,8 @@ def test_rejects_are_there_before_the_position_passes_them(push, sandbox, memory
     rejects = tmp_path / "rejects.jsonl"
     metrics = many("ticket_metrics", 8, {3: {"agent_id": "nobody"}})
     seen = []
-    keep = memory.keep
-    memory.keep = lambda value: (seen.append((value["done"], rejects.exists())), keep(value))
+    keep = memory.save
+    memory.save = lambda value: (seen.append((value["done"], rejects.exists())), keep(value))
     push("ticket_metrics", metrics, on_error="collect", rejects=rejects, memory=memory)
     assert all(exists for done, exists in seen if done > 3)
     assert any(done > 3 for done, _ in seen)

@@ -172,11 +172,11 @@ def test_a_bad_row_is_named_and_the_rest_collected(push, database, tmp_path, san
         ({"sql": "-- nothing"}, r"must be one statement that returns rows, and holds 0"),
         ({"sql": "UPDATE scores SET score = 1"}, r"returns no rows"),
         ({"parameters": "00001"}, r"parameters must be a list or a dict of values, got str"),
-        ({"chunk_size": 0}, r"chunk_size must be a whole number of rows, 1 or more, got 0"),
+        ({"chunk_size": 0}, r"chunk_size must be a whole number, 1 or more, got 0"),
         ({"chunk_size": "many"}, r"chunk_size must be a whole number"),
         ({"timezone": "Mars"}, r"timezone must be the name of a time zone"),
         ({"sql_conn_id": "nowhere"}, r"There is no connection 'nowhere'"),
-        ({"sql_conn_id": None}, r"sql_conn_id must be the id of a connection"),
+        ({"sql_conn_id": None}, r"sql_conn_id must be text that is not empty, got None"),
         (
             {"sql_conn_id": "maestroqa_default"},
             r"'maestroqa_default' of the type 'maestroqa' is none to a SQL database",
