@@ -1,9 +1,9 @@
-"""A connection becomes a client: settings, session, request budget, the form and the *Test* button."""
+"""Make a client of a connection: settings, session and request budget; and test the connection."""
 
 from __future__ import annotations
 
 import json
-import time
+import warnings
 from collections.abc import Mapping
 from functools import cached_property
 from pathlib import Path
@@ -14,7 +14,7 @@ from airflow.providers.http.hooks.http import HttpHook
 
 from airflow_provider_maestroqa import _compat
 from airflow_provider_maestroqa._compat import BaseHook
-from airflow_provider_maestroqa.client.budget import Budget, Wait, open_budget
+from airflow_provider_maestroqa.client.budget import Budget, Clock, Wait, open_budget
 from airflow_provider_maestroqa.client.endpoints import Request, build_request
 from airflow_provider_maestroqa.client.errors import MaestroQAConfigError, MaestroQAError, MaestroQANotFoundError
 from airflow_provider_maestroqa.client.formatting import format_duration, pluralize
@@ -29,14 +29,14 @@ if TYPE_CHECKING:
     from airflow_provider_maestroqa._compat import Connection
     from airflow_provider_maestroqa.client.transport.async_client import AsyncClient
 
-#: No list answers fewer records than this one, so the *Test* button asks for one record of it.
-_TEST_CALL = build_request("list_todos", {"count": 1})
-_TEST_PATIENCE_S = 20.0
+#: The *Test* button reads one record of a list that every account has.
+_TEST_REQUEST = build_request("list_todos", {"count": 1})
+_TEST_TIMEOUT_S = 20.0
 _LONG_WAIT_S = 5.0
 
 
 class BaseMaestroQAHook(BaseHook):
-    """Opens and closes what a connection of type ``maestroqa`` describes; knows no operation of the API.
+    """Opens and closes what a connection of type ``maestroqa`` describes. It knows no operation of the API.
 
     :param maestroqa_conn_id: id of the connection.
     """
@@ -45,46 +45,57 @@ class BaseMaestroQAHook(BaseHook):
     default_conn_name = "maestroqa_default"
     conn_type = "maestroqa"
     hook_name = "MaestroQA"
+    #: The time, for the client, the budget and all that waits. Tests set their own.
+    clock = Clock()
 
     def __init__(self, maestroqa_conn_id: str = default_conn_name) -> None:
         super().__init__()
         self.maestroqa_conn_id = maestroqa_conn_id
-        #: What this hook has used of the token's request budget since it was opened.
-        self.usage = Usage(_send_metric)
+        #: Requests, 429s and seconds waited for the budget since the hook was opened.
+        self.request_stats = Usage(_send_metric)
+
+    @property
+    def usage(self) -> Usage:
+        """Deprecated: the old name of :attr:`request_stats`."""
+        warnings.warn("MaestroQAHook.usage is now request_stats.", DeprecationWarning, stacklevel=2)
+        return self.request_stats
 
     def __enter__(self) -> Self:
         return self
 
     def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+        self, error_type: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.close()
 
     def close(self) -> None:
-        """Close what is open. The hook may be used again afterwards."""
+        """Close the connections that are open. The hook may be used again afterwards."""
         for name in ("client", "_budget"):
-            opened = self.__dict__.pop(name, None)
-            if opened is not None:
-                opened.close()
-        usage, self.usage = self.usage, Usage(_send_metric)
-        if usage.waited_s >= _LONG_WAIT_S:
+            resource = self.__dict__.pop(name, None)
+            if resource is not None:
+                resource.close()
+        stats, self.request_stats = self.request_stats, Usage(_send_metric)
+        if stats.waited_s >= _LONG_WAIT_S:
             self.log.info(
-                "Waited %s in all for the token's request budget: %s, %d of them refused for the rate.",
-                format_duration(usage.waited_s),
-                pluralize(usage.requests, "requests"),
-                usage.refusals,
+                "Waited %s in total for the token's request budget: %s, %d of them rate limited.",
+                format_duration(stats.waited_s),
+                pluralize(stats.requests, "requests"),
+                stats.refusals,
             )
 
     def test_connection(self) -> tuple[bool, str]:
-        """Check host and token with one request that only reads."""
+        """Check host and token with one request that only reads.
+
+        :return: whether it succeeded, and a message for the user.
+        """
         try:
             # One try: a person is waiting in front of a form.
-            self.client.send(_TEST_CALL, deadline=time.time() + _TEST_PATIENCE_S, polling=True)
+            self.client.send(_TEST_REQUEST, deadline=self.clock.wall() + _TEST_TIMEOUT_S, polling=True)
         except MaestroQANotFoundError:
             return False, f"{self.settings.base_url} answers, but not as MaestroQA does. Check the host."
         except MaestroQAError as error:
             return False, str(error)
-        except Exception as error:  # noqa: BLE001 -- the form shows whatever goes wrong, and only its kind is safe to show
+        except Exception as error:  # noqa: BLE001 -- the form shows whatever goes wrong; only its type is safe to show
             return False, f"{type(error).__name__} while reaching MaestroQA."
         finally:
             self.close()
@@ -93,30 +104,37 @@ class BaseMaestroQAHook(BaseHook):
     @cached_property
     def settings(self) -> Settings:
         """The connection's fields, checked."""
-        settings = self._read(self.get_connection(self.maestroqa_conn_id))
-        # Airflow knows the password as it was stored, and of the extra only what stands under some names.
+        settings = self._parse_connection(self.get_connection(self.maestroqa_conn_id))
+        # Airflow masks the password as it is stored, and in the extra only the values of some keys.
         for secret in settings.secrets:
             _compat.mask_secret(secret)
         return settings
 
     @cached_property
     def client(self) -> SyncClient:
-        """The client that carries this hook's calls."""
-        return SyncClient(self.settings, self._budget, _plain_session(self.settings), usage=self.usage)
+        """The client that sends this hook's requests."""
+        return SyncClient(
+            self.settings,
+            self._budget,
+            _http_session(self.settings),
+            usage=self.request_stats,
+            clock=self.clock.wall,
+            sleep=self.clock.sleep,
+        )
 
-    def send_for_record(self, call: Request, *, sent: Mapping[str, Any] | None = None) -> dict[str, Any]:
-        """Send a call that answers one record.
+    def send_for_record(self, request: Request, *, sent: Mapping[str, Any] | None = None) -> dict[str, Any]:
+        """Send a request whose response is one record.
 
-        :param call: what to ask.
-        :param sent: what is given back where a success says nothing.
+        :param request: the request.
+        :param sent: the record to return where a success has no body.
         :raises MaestroQAError: see :mod:`~airflow_provider_maestroqa.client.errors`.
         """
-        answer = self.client.send(call)
-        return dict(answer) if isinstance(answer, Mapping) else dict(sent or {})
+        response = self.client.send(request)
+        return dict(response) if isinstance(response, Mapping) else dict(sent or {})
 
     def storage_session(self) -> requests.Session:
-        """Make a session for the storage hosts of presigned URLs: proxy and TLS settings, and no token."""
-        return prepare_session(_plain_session(self.settings), self.settings)
+        """Make a session for the storage hosts of presigned URLs: proxy and TLS settings, but no token."""
+        return prepare_session(_http_session(self.settings))
 
     @cached_property
     def _budget(self) -> Budget:
@@ -126,21 +144,28 @@ class BaseMaestroQAHook(BaseHook):
             token=self.settings.token,
             limits=self.settings.limits,
             home=_airflow_home(),
-            on_wait=self._say_wait,
+            on_wait=self._log_wait,
+            clock=self.clock,
         )
 
     async def aclient(self) -> AsyncClient:
-        """Make a client that carries calls without blocking the event loop. Use it as ``async with``."""
+        """Make a client that sends requests without blocking the event loop. Use it as ``async with``."""
         from airflow_provider_maestroqa.client.transport.async_client import AsyncClient
 
         if "settings" not in self.__dict__:
-            settings = self._read(await _compat.aget_connection(self.maestroqa_conn_id))
+            settings = self._parse_connection(await _compat.aget_connection(self.maestroqa_conn_id))
             for secret in settings.secrets:
                 await _compat.amask_secret(secret)
             self.__dict__["settings"] = settings
-        return AsyncClient(self.settings, self._budget, usage=self.usage)
+        return AsyncClient(
+            self.settings,
+            self._budget,
+            usage=self.request_stats,
+            clock=self.clock.wall,
+            sleep=self.clock.sleep_async,
+        )
 
-    def _read(self, connection: Connection) -> Settings:
+    def _parse_connection(self, connection: Connection) -> Settings:
         settings = read_settings(
             self.maestroqa_conn_id,
             host=connection.host,
@@ -153,41 +178,45 @@ class BaseMaestroQAHook(BaseHook):
         if isinstance(settings.verify, str) and not Path(settings.verify).exists():
             raise MaestroQAConfigError(
                 f"Connection {self.maestroqa_conn_id!r}: extra verify names {settings.verify!r}, "
-                "which is not on this machine. Give true, false, or the path of a file with certificate authorities, "
+                "which is not on this machine. Set true, false, or the path of a file with certificate authorities, "
                 "as workers and triggerer see it."
             )
         if settings.unknown_keys:
             self.log.warning(
-                "Connection %r: the extra keys %s mean nothing to MaestroQA and are ignored.",
+                "Connection %r: the extra keys %s are unknown and ignored.",
                 self.maestroqa_conn_id,
                 ", ".join(settings.unknown_keys),
             )
         return settings
 
-    def _say_wait(self, wait: Wait) -> None:
+    def _log_wait(self, wait: Wait) -> None:
         if wait.seconds >= _LONG_WAIT_S:
             text = str(wait)
             self.log.info("%s.", text[:1].upper() + text[1:])
 
 
-class _PlainHttpHook(HttpHook):
-    """The HTTP provider's hook, shown only what is HTTP's: it would send any other extra key as a header."""
+class _SessionHook(HttpHook):
+    """The HTTP provider's hook, as the maker of our sessions.
 
-    def __init__(self, connection: Connection) -> None:
+    They get from it the proxies, the TLS settings, and adapters that keep idle TCP connections alive. Its ``run`` is
+    not used: it knows neither the request budget nor which request may be sent twice. Of the connection it sees only
+    what is meant for it: it would send a login to the server, and any other key of the extra as a header.
+    """
+
+    def __init__(self, settings: Settings) -> None:
         super().__init__()
-        self._connection = connection
+        extra = {"verify": settings.verify, "proxies": dict(settings.proxies)}
+        # The scheme is part of the host.
+        self._connection = _compat.Connection(
+            conn_id="maestroqa_http", conn_type="http", host=settings.base_url, extra=json.dumps(extra)
+        )
 
     def get_connection(self, conn_id: str) -> Connection:  # noqa: ARG002
         return self._connection
 
 
-def _plain_session(settings: Settings) -> requests.Session:
-    extra = {"verify": settings.verify, "proxies": dict(settings.proxies)}
-    # The scheme stays in the host; a proxy in the extra is what HttpHook knows how to use.
-    connection = _compat.Connection(
-        conn_id="maestroqa_http", conn_type="http", host=settings.base_url, extra=json.dumps(extra)
-    )
-    return _PlainHttpHook(connection).get_conn()  # type: ignore[no-any-return]
+def _http_session(settings: Settings) -> requests.Session:
+    return _SessionHook(settings).get_conn()  # type: ignore[no-any-return]
 
 
 def _send_metric(name: str, bucket: str, amount: float) -> None:

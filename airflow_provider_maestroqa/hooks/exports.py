@@ -170,7 +170,8 @@ class ExportMethods(BaseMaestroQAHook):
         return poll_export(
             wait or ExportWait(export_id, poll_interval=poll_interval, deadline=deadline),
             lambda poll_deadline: self.get_export(export_id, deadline=poll_deadline, polling=True),
-            budget_wait_s=lambda: self.usage.waited_s,
+            budget_wait_s=lambda: self.request_stats.waited_s,
             log=self.log,
+            clock=self.clock,
             max_polls=max_polls,
         )

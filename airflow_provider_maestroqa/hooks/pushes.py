@@ -76,7 +76,7 @@ class PushMethods(BaseMaestroQAHook):
             pushed,
             checked_source(records, pushed.name.replace("_", " ")),
             send=send,
-            usage=self.usage,
+            usage=self.request_stats,
             options=options,
             rejects_to=open_object(rejects_path) if rejects_path else None,
             memory=memory,

@@ -64,8 +64,9 @@ class MaestroQAExportTrigger(BaseTrigger):
         event = await apoll_export(
             wait,
             lambda deadline: hook.apoll_export(self.export_id, deadline=deadline),
-            budget_wait_s=lambda: hook.usage.waited_s,
+            budget_wait_s=lambda: hook.request_stats.waited_s,
             log=self.log,
+            clock=hook.clock,
         )
         await asyncio.to_thread(hook.close)
         yield TriggerEvent(dict(event))

@@ -148,7 +148,7 @@ def test_the_hook_hides_its_connection(connect):
     with MaestroQAHook() as hook:
         assert hook.settings.token == SECRET
         assert hook.client is not None
-        assert SECRET not in f"{hook} {hook!r} {hook.settings} {hook.client!r} {hook.usage!r}"
+        assert SECRET not in f"{hook} {hook!r} {hook.settings} {hook.client!r} {hook.request_stats!r}"
 
 
 def test_an_export_hides_its_url():

@@ -13,7 +13,7 @@ SECRET = "tok-5eCr3t-do-not-show"
 SUBJECTS = {
     "agent", "agent_id", "agents", "available", "changes", "coaching_point_id", "coaching_session_id", "comment",
     "comments", "content_type", "email", "end", "export_id", "export_type", "file", "metrics", "records", "resource",
-    "start", "ticket", "ticket_id", "ticket_ids", "todo_id", "call",
+    "start", "ticket", "ticket_id", "ticket_ids", "todo_id", "request",
 }  # fmt: skip
 
 

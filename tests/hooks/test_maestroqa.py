@@ -2,12 +2,14 @@ from __future__ import annotations
 
 import asyncio
 import json
+import socket
+import time
 
 import pytest
 
 from airflow_provider_maestroqa import _compat
-from airflow_provider_maestroqa.client.budget import Wait
-from airflow_provider_maestroqa.client.errors import MaestroQAConfigError, MaestroQADataError
+from airflow_provider_maestroqa.client.budget import Clock, Wait
+from airflow_provider_maestroqa.client.errors import MaestroQAConfigError, MaestroQADataError, MaestroQANotFoundError
 from airflow_provider_maestroqa.get_provider_info import get_provider_info
 from airflow_provider_maestroqa.hooks.maestroqa import MaestroQAHook
 
@@ -84,6 +86,41 @@ def test_our_extras_do_not_become_headers(connect, sandbox):
     assert "apitoken" not in {name.lower() for name in session.headers}
     assert "hunter2" not in str(session.headers)
     session.close()
+
+
+def test_what_the_http_hook_gives_reaches_the_sessions_that_are_used(connect, monkeypatch, tmp_path):
+    (tmp_path / "ours.pem").touch()
+    proxies = {"https": "http://proxy.example.com:3128", "no_proxy": "localhost"}
+    connect(host="https://maestroqa.example.com", verify=str(tmp_path / "ours.pem"), proxies=proxies)
+    with MaestroQAHook() as hook, hook.storage_session() as storage:
+        for session in (hook.client._session, storage):
+            assert (session.verify, session.proxies) == (str(tmp_path / "ours.pem"), proxies)
+            adapter = session.get_adapter("https://maestroqa.example.com")
+            options = adapter.poolmanager.connection_pool_kw["socket_options"]
+            assert (socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1) in options
+            assert (adapter.max_retries.total, adapter.max_retries.read) == (0, False)
+
+
+def test_the_old_name_of_the_request_stats_still_works(connect, sandbox):
+    connect(host=sandbox.url)
+    with MaestroQAHook() as hook:
+        hook.request_groups_export()
+        with pytest.warns(DeprecationWarning, match="request_stats"):
+            assert hook.usage.requests == 1
+
+
+def test_the_hook_hands_its_clock_down(connect, sandbox, mocker):
+    slept = []
+    mocker.patch.object(MaestroQAHook, "clock", Clock(sleep=slept.append))
+    connect(host=sandbox.url)
+    sandbox.fault(kind="status", status=503, path="/api/v1/todos/x", times=2)
+    with MaestroQAHook() as hook:
+        with pytest.raises(MaestroQANotFoundError):
+            hook.get_todo("x")
+        assert len(slept) == 2
+        hook.wait_for_export(hook.request_groups_export(), poll_interval=7, deadline=time.time() + 60)
+        assert slept[2] == pytest.approx(7, rel=0.2)
+        assert hook._budget.clock is hook.clock
 
 
 def test_a_login_in_the_connection_is_not_sent(monkeypatch, sandbox):
@@ -218,8 +255,8 @@ class TestVisibleBudget:
             seen = getattr(hook, look)(export_id)
             if look == "aget_export":
                 asyncio.run(seen)
-            assert (hook.usage.requests, hook.usage.refusals) == (3, 1)
-            assert hook.usage.waited_s > 0
+            assert (hook.request_stats.requests, hook.request_stats.refusals) == (3, 1)
+            assert hook.request_stats.waited_s > 0
         increments = [(call.args[0], call.kwargs["tags"]) for call in sent.incr.call_args_list]
         assert increments.count(("maestroqa.requests", {"bucket": "normal"})) == 3
         assert increments.count(("maestroqa.refusals", {"bucket": "normal"})) == 1
@@ -228,14 +265,12 @@ class TestVisibleBudget:
 
     def test_a_long_wait_is_told_while_it_happens_and_summed_up_at_the_end(self, hook, mocker):
         log = mocker.patch.object(type(hook), "log", create=True)
-        hook._say_wait(Wait("normal", 42.0, (100, 60.0), 7))
-        hook._say_wait(Wait("normal", 1.0, (100, 60.0), 7))
-        hook.usage.sent("normal", waited_s=42.0)
+        hook._log_wait(Wait("normal", 42.0, (100, 60.0), 7))
+        hook._log_wait(Wait("normal", 1.0, (100, 60.0), 7))
+        hook.request_stats.sent("normal", waited_s=42.0)
         hook.close()
         told = [call.args[0] % call.args[1:] for call in log.info.call_args_list]
         assert len(told) == 2
         assert told[0].startswith("Waiting 42 s for the normal request budget (100 requests in 60 s are all that")
         assert told[0].endswith("; 7 ahead).")
-        assert told[1] == (
-            "Waited 42 s in all for the token's request budget: 1 request, 0 of them refused for the rate."
-        )
+        assert told[1] == ("Waited 42 s in total for the token's request budget: 1 request, 0 of them rate limited.")

@@ -76,7 +76,7 @@ class SyncClient:
         self._settings = settings
         self._budget = budget
         self.usage = usage or Usage()
-        self._session = prepare_session(session or requests.Session(), settings)
+        self._session = make_session(settings) if session is None else prepare_session(session)
         self._clock = clock
         self._sleep = sleep
 
@@ -195,19 +195,26 @@ class SyncClient:
         raise lost
 
 
-def prepare_session(session: requests.Session, settings: Settings) -> requests.Session:
-    """Give a session what every request of ours needs: identity, proxy, TLS, and no repeats behind our back.
-
-    It holds no token, so it also serves for the storage hosts of presigned URLs.
-    """
-    session.headers["User-Agent"] = user_agent()
+def make_session(settings: Settings) -> requests.Session:
+    """Make a session where Airflow's HTTP hook makes none."""
+    session = requests.Session()
     session.proxies = dict(settings.proxies)
     session.verify = settings.verify
+    return prepare_session(session)
+
+
+def prepare_session(session: requests.Session) -> requests.Session:
+    """Give a session with proxy and TLS settings what each of our requests needs besides.
+
+    It holds no token, so it also serves for the storage hosts of presigned URLs. Its adapters stay.
+    """
+    session.headers["User-Agent"] = user_agent()
     # Without this, requests would look for a password for the host in ~/.netrc and send it.
     session.auth = _no_auth
-    adapter = HTTPAdapter(max_retries=0)
-    session.mount("https://", adapter)
-    session.mount("http://", adapter)
+    for adapter in session.adapters.values():
+        if isinstance(adapter, HTTPAdapter):
+            # Only the client knows which request may be sent twice, and only the budget when.
+            adapter.max_retries = urllib3.Retry(0, read=False)
     return session
 
 

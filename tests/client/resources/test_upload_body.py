@@ -76,13 +76,13 @@ from pathlib import Path
 import requests
 from airflow_provider_maestroqa.client.resources.upload_body import look_through
 from airflow_provider_maestroqa.client.settings import read_settings
-from airflow_provider_maestroqa.client.transport.sync_client import prepare_session
+from airflow_provider_maestroqa.client.transport.sync_client import make_session
 from airflow_provider_maestroqa.client.resources.uploads import upload
 from airflow_provider_maestroqa.storage.open import open_file
 
 def send(path):
     source = open_file(path)
-    with prepare_session(requests.Session(), read_settings("c", password="t")) as session:
+    with make_session(read_settings("c", password="t")) as session:
         upload(source, look_through(source), attachment="a", content_type="audio/mpeg", url=sys.argv[1],
                fresh_url=None, session=session, timeouts=(10, 10), say=print)
     # Not getrusage: its peak begins with that of the process that started this one.

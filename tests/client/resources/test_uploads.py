@@ -18,7 +18,7 @@ from airflow_provider_maestroqa.client import errors
 from airflow_provider_maestroqa.client.resources.upload_body import look_through
 from airflow_provider_maestroqa.client.resources.uploads import upload
 from airflow_provider_maestroqa.client.settings import read_settings
-from airflow_provider_maestroqa.client.transport.sync_client import prepare_session
+from airflow_provider_maestroqa.client.transport.sync_client import make_session
 
 SECRET = "5ec7e75ignature"
 DATA = bytes(range(256)) * 1000
@@ -143,7 +143,7 @@ class Job:
     def run(self, source=None):
         source = source or Source()
         settings = read_settings("c", password="t0ken")
-        with prepare_session(requests.Session(), settings) as session:
+        with make_session(settings) as session:
             # What a careless session might add.
             session.headers.update({"apitoken": "t0ken", "Authorization": "Bearer t0ken"})
             upload(
