@@ -20,11 +20,12 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from airflow_provider_maestroqa.client.clock import Clock
 from airflow_provider_maestroqa.client.errors import MaestroQAConfigError
 from airflow_provider_maestroqa.client.formatting import format_duration
 from airflow_provider_maestroqa.client.temp_file import TempFile
 from airflow_provider_maestroqa.landing import manifest as manifests
-from airflow_provider_maestroqa.landing.archive.content import Meter
+from airflow_provider_maestroqa.landing.archive.content import ContentDigest
 from airflow_provider_maestroqa.landing.archive.members import MANIFEST_NAME
 from airflow_provider_maestroqa.landing.clean.encoders import require_pyarrow
 from airflow_provider_maestroqa.landing.download.resumable import DownloadLimits, download
@@ -129,16 +130,15 @@ def land_export(
         TempFile(temp_dir) as scratch,
         Verification(scratch.fileno(), landing.engine, count_rows=landing.count_rows, early=early) as verification,
     ):
-        scratch.on_growth, scratch.on_restart = verification.arrived, verification.started_over
+        scratch.on_growth, scratch.on_restart = verification.bytes_available, verification.reset
         got = download(
             scratch,
             export_id=export_id,
             fresh_url=fresh_url,
             session=session,
             limits=options.limits,
-            say=say,
-            clock=clock,
-            sleep=sleep,
+            log=say,
+            clock=Clock(monotonic=clock, sleep=sleep),
         )
         outputs = plan(
             scratch.fileno(),
@@ -267,7 +267,7 @@ class _Landing:
     def _send(self, output: Output, uploads: list[Upload]) -> LandedFile:
         upload = self._store.begin(output.name, size=output.size, on_wait=self.tick)
         uploads.append(upload)
-        meter = Meter(self.engine, count_rows=self.count_rows)
+        meter = ContentDigest(self.engine, count_rows=self.count_rows)
         digest, crc32, size, told = hashlib.sha256(), 0, 0, 0
         for block in output.blocks(meter):
             digest.update(block)

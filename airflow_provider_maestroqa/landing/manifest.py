@@ -23,7 +23,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from airflow_provider_maestroqa.landing.archive.members import MANIFEST_NAME
-from airflow_provider_maestroqa.landing.clean.cells import Contents
+from airflow_provider_maestroqa.landing.clean.cells import ColumnStats
 from airflow_provider_maestroqa.storage.base import StorageDeniedError, Store
 
 ARCHIVE_NAME = "export.zip"
@@ -50,7 +50,7 @@ class LandedFile:
     content_bytes: int
     crc32: int
     rows: int | None = None
-    contents: Contents | None = None
+    contents: ColumnStats | None = None
 
     def entry(self, store: Store) -> dict[str, Any]:
         """The file as it stands in the manifest."""

@@ -7,18 +7,18 @@ from dataclasses import dataclass
 
 from airflow_provider_maestroqa.client.errors import MaestroQADataError
 from airflow_provider_maestroqa.landing.archive import content
-from airflow_provider_maestroqa.landing.archive.content import Meter
+from airflow_provider_maestroqa.landing.archive.content import ContentDigest
 from airflow_provider_maestroqa.landing.archive.csv_counting import count_exactly
 from airflow_provider_maestroqa.landing.archive.members import (
     DEFLATED,
     Member,
     read_members,
-    refuse_disguised_archive,
+    reject_hidden_archive,
 )
-from airflow_provider_maestroqa.landing.clean.cells import Cleaner, Contents, read_records
+from airflow_provider_maestroqa.landing.clean.cells import Cleaner, ColumnStats, read_records
 from airflow_provider_maestroqa.landing.clean.encoders import csv_blocks, parquet_blocks
 from airflow_provider_maestroqa.landing.download import content_detection as sniff
-from airflow_provider_maestroqa.landing.download.resumable import Downloaded
+from airflow_provider_maestroqa.landing.download.resumable import DownloadedFile
 from airflow_provider_maestroqa.landing.download.verification import Verification
 from airflow_provider_maestroqa.landing.manifest import ARCHIVE_NAME, BARE_NAME, PARQUET, holds_records, is_csv
 from airflow_provider_maestroqa.storage.compression import Engine
@@ -45,15 +45,15 @@ class Output:
     name: str
     size: int
     content_size: int
-    blocks: Callable[[Meter], Iterator[bytes]]
-    rows: Callable[[Meter], int | None]
-    contents: Callable[[], Contents | None] = lambda: None
+    blocks: Callable[[ContentDigest], Iterator[bytes]]
+    rows: Callable[[ContentDigest], int | None]
+    contents: Callable[[], ColumnStats | None] = lambda: None
     done: Callable[[], int] | None = None
 
 
 def plan(
     fd: int,
-    got: Downloaded,
+    got: DownloadedFile,
     *,
     file_format: str,
     clean: bool,
@@ -75,14 +75,14 @@ def plan(
     :raises MaestroQADataError: the file is refused.
     """
     if not sniff.is_archive(got.head):
-        sniff.refuse_encoded(got.head, got.content_encoding)
-        refuse_disguised_archive(fd, got.size)
+        sniff.reject_encoded(got.head, got.content_encoding)
+        reject_hidden_archive(fd, got.size)
         return [_bare(fd, got.size, file_format, engine, clean=clean)]
     members = read_members(fd, got.size, max_content_bytes=max_content_bytes)
-    verification.expect(members)
+    verification.expect_members(members)
 
-    def measure(member: Member) -> Meter:
-        return verification.measure(member, waiting)
+    def measure(member: Member) -> ContentDigest:
+        return verification.verify(member, waiting)
 
     if file_format == "zip":
         return [_archive(fd, got.size, members, engine, measure)]
@@ -109,14 +109,14 @@ def _bare(fd: int, size: int, file_format: str, engine: Engine, *, clean: bool) 
         return _cleaned(
             BARE_NAME,
             size,
-            lambda meter: content.measured(content.read_range(fd, 0, size), meter),
+            lambda meter: content.add_to_digest(content.read_range(fd, 0, size), meter),
             lambda: None,
             file_format,
             engine,
         )
 
-    def blocks(meter: Meter) -> Iterator[bytes]:
-        return content.measured(content.read_range(fd, 0, size), meter)
+    def blocks(meter: ContentDigest) -> Iterator[bytes]:
+        return content.add_to_digest(content.read_range(fd, 0, size), meter)
 
     def again() -> Iterator[bytes]:
         return content.read_range(fd, 0, size)
@@ -124,15 +124,17 @@ def _bare(fd: int, size: int, file_format: str, engine: Engine, *, clean: bool) 
     return _packed(BARE_NAME, size, blocks, again, engine, pack=file_format == "csv.gz")
 
 
-def _archive(fd: int, size: int, members: list[Member], engine: Engine, measure: Callable[[Member], Meter]) -> Output:
-    meters: list[Meter] = []
+def _archive(
+    fd: int, size: int, members: list[Member], engine: Engine, measure: Callable[[Member], ContentDigest]
+) -> Output:
+    meters: list[ContentDigest] = []
 
-    def blocks(meter: Meter) -> Iterator[bytes]:
-        yield from content.measured(content.read_range(fd, 0, size), meter)
+    def blocks(meter: ContentDigest) -> Iterator[bytes]:
+        yield from content.add_to_digest(content.read_range(fd, 0, size), meter)
         # From the last one back, because the thread that began with the download comes from the first one.
         meters.extend(measure(member) for member in reversed(members))
 
-    def rows(_: Meter) -> int | None:
+    def rows(_: ContentDigest) -> int | None:
         if all(meter.counter is None for meter in meters):
             return None
         counts = [
@@ -145,24 +147,30 @@ def _archive(fd: int, size: int, members: list[Member], engine: Engine, measure:
 
 
 def _unmeasured(fd: int, member: Member, engine: Engine) -> Iterator[bytes]:
-    return content.unpacked(fd, member, engine, Meter(engine, count_rows=False))
+    return content.read_member(fd, member, engine, ContentDigest(engine, count_rows=False))
 
 
 def _of_member(
-    fd: int, member: Member, file_format: str, engine: Engine, measure: Callable[[Member], Meter], *, clean: bool
+    fd: int,
+    member: Member,
+    file_format: str,
+    engine: Engine,
+    measure: Callable[[Member], ContentDigest],
+    *,
+    clean: bool,
 ) -> Output:
     if clean and is_csv(member.name):
         return _cleaned(
             member.name,
             member.size,
-            lambda meter: content.unpacked(fd, member, engine, meter),
+            lambda meter: content.read_member(fd, member, engine, meter),
             lambda: measure(member),
             file_format,
             engine,
         )
 
-    def blocks(meter: Meter) -> Iterator[bytes]:
-        return content.unpacked(fd, member, engine, meter)
+    def blocks(meter: ContentDigest) -> Iterator[bytes]:
+        return content.read_member(fd, member, engine, meter)
 
     def again() -> Iterator[bytes]:
         return _unmeasured(fd, member, engine)
@@ -170,9 +178,9 @@ def _of_member(
     if file_format == "csv.gz" and member.method == DEFLATED:
         return Output(
             member.name + ".gz",
-            member.packed + content.GZIP_FRAME,
+            member.compressed_size + content.GZIP_FRAME,
             member.size,
-            lambda meter: content.reframed(fd, member, meter, lambda: measure(member)),
+            lambda meter: content.as_gzip_member(fd, member, meter, lambda: measure(member)),
             lambda meter: _rows(member.name, meter, again),
         )
     return _packed(member.name, member.size, blocks, again, engine, pack=file_format == "csv.gz")
@@ -181,7 +189,7 @@ def _of_member(
 def _cleaned(
     name: str,
     size: int,
-    source: Callable[[Meter], Iterator[bytes]],
+    source: Callable[[ContentDigest], Iterator[bytes]],
     check: Callable[[], object],
     file_format: str,
     engine: Engine,
@@ -191,8 +199,8 @@ def _cleaned(
     :param source: makes its bytes.
     :param check: raises ``MaestroQADataError`` when they are not what was compressed.
     """
-    read = Meter(engine, count_rows=False)
-    found: list[Contents] = []
+    read = ContentDigest(engine, count_rows=False)
+    found: list[ColumnStats] = []
 
     def cleaned() -> Iterator[bytes]:
         records = read_records(name, source(read))
@@ -204,10 +212,10 @@ def _cleaned(
             yield from csv_blocks(records, cleaner)
         found.append(cleaner.contents())
 
-    def blocks(meter: Meter) -> Iterator[bytes]:
+    def blocks(meter: ContentDigest) -> Iterator[bytes]:
         if file_format == "csv.gz":
-            return content.compressed_beside(_blamed(cleaned(), check), engine, meter)
-        return content.measured(_blamed(cleaned(), check), meter)
+            return content.as_gzip_in_thread(_blamed(cleaned(), check), engine, meter)
+        return content.add_to_digest(_blamed(cleaned(), check), meter)
 
     return Output(
         name=name[: -len("csv")] + PARQUET if file_format == PARQUET else name + file_format.removeprefix("csv"),
@@ -239,23 +247,23 @@ def _blamed(blocks: Iterator[bytes], check: Callable[[], object]) -> Iterator[by
 def _packed(
     name: str,
     size: int,
-    blocks: Callable[[Meter], Iterator[bytes]],
+    blocks: Callable[[ContentDigest], Iterator[bytes]],
     again: Callable[[], Iterator[bytes]],
     engine: Engine,
     *,
     pack: bool,
 ) -> Output:
-    def rows(meter: Meter) -> int | None:
+    def rows(meter: ContentDigest) -> int | None:
         return _rows(name, meter, again)
 
     if not pack:
         return Output(name, size, size, blocks, rows)
     # Deflate never grows data by more than a few bytes a block.
     bound = size + size // 1000 + content.GZIP_FRAME + 64
-    return Output(name + ".gz", bound, size, lambda meter: content.compressed(blocks(meter), engine, meter), rows)
+    return Output(name + ".gz", bound, size, lambda meter: content.as_gzip(blocks(meter), engine, meter), rows)
 
 
-def _rows(name: str, meter: Meter, again: Callable[[], Iterator[bytes]]) -> int | None:
+def _rows(name: str, meter: ContentDigest, again: Callable[[], Iterator[bytes]]) -> int | None:
     if meter.counter is None or not holds_records(name):
         return None
     return meter.counter.rows if meter.counter.is_sure else count_exactly(again())

@@ -9,7 +9,7 @@ from typing import Any
 
 from airflow_provider_maestroqa.client.errors import MaestroQADataError
 from airflow_provider_maestroqa.client.temp_file import TempFile
-from airflow_provider_maestroqa.landing.archive.content import Meter, read_range
+from airflow_provider_maestroqa.landing.archive.content import ContentDigest, read_range
 from airflow_provider_maestroqa.storage.compression import Engine
 
 # No name, no time, "unknown" system: the same records give the same bytes.
@@ -30,7 +30,7 @@ class RecordFile:
         self.name = name
         self.rows = 0
         #: Size and CRC-32 before compression.
-        self.content = Meter(engine, count_rows=False)
+        self.content = ContentDigest(engine, count_rows=False)
         self._scratch = scratch
         self._deflater = engine.deflater()
         self._lines: list[bytes] = []

@@ -66,7 +66,7 @@ def test_a_cell_whose_demo_or_tests_failed_makes_the_matrix_fail(matrix, monkeyp
     verdicts = {"2.11.0": "green", "3.2.1": "RED"}
 
     def run_cell(airflow, python, interpreter, *, keep, whole):
-        return matrix.Row(airflow=airflow, python=python, verdict=verdicts[airflow], minutes=1.0)
+        return matrix.Row(airflow=airflow, python=python, decision=verdicts[airflow], minutes=1.0)
 
     monkeypatch.setattr(matrix, "run_cell", run_cell)
     monkeypatch.setattr(matrix, "find_python", lambda version: "python" if version != "3.12" else None)

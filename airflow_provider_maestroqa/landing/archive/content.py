@@ -27,11 +27,11 @@ GZIP_FRAME = len(_GZIP_HEADER) + _GZIP_TRAILER.size
 _INFLATED_BLOCK = 1 << 20
 #: Bytes for a thread that deflates: so many that it hardly ever waits for Python's lock.
 _DEFLATED_BLOCK = 2 << 20
-_ON_THEIR_WAY = 2
+_MAX_IN_FLIGHT = 2
 
 
-class Meter:
-    """Measures content before compression: size, CRC-32 and, if wanted, records.
+class ContentDigest:
+    """Size, CRC-32 and, if wanted, number of records of content before compression.
 
     :param engine: computes the CRC.
     :param count_rows: whether to count CSV records too.
@@ -44,14 +44,14 @@ class Meter:
         self.counter = RecordCounter() if count_rows else None
 
     def add(self, block: bytes) -> None:
-        """Measure the next bytes."""
+        """Add the next bytes."""
         self.size += len(block)
         self.crc32 = self._crc32(block, self.crc32)
         if self.counter is not None:
             self.counter.add(block)
 
-    def adopt(self, other: Meter) -> None:
-        """Take over what another meter measured."""
+    def copy_from(self, other: ContentDigest) -> None:
+        """Take over what another digest holds."""
         self.size, self.crc32, self.counter = other.size, other.crc32, other.counter
 
 
@@ -66,145 +66,121 @@ def read_range(fd: int, start: int, length: int, *, block: int = BLOCK) -> Itera
         yield data
 
 
-def unpacked(fd: int, member: Member, engine: Engine, meter: Meter) -> Iterator[bytes]:
+def read_member(fd: int, member: Member, engine: Engine, digest: ContentDigest) -> Iterator[bytes]:
     """The content of a member of the archive.
 
-    :param meter: measures the content; it is complete when the last block has come.
+    :param digest: of the content; complete with the last block.
     """
-    if member.method == STORED:
-        for block in read_range(fd, member.start, member.packed):
-            meter.add(block)
-            yield block
-    else:
-        inflation = _Inflation(member, engine)
-        for packed in read_range(fd, member.start, member.packed):
-            for block in inflation.feed(packed):
-                meter.add(block)
-                yield block
-        inflation.finish()
-    _check(member, meter)
+    blocks = read_range(fd, member.start, member.compressed_size)
+    yield from add_to_digest(blocks if member.method == STORED else _inflate(blocks, member, engine), digest)
+    if digest.size != member.size:
+        _raise_damaged(member, f"it holds {digest.size} bytes and declares {member.size}")
+    if digest.crc32 != member.crc32:
+        _raise_damaged(member, "its checksum is wrong")
 
 
-def reframed(fd: int, member: Member, meter: Meter, measure: Callable[[], Meter]) -> Iterator[bytes]:
+def add_to_digest(blocks: Iterator[bytes], digest: ContentDigest) -> Iterator[bytes]:
+    """The blocks as they are, each added to the digest."""
+    for block in blocks:
+        digest.add(block)
+        yield block
+
+
+def as_gzip_member(
+    fd: int, member: Member, digest: ContentDigest, verify: Callable[[], ContentDigest]
+) -> Iterator[bytes]:
     """A deflated member of the archive as a gzip file, without compressing anything again.
 
-    :param meter: has the content's measures in the end.
-    :param measure: inflates the member to check it, and measures its content.
+    :param digest: of the content; complete with the last block.
+    :param verify: inflates the member to check it, and returns the digest of its content.
     """
     yield _GZIP_HEADER
-    yield from read_range(fd, member.start, member.packed)
-    meter.adopt(measure())
-    yield _GZIP_TRAILER.pack(meter.crc32, meter.size & 0xFFFFFFFF)
+    yield from read_range(fd, member.start, member.compressed_size)
+    digest.copy_from(verify())
+    yield _gzip_trailer(digest)
 
 
-def compressed(blocks: Iterator[bytes], engine: Engine, meter: Meter) -> Iterator[bytes]:
+def as_gzip(blocks: Iterator[bytes], engine: Engine, digest: ContentDigest) -> Iterator[bytes]:
     """Content as a gzip file. The same content and engine give the same bytes.
 
-    :param blocks: the content; measured by ``meter`` on its way.
+    :param blocks: the content, which is added to ``digest`` where it is made.
     """
     yield _GZIP_HEADER
     deflater = engine.deflater()
     for block in blocks:
-        packed = deflater.compress(block)
-        if packed:
-            yield packed
+        compressed = deflater.compress(block)
+        if compressed:
+            yield compressed
     yield deflater.flush()
-    yield _GZIP_TRAILER.pack(meter.crc32, meter.size & 0xFFFFFFFF)
+    yield _gzip_trailer(digest)
 
 
-def compressed_beside(blocks: Iterator[bytes], engine: Engine, meter: Meter) -> Iterator[bytes]:
+def as_gzip_in_thread(blocks: Iterator[bytes], engine: Engine, digest: ContentDigest) -> Iterator[bytes]:
     """Content as a gzip file, deflated in a thread beside the work that makes the content.
 
-    :param blocks: the content; measured by ``meter`` here.
+    :param blocks: the content, which is added to ``digest`` here.
     """
     deflater = engine.deflater()
     yield _GZIP_HEADER
     with ThreadPoolExecutor(1, thread_name_prefix="maestroqa-deflate") as thread:
-        sent: deque[Future[bytes]] = deque()
-        for block in _gathered(measured(blocks, meter)):
-            sent.append(thread.submit(deflater.compress, block))
-            while len(sent) > _ON_THEIR_WAY:
-                yield sent.popleft().result()
-        while sent:
-            yield sent.popleft().result()
+        in_flight: deque[Future[bytes]] = deque()
+        for block in _coalesce(add_to_digest(blocks, digest)):
+            in_flight.append(thread.submit(deflater.compress, block))
+            while len(in_flight) > _MAX_IN_FLIGHT:
+                yield in_flight.popleft().result()
+        while in_flight:
+            yield in_flight.popleft().result()
     yield deflater.flush()
-    yield _GZIP_TRAILER.pack(meter.crc32, meter.size & 0xFFFFFFFF)
+    yield _gzip_trailer(digest)
 
 
-def _gathered(blocks: Iterator[bytes]) -> Iterator[bytes]:
+def _gzip_trailer(digest: ContentDigest) -> bytes:
+    return _GZIP_TRAILER.pack(digest.crc32, digest.size & 0xFFFFFFFF)
+
+
+def _coalesce(blocks: Iterator[bytes]) -> Iterator[bytes]:
     """Small blocks as larger ones."""
-    some, size = [], 0
+    pending, size = [], 0
     for block in blocks:
-        some.append(block)
+        pending.append(block)
         size += len(block)
         if size >= _DEFLATED_BLOCK:
-            yield b"".join(some)
-            some, size = [], 0
-    if some:
-        yield b"".join(some)
+            yield b"".join(pending)
+            pending, size = [], 0
+    if pending:
+        yield b"".join(pending)
 
 
-def measured(blocks: Iterator[bytes], meter: Meter) -> Iterator[bytes]:
-    """Content as it is, measured on its way."""
-    for block in blocks:
-        meter.add(block)
-        yield block
-
-
-class _Inflation:
-    """One deflate stream, which must end where its data ends."""
-
-    def __init__(self, member: Member, engine: Engine) -> None:
-        self._member = member
-        self._inflater = engine.inflater()
-        self._errors = (engine.error, zlib.error)
-        self._size = 0
-
-    def feed(self, packed: bytes) -> Iterator[bytes]:
-        """Inflate some more of the stream."""
-        if self._has_ended():
-            _damaged(self._member, "its data goes on behind its end")
+def _inflate(blocks: Iterator[bytes], member: Member, engine: Engine) -> Iterator[bytes]:
+    """Inflate a stream, which must end where its data ends and hold no more than the member declares."""
+    inflater, size = engine.inflater(), 0
+    for data in blocks:
         while True:
+            if inflater.eof:
+                _raise_damaged(member, "its data goes on behind its end")
             block, failed = b"", False
             try:
-                block = self._inflater.decompress(packed, _INFLATED_BLOCK)
-            except self._errors:
+                block = inflater.decompress(data, _INFLATED_BLOCK)
+            except (engine.error, zlib.error):
                 failed = True
             if failed:
-                _damaged(self._member, "it cannot be inflated")
-            self._size += len(block)
-            if self._size > self._member.size:
+                _raise_damaged(member, "it cannot be inflated")
+            size += len(block)
+            if size > member.size:
                 # A flipped byte does this too, so a retry may help; nothing is inflated beyond what was declared.
-                _damaged(self._member, f"it holds more than the {self._member.size} bytes it declares")
+                _raise_damaged(member, f"it holds more than the {member.size} bytes it declares")
             if block:
                 yield block
-            packed = self._inflater.unconsumed_tail
-            if self._has_ended():
-                if self._inflater.unused_data or packed:
-                    _damaged(self._member, "its data goes on behind its end")
-                return
-            if not packed and len(block) < _INFLATED_BLOCK:
-                return
-
-    def finish(self) -> None:
-        """All data has been fed."""
-        if not self._has_ended():
-            _damaged(self._member, "its data is cut off")
-
-    def _has_ended(self) -> bool:
-        return self._inflater.eof
+            data = inflater.unused_data or inflater.unconsumed_tail
+            if not data and (inflater.eof or len(block) < _INFLATED_BLOCK):
+                break
+    if not inflater.eof:
+        _raise_damaged(member, "its data is cut off")
 
 
-def _check(member: Member, meter: Meter) -> None:
-    if meter.size != member.size:
-        _damaged(member, f"it holds {meter.size} bytes and declares {member.size}")
-    if meter.crc32 != member.crc32:
-        _damaged(member, "its checksum is wrong")
-
-
-def _damaged(member: Member, what: str) -> NoReturn:
+def _raise_damaged(member: Member, problem: str) -> NoReturn:
     raise MaestroQADataError(
-        f"The export's ZIP archive is damaged: member {member.name!r}: {what}. Nothing was published; a retry "
+        f"The export's ZIP archive is damaged: member {member.name!r}: {problem}. Nothing was published; a retry "
         f"downloads it again.",
         retryable=True,
     )

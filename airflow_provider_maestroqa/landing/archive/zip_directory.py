@@ -1,7 +1,7 @@
-"""The ZIP format, as far as reading an archive's directory needs it: sizes and offsets, nothing trusted.
+"""Read a ZIP archive's directory and local headers: sizes and offsets, nothing trusted.
 
-Python's ``zipfile`` is lenient where an export must not be: it takes archives with bytes in front of or behind them,
-and does not compare the directory with what stands before each member.
+Python's ``zipfile`` is lenient where an export must not be: it takes archives with bytes in front of or behind them
+or with a wrong number of entries, loads a directory of any size, and does not compare it with the local headers.
 """
 
 from __future__ import annotations
@@ -23,16 +23,20 @@ _END64_MAGIC = b"PK\x06\x06"
 _ENTRY = struct.Struct("<4s6H3L5H2L")
 _ENTRY_MAGIC = b"PK\x01\x02"
 _LOCAL = struct.Struct("<4s5H3L2H")
-LOCAL_SIZE = _LOCAL.size
-LOCAL_MAGIC = b"PK\x03\x04"
-#: Bytes that may stand between a member's data and the next header.
-DESCRIPTOR_LENGTHS = (0, 12, 16, 20, 24)
+_LOCAL_MAGIC = b"PK\x03\x04"
+#: Bytes of a local header without name and extra fields.
+LOCAL_HEADER_SIZE = _LOCAL.size
+# Bytes that a data descriptor may take between a member's data and the next header.
+_DESCRIPTOR_SIZES = (0, 12, 16, 20, 24)
+#: Bytes behind a member's data in which the next header begins.
+MAX_GAP = _DESCRIPTOR_SIZES[-1] + len(_LOCAL_MAGIC)
 
-_LONGEST_COMMENT = 0xFFFF
-_LARGEST_DIRECTORY = 64 << 20
+_MAX_COMMENT = 0xFFFF
+_MAX_DIRECTORY = 64 << 20
 _IN_ZIP64 = 0xFFFFFFFF
 _UTF8_NAME = 0x800
-SIZES_FOLLOW = 0x8
+#: The flag that sizes and checksum are in a data descriptor behind the data.
+HAS_DESCRIPTOR = 0x8
 
 
 @dataclass(frozen=True)
@@ -40,11 +44,11 @@ class Entry:
     """One member, as the archive's directory describes it.
 
     :param name: its decoded name.
-    :param raw_name: its name as it stands in the archive.
+    :param raw_name: its name as the archive has it.
     :param flags: the general purpose bits.
     :param method: 0 stored, 8 deflated.
     :param crc32: of its content.
-    :param packed: bytes in the archive.
+    :param compressed_size: bytes in the archive.
     :param size: bytes of its content, as declared.
     :param offset: where its local header begins.
     :param mode: Unix file mode, or 0.
@@ -55,7 +59,7 @@ class Entry:
     flags: int
     method: int
     crc32: int
-    packed: int
+    compressed_size: int
     size: int
     offset: int
     mode: int
@@ -63,7 +67,7 @@ class Entry:
 
 @dataclass(frozen=True)
 class LocalHeader:
-    """What stands in front of a member's data.
+    """The header in front of a member's data.
 
     :param data_offset: where its data begins.
     """
@@ -72,14 +76,14 @@ class LocalHeader:
     flags: int
     method: int
     crc32: int
-    packed: int
+    compressed_size: int
     size: int
     data_offset: int
 
 
 @dataclass(frozen=True)
-class Beginning:
-    """What the fixed part of a local header says, before the directory is known.
+class LocalHeaderStart:
+    """The fixed part of a local header, read before the directory is known.
 
     :param method: 8 for deflated.
     :param size: bytes of the content, or ``None`` if that follows behind the data.
@@ -105,15 +109,15 @@ class Directory:
     size: int
 
 
-def damaged(what: str) -> NoReturn:
-    """Refuse an archive that was cut off or altered; another download may be whole."""
+def raise_damaged(problem: str) -> NoReturn:
+    """Reject an archive that was cut off or altered; another download may be whole."""
     raise MaestroQADataError(
-        f"The export's ZIP archive is damaged: {what}. It will be downloaded again when the task is retried.",
+        f"The export's ZIP archive is damaged: {problem}. It will be downloaded again when the task is retried.",
         retryable=True,
     )
 
 
-def ends_like_an_archive(fd: int, size: int) -> bool:
+def has_end_record(fd: int, size: int) -> bool:
     """Whether a file that does not begin like a ZIP archive ends like one."""
     return bool(_find_ends(fd, size))
 
@@ -126,124 +130,132 @@ def read_directory(fd: int, size: int) -> Directory:
     """
     ends = _find_ends(fd, size)
     if not ends:
-        damaged("its end is missing, or bytes follow behind its end")
+        raise_damaged("its end is missing, or bytes follow behind its end")
     if len(ends) > 1:
-        damaged("it has more than one end")
-    at = ends[0]
-    _, disk, start_disk, here, entries, length, offset, _ = _END.unpack(_at(fd, at, _END.size))
-    behind = at
-    wide = _read_end64(fd, at)
-    if wide is not None:
-        behind, wide_here, wide_entries, wide_length, wide_offset = wide
-        for narrow, wider, limit in (
-            (here, wide_here, 0xFFFF),
-            (entries, wide_entries, 0xFFFF),
-            (length, wide_length, _IN_ZIP64),
-            (offset, wide_offset, _IN_ZIP64),
+        raise_damaged("it has more than one end")
+    end = ends[0]
+    _, disk, start_disk, on_disk, entries, length, offset, _ = _END.unpack(_read_at(fd, end, _END.size))
+    end64 = _read_end64(fd, end)
+    if end64 is not None:
+        end, on_disk64, entries64, length64, offset64 = end64
+        for narrow, wide, limit in (
+            (on_disk, on_disk64, 0xFFFF),
+            (entries, entries64, 0xFFFF),
+            (length, length64, _IN_ZIP64),
+            (offset, offset64, _IN_ZIP64),
         ):
-            if narrow not in {wider, limit}:
-                damaged("its two ends contradict each other")
-        here, entries, length, offset = wide_here, wide_entries, wide_length, wide_offset
-    if (disk, start_disk) not in {(0, 0), (0xFFFF, 0), (0xFFFF, 0xFFFF)} or here != entries:
-        damaged("it is one piece of several")
-    if offset + length != behind:
-        damaged("its directory is not where it should be; bytes were added or lost")
-    if length > _LARGEST_DIRECTORY:
-        raise MaestroQADataError(f"The export's ZIP archive has a directory of {length} bytes; that is refused.")
+            if narrow not in {wide, limit}:
+                raise_damaged("its two ends contradict each other")
+        on_disk, entries, length, offset = on_disk64, entries64, length64, offset64
+    if (disk, start_disk) not in {(0, 0), (0xFFFF, 0), (0xFFFF, 0xFFFF)} or on_disk != entries:
+        raise_damaged("it is one piece of several")
+    if offset + length != end:
+        raise_damaged("its directory is not where it should be; bytes were added or lost")
+    if length > _MAX_DIRECTORY:
+        raise MaestroQADataError(f"The export's ZIP archive is rejected: its directory has {length} bytes.")
     return Directory(offset, entries, length)
 
 
 def read_entries(fd: int, directory: Directory) -> Iterator[Entry]:
     """Read the directory's entries in its order."""
-    data = _at(fd, directory.offset, directory.size)
+    data = _read_at(fd, directory.offset, directory.size)
     at = 0
     for _ in range(directory.entries):
         if at + _ENTRY.size > len(data) or data[at : at + 4] != _ENTRY_MAGIC:
-            damaged("its directory is cut off or altered")
-        (_, _, _, flags, method, _, _, crc32, packed, size, named, extra, comment, disk, _, attributes, offset) = (
+            raise_damaged("its directory is cut off or altered")
+        (_, _, _, flags, method, _, _, crc32, compressed_size, size, *lengths, disk, _, attributes, offset) = (
             _ENTRY.unpack_from(data, at)
         )
-        at += _ENTRY.size
-        if at + named + extra + comment > len(data):
-            damaged("its directory is cut off or altered")
-        raw_name = data[at : at + named]
-        fields = data[at + named : at + named + extra]
-        at += named + extra + comment
-        size, packed, offset = _widen(fields, size, packed, offset)
+        name_start = at + _ENTRY.size
+        name_end = name_start + lengths[0]
+        at = name_start + sum(lengths)
+        if at > len(data):
+            raise_damaged("its directory is cut off or altered")
+        raw_name = data[name_start:name_end]
+        extra = data[name_end : name_end + lengths[1]]
+        size, compressed_size, offset = _widen(extra, size, compressed_size, offset)
         if disk not in {0, 0xFFFF}:
-            damaged("it is one piece of several")
-        yield Entry(
-            _decode(raw_name, flags), raw_name, flags, method, crc32, packed, size, offset, mode=attributes >> 16
-        )
+            raise_damaged("it is one piece of several")
+        name, mode = _decode(raw_name, flags), attributes >> 16
+        yield Entry(name, raw_name, flags, method, crc32, compressed_size, size, offset, mode)
     if at != len(data):
-        damaged("its directory holds more than it announces")
+        raise_damaged("its directory holds more than it announces")
 
 
 def read_local_header(fd: int, entry: Entry, limit: int) -> LocalHeader:
-    """Read what stands in front of a member's data.
+    """Read the header in front of a member's data.
 
     :param limit: where the directory begins.
     """
     if entry.offset + _LOCAL.size > limit:
-        damaged(f"member {entry.name!r} lies outside of it")
-    magic, _, flags, method, _, _, crc32, packed, size, named, extra = _LOCAL.unpack(
-        _at(fd, entry.offset, _LOCAL.size)
-    )
-    if magic != LOCAL_MAGIC:
-        damaged(f"member {entry.name!r} is not where the directory says")
+        raise_damaged(f"member {entry.name!r} lies outside of it")
+    data = _read_at(fd, entry.offset, _LOCAL.size)
+    magic, _, flags, method, _, _, crc32, compressed_size, size, name_length, extra_length = _LOCAL.unpack(data)
+    if magic != _LOCAL_MAGIC:
+        raise_damaged(f"member {entry.name!r} is not where the directory says")
     start = entry.offset + _LOCAL.size
-    rest = _at(fd, start, named + extra)
-    size, packed, _ = _widen(rest[named:], size, packed, 0)
-    return LocalHeader(rest[:named], flags, method, crc32, packed, size, start + named + extra)
+    rest = _read_at(fd, start, name_length + extra_length)
+    size, compressed_size, _ = _widen(rest[name_length:], size, compressed_size, 0)
+    return LocalHeader(rest[:name_length], flags, method, crc32, compressed_size, size, start + len(rest))
 
 
-def parse_local_header(data: bytes) -> Beginning | None:
+def parse_local_header(data: bytes) -> LocalHeaderStart | None:
     """Read the fixed part of a local header; ``None`` if it is none."""
-    if len(data) < _LOCAL.size or not data.startswith(LOCAL_MAGIC):
+    if len(data) < _LOCAL.size or not data.startswith(_LOCAL_MAGIC):
         return None
-    _, _, flags, method, _, _, _, _, size, named, extra = _LOCAL.unpack(data[: _LOCAL.size])
-    known = not flags & SIZES_FOLLOW and size != _IN_ZIP64
-    return Beginning(method, size if known else None, _LOCAL.size + named + extra)
+    _, _, flags, method, _, _, _, _, size, name_length, extra_length = _LOCAL.unpack(data[: _LOCAL.size])
+    is_known = not flags & HAS_DESCRIPTOR and size != _IN_ZIP64
+    return LocalHeaderStart(method, size if is_known else None, _LOCAL.size + name_length + extra_length)
+
+
+def find_local_header(gap: bytes) -> int | None:
+    """Where a local header begins behind a member's data, or ``None``.
+
+    :param gap: up to :data:`MAX_GAP` bytes behind the data, which a descriptor may begin.
+    """
+    return next((size for size in _DESCRIPTOR_SIZES if gap[size : size + 4] == _LOCAL_MAGIC), None)
 
 
 def _find_ends(fd: int, size: int) -> list[int]:
-    """Where an end record stands whose comment reaches exactly to the end of the file."""
-    start = max(0, size - _END.size - _LONGEST_COMMENT)
+    """Offsets of the end records whose comment reaches exactly to the end of the file."""
+    start = max(0, size - _END.size - _MAX_COMMENT)
     tail = os.pread(fd, size - start, start)
-    found, at = [], tail.rfind(_END_MAGIC)
+    ends, at = [], tail.rfind(_END_MAGIC)
     while at >= 0:
         if at + _END.size <= len(tail):
             comment = int.from_bytes(tail[at + 20 : at + 22], "little")
             if at + _END.size + comment == len(tail):
-                found.append(start + at)
+                ends.append(start + at)
         at = tail.rfind(_END_MAGIC, 0, at)
-    return found
+    return ends
 
 
 def _read_end64(fd: int, end: int) -> tuple[int, int, int, int, int] | None:
     if end < _END64_LOCATOR.size:
         return None
-    magic, disk, at, disks = _END64_LOCATOR.unpack(_at(fd, end - _END64_LOCATOR.size, _END64_LOCATOR.size))
+    magic, disk, at, disks = _END64_LOCATOR.unpack(_read_at(fd, end - _END64_LOCATOR.size, _END64_LOCATOR.size))
     if magic != _END64_LOCATOR_MAGIC:
         return None
     if disk or disks > 1 or at + _END64.size > end:
-        damaged("its end is altered")
-    magic, length, _, _, this, first, here, entries, size, offset = _END64.unpack(_at(fd, at, _END64.size))
-    if magic != _END64_MAGIC or this or first or at + 12 + length + _END64_LOCATOR.size != end:
-        damaged("its end is altered")
-    return at, here, entries, size, offset
+        raise_damaged("its end is altered")
+    magic, length, _, _, disk, start_disk, on_disk, entries, size, offset = _END64.unpack(
+        _read_at(fd, at, _END64.size)
+    )
+    if magic != _END64_MAGIC or disk or start_disk or at + 12 + length + _END64_LOCATOR.size != end:
+        raise_damaged("its end is altered")
+    return at, on_disk, entries, size, offset
 
 
-def _widen(fields: bytes, size: int, packed: int, offset: int) -> tuple[int, int, int]:
+def _widen(extra: bytes, size: int, compressed_size: int, offset: int) -> tuple[int, int, int]:
     """Take the 64-bit numbers from the extra fields where the 32-bit ones are full."""
     at, wide = 0, b""
-    while at + 4 <= len(fields):
-        kind, length = struct.unpack_from("<2H", fields, at)
-        if kind == 1:
-            wide = fields[at + 4 : at + 4 + length]
+    while at + 4 <= len(extra):
+        field, length = struct.unpack_from("<2H", extra, at)
+        if field == 1:
+            wide = extra[at + 4 : at + 4 + length]
             break
         at += 4 + length
-    numbers = [size, packed, offset]
+    numbers = [size, compressed_size, offset]
     for index, number in enumerate(numbers):
         if number == _IN_ZIP64 and len(wide) >= 8:
             numbers[index] = int.from_bytes(wide[:8], "little")
@@ -251,18 +263,18 @@ def _widen(fields: bytes, size: int, packed: int, offset: int) -> tuple[int, int
     return numbers[0], numbers[1], numbers[2]
 
 
-def _decode(raw: bytes, flags: int) -> str:
+def _decode(raw_name: bytes, flags: int) -> str:
     # Many writers put UTF-8 names without saying so; what is no UTF-8 is what the format began with.
     try:
-        return raw.decode("utf-8")
+        return raw_name.decode("utf-8")
     except UnicodeDecodeError:
         if flags & _UTF8_NAME:
-            damaged("a member's name is no UTF-8")
-        return raw.decode("cp437")
+            raise_damaged("a member's name is no UTF-8")
+        return raw_name.decode("cp437")
 
 
-def _at(fd: int, offset: int, length: int) -> bytes:
+def _read_at(fd: int, offset: int, length: int) -> bytes:
     data = os.pread(fd, length, offset)
     if len(data) != length:
-        damaged("it is cut off")
+        raise_damaged("it is cut off")
     return data

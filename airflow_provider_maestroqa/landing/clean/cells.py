@@ -34,7 +34,7 @@ _REMEDY = "Nothing was published. With clean=False, file_format='csv.gz' or 'csv
 
 
 @dataclass(frozen=True)
-class Contents:
+class ColumnStats:
     """What is in a cleaned file.
 
     :param columns: their names, in order.
@@ -111,9 +111,9 @@ class Cleaner:
         self._rows += len(chunk.records)
         return columns
 
-    def contents(self) -> Contents:
+    def contents(self) -> ColumnStats:
         """What the file held, once all of it was cleaned."""
-        return Contents(
+        return ColumnStats(
             self.columns,
             self._rows,
             dict(zip(self.columns, self._nulls, strict=True)),
@@ -153,7 +153,7 @@ class _Dates(dict[str, str]):
         self.unreadable.clear()
 
     def __missing__(self, cell: str) -> str:
-        text = unguarded(cell)
+        text = strip_formula_guard(cell)
         if text == _UNKNOWN:
             text = NULL
         if text != NULL:
@@ -166,7 +166,7 @@ class _Dates(dict[str, str]):
         return text
 
 
-def unguarded(cell: str) -> str:
+def strip_formula_guard(cell: str) -> str:
     """A cell without its spreadsheet guard ``="…"``; any other cell as it is.
 
     A formula that only begins and ends like one, such as ``="a"&"b"``, is no guard. Quotes inside are doubled, as
@@ -183,7 +183,7 @@ def unguarded(cell: str) -> str:
 def _clean_text(cells: Sequence[str]) -> Sequence[str]:
     # One search through all of them costs less than a look at each.
     if _GUARD in "".join(cells):
-        cells = [unguarded(cell) if cell.startswith(_GUARD) else cell for cell in cells]
+        cells = [strip_formula_guard(cell) if cell.startswith(_GUARD) else cell for cell in cells]
     if _UNKNOWN in cells:
         cells = [NULL if cell == _UNKNOWN else cell for cell in cells]
     return cells

@@ -1,4 +1,4 @@
-"""What a downloaded body is: an archive, a CSV file, or an error page dressed as one."""
+"""What a downloaded body is: an archive, a CSV file, or an error page in place of one."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ import re
 
 from airflow_provider_maestroqa.client.errors import MaestroQADataError
 
-#: Bytes that are enough to tell.
-ENOUGH = 4096
+#: First bytes of a body that are enough to detect what it is.
+HEAD_SIZE = 4096
 
 _ARCHIVE = (b"PK\x03\x04", b"PK\x05\x06")
 _SPANNED = (b"PK\x07\x08", b"PK00")
@@ -21,28 +21,28 @@ def is_archive(head: bytes) -> bool:
     return head.startswith(_ARCHIVE)
 
 
-def refuse_error_page(head: bytes, content_type: str, *, whole: bool) -> None:
+def reject_error_page(head: bytes, content_type: str, *, is_whole: bool) -> None:
     """Raise ``MaestroQADataError`` when a body with status 200 is no export at all.
 
-    The message tells what came, without quoting it: an error page may repeat the signed address.
+    The message names what arrived without quoting it: an error page may repeat the signed address.
 
     :param head: the first bytes.
-    :param content_type: as the server said it; may be empty.
-    :param whole: whether ``head`` is the whole body.
+    :param content_type: as the server sent it; may be empty.
+    :param is_whole: whether ``head`` is the whole body.
     """
     if is_archive(head):
         return
-    kind = content_type.partition(";")[0].strip().lower()
+    media_type = content_type.partition(";")[0].strip().lower()
     text = head.removeprefix(b"\xef\xbb\xbf")
     what = ""
-    if whole and not head:
+    if is_whole and not head:
         what = "an empty file"
-    elif _MARKUP.match(text) or kind in {"text/html", "application/xhtml+xml", "text/xml", "application/xml"}:
-        is_html = "html" in kind or b"<html" in text[:ENOUGH].lower()
+    elif _MARKUP.match(text) or media_type in {"text/html", "application/xhtml+xml", "text/xml", "application/xml"}:
+        is_html = "html" in media_type or b"<html" in text[:HEAD_SIZE].lower()
         code = _S3_CODE.search(text)
         what = "an HTML page" if is_html else "an XML document"
         what += f" with the error code {code.group(1).decode()}" if code else ""
-    elif kind in {"application/json", "application/problem+json"} or (whole and _is_json_object(text)):
+    elif media_type in {"application/json", "application/problem+json"} or (is_whole and _is_json_object(text)):
         what = "a JSON document"
     elif head.startswith(_SPANNED):
         raise MaestroQADataError(
@@ -50,13 +50,13 @@ def refuse_error_page(head: bytes, content_type: str, *, whole: bool) -> None:
         )
     if what:
         raise MaestroQADataError(
-            f"The storage answered the download of the export with {what} in place of a ZIP or CSV file. A proxy or "
-            f"a login page on the way can cause this; check from the worker that the storage host can be reached.",
+            f"The storage sent {what} in place of the export's ZIP or CSV file. A proxy or a login page on the way "
+            f"can cause this; check from the worker that the storage host can be reached.",
             retryable=True,
         )
 
 
-def refuse_encoded(head: bytes, content_encoding: str) -> None:
+def reject_encoded(head: bytes, content_encoding: str) -> None:
     """Raise ``MaestroQADataError`` when a body is compressed as a whole, which is not how exports come.
 
     :param head: the first bytes.
@@ -64,13 +64,13 @@ def refuse_encoded(head: bytes, content_encoding: str) -> None:
     """
     if is_archive(head):
         return
-    named = {part.strip().lower() for part in content_encoding.split(",")} - {"", "identity", "aws-chunked"}
+    encodings = {part.strip().lower() for part in content_encoding.split(",")} - {"", "identity", "aws-chunked"}
     if head.startswith(b"\x1f\x8b"):
-        named = named or {"gzip"}
-    if named:
+        encodings = encodings or {"gzip"}
+    if encodings:
         raise MaestroQADataError(
-            f"The storage sent the export encoded as {', '.join(sorted(named))}, although it was asked not to, and "
-            f"it is no ZIP archive. Check the proxy between the worker and the storage.",
+            f"The storage sent the export encoded as {', '.join(sorted(encodings))}, although it was asked not to, "
+            f"and it is no ZIP archive. Check the proxy between the worker and the storage.",
             retryable=True,
         )
 

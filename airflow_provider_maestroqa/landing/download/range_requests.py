@@ -1,4 +1,4 @@
-"""Pure decisions about a storage host's answers: read on, from where, ask again, or give up."""
+"""Pure decisions about a storage host's responses: read on, from where, request again, or give up."""
 
 from __future__ import annotations
 
@@ -11,24 +11,24 @@ from airflow_provider_maestroqa.client.errors import TRANSIENT_STATUSES
 
 _CONTENT_RANGE = re.compile(r"bytes\s+(?:(\d+)-(\d+)|\*)/(\d+|\*)\s*", re.IGNORECASE)
 
-#: An expired presigned URL answers 403 (S3, Azure) or 400 (S3 with temporary credentials, Google); some proxies 401.
+#: What an expired presigned URL gets: 403 (S3, Azure) or 400 (S3 with temporary credentials, Google); 401 by proxies.
 _EXPIRED = {400, 401, 403}
 
 
-class Step(Enum):
-    """What to do with an answer."""
+class Action(Enum):
+    """What to do with a response."""
 
     READ = "read its body"
     DONE = "the file is complete"
-    AGAIN = "ask again, from the same byte"
-    START_OVER = "ask again, from the first byte"
-    FRESH_URL = "ask again with a fresh URL, from the same byte"
-    GIVE_UP = "no other try can succeed"
+    RETRY = "request again, from the same byte"
+    RESTART = "request again, from the first byte"
+    FRESH_URL = "request again with a fresh URL, from the same byte"
+    FAIL = "no other attempt can succeed"
 
 
 @dataclass(frozen=True)
 class Version:
-    """Which state of a file an answer is about.
+    """The state of a file that a response is about.
 
     :param etag: as the server sent it, quotes included.
     :param modified: the Last-Modified header.
@@ -55,17 +55,17 @@ class Version:
 
 
 @dataclass(frozen=True)
-class Verdict:
-    """What to do with one answer.
+class Decision:
+    """What to do with one response.
 
-    :param step: what to do.
-    :param start: the byte that its body begins with, for ``READ``.
-    :param version: the state of the file that the body belongs to, for ``READ``.
-    :param reason: why, in words for a log line or an error.
+    :param action: what to do.
+    :param start: for ``READ``, the byte that the body begins with.
+    :param version: for ``READ``, the state of the file that the body belongs to.
+    :param reason: why, for a log line or an error.
     :param changed: whether the file is another one than before.
     """
 
-    step: Step
+    action: Action
     start: int = 0
     version: Version = Version()
     reason: str = ""
@@ -73,7 +73,7 @@ class Verdict:
 
 
 def request_headers(offset: int, version: Version) -> dict[str, str]:
-    """The headers that ask for a file from a byte on, if it is still the same file."""
+    """The headers that request a file from a byte on, if it is still the same file."""
     headers = {"Accept-Encoding": "identity"}
     if offset:
         headers["Range"] = f"bytes={offset}-"
@@ -82,58 +82,62 @@ def request_headers(offset: int, version: Version) -> dict[str, str]:
     return headers
 
 
-def judge(status: int, headers: Mapping[str, str], *, offset: int, version: Version) -> Verdict:
-    """Decide what an answer means for a download.
+def decide(status: int, headers: Mapping[str, str], *, offset: int, version: Version) -> Decision:
+    """Decide what a response means for a download.
 
     :param status: the HTTP status.
-    :param headers: the answer's headers; their names must be found in any case.
-    :param offset: the byte that was asked for; 0 means that the whole file was asked for.
+    :param headers: the response's headers; their names are looked up regardless of case.
+    :param offset: the byte that was requested; 0 stands for the whole file.
     :param version: what is known of the file so far.
     """
     if status == 200:
-        return _whole(headers, offset, version)
+        return _whole_file(headers, offset, version)
     if status == 206:
         return _part(headers, offset, version)
     if status == 416 and offset:
         return _beyond_the_end(headers, offset, version)
     if status in _EXPIRED:
-        return Verdict(Step.FRESH_URL, reason=f"the storage refused the download URL ({status})")
+        return Decision(Action.FRESH_URL, reason=f"the storage denied the download URL ({status})")
     if status in TRANSIENT_STATUSES:
-        return Verdict(Step.AGAIN, reason=f"the storage answered {status}")
+        return Decision(Action.RETRY, reason=f"the storage responded with {status}")
     if status in {404, 410}:
-        return Verdict(Step.GIVE_UP, reason=f"the file is not in the storage any more ({status})")
-    return Verdict(Step.GIVE_UP, reason=f"the storage answered {status}")
+        return Decision(Action.FAIL, reason=f"the file is not in the storage any more ({status})")
+    return Decision(Action.FAIL, reason=f"the storage responded with {status}")
 
 
-def _whole(headers: Mapping[str, str], offset: int, version: Version) -> Verdict:
-    now = _version(headers, _number(headers.get("Content-Length")))
-    changed = offset > 0 and now.differs_from(version)
+def _whole_file(headers: Mapping[str, str], offset: int, version: Version) -> Decision:
+    current = _version(headers, _number(headers.get("Content-Length")))
+    changed = offset > 0 and current.differs_from(version)
     reason = ""
     if offset:
         reason = "the file has changed" if changed else "the storage sends the whole file again"
-    return Verdict(Step.READ, start=0, version=now, reason=reason, changed=changed)
+    return Decision(Action.READ, version=current, reason=reason, changed=changed)
 
 
-def _part(headers: Mapping[str, str], offset: int, version: Version) -> Verdict:
-    found = _CONTENT_RANGE.fullmatch(headers.get("Content-Range", "").strip())
-    if found is None or found.group(1) is None:
-        return Verdict(Step.START_OVER, reason="the storage sent a part without saying which")
-    now = _version(headers, _number(found.group(3)))
-    if now.differs_from(version):
-        return Verdict(Step.START_OVER, reason="the file has changed", changed=True)
-    if int(found.group(1)) != offset:
-        return Verdict(Step.START_OVER, reason="the storage sent another part than was asked for")
-    total = version.total if now.total is None else now.total
-    kept = Version(version.etag or now.etag, version.modified or now.modified, total)
-    return Verdict(Step.READ, start=offset, version=kept)
+def _part(headers: Mapping[str, str], offset: int, version: Version) -> Decision:
+    match = _content_range(headers)
+    if match is None or match.group(1) is None:
+        return Decision(Action.RESTART, reason="the storage sent a part without saying which")
+    current = _version(headers, _number(match.group(3)))
+    if current.differs_from(version):
+        return Decision(Action.RESTART, reason="the file has changed", changed=True)
+    if int(match.group(1)) != offset:
+        return Decision(Action.RESTART, reason="the storage sent another part than the one requested")
+    total = version.total if current.total is None else current.total
+    merged = Version(version.etag or current.etag, version.modified or current.modified, total)
+    return Decision(Action.READ, start=offset, version=merged)
 
 
-def _beyond_the_end(headers: Mapping[str, str], offset: int, version: Version) -> Verdict:
-    found = _CONTENT_RANGE.fullmatch(headers.get("Content-Range", "").strip())
-    total = _number(found.group(3)) if found else None
+def _beyond_the_end(headers: Mapping[str, str], offset: int, version: Version) -> Decision:
+    match = _content_range(headers)
+    total = _number(match.group(3)) if match else None
     if total == offset or (total is None and version.total is None):
-        return Verdict(Step.DONE)
-    return Verdict(Step.START_OVER, reason="the file has changed", changed=True)
+        return Decision(Action.DONE)
+    return Decision(Action.RESTART, reason="the file has changed", changed=True)
+
+
+def _content_range(headers: Mapping[str, str]) -> re.Match[str] | None:
+    return _CONTENT_RANGE.fullmatch(headers.get("Content-Range", "").strip())
 
 
 def _version(headers: Mapping[str, str], total: int | None) -> Version:

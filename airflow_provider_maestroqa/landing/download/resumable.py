@@ -8,23 +8,29 @@ from contextlib import closing
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from airflow_provider_maestroqa.client.clock import Clock
 from airflow_provider_maestroqa.client.errors import MaestroQAConnectionError, MaestroQADataError, MaestroQAError
 from airflow_provider_maestroqa.client.formatting import format_duration
 from airflow_provider_maestroqa.client.presigned import host_of, signatures_kept_out_of_logs
 from airflow_provider_maestroqa.client.temp_file import TempFile
-from airflow_provider_maestroqa.landing.download import content_detection as sniff
-from airflow_provider_maestroqa.landing.download import range_requests as ranges
-from airflow_provider_maestroqa.landing.download.http_get import open_url, read_some
-from airflow_provider_maestroqa.landing.download.range_requests import Step, Verdict, Version
+from airflow_provider_maestroqa.landing.download.content_detection import HEAD_SIZE, reject_error_page
+from airflow_provider_maestroqa.landing.download.http_get import open_url, read_available
+from airflow_provider_maestroqa.landing.download.range_requests import (
+    Action,
+    Decision,
+    Version,
+    decide,
+    request_headers,
+)
 from airflow_provider_maestroqa.landing.progress import Progress, megabytes
 
 if TYPE_CHECKING:
     import requests
 
 _BLOCK = 1 << 20
-_LONGEST_PAUSE = 20.0
-_MOST_REFUSALS = 3
-_MOST_CHANGES = 5
+_MAX_PAUSE_S = 20.0
+_MAX_DENIED_URLS = 3
+_MAX_CHANGES = 5
 
 
 @dataclass(frozen=True)
@@ -32,18 +38,18 @@ class DownloadLimits:
     """How long a download may take, and how large it may be.
 
     :param max_bytes: the largest file to accept, in bytes.
-    :param tries: tries in a row that bring no new byte before giving up.
+    :param tries: attempts in a row that bring no new byte before giving up.
     :param connect_timeout: seconds to connect.
     :param read_timeout: seconds without a byte before the connection counts as lost.
     :param deadline: seconds for the whole download.
-    :param stall_after: seconds in which at least ``stall_bytes`` must come, or the connection counts as lost.
+    :param stall_after: seconds in which at least ``stall_bytes`` must arrive, or the connection counts as lost.
     :param stall_bytes: see ``stall_after``.
     """
 
     max_bytes: int = 50 << 30
     tries: int = 8
     connect_timeout: float = 10.0
-    # Below half a minute, so that a log line comes at least that often on a dead line too.
+    # Below half a minute, so that a line is logged at least that often on a dead connection too.
     read_timeout: float = 25.0
     deadline: float = 6 * 3600.0
     stall_after: float = 120.0
@@ -51,8 +57,8 @@ class DownloadLimits:
 
 
 @dataclass(frozen=True)
-class Downloaded:
-    """A file that has arrived whole.
+class DownloadedFile:
+    """A file that was downloaded completely.
 
     :param size: its bytes.
     :param head: its first bytes.
@@ -65,31 +71,29 @@ class Downloaded:
 
 
 def download(
-    scratch: TempFile,
+    temp_file: TempFile,
     *,
     export_id: str,
     fresh_url: Callable[[], str],
     session: requests.Session,
     limits: DownloadLimits,
-    say: Callable[[str], None],
-    clock: Callable[[], float],
-    sleep: Callable[[float], None],
-) -> Downloaded:
-    """Download an export, going on from the same byte when the connection drops or the URL expires.
+    log: Callable[[str], None],
+    clock: Clock,
+) -> DownloadedFile:
+    """Download an export, resuming from the same byte when the connection drops or the URL expires.
 
-    :param scratch: where to write it.
+    :param temp_file: where to write it.
     :param export_id: for the log lines.
-    :param fresh_url: asks MaestroQA for a presigned URL; called once more whenever the storage refuses the last one.
+    :param fresh_url: requests a presigned URL from MaestroQA; called again whenever the storage denies the last one.
     :param session: proxies and TLS settings come from here.
     :param limits: of time and size.
-    :param say: takes one line of text.
-    :param clock: seconds, never going back.
-    :param sleep: waits that many seconds.
+    :param log: logs one line of text.
+    :param clock: measures the time and waits.
     :raises MaestroQADataError: the file is gone, too large, empty or no export.
-    :raises MaestroQAConnectionError: it did not arrive in time, or too many tries brought nothing.
-    :raises MaestroQAError: the temporary folder is full, or the storage refuses fresh URLs too.
+    :raises MaestroQAConnectionError: it did not arrive in time, or too many attempts brought nothing.
+    :raises MaestroQAError: the temporary folder is full, or the storage denies fresh URLs too.
     """
-    job = _Download(scratch, export_id, fresh_url, session, limits, say, clock, sleep)
+    job = _Download(temp_file, f"export {export_id}", fresh_url, session, limits, log, clock)
     with signatures_kept_out_of_logs():
         return job.run()
 
@@ -97,179 +101,171 @@ def download(
 class _Download:
     def __init__(
         self,
-        scratch: TempFile,
-        export_id: str,
+        temp_file: TempFile,
+        name: str,
         fresh_url: Callable[[], str],
         session: requests.Session,
         limits: DownloadLimits,
-        say: Callable[[str], None],
-        clock: Callable[[], float],
-        sleep: Callable[[float], None],
+        log: Callable[[str], None],
+        clock: Clock,
     ) -> None:
-        self.scratch = scratch
-        self.name = f"export {export_id}"
+        self.temp_file = temp_file
+        self.name = name
         self.fresh_url = fresh_url
         self.session = session
         self.limits = limits
-        self.say = say
+        self.log = log
         self.clock = clock
-        self.sleep = sleep
-        self.ends = clock() + limits.deadline
-        self.progress = Progress(f"Downloading {self.name}", total=None, say=say, clock=clock)
-        self.offset = 0
-        self.farthest = 0
+        self.deadline = clock.monotonic() + limits.deadline
+        self.progress = Progress(f"Downloading {name}", total=None, say=log, clock=clock.monotonic)
+        self.offset = self.max_offset = 0
         self.version = Version()
         self.head = b""
         self.content_encoding = ""
-        self.fruitless = 0
-        self.refusals = 0
-        self.changes = 0
+        self.attempts_without_progress = self.denied_urls = self.changes = 0
         self.ended_at: int | None = None
 
-    def run(self) -> Downloaded:
+    def run(self) -> DownloadedFile:
         url = self._new_url()
         while True:
-            verdict = self._try(url)
-            if verdict.step is Step.DONE:
-                self.say(f"Downloaded {self.name} from {host_of(url)}: {self.progress.summary()}.")
-                return Downloaded(self.offset, self.head, self.content_encoding)
-            if verdict.step is Step.GIVE_UP:
+            decision = self._attempt(url)
+            if decision.action is Action.DONE:
+                self.log(f"Downloaded {self.name} from {host_of(url)}: {self.progress.summary()}.")
+                return DownloadedFile(self.offset, self.head, self.content_encoding)
+            if decision.action is Action.FAIL:
                 raise MaestroQADataError(
-                    f"{self.name.capitalize()} cannot be downloaded: {verdict.reason}. Request a new export."
+                    f"{self.name.capitalize()} cannot be downloaded: {decision.reason}. Request a new export."
                 )
-            self._pause(verdict)
-            if verdict.step is Step.FRESH_URL:
+            self._pause(decision)
+            if decision.action is Action.FRESH_URL:
                 url = self._new_url()
 
-    def _try(self, url: str) -> Verdict:
+    def _attempt(self, url: str) -> Decision:
         # Without a validator two parts might belong to two files: only a probe for the end may go without.
-        asked = self.offset if self.version.validator or self.ended_at == self.offset else 0
-        response, trouble = open_url(
-            self.session,
-            url,
-            ranges.request_headers(asked, self.version),
-            (self.limits.connect_timeout, self.limits.read_timeout),
-        )
+        start = self.offset if self.version.validator or self.ended_at == self.offset else 0
+        timeouts = (self.limits.connect_timeout, self.limits.read_timeout)
+        response, error = open_url(self.session, url, request_headers(start, self.version), timeouts)
         if response is None:
-            return Verdict(Step.AGAIN, reason=trouble)
+            return Decision(Action.RETRY, reason=error)
         with closing(response):
-            verdict = ranges.judge(response.status_code, response.headers, offset=asked, version=self.version)
-            if verdict.step is Step.START_OVER:
-                self._go_to(0, Version(), changed=verdict.changed)
-            if verdict.step is Step.DONE:
+            decision = decide(response.status_code, response.headers, offset=start, version=self.version)
+            if decision.action is Action.RESTART:
+                self._seek(0, Version(), changed=decision.changed)
+            if decision.action is Action.DONE:
                 return self._complete("")
-            if verdict.step is not Step.READ:
-                return verdict
-            if verdict.reason:
-                self.say(f"Downloading {self.name}: {verdict.reason}; starting over from the first byte.")
-            self._go_to(verdict.start, verdict.version, changed=verdict.changed)
+            if decision.action is not Action.READ:
+                return decision
+            if decision.reason:
+                self.log(f"Downloading {self.name}: {decision.reason}; starting over from the first byte.")
+            self._seek(decision.start, decision.version, changed=decision.changed)
             self.content_encoding = response.headers.get("Content-Encoding", "")
             return self._read(response)
 
-    def _go_to(self, start: int, version: Version, *, changed: bool) -> None:
+    def _seek(self, start: int, version: Version, *, changed: bool) -> None:
         if start == 0:
-            self.scratch.restart()
+            self.temp_file.restart()
             self.head = b""
         if changed:
             self.changes += 1
-            self.farthest = 0
+            self.max_offset = 0
             self.ended_at = None
         self.offset = start
         self.version = version
         self.progress.restart(done=start, total=version.total)
         if version.total is not None:
             self._check_size(version.total)
-            self.scratch.check_room(version.total - start)
+            self.temp_file.check_room(version.total - start)
 
-    def _read(self, response: requests.Response) -> Verdict:
+    def _read(self, response: requests.Response) -> Decision:
         total = self.version.total
         content_type = response.headers.get("Content-Type", "")
-        marked_at, marked_bytes = self.clock(), self.offset
+        checked_at, offset_then = self.clock.monotonic(), self.offset
         while total is None or self.offset < total:
-            block, trouble = read_some(response, _BLOCK if total is None else min(_BLOCK, total - self.offset))
-            if trouble:
-                return Verdict(Step.AGAIN, reason=trouble)
+            block, error = read_available(response, _BLOCK if total is None else min(_BLOCK, total - self.offset))
+            if error:
+                return Decision(Action.RETRY, reason=error)
             if not block:
                 return self._body_ended(response, content_type)
-            self._keep(block, content_type)
-            now = self.clock()
+            self._write(block, content_type)
+            now = self.clock.monotonic()
             self._check_deadline(now)
-            if now - marked_at >= self.limits.stall_after and self.offset != total:
-                if self.offset - marked_bytes < self.limits.stall_bytes:
+            if now - checked_at >= self.limits.stall_after and self.offset != total:
+                if self.offset - offset_then < self.limits.stall_bytes:
                     # Bytes that trickle in are no progress, or a slow sender could keep a worker for hours.
-                    self.farthest = max(self.farthest, self.offset)
-                    return Verdict(Step.AGAIN, reason="next to nothing came from the storage")
-                marked_at, marked_bytes = now, self.offset
+                    self.max_offset = max(self.max_offset, self.offset)
+                    return Decision(Action.RETRY, reason="next to nothing came from the storage")
+                checked_at, offset_then = now, self.offset
         return self._complete(content_type)
 
-    def _body_ended(self, response: requests.Response, content_type: str) -> Verdict:
+    def _body_ended(self, response: requests.Response, content_type: str) -> Decision:
         if self.version.total is not None:
-            return Verdict(Step.AGAIN, reason="the storage closed the connection before the end")
+            return Decision(Action.RETRY, reason="the storage closed the connection before the end")
         if "chunked" in response.headers.get("Transfer-Encoding", "").lower() or self.ended_at == self.offset:
             return self._complete(content_type)
-        # No length and no last chunk: the end of the file looks like a lost connection. A second look tells.
+        # No length and no last chunk: the end of the file looks like a lost connection. A second request tells.
         self.ended_at = self.offset
-        return Verdict(Step.AGAIN, reason="the storage does not say how long the file is; looking for more")
+        return Decision(Action.RETRY, reason="the storage does not say how long the file is; requesting more")
 
-    def _complete(self, content_type: str) -> Verdict:
-        sniff.refuse_error_page(self.head, content_type, whole=len(self.head) == self.offset)
-        return Verdict(Step.DONE)
+    def _complete(self, content_type: str) -> Decision:
+        reject_error_page(self.head, content_type, is_whole=len(self.head) == self.offset)
+        return Decision(Action.DONE)
 
-    def _keep(self, block: bytes, content_type: str) -> None:
-        self.scratch.write(block)
+    def _write(self, block: bytes, content_type: str) -> None:
+        self.temp_file.write(block)
         self.offset += len(block)
-        if len(self.head) < sniff.ENOUGH:
-            self.head += block[: sniff.ENOUGH - len(self.head)]
-            if len(self.head) == sniff.ENOUGH:
-                sniff.refuse_error_page(self.head, content_type, whole=False)
+        if len(self.head) < HEAD_SIZE:
+            self.head += block[: HEAD_SIZE - len(self.head)]
+            if len(self.head) == HEAD_SIZE:
+                reject_error_page(self.head, content_type, is_whole=False)
         self._check_size(self.offset)
         self.progress.advance(len(block))
 
-    def _pause(self, verdict: Verdict) -> None:
-        """Count a try that did not end the download, and wait before the next one."""
-        if self.offset > self.farthest:
-            self.farthest = self.offset
-            self.fruitless = self.refusals = 0
+    def _pause(self, decision: Decision) -> None:
+        """Count an attempt that did not end the download, and wait before the next one."""
+        needs_url = decision.action is Action.FRESH_URL
+        if self.offset > self.max_offset:
+            self.max_offset = self.offset
+            self.attempts_without_progress = self.denied_urls = 0
         else:
-            self.fruitless += 1
-            self.refusals += verdict.step is Step.FRESH_URL
-        self._give_up_on(verdict.reason)
-        wait = 0.0
-        if not (verdict.step is Step.FRESH_URL and self.refusals <= 1):
-            wait = min(_LONGEST_PAUSE, 0.5 * 2**self.fruitless) * random.uniform(0.75, 1.0)  # noqa: S311
-        self._check_deadline(self.clock() + wait)
-        self.say(
-            f"Downloading {self.name}: {verdict.reason}; going on from byte {self.offset}"
-            + (f" in {format_duration(wait)}." if wait >= 1 else ".")
+            self.attempts_without_progress += 1
+            self.denied_urls += needs_url
+        self._check_attempts(decision.reason)
+        pause = 0.0
+        if not needs_url or self.denied_urls > 1:
+            pause = min(_MAX_PAUSE_S, 0.5 * 2**self.attempts_without_progress) * random.uniform(0.75, 1.0)  # noqa: S311
+        self._check_deadline(self.clock.monotonic() + pause)
+        self.log(
+            f"Downloading {self.name}: {decision.reason}; resuming from byte {self.offset}"
+            + (f" in {format_duration(pause)}." if pause >= 1 else ".")
         )
-        if wait:
-            self.sleep(wait)
+        if pause:
+            self.clock.sleep(pause)
 
-    def _give_up_on(self, reason: str) -> None:
-        if self.refusals >= _MOST_REFUSALS:
+    def _check_attempts(self, reason: str) -> None:
+        if self.denied_urls >= _MAX_DENIED_URLS:
             raise MaestroQAError(
-                f"The download of {self.name} was refused with {self.refusals} URLs, each fresh from MaestroQA "
+                f"The download of {self.name} was denied with {self.denied_urls} URLs, each fresh from MaestroQA "
                 f"({reason}). Check the worker's clock, and whether the storage may be reached from its network.",
                 retryable=True,
             )
-        if self.changes >= _MOST_CHANGES:
+        if self.changes >= _MAX_CHANGES:
             raise MaestroQADataError(
                 f"The file of {self.name} changed {self.changes} times while it was being downloaded.",
                 retryable=True,
             )
-        if self.fruitless >= self.limits.tries:
+        if self.attempts_without_progress >= self.limits.tries:
             raise MaestroQAConnectionError(
                 f"The download of {self.name} stopped at byte {self.offset}"
                 + ("" if self.version.total is None else f" of {self.version.total}")
-                + f", and {self.fruitless} tries in a row brought nothing new: {reason}. "
+                + f", and {self.attempts_without_progress} attempts in a row brought nothing new: {reason}. "
                 f"Check the network, proxy and TLS settings between the worker and the storage."
             )
 
     def _check_deadline(self, now: float) -> None:
-        if now >= self.ends:
+        if now >= self.deadline:
             raise MaestroQAConnectionError(
                 f"The download of {self.name} was not complete within {format_duration(self.limits.deadline)}: "
-                f"{megabytes(self.offset)} had come. Try again, or request a shorter window."
+                f"{megabytes(self.offset)} had arrived. Try again, or request a shorter window."
             )
 
     def _check_size(self, size: int) -> None:
@@ -280,7 +276,7 @@ class _Download:
             )
 
     def _new_url(self) -> str:
-        self._check_deadline(self.clock())
+        self._check_deadline(self.clock.monotonic())
         url = self.fresh_url()
         if not url:
             raise MaestroQADataError(f"MaestroQA gave no download address for {self.name}.")

@@ -1,8 +1,8 @@
 """Check an archive's members by inflating them, beginning while the archive is still being downloaded.
 
-A thread follows the temporary file from its first byte. It trusts nothing: what it finds counts only if the archive's
-directory, read when the download is complete, says the same. Where it gets lost, or the download starts over, the
-members are inflated after the download, as if it had never run.
+A thread follows the temporary file from its first byte. It trusts nothing: what it computes counts only if the
+archive's directory, read when the download is complete, says the same. Where it cannot go on, or the download starts
+over, the members are inflated after the download, as if the thread had never run.
 """
 
 from __future__ import annotations
@@ -12,17 +12,17 @@ import threading
 from collections.abc import Callable
 from types import TracebackType
 
-from airflow_provider_maestroqa.landing.archive import content, zip_directory
-from airflow_provider_maestroqa.landing.archive.content import Meter
-from airflow_provider_maestroqa.landing.archive.members import DEFLATED, RATIO_COUNTS_FROM, Member, is_absurd
+from airflow_provider_maestroqa.landing.archive import zip_directory
+from airflow_provider_maestroqa.landing.archive.content import ContentDigest, read_member
+from airflow_provider_maestroqa.landing.archive.members import DEFLATED, MIN_RATIO_SIZE, Member, is_zip_bomb
 from airflow_provider_maestroqa.storage.compression import BLOCK, Engine
 
-_TICK = 5.0
+_TICK_S = 5.0
 _INFLATED_BLOCK = 1 << 20
 
 
 class Verification:
-    """Measures the members of an archive, each once, in two threads.
+    """Computes the digest of an archive's members, each once, in two threads.
 
     :param fd: the temporary file, which grows.
     :param engine: inflates.
@@ -34,134 +34,136 @@ class Verification:
         self._fd = fd
         self._engine = engine
         self._count_rows = count_rows
-        self._news = threading.Condition()
-        self._arrived = 0
-        self._complete = False
-        self._closed = not early
-        self._measured: dict[int, tuple[int, Meter]] = {}
-        self._at: int | None = None
+        self._changed = threading.Condition()
+        self._available = 0
+        self._is_complete = False
+        self._stopped = not early
+        #: By the offset of a member's data: its compressed size, and its digest.
+        self._digests: dict[int, tuple[int, ContentDigest]] = {}
+        self._current: int | None = None
         self._sizes: dict[int, int] = {}
-        self._taken: set[int] = set()
-        self._thread = threading.Thread(target=self._follow, name="maestroqa-check", daemon=True)
+        self._verified: set[int] = set()
+        self._thread = threading.Thread(target=self._run, name="maestroqa-check", daemon=True)
 
     def __enter__(self) -> Verification:
-        if not self._closed:
+        if not self._stopped:
             self._thread.start()
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
-        self._give_up()
+        self._stop()
         if self._thread.ident is not None:
             self._thread.join()
 
-    def arrived(self, size: int) -> None:
-        """The first ``size`` bytes of the file are there."""
-        with self._news:
-            self._arrived = size
-            self._news.notify_all()
+    def bytes_available(self, size: int) -> None:
+        """Report that the first ``size`` bytes of the file are there."""
+        with self._changed:
+            self._available = size
+            self._changed.notify_all()
 
-    def started_over(self) -> None:
-        """The file begins anew; what was found so far is void."""
-        self._give_up()
-        self._measured.clear()
+    def reset(self) -> None:
+        """Report that the file begins anew; what was computed so far is void."""
+        self._stop()
+        self._digests.clear()
 
-    def expect(self, members: list[Member]) -> None:
-        """The download is complete, and these are the archive's members."""
-        with self._news:
-            self._complete = True
+    def expect_members(self, members: list[Member]) -> None:
+        """Report that the download is complete, and that these are the archive's members."""
+        with self._changed:
+            self._is_complete = True
             self._sizes = {member.start: member.size for member in members}
-            self._news.notify_all()
+            self._changed.notify_all()
 
-    def measure(self, member: Member, waiting: Callable[[], None]) -> Meter:
-        """The measures of a member that is whole.
+    def verify(self, member: Member, on_wait: Callable[[], None]) -> ContentDigest:
+        """Check that a member is undamaged, and return its digest.
 
-        :param waiting: called now and then.
-        :raises MaestroQADataError: it is not.
+        :param on_wait: called now and then.
+        :raises MaestroQADataError: it is damaged.
         """
-        with self._news:
-            while self._at == member.start and not self._closed:
-                self._news.wait(_TICK)
-                waiting()
-            packed, meter = self._measured.get(member.start, (0, None))
-            self._taken.add(member.start)
-        if meter is not None and (packed, meter.size, meter.crc32) == (member.packed, member.size, member.crc32):
-            return meter
-        meter = Meter(self._engine, count_rows=self._count_rows)
-        for _ in content.unpacked(self._fd, member, self._engine, meter):
-            waiting()
-        return meter
+        with self._changed:
+            while self._current == member.start and not self._stopped:
+                self._changed.wait(_TICK_S)
+                on_wait()
+            compressed_size, digest = self._digests.get(member.start, (0, None))
+            self._verified.add(member.start)
+        if digest is not None and (compressed_size, digest.size, digest.crc32) == (
+            member.compressed_size,
+            member.size,
+            member.crc32,
+        ):
+            return digest
+        digest = ContentDigest(self._engine, count_rows=self._count_rows)
+        for _ in read_member(self._fd, member, self._engine, digest):
+            on_wait()
+        return digest
 
-    def _give_up(self) -> None:
-        with self._news:
-            self._closed = True
-            self._news.notify_all()
+    def _stop(self) -> None:
+        with self._changed:
+            self._stopped = True
+            self._changed.notify_all()
 
-    def _follow(self) -> None:
+    def _run(self) -> None:
         try:
-            at: int | None = 0
-            while at is not None:
-                at = self._measure_at(at)
-        except Exception:  # noqa: BLE001, S110 - the check after the download tells what is wrong
+            offset: int | None = 0
+            while offset is not None:
+                offset = self._digest_member_at(offset)
+        except Exception:  # noqa: BLE001, S110 - the check after the download finds what is wrong
             pass
         finally:
-            with self._news:
-                self._at = None
-            self._give_up()
+            with self._changed:
+                self._current = None
+            self._stop()
 
-    def _measure_at(self, offset: int) -> int | None:
-        """Measure the member whose header begins here; where the next one does, or ``None``."""
-        header = zip_directory.parse_local_header(self._read(offset, zip_directory.LOCAL_SIZE))
+    def _digest_member_at(self, offset: int) -> int | None:
+        """Inflate the member whose header begins here; the offset of the next header, or ``None``."""
+        header = zip_directory.parse_local_header(self._read(offset, zip_directory.LOCAL_HEADER_SIZE))
         if header is None or header.method != DEFLATED:
             return None
         start = offset + header.length
-        with self._news:
-            if start in self._taken:
+        with self._changed:
+            if start in self._verified:
                 return None
-            self._at = start
-        meter = Meter(self._engine, count_rows=self._count_rows)
-        packed = self._inflate(start, header.size, meter)
-        with self._news:
-            self._at = None
-            if packed is not None and not self._closed:
-                self._measured[start] = (packed, meter)
-            self._news.notify_all()
-        return None if packed is None else self._next_header(start + packed)
+            self._current = start
+        digest = ContentDigest(self._engine, count_rows=self._count_rows)
+        compressed_size = self._inflate(start, header.size, digest)
+        with self._changed:
+            self._current = None
+            if compressed_size is not None and not self._stopped:
+                self._digests[start] = (compressed_size, digest)
+            self._changed.notify_all()
+        return None if compressed_size is None else self._next_header(start + compressed_size)
 
-    def _inflate(self, start: int, declared: int | None, meter: Meter) -> int | None:
-        """Inflate a stream to its end; the bytes it takes in the archive, or ``None`` when it is not worth it."""
+    def _inflate(self, start: int, declared_size: int | None, digest: ContentDigest) -> int | None:
+        """Inflate a stream to its end; its bytes in the archive, or ``None`` when it is not worth it."""
         inflater = self._engine.inflater()
-        at = start
+        offset = start
         while not inflater.eof:
-            data = self._read(at, BLOCK)
-            if not data or self._closed:
+            data = self._read(offset, BLOCK)
+            if not data or self._stopped:
                 return None
-            at += len(data)
+            offset += len(data)
             while True:
                 block = inflater.decompress(data, _INFLATED_BLOCK)
-                meter.add(block)
+                digest.add(block)
                 data = inflater.unconsumed_tail
                 if inflater.eof or (not data and len(block) < _INFLATED_BLOCK):
                     break
-                limit = self._sizes.get(start, declared)
-                if (limit is not None and meter.size > limit) or self._closed:
+                limit = self._sizes.get(start, declared_size)
+                if (limit is not None and digest.size > limit) or self._stopped:
                     return None
-                if meter.size > RATIO_COUNTS_FROM and is_absurd(meter.size, at - start):
+                if digest.size > MIN_RATIO_SIZE and is_zip_bomb(digest.size, offset - start):
                     return None
-        return at - start - len(inflater.unused_data)
+        return offset - start - len(inflater.unused_data)
 
     def _next_header(self, offset: int) -> int | None:
-        gap = self._read(offset, 28)
-        for skipped in zip_directory.DESCRIPTOR_LENGTHS:
-            if gap[skipped : skipped + 4] == zip_directory.LOCAL_MAGIC:
-                return offset + skipped
-        return None
+        skipped = zip_directory.find_local_header(self._read(offset, zip_directory.MAX_GAP))
+        return None if skipped is None else offset + skipped
 
-    def _read(self, offset: int, most: int) -> bytes:
-        """Read up to ``most`` bytes, waiting until that many have arrived or the file is complete."""
-        with self._news:
-            while not (self._closed or self._complete or self._arrived >= offset + most):
-                self._news.wait()
-            there = self._arrived - offset
-        return os.pread(self._fd, min(most, there), offset) if there > 0 and not self._closed else b""
+    def _read(self, offset: int, size: int) -> bytes:
+        """Read up to ``size`` bytes, waiting until that many are available or the file is complete."""
+        with self._changed:
+            while not (self._stopped or self._is_complete or self._available >= offset + size):
+                self._changed.wait()
+            readable = self._available - offset
+        return os.pread(self._fd, min(size, readable), offset) if readable > 0 and not self._stopped else b""

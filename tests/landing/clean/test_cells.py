@@ -8,7 +8,7 @@ import pytest
 
 from airflow_provider_maestroqa.client.errors import MaestroQADataError
 from airflow_provider_maestroqa.landing.clean import cells
-from airflow_provider_maestroqa.landing.clean.cells import Cleaner, natural_key, read_records, unguarded
+from airflow_provider_maestroqa.landing.clean.cells import Cleaner, natural_key, read_records, strip_formula_guard
 from airflow_provider_maestroqa.landing.clean.dates import as_iso
 from airflow_provider_maestroqa.landing.clean.encoders import csv_blocks
 from airflow_provider_maestroqa.sandbox.data.sample_text import NASTY_CELLS
@@ -52,7 +52,7 @@ GUARDS = {
 
 @pytest.mark.parametrize("cell", GUARDS)
 def test_a_guard_comes_off_and_nothing_else(cell):
-    assert unguarded(cell) == GUARDS[cell]
+    assert strip_formula_guard(cell) == GUARDS[cell]
 
 
 @pytest.mark.parametrize("guarded", [b'="01"', b'"=""01"""'])
@@ -189,7 +189,7 @@ def test_any_file_is_cleaned_as_cell_by_cell(seed):
     data, contents = cleaned(written(["x", "date_graded", "y"], *rows), chance.choice([1, 64, 10_000]))
 
     def one(cell, is_date):
-        cell = unguarded(cell)
+        cell = strip_formula_guard(cell)
         cell = "" if cell == "Unknown" else cell
         return (as_iso(cell) or cell) if is_date else cell
 

@@ -13,7 +13,7 @@ import pytest
 
 from airflow_provider_maestroqa.client.errors import MaestroQAConfigError, MaestroQADataError
 from airflow_provider_maestroqa.landing.clean import encoders as writing
-from airflow_provider_maestroqa.landing.clean.cells import DATE_COLUMNS, unguarded
+from airflow_provider_maestroqa.landing.clean.cells import DATE_COLUMNS, strip_formula_guard
 from airflow_provider_maestroqa.landing.clean.dates import as_iso
 from airflow_provider_maestroqa.landing.exports import LandingOptions
 from airflow_provider_maestroqa.sandbox.data.export_files import write_export_file
@@ -40,7 +40,7 @@ def micros(iso):
 
 
 def expected_cell(cell, column):
-    cell = unguarded(cell)
+    cell = strip_formula_guard(cell)
     if cell in ("", "Unknown"):
         return None
     return micros(as_iso(cell)) if column in DATE_COLUMNS else cell

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from airflow_provider_maestroqa.client.errors import MaestroQAConfigError, MaestroQADataError
-from airflow_provider_maestroqa.landing.clean.cells import DATE_COLUMNS, unguarded
+from airflow_provider_maestroqa.landing.clean.cells import DATE_COLUMNS, strip_formula_guard
 from airflow_provider_maestroqa.landing.clean.dates import as_iso
 from airflow_provider_maestroqa.landing.clean.encoders import ROW_GROUP_BYTES
 from airflow_provider_maestroqa.landing.exports import LandingOptions
@@ -45,7 +45,7 @@ def rows_of(data):
 
 
 def cleaned_cell(cell, column):
-    cell = unguarded(cell)
+    cell = strip_formula_guard(cell)
     cell = "" if cell == "Unknown" else cell
     return as_iso(cell) or cell if column in DATE_COLUMNS else cell
 

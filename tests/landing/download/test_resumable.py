@@ -59,7 +59,7 @@ def test_a_url_that_expired_before_the_download_is_replaced(landed, origin, repl
 
 def test_fresh_urls_that_are_refused_too_end_the_download(landed, origin, reply):
     origin.plan.extend([reply(403)] * 10)
-    with pytest.raises(MaestroQAError, match=r"refused with 3 URLs.*clock") as caught:
+    with pytest.raises(MaestroQAError, match=r"denied with 3 URLs.*clock") as caught:
         landed()
     assert caught.value.retryable
     assert len(origin.seen) == 3
@@ -131,7 +131,7 @@ def test_server_errors_and_dropped_connections_are_tried_again_with_growing_paus
 
 def test_tries_without_a_new_byte_are_bounded(landed, origin, reply, clock):
     origin.plan.extend([origin.dropping(100), *[reply(503)] * 50])
-    with pytest.raises(MaestroQAConnectionError, match=rf"byte 100 of {len(BODY)}.* 8 tries.*503") as caught:
+    with pytest.raises(MaestroQAConnectionError, match=rf"byte 100 of {len(BODY)}.* 8 attempts.*503") as caught:
         landed()
     assert len(origin.seen) == 9
     assert max(clock.slept) <= 20
@@ -242,11 +242,11 @@ def test_a_redirect_to_no_web_address_is_not_followed(landed, origin, reply, tar
 
 
 def test_a_redirect_from_https_to_http_is_refused():
-    from airflow_provider_maestroqa.landing.download.http_get import _redirected
+    from airflow_provider_maestroqa.landing.download.http_get import redirected_url
 
     with pytest.raises(MaestroQADataError, match=r"storage\.example redirected .* without TLS"):
-        _redirected("https://storage.example/a?s=1", "http://storage.example/a?s=1")
-    assert _redirected("https://a.example/x", "https://b.example/y") == "https://b.example/y"
+        redirected_url("https://storage.example/a?s=1", "http://storage.example/a?s=1")
+    assert redirected_url("https://a.example/x", "https://b.example/y") == "https://b.example/y"
 
 
 @pytest.mark.parametrize("url", ["", "not a url", "ftp://host/x", "http://", "http://[bad/x"])

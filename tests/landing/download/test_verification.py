@@ -14,7 +14,7 @@ from airflow_provider_maestroqa.landing.download.verification import Verificatio
 from airflow_provider_maestroqa.storage.compression import zlib_engine
 
 
-def nothing():
+def noop():
     pass
 
 
@@ -61,12 +61,14 @@ def test_members_are_measured_while_the_file_still_grows(growing, engine, seekab
     with Verification(growing.fileno(), counting.engine, count_rows=True, early=True) as verification:
         for start in range(0, len(archive), 1000):
             growing.write(archive[start : start + 1000])
-            verification.arrived(start + len(archive[start : start + 1000]))
+            verification.bytes_available(start + len(archive[start : start + 1000]))
         members = members_of(growing)
-        verification.expect(members)
+        verification.expect_members(members)
         # The last one first waits for the thread, or does its work.
-        meters = [verification.measure(member, nothing) for member in members]
-    assert [(meter.size, meter.counter.rows) for meter in meters] == [(len(content), 5000) for content in contents]
+        digests = [verification.verify(member, noop) for member in members]
+    assert [(digest.size, digest.counter.rows) for digest in digests] == [
+        (len(content), 5000) for content in contents
+    ]
     assert counting.streams == len(contents)
 
 
@@ -74,46 +76,46 @@ def test_an_early_check_that_was_not_begun_is_made_later(growing, engine):
     growing.write(packed(b"h\n1\n"))
     with Verification(growing.fileno(), engine, count_rows=False, early=False) as verification:
         (member,) = members_of(growing)
-        verification.expect([member])
-        assert verification.measure(member, nothing).size == 4
+        verification.expect_members([member])
+        assert verification.verify(member, noop).size == 4
 
 
 def test_a_thread_that_gets_lost_harms_nothing(growing, engine):
     archive, counting = packed(b"h\n1\n", b"h\n2\n"), Counting(engine, fail=True)
     growing.write(archive)
     with Verification(growing.fileno(), counting.engine, count_rows=False, early=True) as verification:
-        verification.arrived(len(archive))
+        verification.bytes_available(len(archive))
         members = members_of(growing)
-        verification.expect(members)
-        assert [verification.measure(member, nothing).size for member in members] == [4, 4]
+        verification.expect_members(members)
+        assert [verification.verify(member, noop).size for member in members] == [4, 4]
 
 
 def test_what_was_measured_of_an_earlier_file_is_forgotten(growing, engine):
     first, second = packed(b"h\n1\n"), packed(b"h\n2\n")
     with Verification(growing.fileno(), engine, count_rows=False, early=True) as verification:
         growing.write(first)
-        verification.arrived(len(first))
+        verification.bytes_available(len(first))
         growing.seek(0)
         growing.truncate()
-        verification.started_over()
+        verification.reset()
         growing.write(second)
-        verification.arrived(len(second))
+        verification.bytes_available(len(second))
         (member,) = members_of(growing)
-        verification.expect([member])
-        assert verification.measure(member, nothing).crc32 == member.crc32
+        verification.expect_members([member])
+        assert verification.verify(member, noop).crc32 == member.crc32
 
 
 def test_a_directory_that_contradicts_what_was_measured_is_believed_no_more_than_the_data(growing, engine):
     archive = packed(b"h\n1\n", seekable=True)
     growing.write(archive)
     with Verification(growing.fileno(), engine, count_rows=False, early=True) as verification:
-        verification.arrived(len(archive))
+        verification.bytes_available(len(archive))
         (member,) = members_of(growing)
-        verification.expect([member])
-        verification.measure(member, nothing)
-        for lie in ({"crc32": 1}, {"size": 3}, {"packed": member.packed - 1}):
+        verification.expect_members([member])
+        verification.verify(member, noop)
+        for lie in ({"crc32": 1}, {"size": 3}, {"compressed_size": member.compressed_size - 1}):
             with pytest.raises(MaestroQADataError):
-                verification.measure(replace(member, **lie), nothing)
+                verification.verify(replace(member, **lie), noop)
 
 
 @pytest.mark.parametrize("file_format", ["csv.gz", "csv", "zip"])
