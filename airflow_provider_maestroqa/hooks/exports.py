@@ -5,6 +5,7 @@ from __future__ import annotations
 import warnings
 from collections.abc import Mapping
 from datetime import datetime
+from typing import Any
 
 from airflow_provider_maestroqa import _compat
 from airflow_provider_maestroqa.client.endpoints import build_request
@@ -93,6 +94,14 @@ class ExportMethods(BaseMaestroQAHook):
         :return: the export's id.
         """
         parameters = export_parameters(export_type, start=start, end=end, **options)
+        return self.submit_export(export_type, parameters=parameters)
+
+    def submit_export(self, export_type: str, *, parameters: Mapping[str, Any]) -> str:
+        """Request an export whose arguments are validated already; otherwise as :meth:`request_export`.
+
+        :param export_type: ``raw``, ``groups`` or ``audit_log``.
+        :param parameters: the request's parameters by the API's names, validated.
+        """
         request = build_request(export_kind(export_type).operation, parameters)
         response = self.client.send(request)
         export_id = response.get("exportId") if isinstance(response, Mapping) else None

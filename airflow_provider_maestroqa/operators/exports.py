@@ -1,4 +1,4 @@
-"""Asks MaestroQA for exports."""
+"""Requests exports from MaestroQA."""
 
 from __future__ import annotations
 
@@ -20,40 +20,41 @@ if TYPE_CHECKING:
 
 
 class MaestroQARequestExportOperator(ExportWaiter):
-    """Ask MaestroQA for an export, and wait for it if you like. (API: Exports)
+    """Request an export, and optionally wait for it. (API: Exports)
 
     The window is ``start`` and ``end`` as given, else ``lookback`` counted back from ``end``, else the run's data
-    interval. A window without length is an error. A retry takes the same export up again where Airflow can keep its
-    id: on Airflow 3.3 and newer, or at ``state_path``. A changed window asks for a new export.
+    interval. A window without length is an error. A retry resumes the same export where its id can be saved: on
+    Airflow 3.3 and newer, or at ``state_path``. A changed window requests a new export.
 
     All arguments but ``deferrable`` and ``wait_for_completion`` are templated.
 
     :param export_type: ``raw`` (grades), ``groups`` (agent groups) or ``audit_log`` (user activity).
     :param start: start of the window: an aware datetime, or ISO 8601 text with a time zone. Not for ``groups``.
-    :param end: end of the window, likewise. Default: the data interval's end, or the time the run was asked for.
+    :param end: end of the window, likewise. Default: the data interval's end, or the time the run was requested.
     :param lookback: a timedelta; the window is ``end - lookback`` to ``end``.
-    :param export_name: a name for the export. Default: MaestroQA makes one up.
+    :param export_name: a name for the export. Default: MaestroQA names it.
     :param single_file_export: ``raw`` only: one file instead of the archive: ``individual_answers``,
         ``section_scores``, ``total_scores``, ``annotations`` or ``csat``.
     :param include_calibrations: ``raw`` only: ``all``, ``none`` or ``only``.
     :param include_grader_qa: ``raw`` only: whether to include grader QA benchmark scores.
     :param include_deleted: ``raw`` only: whether to include deleted answers.
     :param include_unavailable: ``groups`` only: whether to include agents that are not marked available.
-    :param max_window_days: cut a long window into parts of at most so many days, and ask for an export of each. Then
-        the task returns a list of ids, even of one, to map the next tasks over. Not for ``groups``, and not together
-        with ``wait_for_completion``.
+    :param max_window_days: split a long window into parts of at most so many days, and request an export of each.
+        Then the task returns a list of ids, even of one, to map the next tasks over. Not for ``groups``, and not
+        together with ``wait_for_completion``.
     :param wait_for_completion: whether to wait until the export is complete.
     :param deferrable: whether to wait in the triggerer instead of on a worker. Default: Airflow's
         ``[operators] default_deferrable``.
     :param poll_interval: seconds before the second poll; the pauses then grow up to five minutes.
     :param timeout: seconds that the wait may take.
-    :param state_path: storage URL of an object that keeps the export's id for a retry, on any Airflow.
+    :param state_path: storage URL of an object that saves the export's id for a retry, on any Airflow.
     :param maestroqa_conn_id: id of the connection to MaestroQA.
     :return: the export's id (str); with ``max_window_days`` the ids, in the order of their windows (list of str).
         Another XCom, ``window``, says what the export covers: ``{"start", "end"}`` as text in UTC; with
         ``max_window_days`` one such dict for each id; an empty dict for ``groups``.
-    :raises AirflowFailException: a retry could not help: wrong arguments, a refused token, an export that failed, or
-        a lost answer to the request, so that the export may or may not have been asked for.
+    :raises AirflowFailException: a retry could not help: wrong arguments, a rejected token, an export that failed, or
+        a lost response to the request, so that the export may or may not have been requested. Its cause is the
+        error itself, such as :class:`~airflow_provider_maestroqa.client.errors.MaestroQAAuthError`.
     :raises MaestroQAExportTimeoutError: the export was not complete in time; Airflow retries it as the DAG says.
     """
 
@@ -117,17 +118,22 @@ class MaestroQARequestExportOperator(ExportWaiter):
         self._export_id: str | None = None
 
     def execute(self, context: Context) -> str | list[str]:
-        """Ask for the export, or take up again the one that an earlier try asked for."""
+        """Request the export, or resume the one that an earlier try requested."""
+        from airflow_provider_maestroqa.client.parsing import parse_seconds
+        from airflow_provider_maestroqa.client.resources.exports import export_parameters
+
         with airflow_errors():
-            poll_interval, timeout = self._checked_times()
+            poll_interval = parse_seconds(self.poll_interval, "poll_interval")
+            timeout = parse_seconds(self.timeout, "timeout")
             arguments = self._arguments(context)
+            parameters = export_parameters(**arguments)
             state = self._retry_state(context, arguments)
             with self.open_hook() as hook:
                 if self.max_window_days is not None:
-                    windows = self._request_each(hook, state, arguments)
+                    windows = self._request_parts(hook, state, arguments)
                     self._push_window(context, windows)
                     return list(windows)
-                self._export_id = self._resume(hook, state) or self._request(hook, state, arguments)
+                self._export_id = self._resume(hook, state) or self._request(hook, state, parameters)
                 self._push_window(context, _window_of(arguments))
                 if not self.wait_for_completion:
                     state.clear()
@@ -145,7 +151,7 @@ class MaestroQARequestExportOperator(ExportWaiter):
             return self._finish(state, event, arguments)
 
     def execute_complete(self, context: Context, event: dict[str, Any] | None = None) -> str:
-        """Take up the task when the trigger has fired."""
+        """Resume the task when the trigger has fired."""
         with airflow_errors():
             arguments = self._arguments(context)
             return self._finish(self._retry_state(context, arguments), event, arguments)
@@ -156,7 +162,8 @@ class MaestroQARequestExportOperator(ExportWaiter):
         return self._export_id
 
     def _arguments(self, context: Context) -> dict[str, Any]:
-        from airflow_provider_maestroqa.client.resources.exports import EXPORT_OPTIONS, export_kind, export_parameters
+        """The arguments of the request, with the window of this run."""
+        from airflow_provider_maestroqa.client.resources.exports import EXPORT_OPTIONS, export_kind
         from airflow_provider_maestroqa.windows import resolve_window
 
         kind = export_kind(self.export_type)
@@ -164,44 +171,42 @@ class MaestroQARequestExportOperator(ExportWaiter):
         if kind.is_windowed:
             window = resolve_window(context, start=self.start, end=self.end, lookback=self.lookback)
             if self.max_window_days is not None:
-                self._check_cut()
+                self._check_max_window_days()
             arguments |= window.as_text()
         else:
             kind.reject_window(
                 start=self.start, end=self.end, lookback=self.lookback, max_window_days=self.max_window_days
             )
-        arguments |= {name: getattr(self, name) for name in EXPORT_OPTIONS}
-        export_parameters(**arguments)
-        return arguments
+        return {**arguments, **{name: getattr(self, name) for name in EXPORT_OPTIONS}}
 
-    def _check_cut(self) -> None:
+    def _check_max_window_days(self) -> None:
         from airflow_provider_maestroqa.client.errors import MaestroQAConfigError
         from airflow_provider_maestroqa.client.parsing import parse_days
 
         parse_days(self.max_window_days, "max_window_days")
         if self.wait_for_completion:
             raise MaestroQAConfigError(
-                "wait_for_completion waits for one export, and max_window_days may ask for several. Leave it out, "
+                "wait_for_completion waits for one export, and max_window_days may request several. Leave it out, "
                 "and map a sensor over the ids: MaestroQAExportSensor.partial(...).expand(export_id=request.output)."
             )
 
     def _push_window(self, context: Context, window: Mapping[str, Any]) -> None:
-        """Hand the window to the tasks that land the export: an empty one too, as Airflow 3 takes null for lost."""
+        """Pass the window to the tasks that land the export: an empty one too, as Airflow 3 takes null for lost."""
         if self.do_xcom_push:
             task_context.push_xcom(context, "window", window)
 
-    def _request_each(
+    def _request_parts(
         self, hook: MaestroQAHook, state: RetryState, arguments: Mapping[str, Any]
     ) -> dict[str, dict[str, str]]:
-        """Ask for an export of each part of the window. A retry goes on after those that were asked for.
+        """Request an export of each part of the window. A retry resumes after those that were requested.
 
         :return: the windows by the ids of their exports, in order.
         """
         from airflow_provider_maestroqa.client.formatting import pluralize
         from airflow_provider_maestroqa.windows import split_windows
 
-        kept = state.load()
-        earlier = kept.get("export_ids", []) if isinstance(kept, Mapping) else []
+        saved = state.load()
+        earlier = saved.get("export_ids", []) if isinstance(saved, Mapping) else []
         windows: dict[str, dict[str, str]] = {}
         for number, window in enumerate(split_windows(arguments["start"], arguments["end"], self.max_window_days)):
             if number < len(earlier) and self._is_alive(hook, earlier[number]):
@@ -212,14 +217,9 @@ class MaestroQARequestExportOperator(ExportWaiter):
             state.save({"export_ids": [*windows, *earlier[len(windows) :]]})
             self.log.info("From %s to %s: export %s.", window["start"], window["end"], export_id)
         exports = pluralize(len(windows), f"{self.export_type.replace('_', ' ')} exports")
-        self.log.info("Asked MaestroQA for %s.", exports)
+        self.log.info("Requested %s.", exports)
         state.clear()
         return windows
-
-    def _checked_times(self) -> tuple[float, float]:
-        from airflow_provider_maestroqa.client.parsing import parse_seconds
-
-        return parse_seconds(self.poll_interval, "poll_interval"), parse_seconds(self.timeout, "timeout")
 
     def _retry_state(self, context: Context, arguments: Mapping[str, Any]) -> RetryState:
         from airflow_provider_maestroqa.runtime.retry_state import RetryState
@@ -230,19 +230,19 @@ class MaestroQARequestExportOperator(ExportWaiter):
         return RetryState(context, key="export", arguments=bound_to, state_path=self.state_path)
 
     def _resume(self, hook: MaestroQAHook, state: RetryState) -> str | None:
-        kept = state.load()
-        if not isinstance(kept, Mapping):
+        saved = state.load()
+        if not isinstance(saved, Mapping):
             return None
-        export_id = kept.get("export_id")
+        export_id = saved.get("export_id")
         if not isinstance(export_id, str):
             self.log.warning(
-                "An earlier try may have asked for this export, but ended before its id was known. Asking (again): "
-                "that does no harm, but MaestroQA may make the export twice."
+                "An earlier try may have requested this export, but ended before its id was known. Requesting it "
+                "(again): that does no harm, but MaestroQA may make the export twice."
             )
             return None
         if not self._is_alive(hook, export_id):
             return None
-        self.log.info("Taking up export %s again, which an earlier try asked for.", export_id)
+        self.log.info("Resuming export %s, which an earlier try requested.", export_id)
         return export_id
 
     def _is_alive(self, hook: MaestroQAHook, export_id: str) -> bool:
@@ -252,26 +252,26 @@ class MaestroQARequestExportOperator(ExportWaiter):
             export: Export = hook.get_export(export_id)
         except MaestroQANotFoundError:
             self.log.warning(
-                "Export %s of an earlier try is not known to MaestroQA any more. Asking anew.", export_id
+                "MaestroQA no longer knows export %s of an earlier try. Requesting a new one.", export_id
             )
             return False
         if export.is_failed:
-            self.log.warning("Export %s of an earlier try failed at MaestroQA. Asking anew.", export_id)
+            self.log.warning("Export %s of an earlier try failed at MaestroQA. Requesting a new one.", export_id)
         return not export.is_failed
 
-    def _request(self, hook: MaestroQAHook, state: RetryState, arguments: Mapping[str, Any]) -> str:
+    def _request(self, hook: MaestroQAHook, state: RetryState, parameters: Mapping[str, Any]) -> str:
         from airflow_provider_maestroqa.client.resources.exports import export_kind
 
-        # Saved before the request too: a try that is killed in between must not pass for one that never asked.
+        # Saved before the request too: a try that is killed in between must not pass for one that requested nothing.
         state.save({"asked": True})
-        export_id = hook.request_export(**arguments)
+        export_id = hook.submit_export(self.export_type, parameters=parameters)
         state.save({"export_id": export_id})
-        window = f" from {arguments['start']} to {arguments['end']}" if "start" in arguments else ""
-        label = export_kind(self.export_type).label
-        self.log.info("Asked MaestroQA for %s export%s: export %s.", label, window, export_id)
+        kind = export_kind(self.export_type)
+        window = f" from {parameters['startDate']} to {parameters['endDate']}" if kind.is_windowed else ""
+        self.log.info("Requested %s export%s: export %s.", kind.label, window, export_id)
         if self.wait_for_completion and not state.is_persistent:
             self.log.info(
-                "A retry of this task would ask for another export: set state_path to have it take up this one."
+                "A retry of this task would request another export: set state_path to have it resume this one."
             )
         return export_id
 

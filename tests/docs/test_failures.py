@@ -165,13 +165,13 @@ def killed_while_waiting(sandbox, arguments, context, mocker):
 
 
 def killed_before_the_answer(sandbox, arguments, context, mocker):
-    real = MaestroQAHook.request_export
+    real = MaestroQAHook.submit_export
 
     def asked(hook, *args, **kwargs):
         real(hook, *args, **kwargs)
         raise SystemExit
 
-    patched = mocker.patch.object(MaestroQAHook, "request_export", side_effect=asked, autospec=True)
+    patched = mocker.patch.object(MaestroQAHook, "submit_export", side_effect=asked, autospec=True)
     with pytest.raises(SystemExit):
         request(**arguments).execute(context)
     mocker.stop(patched)

@@ -12,6 +12,7 @@ except ImportError:  # Airflow 2
 from airflow_provider_maestroqa._compat import AirflowFailException
 from airflow_provider_maestroqa.client.errors import MaestroQAError, MaestroQAExportTimeoutError
 from airflow_provider_maestroqa.operators.exports import MaestroQARequestExportOperator
+from airflow_provider_maestroqa.sensors.exports import MaestroQAExportSensor
 
 ASK = "/api/v1/request-raw-export"
 GET = "/api/v1/get-export-data"
@@ -167,17 +168,26 @@ def test_429s_in_a_row_do_not_end_the_wait(connect, sandbox, run_task, deferrabl
 @pytest.mark.parametrize(
     ("fault", "named"),
     [
-        ({"kind": "errored"}, "failed at MaestroQA"),
-        ({"kind": "status", "status": 401, "path": GET, "after": 1}, "90 days"),
-        ({"kind": "status", "status": 403, "path": GET, "after": 1}, "may not do this"),
-        ({"kind": "status", "status": 404, "path": GET, "after": 1}, "no such thing"),
+        ({"kind": "errored"}, "MaestroQAExportFailedError: .*failed at MaestroQA"),
+        ({"kind": "status", "status": 401, "path": GET, "after": 1}, "MaestroQAAuthError: .*90 days"),
+        ({"kind": "status", "status": 403, "path": GET, "after": 1}, "MaestroQAPermissionError: .*may not do this"),
+        ({"kind": "status", "status": 404, "path": GET, "after": 1}, "MaestroQANotFoundError: .*no such thing"),
     ],
     ids=["errored", "401", "403", "404"],
 )
-def test_a_final_end_fails_without_retries_the_same_way(connection, sandbox, run_task, deferrable, fault, named):
+@pytest.mark.parametrize("waiter", ["operator", "sensor"])
+def test_a_final_end_fails_without_retries_from_the_real_error(
+    connection, sandbox, run_task, deferrable, fault, named, waiter
+):
     sandbox.fault(**{"times": None, **fault})
-    with pytest.raises(AirflowFailException, match=named):
-        run_task(waiting(deferrable=deferrable))
+    task = waiting(deferrable=deferrable)
+    if waiter == "sensor":
+        export_id = request().execute({})
+        task = MaestroQAExportSensor(task_id="wait", export_id=export_id, deferrable=deferrable, poke_interval=0.05)
+    with pytest.raises(AirflowFailException, match=named) as caught:
+        run_task(task)
+    assert type(caught.value.__cause__).__name__ == named.partition(":")[0]
+    assert getattr(caught.value.__cause__, "status", None) == fault.get("status")
 
 
 @WAYS

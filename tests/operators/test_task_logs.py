@@ -77,13 +77,13 @@ def test_an_export_is_asked_for_waited_for_and_landed(connection, story, run_tas
     kind = {"raw": "a raw", "audit_log": "an audit log"}[export_type]
     assert_told(
         story(),
-        rf"Asked MaestroQA for {kind} export from 2026-03-01T00:00:00Z to 2026-03-02T00:00:00Z: export {export_id}\.",
+        rf"Requested {kind} export from 2026-03-01T00:00:00Z to 2026-03-02T00:00:00Z: export {export_id}\.",
     )
     run_task(MaestroQAExportSensor(task_id="wait", export_id=export_id, deferrable=True, poke_interval=0.1))
     assert_told(
         story(),
-        rf"Export {export_id} is requested\. Next look in (less than )?0\.1 s\.",
-        rf"Export {export_id} is in progress\. Next look in 0\.1 s\.",
+        rf"Export {export_id} is requested\. Next poll in (less than )?0\.1 s\.",
+        rf"Export {export_id} is in progress\. Next poll in 0\.1 s\.",
         rf"Export {export_id} is complete\.",
     )
     place = f"file://{tmp_path}/landed"
@@ -116,7 +116,7 @@ def test_the_windows_of_a_long_stretch_are_told_one_by_one_and_counted(connectio
             rf"From 2026-03-{start}T00:00:00Z to 2026-03-{end}T00:00:00Z: export {export_id}\."
             for (start, end), export_id in zip(windows, ids, strict=True)
         ),
-        r"Asked MaestroQA for 3 raw exports\.",
+        r"Requested 3 raw exports\.",
     )
 
 
