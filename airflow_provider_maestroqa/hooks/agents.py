@@ -17,12 +17,12 @@ class AgentMethods(BaseMaestroQAHook):
     def create_agent(self, agent: Mapping[str, Any]) -> dict[str, Any]:
         """Create an agent. (API: Create an Agent)
 
-        :param agent: the agent by the API's field names: ``name``, ``available``, ``email``, and if you like
+        :param agent: the agent by the API's field names: ``name``, ``available``, ``email``, and optionally
             ``agentGroupId`` and ``agentId``.
-        :return: the agent as MaestroQA answers it.
+        :return: the agent as MaestroQA returns it.
         :raises MaestroQADataError: a field is missing or wrong; nothing was sent.
         :raises MaestroQAConflictError: another agent has this e-mail address or this id.
-        :raises MaestroQAOutcomeUnknownError: the answer was lost, and now there is such an agent.
+        :raises MaestroQAOutcomeUnknownError: the response was lost, and now such an agent exists.
         """
         from airflow_provider_maestroqa.client.resources.models import AGENT
 
@@ -34,9 +34,9 @@ class AgentMethods(BaseMaestroQAHook):
             conflict = error
         if conflict.after_ambiguous_failure:
             raise MaestroQAOutcomeUnknownError(
-                f"The answer to the first try to create agent {checked['email']} was lost, and now MaestroQA says: "
-                f"{conflict.message} It may be the agent that was just created, or another one. Look at MaestroQA, "
-                "or use upsert_agent, which brings both to the same end."
+                f"The response to the first try to create agent {checked['email']} was lost, and now MaestroQA says: "
+                f"{conflict.message} It may be the agent that was just created, or another one. Check in MaestroQA, "
+                "or use upsert_agent, which has the same result in both cases."
             )
         raise conflict
 
@@ -45,7 +45,7 @@ class AgentMethods(BaseMaestroQAHook):
 
         :param email: the agent's e-mail address.
         :param agent_id: the id, which no other agent may have.
-        :return: the agent as MaestroQA answers it.
+        :return: the agent as MaestroQA returns it.
         :raises MaestroQADataError: an argument is wrong; nothing was sent.
         :raises MaestroQANotFoundError: no agent has this e-mail address.
         :raises MaestroQAConflictError: another agent has this id.
@@ -57,11 +57,11 @@ class AgentMethods(BaseMaestroQAHook):
         return self.send_for_record(build_request("add_agent_id", checked), sent=checked)
 
     def set_agent_availability(self, email: str, available: bool) -> dict[str, Any]:
-        """Say whether an agent is available. (API: Update an Agent (update agent availability))
+        """Set whether an agent is available. (API: Update an Agent (update agent availability))
 
         :param email: the agent's e-mail address.
         :param available: whether the agent is available.
-        :return: the agent as MaestroQA answers it.
+        :return: the agent as MaestroQA returns it.
         :raises MaestroQADataError: an argument is wrong; nothing was sent.
         :raises MaestroQANotFoundError: no agent has this e-mail address.
         """
@@ -72,12 +72,12 @@ class AgentMethods(BaseMaestroQAHook):
         return self.send_for_record(build_request("set_agent_availability", checked), sent=checked)
 
     def upsert_agent(self, agent: Mapping[str, Any]) -> dict[str, Any]:
-        """Create an agent, or set id and availability of the one that is there. (API: Create, Update an Agent)
+        """Create an agent, or set id and availability of the one that exists. (API: Create, Update an Agent)
 
-        The API cannot change the name or the group of an agent that is there.
+        The API cannot change the name or the group of an existing agent.
 
         :param agent: the agent by the API's field names.
-        :return: the agent as MaestroQA answers it.
+        :return: the agent as MaestroQA returns it.
         :raises MaestroQADataError: a field is missing or wrong; nothing was sent.
         :raises MaestroQAConflictError: another agent has this id.
         """
@@ -86,5 +86,5 @@ class AgentMethods(BaseMaestroQAHook):
 
         checked = AGENT.check(agent)
         record_written(self, "agents")
-        answer, _ = upsert_agent(checked, self.client.send)
-        return dict(answer or checked)
+        stored, _ = upsert_agent(checked, self.client.send)
+        return dict(stored or checked)

@@ -26,7 +26,7 @@ from airflow_provider_maestroqa.runtime.lineage import record_written
 
 
 class AttachmentMethods(BaseMaestroQAHook):
-    """Attachments of tickets: files of yours, or files that MaestroQA reads. (API: Create an Attachment)"""
+    """Attachments of tickets: files that you upload, or URLs that MaestroQA reads. (API: Create an Attachment)"""
 
     def create_attachment(
         self,
@@ -39,10 +39,10 @@ class AttachmentMethods(BaseMaestroQAHook):
         public: bool | None = None,
         timestamp: datetime | str | None = None,
     ) -> dict[str, Any]:
-        """Attach the file at a URL to a ticket; without a URL, ask where to send it. (API: Create an Attachment)
+        """Attach the file at a URL to a ticket; without a URL, request one to upload to. (API: Create an Attachment)
 
-        Without a ``url`` the answer has a ``presigned_url``, which takes the bytes for ten minutes. It is a secret:
-        whoever has it can put a file there. It is masked in the task's log; do not print, store or return it.
+        Without a ``url`` the response has a ``presigned_url``, which accepts the bytes for ten minutes. It is a
+        secret: whoever has it can upload a file. It is masked in the task's log; do not print, store or return it.
         :meth:`upload_attachment` does all of this.
 
         :param ticket_id: the ticket's id.
@@ -54,10 +54,10 @@ class AttachmentMethods(BaseMaestroQAHook):
         :param author_id: id of the agent or customer whose attachment it is.
         :param public: whether its comment is public. Default: MaestroQA's own, which is yes.
         :param timestamp: when it was written; an aware datetime or ISO 8601 text with a time zone. Default: now.
-        :return: MaestroQA's answer: ``id`` and, without a ``url``, ``presigned_url``.
+        :return: MaestroQA's response: ``id`` and, without a ``url``, ``presigned_url``.
         :raises MaestroQAConfigError: an argument is wrong; nothing was sent.
         :raises MaestroQAConflictError: the id is taken by another attachment.
-        :raises MaestroQAOutcomeUnknownError: the answer was lost, and the attachment may or may not be there.
+        :raises MaestroQAOutcomeUnknownError: the response was lost, and the attachment may or may not exist.
         """
         parameters = attachment_parameters(
             ticket_id=ticket_id,
@@ -76,17 +76,17 @@ class AttachmentMethods(BaseMaestroQAHook):
         own_id = id_for_url(ticket_id, content_type, url)
         parameters.setdefault("id", own_id)
         try:
-            answer = self._create(parameters)
+            attachment = self._create(parameters)
         except (MaestroQAConflictError, MaestroQAOutcomeUnknownError):
-            # An id that is made of the URL is no other attachment's, so the URL is attached.
+            # No other attachment has an id that is made of the URL, so the URL is attached.
             if parameters["id"] != own_id:
                 raise
-            answer = None
-        if answer is None:
-            self.log.info("The file at %s is attached to ticket %s already: %s.", host_of(url), ticket_id, own_id)
+            self.log.info("The file at %s is already attached to ticket %s: %s.", host_of(url), ticket_id, own_id)
             return {"id": own_id}
-        self.log.info("Attached the file at %s to ticket %s: attachment %s.", host_of(url), ticket_id, answer["id"])
-        return answer
+        self.log.info(
+            "Attached the file at %s to ticket %s: attachment %s.", host_of(url), ticket_id, attachment["id"]
+        )
+        return attachment
 
     def upload_attachment(
         self,
@@ -100,10 +100,10 @@ class AttachmentMethods(BaseMaestroQAHook):
         timestamp: datetime | str | None = None,
         storage_conn_id: str | None = None,
     ) -> dict[str, Any]:
-        """Attach a file of yours to a ticket, streamed in constant memory.
+        """Upload a file and attach it to a ticket, streamed in constant memory.
 
-        The file is read twice: for its digest, and to send it. Calling again with the same file sends it again under
-        the same id, where MaestroQA lets it.
+        The file is read twice: for its digest, and for the upload. Another call with the same file uploads it again
+        under the same id, where MaestroQA allows it.
 
         :param ticket_id: the ticket's id.
         :param content_type: MIME type of the file, such as ``audio/mpeg``.
@@ -117,9 +117,9 @@ class AttachmentMethods(BaseMaestroQAHook):
             default.
         :return: ``{"id"}``.
         :raises MaestroQAConfigError: an argument is wrong; nothing was sent.
-        :raises MaestroQADataError: the file is missing, empty or too large; or it changed while it was sent.
+        :raises MaestroQADataError: the file is missing, empty or too large; or it changed during the upload.
         :raises MaestroQAConflictError: the id is taken: the file was attached before, or an earlier try ended before
-            its bytes were sent.
+            the upload.
         :raises MaestroQAOutcomeUnknownError: the attachment may or may not have its bytes.
         :raises MaestroQAConnectionError: the storage could not be reached; calling again is safe.
         """
@@ -143,7 +143,7 @@ class AttachmentMethods(BaseMaestroQAHook):
         self.log.info(
             "Uploading %s (%s, %s) as %s.", source.name, format_size(content.size), parameters["content_type"], name
         )
-        given_id, url = self._ask_where(name, parameters)
+        attachment_id, url = self._request_upload_url(name, parameters)
         try:
             with self.storage_session() as session:
                 upload(
@@ -152,76 +152,77 @@ class AttachmentMethods(BaseMaestroQAHook):
                     attachment=name,
                     content_type=parameters["content_type"],
                     url=url,
-                    fresh_url=lambda: self._ask_where(name, parameters, given_id=given_id)[1],
+                    fresh_url=lambda: self._request_upload_url(name, parameters, attachment_id=attachment_id)[1],
                     session=session,
                     timeouts=self.settings.timeouts,
                     say=self.log.info,
                 )
         except MaestroQAError:
-            self.log.warning("MaestroQA has %s, but it was not confirmed that its bytes are there.", name)
+            self.log.warning("MaestroQA has %s, but it is not confirmed that it has its bytes.", name)
             raise
-        self.log.info("Uploaded %s: attachment %s is complete.", source.name, given_id)
-        return {"id": given_id}
+        self.log.info("Uploaded %s: attachment %s is complete.", source.name, attachment_id)
+        return {"id": attachment_id}
 
-    def _ask_where(self, name: str, parameters: Mapping[str, Any], *, given_id: str | None = None) -> tuple[str, str]:
-        """Ask where to send the bytes.
+    def _request_upload_url(
+        self, name: str, parameters: Mapping[str, Any], *, attachment_id: str | None = None
+    ) -> tuple[str, str]:
+        """Request a URL to upload the bytes to.
 
-        :param given_id: the id that MaestroQA gave, when it is asked again.
-        :return: the id that MaestroQA gives, and the presigned URL.
+        :param attachment_id: the id that MaestroQA assigned, where a fresh URL is requested.
+        :return: the id that MaestroQA assigns, and the presigned URL.
         """
-        unknown = f"It is not known whether {name} has its bytes. Look at the ticket in MaestroQA."
-        problem = ""
         try:
-            answer = self._create(parameters)
+            attachment = self._create(parameters)
         except MaestroQAConflictError as error:
-            if given_id is None:
+            if attachment_id is None:
                 raise
-            problem = f"MaestroQA created the attachment, and then gave no fresh address for its bytes ({error})"
+            problem = f"MaestroQA created the attachment, and then returned no fresh URL for its bytes ({error})"
         else:
-            url = answer.get("presigned_url")
+            url = attachment.get("presigned_url")
             if not isinstance(url, str) or not url:
-                problem = "MaestroQA answered without an address for the bytes"
-            elif given_id not in (None, answer["id"]):
-                problem = f"MaestroQA was asked again for attachment {given_id}, and gave another one: {answer['id']}"
+                problem = "MaestroQA returned no URL for the bytes"
+            elif attachment_id not in (None, attachment["id"]):
+                problem = f"A fresh URL for attachment {attachment_id} belongs to another one: {attachment['id']}"
             else:
-                return answer["id"], url
-        raise MaestroQAOutcomeUnknownError(f"{problem}. {unknown}")
+                return attachment["id"], url
+        raise MaestroQAOutcomeUnknownError(
+            f"{problem}. It is not known whether {name} has its bytes. Look at the ticket in MaestroQA."
+        )
 
     def _create(self, parameters: Mapping[str, Any]) -> dict[str, Any]:
         record_written(self, "attachments")
-        problem: MaestroQAError
         try:
-            answer = self.client.send(build_request("create_attachment", parameters))
+            response = self.client.send(build_request("create_attachment", parameters))
         except MaestroQAConflictError as error:
-            problem = _explained(error, parameters)
+            conflict = _explain_conflict(error, parameters)
         else:
-            return self._read_attachment(answer, parameters["id"])
-        raise problem
+            return self._read_attachment(response, parameters["id"])
+        raise conflict
 
-    def _read_attachment(self, answer: object, sent_id: str) -> dict[str, Any]:
-        said = dict(answer) if isinstance(answer, Mapping) else {}
-        for secret in secrets_of(said.get("presigned_url")):
+    def _read_attachment(self, response: object, requested_id: str) -> dict[str, Any]:
+        attachment = dict(response) if isinstance(response, Mapping) else {}
+        for secret in secrets_of(attachment.get("presigned_url")):
             _compat.mask_secret(secret)
-        given_id = said.get("id")
-        if not isinstance(given_id, str) or not given_id:
-            given_id = sent_id
-        if given_id != sent_id:
+        assigned_id = attachment.get("id")
+        if not isinstance(assigned_id, str) or not assigned_id:
+            assigned_id = requested_id
+        if assigned_id != requested_id:
             self.log.warning(
-                "MaestroQA gave the attachment the id %s, and not %s: a task that is repeated may attach twice.",
-                given_id,
-                sent_id,
+                "MaestroQA assigned the id %s to the attachment, not %s: a task that is repeated may attach twice.",
+                assigned_id,
+                requested_id,
             )
-        return {**said, "id": given_id}
+        return {**attachment, "id": assigned_id}
 
 
-def _explained(error: MaestroQAConflictError, parameters: Mapping[str, Any]) -> MaestroQAError:
-    """Say what it means that the id is taken."""
+def _explain_conflict(error: MaestroQAConflictError, parameters: Mapping[str, Any]) -> MaestroQAError:
+    """Make an error that says what it means that the id is taken."""
     name = f"{parameters['id']} of ticket {parameters['ticket_id']}"
     if error.after_ambiguous_failure:
         return MaestroQAOutcomeUnknownError(
-            f"{error.message} The answer to an earlier try was lost, so this may be its echo. It is not known "
-            f"whether attachment {name} is there; a file of yours is without its bytes. Look at the ticket in "
-            f"MaestroQA, and attach it with another attachment_id if need be."
+            f"{error.message} The response to an earlier try was lost, so that try may have taken the id. It is not "
+            f"known whether attachment {name} exists; an uploaded file is without its bytes. Look at the ticket in "
+            f"MaestroQA, and attach it with another attachment_id if necessary."
         )
     cause = (
         "another attachment has this id. Pass another attachment_id"

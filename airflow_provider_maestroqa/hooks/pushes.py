@@ -32,29 +32,29 @@ class PushMethods(BaseMaestroQAHook):
         run: str = "",
         is_first_try: bool = True,
     ) -> dict[str, Any]:
-        """Push records of any kind, in order, each exactly once, or say which ones are not sure.
+        """Push records of any type, in order, each exactly once, or report those whose outcome is unknown.
 
-        Records are read one at a time, checked before they are sent, and travel in batches as large as the API
-        takes. When all are refused because of a few, the bad ones are searched for (``on_error="collect"``).
+        Records are read one at a time, checked, and sent in batches of the largest size that the API accepts. When a
+        batch is rejected because of a few records, those are searched for (``on_error="collect"``).
 
         :param resource: ``ticket_metrics``, ``agent_metrics``, ``comments``, ``tickets`` or ``agents``.
         :param records: any iterable of dicts with the API's field names.
-        :param on_error: ``fail`` stops at the first record that is refused, ``collect`` goes on without it.
-        :param rejects_path: storage URL of an object for the refused records: JSON lines of ``index``, ``reason``
+        :param on_error: ``fail`` stops at the first record that is rejected, ``collect`` continues without it.
+        :param rejects_path: storage URL of an object for the rejected records: JSON lines of ``index``, ``reason``
             and ``record``.
-        :param max_rejects: how many refused records ``collect`` allows; one more fails. Default: any number.
+        :param max_rejects: how many rejected records ``collect`` allows; one more fails. Default: any number.
         :param on_unknown_outcome: what to do about comments that may or may not have arrived: ``fail`` stops and
-            names them, ``resend`` sends them again, ``skip`` goes on after them.
-        :param update_first: for tickets: try the update first, because most are there already.
-        :param memory: keeps the position for a retry. Default: nothing is kept.
-        :param run: which run of which task this is, for the memory.
+            names them, ``resend`` sends them again, ``skip`` continues after them.
+        :param update_first: for tickets: try the update first, because most of them exist.
+        :param memory: saves the position for a retry. Default: nothing is saved.
+        :param run: which run of which task this is, for the saved position.
         :param is_first_try: whether no earlier try of this run can have sent anything.
         :return: the report: ``resource``, ``sent``, ``confirmed``, ``created``, ``updated``, ``rejected``,
             ``unconfirmed``, ``requests``, ``waited_s`` and ``rejects_path``.
         :raises MaestroQAConfigError: an argument is wrong; nothing was sent.
-        :raises MaestroQADataError: a record is refused, or more than ``max_rejects`` are, or the records are not
+        :raises MaestroQADataError: a record is rejected, or more than ``max_rejects`` are, or the records are not
             those of the try before.
-        :raises MaestroQAOutcomeUnknownError: comments may or may not have arrived, or an answer confirms fewer
+        :raises MaestroQAOutcomeUnknownError: comments may or may not have arrived, or a response confirms fewer
             records than were sent.
         """
         from airflow_provider_maestroqa.pushes.options import PushOptions

@@ -304,11 +304,11 @@ def test_a_ticket_that_does_not_exist_is_told_in_maestroqas_words(task, sandbox)
 @pytest.mark.parametrize(
     ("body", "named"),
     [
-        ({"id": "x"}, "without an address for the bytes"),
-        ({"id": "x", "presigned_url": ""}, "without an address for the bytes"),
-        ({"id": "x", "presigned_url": 5}, "without an address for the bytes"),
-        ([], "without an address for the bytes"),
-        (None, "without an address for the bytes"),
+        ({"id": "x"}, "returned no URL for the bytes"),
+        ({"id": "x", "presigned_url": ""}, "returned no URL for the bytes"),
+        ({"id": "x", "presigned_url": 5}, "returned no URL for the bytes"),
+        ([], "returned no URL for the bytes"),
+        (None, "returned no URL for the bytes"),
     ],
     ids=str,
 )
@@ -331,8 +331,8 @@ def test_an_answer_with_another_id_is_what_is_returned_and_is_warned_of(task, sa
     url = sandbox.presign("/attachments/none", ttl=60)
     sandbox.fault(kind="status", status=200, path=POST, body={"id": "other", "presigned_url": url})
     fails(task(), sandbox)
-    assert "gave the attachment the id other" in said("warning")[0]
-    assert "it was not confirmed that its bytes are there" in said("warning")[1]
+    assert "assigned the id other to the attachment" in said("warning")[0]
+    assert "it is not confirmed that it has its bytes" in said("warning")[1]
     with MaestroQAHook() as hook:
         sandbox.fault(kind="status", status=200, path=POST, body={"_id": "comment"})
         assert hook.create_attachment("T-1", "audio/mpeg", url=URL)["id"] == id_for_url("T-1", "audio/mpeg", URL)
@@ -344,7 +344,7 @@ def test_a_fresh_address_of_another_attachment_gets_nothing(task, sandbox):
     sandbox.fault(kind="status", status=200, path=POST, body={"id": "other", "presigned_url": url}, after=1)
     error = fails(task(), sandbox)
     assert isinstance(error, errors.MaestroQAOutcomeUnknownError)
-    assert re.search(r"asked again for attachment airflow-\w+, and gave another one: other", str(error))
+    assert re.search(r"fresh URL for attachment airflow-\w+ belongs to another one: other", str(error))
 
 
 class TestMapping:
