@@ -205,12 +205,12 @@ def _cleaned(
     def cleaned() -> Iterator[bytes]:
         records = read_records(name, source(read))
         if file_format == PARQUET:
-            cleaner = Cleaner(records, refusal=_NO_DATE)
+            cleaner = Cleaner(records, date_remedy=_NO_DATE)
             yield from parquet_blocks(records, cleaner)
         else:
             cleaner = Cleaner(records)
             yield from csv_blocks(records, cleaner)
-        found.append(cleaner.contents())
+        found.append(cleaner.column_stats())
 
     def blocks(meter: ContentDigest) -> Iterator[bytes]:
         if file_format == "csv.gz":

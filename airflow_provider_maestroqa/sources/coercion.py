@@ -11,13 +11,14 @@ import json
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from datetime import date, datetime, timedelta, timezone, tzinfo
+from datetime import date, datetime, timezone, tzinfo
 from decimal import Decimal
 from numbers import Integral
 from typing import Any
 from uuid import UUID
 
 from airflow_provider_maestroqa.client.formatting import format_time
+from airflow_provider_maestroqa.landing.clean.dates import parse_date
 from airflow_provider_maestroqa.sources import field_types as kinds
 
 #: What JSON cannot hold.
@@ -29,11 +30,6 @@ _TRUE = frozenset({"true", "t", "yes", "1"})
 _FALSE = frozenset({"false", "f", "no", "0"})
 _WHOLE = re.compile(r"[+-]?[0-9]+")
 _NUMBER = re.compile(r"[+-]?([0-9]+(\.[0-9]*)?|\.[0-9]+)([eE][+-]?[0-9]+)?")
-_TIME = re.compile(
-    r"([0-9]{4}-[0-9]{2}-[0-9]{2})"
-    r"(?:[T ]([0-9]{2}:[0-9]{2}(?::[0-9]{2})?)(?:\.([0-9]{1,9}))?\s*(Z|UTC|[+-][0-9]{2}(?::?[0-9]{2})?)?)?",
-    re.IGNORECASE,
-)
 _NO_ZONE = "has no time zone; give it one where it is made, or say which one is meant, as in timezone='UTC'"
 
 
@@ -113,7 +109,7 @@ class Cells:
         if isinstance(value, str):
             if not value.strip():
                 return None
-            moment = _moment(value.strip())
+            moment = parse_date(value.strip())
             # Other forms of ISO 8601 are left to the check of the record.
             return value if moment is None else self._zoned(moment)
         if isinstance(value, datetime):
@@ -206,26 +202,3 @@ def _parsed(text: str, wanted: type, what: str) -> Any:
     if isinstance(value, wanted):
         return value
     raise CellError(f"must be {what}, got {shown(text)}")
-
-
-def _moment(text: str) -> datetime | None:
-    """Read the ways in which databases and their tools write a date or a time."""
-    found = _TIME.fullmatch(text)
-    if found is None:
-        return None
-    day, clock, fraction, zone = found.groups()
-    try:
-        moment = datetime.fromisoformat(f"{day} {clock or '00:00'}")
-    except ValueError:
-        return None
-    moment += timedelta(microseconds=int((fraction or "0")[:6].ljust(6, "0")))
-    if zone is None:
-        return moment
-    if zone.upper() in ("Z", "UTC"):
-        return moment.replace(tzinfo=timezone.utc)
-    digits = zone[1:].replace(":", "").ljust(4, "0")
-    offset = timedelta(hours=int(digits[:2]), minutes=int(digits[2:]))
-    try:
-        return moment.replace(tzinfo=timezone(-offset if zone[0] == "-" else offset))
-    except ValueError:
-        return None

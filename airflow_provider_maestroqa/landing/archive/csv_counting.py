@@ -1,7 +1,7 @@
-"""The CSV dialect of export files: where a record ends.
+"""Count the records of CSV files.
 
-Line breaks inside quotes belong to the cell, so records are not lines. Counting them must not cost more than moving
-them does: the work is done by C functions on whole blocks, and Python sees the rare bytes only.
+Line breaks inside quotes belong to the cell, so records are not lines. Counting must not cost more than copying does:
+the work is done by C functions on whole blocks, and Python sees the rare bytes only.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ _BOM = b"\xef\xbb\xbf"
 _ALL_BUT_QUOTES_AND_BREAKS = bytes(sorted(set(range(256)) - set(b'"\n')))
 # A line break right before another one; the second may be the first of the next pair.
 _EMPTY_LINE = re.compile(rb"\n(?=\r?\n)")
-_CELL_LIMIT = 1 << 30
+_MAX_CELL = 1 << 30
 
 
 class RecordCounter:
@@ -24,25 +24,25 @@ class RecordCounter:
 
     A line break counts when an even number of quotes came before it. Empty lines are no records; a last record
     without a line break is one. Stray quotes can mislead this rule: when the quotes of a file do not add up,
-    ``is_sure`` is ``False`` at its end, and :func:`count_exactly` tells.
+    ``is_sure`` is ``False`` at its end, and :func:`count_exactly` is needed.
     """
 
     def __init__(self) -> None:
-        self._ends = 0
+        self._line_ends = 0
         self._in_quotes = False
         self._at_line_start = True
-        self._first = b""
+        self._bom_start = b""
         self._started = False
 
     def add(self, block: bytes) -> None:
-        """Count in the next bytes of the file.
+        """Count the next bytes of the file.
 
         :param block: any number of bytes; cells, quotes and line breaks may be cut anywhere.
         """
         if not self._started:
-            block = self._first + block
+            block = self._bom_start + block
             if len(block) < len(_BOM) and _BOM.startswith(block):
-                self._first = block
+                self._bom_start = block
                 return
             self._started = True
             block = block.removeprefix(_BOM)
@@ -58,7 +58,7 @@ class RecordCounter:
     def rows(self) -> int:
         """Records so far, without the header."""
         open_record = 0 if self._at_line_start else 1
-        return max(0, self._ends + open_record - 1)
+        return max(0, self._line_ends + open_record - 1)
 
     def _count(self, block: bytes) -> None:
         in_quotes = self._in_quotes
@@ -66,24 +66,24 @@ class RecordCounter:
         if b'"' in rest:
             # Every second piece lies outside quotes.
             pieces = rest.split(b'"')
-            self._ends += sum(map(len, pieces[1::2] if in_quotes else pieces[::2]))
+            self._line_ends += sum(map(len, pieces[1::2] if in_quotes else pieces[::2]))
             self._in_quotes = in_quotes ^ (len(pieces) % 2 == 0)
         elif not in_quotes:
-            self._ends += len(rest)
-        self._ends -= self._empty_lines(block, in_quotes)
-        bare = block.rstrip(b"\r")
-        if bare:
-            self._at_line_start = not self._in_quotes and bare.endswith(b"\n")
+            self._line_ends += len(rest)
+        self._line_ends -= self._empty_lines(block, in_quotes)
+        stripped = block.rstrip(b"\r")
+        if stripped:
+            self._at_line_start = not self._in_quotes and stripped.endswith(b"\n")
 
     def _empty_lines(self, block: bytes, in_quotes: bool) -> int:
         empty = 0
         if self._at_line_start and block.lstrip(b"\r").startswith(b"\n"):
             empty = 1
-        seen = 0
+        checked = 0
         for pair in _EMPTY_LINE.finditer(block):
             at = pair.start()
-            in_quotes ^= block.count(b'"', seen, at) % 2 == 1
-            seen = at
+            in_quotes ^= block.count(b'"', checked, at) % 2 == 1
+            checked = at
             empty += not in_quotes
         return empty
 
@@ -96,7 +96,7 @@ def count_exactly(blocks: Iterable[bytes]) -> int:
     """
     file = io.BufferedReader(cast("io.RawIOBase", _Blocks(iter(blocks))))
     text = io.TextIOWrapper(file, encoding="utf-8-sig", errors="surrogateescape", newline="")
-    before = csv.field_size_limit(_CELL_LIMIT)
+    before = csv.field_size_limit(_MAX_CELL)
     try:
         return max(0, sum(1 for record in csv.reader(text) if record) - 1)
     finally:

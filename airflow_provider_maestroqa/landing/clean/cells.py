@@ -35,7 +35,7 @@ _REMEDY = "Nothing was published. With clean=False, file_format='csv.gz' or 'csv
 
 @dataclass(frozen=True)
 class ColumnStats:
-    """What is in a cleaned file.
+    """What is known of the columns of a cleaned file.
 
     :param columns: their names, in order.
     :param rows: records, the header not counted.
@@ -50,7 +50,7 @@ class ColumnStats:
     unreadable_dates: Mapping[str, int]
 
     def entry(self) -> dict[str, Any]:
-        """The contents as they stand in the manifest."""
+        """What the manifest says of them."""
         return {
             "rows": self.rows,
             "columns": list(self.columns),
@@ -61,7 +61,7 @@ class ColumnStats:
 
 
 def natural_key(columns: Sequence[str]) -> list[str]:
-    """The columns that tell one record from another; none where the file has no ``gradable_id``."""
+    """The columns that identify a record; none where the file has no ``gradable_id``."""
     return [name for name in _KEY_COLUMNS if name in columns] if _KEY_ROOT in columns else []
 
 
@@ -84,15 +84,15 @@ class Cleaner:
     """Cleans the records of one file, and counts what it finds.
 
     :param records: the file.
-    :param refusal: what to do about a date that cannot be read, as the last sentence of an error. Without one, such a
-        cell is kept as text and counted.
+    :param date_remedy: the last sentence of the error for a date that cannot be read. Without it, such a cell is kept
+        as text and counted.
     """
 
-    def __init__(self, records: CsvReader, *, refusal: str | None = None) -> None:
+    def __init__(self, records: CsvReader, *, date_remedy: str | None = None) -> None:
         self.columns = records.header
         self.dates = {place: _Dates() for place, name in enumerate(self.columns) if name in DATE_COLUMNS}
         self._records = records
-        self._refusal = refusal
+        self._date_remedy = date_remedy
         self._rows = 0
         self._nulls = [0] * len(self.columns)
         self._unreadable = dict.fromkeys(self.dates, 0)
@@ -105,14 +105,14 @@ class Cleaner:
             column = _clean_text(cells) if dates is None else dates.clean(cells)
             if dates is not None and dates.unreadable:
                 self._count_unreadable(place, cells, chunk)
-                dates.forget_unreadable()
+                dates.clear_unreadable()
             self._nulls[place] += column.count(NULL)
             columns.append(column)
         self._rows += len(chunk.records)
         return columns
 
-    def contents(self) -> ColumnStats:
-        """What the file held, once all of it was cleaned."""
+    def column_stats(self) -> ColumnStats:
+        """What the file has, once all of it is cleaned."""
         return ColumnStats(
             self.columns,
             self._rows,
@@ -122,19 +122,19 @@ class Cleaner:
 
     def _count_unreadable(self, place: int, cells: Sequence[str], chunk: Chunk) -> None:
         unreadable = [index for index, cell in enumerate(cells) if cell in self.dates[place].unreadable]
-        if unreadable and self._refusal is not None:
+        if unreadable and self._date_remedy is not None:
             cell = cells[unreadable[0]]
             raise self._records.error(
                 chunk.line_of(unreadable[0]),
                 f"has a text of {len(cell)} characters that is no date, {shown(cell)}, in the date column "
                 f"{self.columns[place]!r}",
-                remedy=self._refusal,
+                remedy=self._date_remedy,
             )
         self._unreadable[place] += len(unreadable)
 
 
 class _Dates(dict[str, str]):
-    """What has become of each cell of a date column: the same moment often stands in many records."""
+    """The cleaned cells of a date column, by what they were: many records have the same date."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -146,8 +146,8 @@ class _Dates(dict[str, str]):
             self.clear()
         return [self[cell] for cell in cells]
 
-    def forget_unreadable(self) -> None:
-        """Keep no cells but dates, which are short: others may be of any length."""
+    def clear_unreadable(self) -> None:
+        """Drop all cells but dates, which are short: others may be of any length."""
         for cell in self.unreadable:
             del self[cell]
         self.unreadable.clear()
@@ -181,7 +181,7 @@ def strip_formula_guard(cell: str) -> str:
 
 
 def _clean_text(cells: Sequence[str]) -> Sequence[str]:
-    # One search through all of them costs less than a look at each.
+    # One search through all of them costs less than one through each.
     if _GUARD in "".join(cells):
         cells = [strip_formula_guard(cell) if cell.startswith(_GUARD) else cell for cell in cells]
     if _UNKNOWN in cells:

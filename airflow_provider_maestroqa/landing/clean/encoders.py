@@ -22,25 +22,25 @@ ROW_GROUP_BYTES = 16 << 20
 
 
 def csv_blocks(records: CsvReader, cleaner: Cleaner) -> Iterator[bytes]:
-    """The cleaned file, about one block at a time.
+    """The cleaned file as CSV, about one block at a time.
 
     :param records: the file.
     :param cleaner: cleans it.
     """
-    yield _block([[name] for name in records.header])
+    yield _encode_csv([[name] for name in records.header])
     for chunk in records.chunks():
-        yield _block(cleaner.clean(chunk))
+        yield _encode_csv(cleaner.clean(chunk))
 
 
-def _block(columns: list[Sequence[str]]) -> bytes:
-    quoted = [_quoted(column) for column in columns]
+def _encode_csv(columns: list[Sequence[str]]) -> bytes:
+    quoted = [_quote(column) for column in columns]
     if len(quoted) == 1:
         # An empty line is no record; an empty cell in quotes is one.
         quoted = [[cell or '""' for cell in quoted[0]]]
     return ("\n".join(map(",".join, zip(*quoted, strict=True))) + "\n").encode()
 
 
-def _quoted(cells: Sequence[str]) -> Sequence[str]:
+def _quote(cells: Sequence[str]) -> Sequence[str]:
     together = "".join(cells)
     if not ("," in together or '"' in together or "\n" in together or "\r" in together):
         return cells
@@ -69,36 +69,35 @@ def require_pyarrow() -> tuple[Any, Any]:
 
 
 def parquet_blocks(records: CsvReader, cleaner: Cleaner) -> Iterator[bytes]:
-    """The cleaned file, a row group at a time.
+    """The cleaned file as Parquet, a row group at a time.
 
     :param records: the file.
-    :param cleaner: cleans it, and refuses dates that cannot be read.
+    :param cleaner: cleans it, and rejects dates that cannot be read.
     """
     pyarrow, parquet = require_pyarrow()
     moment = pyarrow.timestamp("us", tz="UTC")
     text = pyarrow.string()
     types = [moment if place in cleaner.dates else text for place in range(len(records.header))]
     schema = pyarrow.schema(list(zip(records.header, types, strict=True)))
-    sink = _Sink()
-    with parquet.ParquetWriter(sink, schema, compression="snappy") as writer:
-        group, size = [], 0
+    buffer, batches, size = _Buffer(), [], 0
+    with parquet.ParquetWriter(buffer, schema, compression="snappy") as writer:
         for chunk in records.chunks():
             columns = zip(cleaner.clean(chunk), types, strict=True)
-            arrays = [pyarrow.array(_with_none(column), text).cast(kind) for column, kind in columns]
-            group.append(pyarrow.record_batch(arrays, schema=schema))
-            size += group[-1].nbytes
+            arrays = [pyarrow.array(_with_none(column), text).cast(data_type) for column, data_type in columns]
+            batches.append(pyarrow.record_batch(arrays, schema=schema))
+            size += batches[-1].nbytes
             if size >= ROW_GROUP_BYTES:
-                _write(writer, pyarrow.Table.from_batches(group))
-                group, size = [], 0
-                yield sink.take()
-        if group:
-            _write(writer, pyarrow.Table.from_batches(group))
-            group = []
-            yield sink.take()
-    yield sink.take()
+                _write_row_group(writer, pyarrow.Table.from_batches(batches))
+                batches, size = [], 0
+                yield buffer.take()
+        if batches:
+            _write_row_group(writer, pyarrow.Table.from_batches(batches))
+            batches = []
+            yield buffer.take()
+    yield buffer.take()
 
 
-def _write(writer: Any, table: Any) -> None:
+def _write_row_group(writer: Any, table: Any) -> None:
     writer.write_table(table, row_group_size=table.num_rows)
 
 
@@ -106,22 +105,22 @@ def _with_none(column: Sequence[str]) -> Sequence[str | None]:
     return [None if cell == NULL else cell for cell in column] if NULL in column else column
 
 
-class _Sink(io.RawIOBase):
-    """Takes what the writer writes, until it is asked for."""
+class _Buffer(io.RawIOBase):
+    """Holds what the writer writes until it is taken."""
 
     def __init__(self) -> None:
         super().__init__()
-        self._written: list[bytes] = []
+        self._blocks: list[bytes] = []
 
     def writable(self) -> bool:
         return True
 
     def write(self, data: Any, /) -> int:
-        self._written.append(bytes(data))
+        self._blocks.append(bytes(data))
         return len(data)
 
     def take(self) -> bytes:
-        """All that was written since."""
-        written = b"".join(self._written)
-        self._written.clear()
-        return written
+        """All that was written since it was last taken."""
+        data = b"".join(self._blocks)
+        self._blocks.clear()
+        return data

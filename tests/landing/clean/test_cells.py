@@ -17,7 +17,7 @@ from airflow_provider_maestroqa.sandbox.data.sample_text import NASTY_CELLS
 def cleaned(data, size=1000, **options):
     records = read_records("a.csv", [data[start : start + size] for start in range(0, len(data), size)])
     cleaner = Cleaner(records, **options)
-    return b"".join(csv_blocks(records, cleaner)), cleaner.contents()
+    return b"".join(csv_blocks(records, cleaner)), cleaner.column_stats()
 
 
 def written(*rows):
@@ -140,7 +140,7 @@ def test_a_date_that_cannot_be_read_stays_and_is_counted(monkeypatch):
 def test_a_date_that_cannot_be_read_is_refused_when_it_may_not_stay():
     data = b'id,date_graded\n1,2021-03-04\n\n"2\n2",="tomorrow or the day after that or in a week or two"\n'
     with pytest.raises(MaestroQADataError) as caught:
-        cleaned(data, refusal="Take CSV.")
+        cleaned(data, date_remedy="Take CSV.")
     assert str(caught.value) == (
         "The export's file 'a.csv' cannot be cleaned: line 4 has a text of 53 characters that is no date, "
         "'=\"tomorrow or the day after that or in a...', in the date column 'date_graded'. Take CSV."
