@@ -101,9 +101,9 @@ def client(url: str) -> Iterator[Any]:
 
 def our_list(made: Any) -> Iterator[Any]:
     """All to-dos, as the hook gives them."""
-    from airflow_provider_maestroqa.client.resources.pagination import Listing, Paging
+    from airflow_provider_maestroqa.client.resources.pagination import Paginator, RecordIterator
 
-    return Listing(made.send, Paging("list_todos", page_size=PAGE), warn=print)
+    return RecordIterator(made.send, Paginator("list_todos", page_size=PAGE), warn=print)
 
 
 def our_export(made: Any) -> Iterator[Any]:

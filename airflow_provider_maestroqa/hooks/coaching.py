@@ -15,7 +15,7 @@ from airflow_provider_maestroqa.client.resources.catalogue import (
     parse_page_size,
 )
 from airflow_provider_maestroqa.client.resources.coaching_export import PATIENCE_S, SessionExport, session_windows
-from airflow_provider_maestroqa.client.resources.pagination import Listing, Paging
+from airflow_provider_maestroqa.client.resources.pagination import Paginator, RecordIterator
 from airflow_provider_maestroqa.client.transport.spooled_response import SpooledJsonArray
 from airflow_provider_maestroqa.hooks.base import BaseMaestroQAHook
 from airflow_provider_maestroqa.runtime.lineage import record_read
@@ -62,7 +62,7 @@ class CoachingMethods(BaseMaestroQAHook):
         end: datetime | str | None = None,
         page_size: int = DEFAULT_PAGE_SIZE,
         **others: object,
-    ) -> Listing:
+    ) -> RecordIterator:
         """Read all to-dos that match, page by page as they are needed. (API: Retrieve Many To-dos)
 
         :param agent_id: only those for this agent.
@@ -86,7 +86,7 @@ class CoachingMethods(BaseMaestroQAHook):
         end: datetime | str | None = None,
         page_size: int = DEFAULT_PAGE_SIZE,
         **others: object,
-    ) -> Listing:
+    ) -> RecordIterator:
         """Read all coaching points that match, page by page as needed. (API: Retrieve Many Coaching Points)
 
         :param agent_id: only those for this agent.
@@ -111,7 +111,7 @@ class CoachingMethods(BaseMaestroQAHook):
         end: datetime | str | None = None,
         page_size: int = DEFAULT_PAGE_SIZE,
         **others: object,
-    ) -> Listing:
+    ) -> RecordIterator:
         """Read all coaching sessions that match, page by page as needed. (API: Retrieve Many Coaching Sessions)
 
         :param agent_id: only those for this agent.
@@ -135,15 +135,18 @@ class CoachingMethods(BaseMaestroQAHook):
         end: datetime | str | None = None,
         page_size: int = DEFAULT_PAGE_SIZE,
         **filters: object,
-    ) -> Listing:
+    ) -> RecordIterator:
         """Read a list by its name; see the three methods above.
 
-        :param resource: a key of :data:`~airflow_provider_maestroqa.client.resources.catalogue.LIST_RESOURCES`.
+        :param resource: the list's name, such as ``todos``.
         """
         parameters = list_parameters(resource, start=start, end=end, **filters)
         record_read(self, resource)
-        paging = Paging(LIST_RESOURCES[resource].list_operation, parameters, page_size=parse_page_size(page_size))
-        return Listing(self._send, paging, warn=self.log.warning)
+        row = LIST_RESOURCES[resource]
+        paginator = Paginator(
+            row.list_operation, parameters, page_size=parse_page_size(page_size), first_index=row.first_index
+        )
+        return RecordIterator(self._send, paginator, warn=self.log.warning)
 
     def export_coaching_sessions(
         self, start: date | datetime | str, end: date | datetime | str, *, time_axis: str = "meetingDate"

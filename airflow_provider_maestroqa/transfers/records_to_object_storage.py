@@ -23,7 +23,7 @@ from airflow_provider_maestroqa.runtime.task_errors import airflow_errors
 if TYPE_CHECKING:
     from airflow_provider_maestroqa._compat import Context
     from airflow_provider_maestroqa.client.resources.coaching_export import SessionExport
-    from airflow_provider_maestroqa.client.resources.pagination import Listing
+    from airflow_provider_maestroqa.client.resources.pagination import RecordIterator
     from airflow_provider_maestroqa.hooks.maestroqa import MaestroQAHook
     from airflow_provider_maestroqa.transfers.record_request import RecordRequest
 
@@ -151,7 +151,7 @@ class MaestroQARecordsToObjectStorageOperator(LineageMixin, MaestroQAOperator):
         return manifest
 
 
-def _records(hook: MaestroQAHook, request: RecordRequest) -> Listing | SessionExport:
+def _records(hook: MaestroQAHook, request: RecordRequest) -> RecordIterator | SessionExport:
     if request.start is not None and request.end is not None and request.is_export:
         return hook.export_coaching_sessions(request.start, request.end, **request.options)
     return hook.list_records(request.resource, start=request.start, end=request.end, **request.options)

@@ -112,15 +112,15 @@ class MaestroQACoachingSessionTrigger(BaseEventTrigger):
 
     async def _look(self, hook: MaestroQAHook, watch: SessionWatch) -> list[Record]:
         from airflow_provider_maestroqa.client.resources.catalogue import DEFAULT_PAGE_SIZE
-        from airflow_provider_maestroqa.client.resources.pagination import Paging
+        from airflow_provider_maestroqa.client.resources.pagination import Paginator
 
         found: list[Record] = []
-        paging = Paging("list_coaching_sessions", watch.parameters(), page_size=DEFAULT_PAGE_SIZE)
+        paginator = Paginator("list_coaching_sessions", watch.parameters(), page_size=DEFAULT_PAGE_SIZE)
         async with await hook.aclient() as client:
-            while (call := paging.next_call()) is not None:
-                found += paging.take(await client.send(call, deadline=time.time() + _LOOK_S, polling=True))
-                if paging.pause_s:
-                    await asyncio.sleep(paging.pause_s)
+            while (call := paginator.next_request()) is not None:
+                found += paginator.add_page(await client.send(call, deadline=time.time() + _LOOK_S, polling=True))
+                if paginator.pause_s:
+                    await asyncio.sleep(paginator.pause_s)
         return found
 
     async def _kept(self) -> str | None:

@@ -23,7 +23,7 @@ _GIVEN_BACK = (
     "sandbox.request_log.Seen",
 )
 _ITERATORS = (
-    "client.resources.pagination.Listing",
+    "client.resources.pagination.RecordIterator",
     "client.resources.coaching_export.SessionExport",
     "sandbox.data.coaching.RecordList",
 )

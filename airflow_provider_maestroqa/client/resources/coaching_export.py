@@ -10,8 +10,7 @@ from airflow_provider_maestroqa.client.endpoints import Request, build_request
 from airflow_provider_maestroqa.client.formatting import format_size
 from airflow_provider_maestroqa.client.parsing import parse_choice
 from airflow_provider_maestroqa.client.resources.date_windows import as_days, cut_days
-from airflow_provider_maestroqa.client.resources.digest_set import DigestSet
-from airflow_provider_maestroqa.client.resources.pagination import Record, content_key, id_of
+from airflow_provider_maestroqa.client.resources.pagination import DigestSet, Record, content_key, id_of
 from airflow_provider_maestroqa.client.transport.spooled_response import SpooledJsonArray
 
 #: Which of a session's dates decides whether it is in a window.

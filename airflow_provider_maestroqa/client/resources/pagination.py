@@ -1,220 +1,210 @@
 """Reads a list to its end, whatever the server does with its pages.
 
-:class:`Paging` decides and does no I/O, so that workers and the triggerer page alike; :class:`Listing` is the
-iterator that users get. A page is asked for again when it is empty although more was announced, or when it only holds
-what has come already: such pages come from servers that are behind. What stays useless is passed over, and said.
+:class:`Paginator` decides and does no I/O, so that workers and the triggerer page alike; :class:`RecordIterator` is
+what users get. A page is requested again when it is empty although more was announced, or when it holds only records
+that have come before: such pages come from servers that lag behind. A page that stays useless is skipped.
 
-When ``totalResults`` shrinks, the records behind the removed ones have moved up, past the place where the next page
-begins: so the list is read again from as far back as it shrank.
+When ``totalResults`` shrinks, the records behind the removed ones have moved forward, past the place where the next
+page begins. So the list is read again from as far back as it shrank.
 """
 
 from __future__ import annotations
 
+import hashlib
 import json
-import time
+import warnings
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
+from airflow_provider_maestroqa.client.clock import Clock
 from airflow_provider_maestroqa.client.endpoints import Request, build_request
 from airflow_provider_maestroqa.client.errors import MaestroQADataError
-from airflow_provider_maestroqa.client.resources.digest_set import DigestSet
+from airflow_provider_maestroqa.client.formatting import pluralize
 
-#: Seconds before a useless page is asked for again; then it is passed over.
+#: Seconds before a useless page is requested again; after the last pause it is skipped.
 PAUSES_S = (0.5, 2.0)
-#: After so many useless pages in a row nothing more is expected.
-_MOST_BARREN = 3
+#: After so many skipped pages in a row no more records are expected.
+_MAX_SKIPPED_IN_A_ROW = 3
 #: Pages in a row that may begin with old records before all of them are expected to.
-_MOST_SHIFTED = 3
+_MAX_OVERLAPS_IN_A_ROW = 3
+_REAL_TIME = Clock()
 
 Record = dict[str, Any]
 
 
-class Paging:
-    """Which page of a list to ask for next, and which of its records are new.
+class Paginator:
+    """Which page of a list to request next, and which of its records are new.
 
-    ``next_call`` → send it → ``take`` the answer → wait ``pause_s`` → ``next_call`` …, until that gives ``None``.
+    ``next_request`` → send it → ``add_page`` its response → wait ``pause_s`` → ``next_request`` …, until that is
+    ``None``.
 
     :param operation: the list's key in :data:`~.endpoints.ENDPOINTS`.
     :param parameters: its filters, by the API's names.
-    :param page_size: how many records to ask for at once; the server may give fewer.
+    :param page_size: how many records to request at once; the server may return fewer.
+    :param first_index: the ``startIndex`` of the list's first record.
     """
 
-    def __init__(self, operation: str, parameters: Mapping[str, Any] | None = None, *, page_size: int) -> None:
+    def __init__(
+        self, operation: str, parameters: Mapping[str, Any] | None = None, *, page_size: int, first_index: int = 0
+    ) -> None:
         self._operation = operation
         self._parameters = dict(parameters or {})
         self._page_size = page_size
+        self._first_index = first_index
         self._seen = DigestSet()
-        self._index = 0
-        self._over = False
-        #: What the server announced last.
-        self.total: int | None = None
-        self._most = 0
+        # Places are counted from 0, whatever the API does.
+        self._next = 0
         # Up to here a page need not bring anything new, because it is read for the second time.
-        self._known_to = 0
-        self._steps_left: int | None = None
-        self._largest = 0
-        self._tries = 0
-        self._barren = 0
-        self._shifted = 0
-        #: Seconds to wait before the next call.
+        self._read_to = 0
+        self._done = False
+        self._retries = 0
+        self._skipped_in_a_row = 0
+        self._overlaps_in_a_row = 0
+        self._max_page = 0
+        self._max_total = 0
+        self._stepped_back = 0
+        #: The number of records that the server announced last.
+        self.total: int | None = None
+        #: Seconds to wait before the next request.
         self.pause_s = 0.0
         #: Different records so far.
         self.read = 0
         #: Records that came again.
         self.repeated = 0
-        #: Records without an id; they are told apart by their content.
-        self.unnamed = 0
+        #: Records without an id; they are identified by their content.
+        self.without_id = 0
         #: Pages that stayed useless.
-        self.passed_over = 0
+        self.skipped = 0
 
-    def next_call(self) -> Request | None:
-        """The next page to ask for; ``None`` when the list has ended."""
-        if self._over:
+    def next_request(self) -> Request | None:
+        """The request for the next page; ``None`` when the list has ended."""
+        if self._done:
             return None
-        return build_request(
-            self._operation, {**self._parameters, "count": self._page_size, "startIndex": self._index}
-        )
+        page = {"count": self._page_size, "startIndex": self._first_index + self._next}
+        return build_request(self._operation, {**self._parameters, **page})
 
-    def take(self, answer: Any) -> list[Record]:
-        """Take a page.
+    def add_page(self, response: Any) -> list[Record]:
+        """Add a page.
 
-        :param answer: what MaestroQA answered to the last call.
-        :return: the records on it that have not come before.
-        :raises MaestroQADataError: again and again the answer was no page.
+        :param response: MaestroQA's response to the last request.
+        :return: the records of the page that have not come before.
+        :raises MaestroQADataError: again and again the response was no page.
         """
-        page = answer.get("Resources") if isinstance(answer, Mapping) else None
+        page = response.get("Resources") if isinstance(response, Mapping) else None
         if not isinstance(page, list) or not all(isinstance(record, Mapping) for record in page):
-            return self._no_page()
-        reached = self._index + len(page)
-        total = _as_count(answer.get("totalResults"))
-        if total is not None and page and reached > total:
-            # It contradicts itself: there are more records than it says.
-            total = self.total
-        shrunk = self._note_total(total)
-        new, again = self._part(page)
-        # Some had to come again, because their places are read for the second time.
-        again -= max(min(self._known_to, reached) - self._index, 0)
+            return self._invalid_page()
+        end = self._next + len(page)
+        step_back = self._update_total(_as_count(response.get("totalResults")), end=end if page else 0)
+        is_new = [self._is_new(record) for record in page]
+        new = [dict(record) for record, one_is_new in zip(page, is_new, strict=True) if one_is_new]
         self.read += len(new)
         self.repeated += len(page) - len(new)
-        self._largest = max(self._largest, len(page))
+        self._max_page = max(self._max_page, len(page))
+        # Old records in front of the first new one, at places that are not read again: either this page began too
+        # early, and the next one begins before its end; or records were inserted before it, so that all pages begin
+        # with old ones. After a while the latter is taken for granted.
+        old_in_front = is_new.index(True) if new else len(page)
+        overlap = max(old_in_front - max(min(self._read_to, end) - self._next, 0), 0)
         if new:
-            self._barren = 0
-        if shrunk:
-            self._known_to = max(self._known_to, reached)
-            self._go_to(max(self._index - shrunk, 0))
-        elif new or (page and again <= 0):
-            # Either this page began too early, and the next one begins before its end. Or new records have come in
-            # front, so that all pages begin with old ones: after a while, these are taken for granted.
-            self._shifted = self._shifted + 1 if again > 0 else 0
-            if self._shifted > _MOST_SHIFTED:
-                self._known_to = max(self._known_to, reached)
-            self._go_to(reached - max(again, 0))
-        elif not page and (self.total is None or self._index >= self.total):
-            self._over = True
+            self._skipped_in_a_row = 0
+        if step_back or new or (page and not overlap):
+            self._overlaps_in_a_row = self._overlaps_in_a_row + 1 if overlap else 0
+            if step_back or self._overlaps_in_a_row > _MAX_OVERLAPS_IN_A_ROW:
+                self._read_to = max(self._read_to, end)
+            self._move_to(max(self._next - step_back, 0) if step_back else end - overlap)
+        elif not page and (self.total is None or self._next >= self.total):
+            self._done = True
         else:
-            size = len(page) or self._largest or _as_count(answer.get("itemsPerPage")) or self._page_size
-            self._come_again(otherwise=self._index + size)
+            self._retry_page(skip=len(page) or self._max_page or self._page_size)
         return new
 
-    def _part(self, page: list[Mapping[str, Any]]) -> tuple[list[Record], int]:
-        """Part the new records of a page from the others; say how many old ones it begins with."""
-        new: list[Record] = []
-        begins_with = 0
-        for record in page:
-            if self._is_new(record):
-                new.append(dict(record))
-            elif not new:
-                begins_with += 1
-        return new, begins_with
-
     def warning(self) -> str:
-        """What the user must know of a list that has ended; empty when all went well."""
-        said = []
+        """What the user must know about a list that has ended; empty when nothing was wrong."""
+        problems = []
         if self.repeated:
-            said.append(f"{self.repeated} records came more than once and were left out")
-        if self.passed_over:
-            said.append(f"{self.passed_over} pages stayed empty or repeated and were passed over")
-        if self.unnamed:
-            said.append(f"{self.unnamed} records had no id and were told apart by their content")
+            problems.append(f"{pluralize(self.repeated, 'records')} came more than once and were left out")
+        if self.skipped:
+            problems.append(f"{pluralize(self.skipped, 'pages')} stayed empty or repeated, and were skipped")
+        if self.without_id:
+            problems.append(f"{pluralize(self.without_id, 'records')} had no id and were identified by their content")
         missing = (self.total or 0) - self.read
         if missing > 0:
-            said.append(f"{missing} of the {self.total} announced records never came")
-        if not said:
+            problems.append(f"{missing:,} of the {self.total:,} announced records never came")
+        if not problems:
             return ""
-        return f"{self._operation}: {'; '.join(said)}. {self.read} different records were read."
+        return f"{self._operation}: {'; '.join(problems)}. {pluralize(self.read, 'different records')} were read."
 
-    def _note_total(self, total: int | None) -> int:
-        """Note what the server announces; say how far to go back because the list has shrunk."""
+    def _update_total(self, total: int | None, *, end: int) -> int:
+        """Note the announced total; return how far to step back because the list has shrunk."""
+        if total is not None and end > total:
+            # It contradicts itself: more records have come than it announces.
+            total = self.total
         before, self.total = self.total, total
         if total is None:
             return 0
-        if before is None or total >= before:
-            self._most = max(self._most, total)
-            return 0
-        # A server whose totals jump up and down must not make us read for ever: the list is read again once at most.
-        if self._steps_left is None:
-            self._steps_left = self._most
-        shrunk = min(before - total, self._steps_left)
-        self._steps_left -= shrunk
-        if shrunk:
-            self._most = total
-        return shrunk
+        self._max_total = max(self._max_total, total)
+        # A server whose totals jump up and down must not make us read forever: the list is read again once at most.
+        step = min(max((before or 0) - total, 0), self._max_total - self._stepped_back)
+        self._stepped_back += step
+        return step
 
     def _is_new(self, record: Mapping[str, Any]) -> bool:
-        name = id_of(record)
-        if name is not None:
-            return self._seen.add(name)
-        self.unnamed += 1
-        return self._seen.add(content_key(record))
+        record_id = id_of(record)
+        self.without_id += record_id is None
+        return self._seen.add(content_key(record) if record_id is None else record_id)
 
-    def _go_to(self, index: int) -> None:
-        self._index = index
-        self._tries, self.pause_s = 0, 0.0
-        self._over = self.total is not None and index >= self._most
+    def _move_to(self, place: int) -> None:
+        self._next = place
+        self._retries, self.pause_s = 0, 0.0
+        self._done = self.total is not None and place >= self.total
 
-    def _come_again(self, *, otherwise: int) -> None:
-        if self._tries < len(PAUSES_S):
-            self.pause_s = PAUSES_S[self._tries]
-            self._tries += 1
+    def _retry_page(self, *, skip: int) -> None:
+        if self._retry():
             return
-        self.passed_over += 1
-        self._barren += 1
-        self._go_to(otherwise)
-        self._over = self._over or self._barren >= _MOST_BARREN
+        self.skipped += 1
+        self._skipped_in_a_row += 1
+        self._move_to(self._next + skip)
+        self._done = self._done or self._skipped_in_a_row >= _MAX_SKIPPED_IN_A_ROW
 
-    def _no_page(self) -> list[Record]:
-        if self._tries >= len(PAUSES_S):
-            raise MaestroQADataError(
-                f"{self.next_call()} (startIndex {self._index}) answered no list of Resources, {self._tries + 1} "
-                "times. Something between here and MaestroQA may have answered; try again later.",
-                retryable=True,
-            )
-        self.pause_s = PAUSES_S[self._tries]
-        self._tries += 1
-        return []
+    def _invalid_page(self) -> list[Record]:
+        if self._retry():
+            return []
+        raise MaestroQADataError(
+            f"{self.next_request()} (startIndex {self._first_index + self._next}) returned no list of Resources, "
+            f"{self._retries + 1} times. Something between here and MaestroQA may have answered; try again later.",
+            retryable=True,
+        )
+
+    def _retry(self) -> bool:
+        """Request the page again, unless that was done often enough."""
+        if self._retries == len(PAUSES_S):
+            return False
+        self.pause_s = PAUSES_S[self._retries]
+        self._retries += 1
+        return True
 
 
-class Listing(Iterator[Record]):
-    """All records of a list, page by page as they are asked for. Each record comes once.
+class RecordIterator(Iterator[Record]):
+    """All records of a list, page by page as they are needed. Each record comes once.
 
-    :param send: sends a call and returns the answer.
-    :param paging: the list.
-    :param warn: told once, at the end, when the list was not in order.
-    :param sleep: waits for some seconds.
+    :param send: sends a request and returns the response.
+    :param paginator: the list.
+    :param warn: called once, at the end, when the list was not in order.
+    :param clock: the time.
     """
 
     def __init__(
         self,
         send: Callable[[Request], Any],
-        paging: Paging,
+        paginator: Paginator,
         *,
         warn: Callable[[str], None],
-        sleep: Callable[[float], None] = time.sleep,
+        clock: Clock = _REAL_TIME,
     ) -> None:
-        self._paging = paging
-        self._records = _read(send, paging, warn, sleep)
+        self._paginator = paginator
+        self._records = _read(send, paginator, warn, clock)
 
-    def __iter__(self) -> Listing:
+    def __iter__(self) -> RecordIterator:
         return self
 
     def __next__(self) -> Record:
@@ -222,19 +212,29 @@ class Listing(Iterator[Record]):
 
     @property
     def total(self) -> int | None:
-        """How many records MaestroQA announced last; ``None`` before the first page."""
-        return self._paging.total
+        """The number of records that MaestroQA announced last; ``None`` before the first page."""
+        return self._paginator.total
 
 
 def _read(
-    send: Callable[[Request], Any], paging: Paging, warn: Callable[[str], None], sleep: Callable[[float], None]
+    send: Callable[[Request], Any], paginator: Paginator, warn: Callable[[str], None], clock: Clock
 ) -> Iterator[Record]:
-    while (call := paging.next_call()) is not None:
-        yield from paging.take(send(call))
-        if paging.pause_s:
-            sleep(paging.pause_s)
-    if said := paging.warning():
-        warn(said)
+    while (request := paginator.next_request()) is not None:
+        yield from paginator.add_page(send(request))
+        if paginator.pause_s:
+            clock.sleep(paginator.pause_s)
+    if warning := paginator.warning():
+        warn(warning)
+
+
+def __getattr__(name: str) -> Any:
+    if name == "Listing":
+        warnings.warn("Listing is now RecordIterator.", DeprecationWarning, stacklevel=2)
+        return RecordIterator
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+# -- Which records have come ----------------------------------------------------------------------------------------
 
 
 def id_of(record: Mapping[str, Any]) -> str | None:
@@ -255,3 +255,59 @@ def _as_count(value: Any) -> int | None:
     if isinstance(value, str) and value.isascii() and value.isdigit():
         return int(value)
     return value if isinstance(value, int) and not isinstance(value, bool) and value >= 0 else None
+
+
+_BUCKETS = 4096
+_DIGEST_SIZE = 8
+#: Ids in one generation. Two generations are kept, so that at least the last five million ids are known.
+GENERATION = 5_000_000
+
+
+class DigestSet:
+    """A set of ids that keeps a digest of each, about 10 bytes, instead of the id.
+
+    A million ids take about 10 MB. At least the last five million are known, and at most ten million, in 100 MB:
+    repeats come soon after their first, so the oldest ones are dropped. Of each id 76 bits are compared: among a
+    million ids, two different ones pass for the same once in 100 billion times.
+
+    :param generation: how many ids are known at least.
+    """
+
+    def __init__(self, generation: int = GENERATION) -> None:
+        self._generation = generation
+        self._current: dict[int, bytearray] = {}
+        self._previous: dict[int, bytearray] = {}
+        self._count = 0
+
+    def add(self, key: str) -> bool:
+        """Add an id.
+
+        :return: whether it was new.
+        """
+        bucket, digest = _digest(key)
+        if self._contains(bucket, digest):
+            return False
+        if self._count >= self._generation:
+            self._previous, self._current, self._count = self._current, {}, 0
+        self._current.setdefault(bucket, bytearray()).extend(digest)
+        self._count += 1
+        return True
+
+    def __contains__(self, key: str) -> bool:
+        return self._contains(*_digest(key))
+
+    def _contains(self, bucket: int, digest: bytes) -> bool:
+        return any(_bucket_has(ids.get(bucket, b""), digest) for ids in (self._current, self._previous))
+
+
+def _digest(key: str) -> tuple[int, bytes]:
+    digest = hashlib.blake2b(key.encode("utf-8", "surrogatepass"), digest_size=_DIGEST_SIZE + 2).digest()
+    return int.from_bytes(digest[:2], "big") % _BUCKETS, digest[2:]
+
+
+def _bucket_has(bucket: bytes | bytearray, digest: bytes) -> bool:
+    place = bucket.find(digest)
+    # A match across the border of two digests is none.
+    while place >= 0 and place % _DIGEST_SIZE:
+        place = bucket.find(digest, place + 1)
+    return place >= 0

@@ -13,8 +13,9 @@ import requests
 from airflow_provider_maestroqa.client import errors
 from airflow_provider_maestroqa.client.budget import Clock as BudgetClock
 from airflow_provider_maestroqa.client.budget import open_budget
+from airflow_provider_maestroqa.client.clock import Clock as ListClock
 from airflow_provider_maestroqa.client.resources.coaching_export import SessionExport, session_windows
-from airflow_provider_maestroqa.client.resources.pagination import Listing, Paging
+from airflow_provider_maestroqa.client.resources.pagination import Paginator, RecordIterator
 from airflow_provider_maestroqa.client.settings import read_settings
 from airflow_provider_maestroqa.client.transport import spooled_response as saved
 from airflow_provider_maestroqa.client.transport.sync_client import SyncClient
@@ -65,8 +66,10 @@ class Reader:
         self.client = SyncClient(settings, self.budget, clock=self.clock, sleep=self.clock.sleep)
 
     def todos(self, **filters):
-        paging = Paging("list_todos", filters, page_size=100)
-        return Listing(self.client.send, paging, warn=self.warned.append, sleep=self.clock.sleep)
+        paginator = Paginator("list_todos", filters, page_size=100)
+        return RecordIterator(
+            self.client.send, paginator, warn=self.warned.append, clock=ListClock(sleep=self.clock.sleep)
+        )
 
     def sessions(self, start, end, time_axis="meetingDate"):
         calls = session_windows(start, end, time_axis)

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import itertools
 import random
+import tracemalloc
 
 import pytest
 
+from airflow_provider_maestroqa.client.clock import Clock
 from airflow_provider_maestroqa.client.errors import MaestroQADataError
-from airflow_provider_maestroqa.client.resources.pagination import PAUSES_S, Listing, Paging
+from airflow_provider_maestroqa.client.resources.pagination import PAUSES_S, DigestSet, Paginator, RecordIterator
 
-MOST_REQUESTS = 400
+MAX_REQUESTS = 400
 
 
 def rows(count, start=0):
@@ -26,25 +28,26 @@ class Server:
         self.asked = []
         self.change = lambda page, number: page
 
-    def __call__(self, call):
-        start, count = int(call.query["startIndex"]), int(call.query["count"])
+    def __call__(self, request):
+        start, count = int(request.query["startIndex"]), int(request.query["count"])
         self.asked.append(start)
-        assert len(self.asked) < MOST_REQUESTS, "an endless loop"
+        assert len(self.asked) < MAX_REQUESTS, "an endless loop"
         page = self.records[start : start + min(count, self.cap)]
-        answer = {
+        response = {
             "startIndex": start,
             "totalResults": len(self.records),
             "itemsPerPage": len(page),
             "Resources": page,
         }
-        return self.change(answer, len(self.asked))
+        return self.change(response, len(self.asked))
 
 
 def read(server, page_size=100, warned=None, slept=None, **filters):
-    paging = Paging("list_todos", filters, page_size=page_size)
+    paginator = Paginator("list_todos", filters, page_size=page_size)
     warned = [] if warned is None else warned
     slept = [] if slept is None else slept
-    return [one["n"] for one in Listing(server, paging, warn=warned.append, sleep=slept.append)]
+    records = RecordIterator(server, paginator, warn=warned.append, clock=Clock(sleep=slept.append))
+    return [record["n"] for record in records]
 
 
 @pytest.mark.parametrize(("count", "requests"), [(0, 1), (1, 1), (99, 1), (100, 1), (101, 2), (200, 2), (254, 3)])
@@ -57,7 +60,7 @@ def test_a_list_is_read_page_by_page_and_no_page_too_many(count, requests):
 
 def test_a_page_is_asked_for_when_its_first_record_is_needed():
     server = Server(rows(250))
-    listing = Listing(server, Paging("list_todos", page_size=100), warn=pytest.fail)
+    listing = RecordIterator(server, Paginator("list_todos", page_size=100), warn=pytest.fail)
     assert (server.asked, listing.total) == ([], None)
     next(listing)
     assert (server.asked, listing.total) == ([0], 250)
@@ -87,6 +90,32 @@ def test_filters_and_size_stand_in_each_request():
         {"agentId": "a1", "count": "2", "startIndex": "0"},
         {"agentId": "a1", "count": "2", "startIndex": "2"},
     ]
+
+
+def test_a_list_may_count_its_records_from_one():
+    server, starts = Server(rows(250)), []
+
+    def send(request):
+        starts.append(int(request.query["startIndex"]))
+        return {"totalResults": 250, "Resources": server.records[starts[-1] - 1 :][:100]}
+
+    paginator = Paginator("list_todos", page_size=100, first_index=1)
+    assert len(list(RecordIterator(send, paginator, warn=pytest.fail))) == 250
+    assert starts == [1, 101, 201]
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_pages_that_begin_too_early_lose_nothing(seed):
+    chance = random.Random(seed)
+    server = Server(rows(400))
+    early = iter([0, *(chance.choice([0, 1, 60]) for _ in range(3)), *itertools.repeat(0, 50)])
+
+    def change(page, number):
+        start = max(page["startIndex"] - next(early), 0)
+        return {**page, "Resources": server.records[start : start + 100]}
+
+    server.change = change
+    assert read(server) == list(range(400))
 
 
 @pytest.mark.parametrize("later", [(260, 260), (251, 400), (250, 252)])
@@ -141,7 +170,7 @@ def test_a_page_that_stays_empty_is_passed_over_and_counted():
     assert read(server, warned=warned) == [*range(100), *range(200, 350)]
     assert server.asked == [0, 100, 100, 100, 200, 300]
     assert len(warned) == 1
-    assert "1 pages stayed empty or repeated" in warned[0]
+    assert "1 page stayed empty or repeated" in warned[0]
     assert "100 of the 350 announced records never came" in warned[0]
 
 
@@ -150,7 +179,7 @@ def test_a_list_whose_pages_all_stay_empty_ends_soon():
     server.change = lambda page, number: {**page, "Resources": []} if page["startIndex"] >= 100 else page
     assert read(server, warned=warned) == list(range(100))
     assert len(server.asked) < 15
-    assert "99900 of the 100000 announced records never came" in warned[0]
+    assert "99,900 of the 100,000 announced records never came" in warned[0]
 
 
 def test_a_repeated_page_is_asked_for_again_and_its_records_come_once():
@@ -251,14 +280,14 @@ class TestIds:
     """What a record is told apart by."""
 
     def read(self, records, warned):
-        paging = Paging("list_todos", page_size=100)
-        return list(Listing(Server(records), paging, warn=warned.append, sleep=pytest.fail))
+        paginator = Paginator("list_todos", page_size=100)
+        return list(RecordIterator(Server(records), paginator, warn=warned.append, clock=Clock(sleep=pytest.fail)))
 
     @pytest.mark.parametrize("name", ["id", "_id"])
     def test_it_may_be_called_either_way_and_be_a_number(self, name):
         records, warned = [{name: 1, "a": 1}, {name: "1", "a": 2}, {name: 2}], []
         assert self.read(records, warned) == [{name: 1, "a": 1}, {name: 2}]
-        assert "1 records came more than once" in warned[0]
+        assert "1 record came more than once" in warned[0]
 
     @pytest.mark.parametrize("nameless", [{}, {"id": None}, {"id": ""}, {"id": ["x"]}])
     def test_without_one_the_content_counts_and_is_said(self, nameless):
@@ -286,3 +315,43 @@ class TestNoPage:
             read(server)
         assert caught.value.retryable
         assert server.asked == [0, 100, 100, 100]
+
+
+def test_an_id_is_new_once():
+    seen = DigestSet()
+    ids = [f"{number:017x}" for number in range(20_000)]
+    assert all(seen.add(one) for one in ids)
+    assert not any(seen.add(one) for one in ids)
+    assert all(one in seen for one in ids)
+    assert "another" not in seen
+
+
+def test_a_hundred_thousand_ids_take_little_more_than_a_megabyte():
+    tracemalloc.start()
+    seen = DigestSet()
+    for number in range(100_000):
+        seen.add(f"{number * 7919:017x}")
+    kept = tracemalloc.get_traced_memory()[0]
+    tracemalloc.stop()
+    assert kept < 1_500_000
+
+
+def test_the_last_ids_are_known_however_many_have_come():
+    seen = DigestSet(generation=1000)
+    ids = [str(number) for number in range(10_000)]
+    for one in ids:
+        seen.add(one)
+    assert not any(seen.add(one) for one in ids[-1000:])
+    assert ids[0] not in seen
+
+
+def test_a_mark_found_across_two_others_is_no_find():
+    seen = DigestSet()
+    # Every place in the memory holds many marks, so that the borders between them are searched too.
+    assert all(seen.add(f"a{number}") for number in range(10_000))
+    assert not any(f"b{number}" in seen for number in range(10_000))
+
+
+def test_half_a_pair_of_surrogates_is_an_id_like_any_other():
+    seen = DigestSet()
+    assert [seen.add("\ud800"), seen.add("\ud800"), seen.add("\ud801")] == [True, False, True]
