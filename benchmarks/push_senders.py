@@ -14,7 +14,7 @@ from airflow_provider_maestroqa.client.budget import open_budget
 from airflow_provider_maestroqa.client.settings import read_settings
 from airflow_provider_maestroqa.client.transport.request_stats import Usage
 from airflow_provider_maestroqa.client.transport.sync_client import SyncClient
-from airflow_provider_maestroqa.pushes.options import PushOptions
+from airflow_provider_maestroqa.pushes.push import PushOptions
 from airflow_provider_maestroqa.pushes.resources import resource_named
 from airflow_provider_maestroqa.pushes.runner import run_push
 
@@ -103,7 +103,7 @@ class PackageSender:
             margins=self._margins,
         )
         client = SyncClient(settings, budget, usage=usage)
-        options = PushOptions.checked(on_error="collect", on_unknown_outcome="skip")
+        options = PushOptions.parse(on_error="collect", on_unknown_outcome="skip")
         passed_over = PassedOver()
         LOG.addHandler(passed_over)
         LOG.propagate = False

@@ -12,7 +12,7 @@ from airflow_provider_maestroqa.runtime.lineage import record_written
 from airflow_provider_maestroqa.storage.open import open_object
 
 if TYPE_CHECKING:
-    from airflow_provider_maestroqa.pushes.checkpoint import Memory
+    from airflow_provider_maestroqa.pushes.checkpoint import StateStore
 
 
 class PushMethods(BaseMaestroQAHook):
@@ -28,7 +28,7 @@ class PushMethods(BaseMaestroQAHook):
         max_rejects: int | None = None,
         on_unknown_outcome: str = "fail",
         update_first: bool = False,
-        memory: Memory | None = None,
+        memory: StateStore | None = None,
         run: str = "",
         is_first_try: bool = True,
     ) -> dict[str, Any]:
@@ -57,29 +57,27 @@ class PushMethods(BaseMaestroQAHook):
         :raises MaestroQAOutcomeUnknownError: comments may or may not have arrived, or a response confirms fewer
             records than were sent.
         """
-        from airflow_provider_maestroqa.pushes.options import PushOptions
-        from airflow_provider_maestroqa.pushes.records import checked_source
+        from airflow_provider_maestroqa.pushes.push import PushOptions
+        from airflow_provider_maestroqa.pushes.records import check_source
         from airflow_provider_maestroqa.pushes.resources import resource_named
         from airflow_provider_maestroqa.pushes.runner import run_push
 
-        options = PushOptions.checked(
-            on_error=on_error, max_rejects=max_rejects, on_unknown_outcome=on_unknown_outcome
-        )
+        options = PushOptions.parse(on_error=on_error, max_rejects=max_rejects, on_unknown_outcome=on_unknown_outcome)
         pushed = resource_named(resource, update_first=update_first)
         record_written(self, pushed.name)
         client = self.client
 
-        def send(call: Request, *, in_flight: Callable[[bool], None] | None = None) -> Any:
-            return client.send(replace(call, resend=True) if options.resends else call, in_flight=in_flight)
+        def send(request: Request, *, in_flight: Callable[[bool], None] | None = None) -> Any:
+            return client.send(replace(request, resend=True) if options.resends else request, in_flight=in_flight)
 
         report = run_push(
             pushed,
-            checked_source(records, pushed.name.replace("_", " ")),
+            check_source(records, pushed.name.replace("_", " ")),
             send=send,
             usage=self.request_stats,
             options=options,
             rejects_to=open_object(rejects_path) if rejects_path else None,
-            memory=memory,
+            state_store=memory,
             run=run,
             is_first_try=is_first_try,
         )

@@ -1,1 +1,1 @@
-"""Any number of records into MaestroQA: none lost, none doubled, or it is said which."""
+"""Pushes of any number of records: none lost, none doubled, or the error names which ones may be."""

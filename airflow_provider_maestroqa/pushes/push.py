@@ -1,12 +1,12 @@
-"""Sends any number of records, in order, each exactly once; or says which ones it cannot be sure of.
+"""Sends any number of records, in order, each exactly once; or names those whose outcome is unknown.
 
 ::
 
-    source → read and check → gather a batch → send ──→ settle: report, rejects, checkpoint
-                  │                ↑             │
-                  └→ rejects       └── put back ─┴→ refused as a whole: find the first bad record, go on after it
+    source → read and check → collect a batch → send ──→ commit: report, rejects, checkpoint
+                  │                 ↑            │
+                  └→ rejects        └── put back ┴→ rejected as a whole: find the first bad record, go on after it
 
-Records are settled strictly in their order, so that one number says how far the push is.
+Records are committed strictly in their order, so that one number says how far the push is.
 """
 
 from __future__ import annotations
@@ -14,304 +14,323 @@ from __future__ import annotations
 import logging
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from typing import Any, Protocol
 
 from airflow_provider_maestroqa.client.endpoints import Request
 from airflow_provider_maestroqa.client.errors import (
     MaestroQAAPIError,
+    MaestroQAConfigError,
     MaestroQAConnectionError,
     MaestroQADataError,
     MaestroQAError,
     MaestroQAOutcomeUnknownError,
 )
 from airflow_provider_maestroqa.client.formatting import pluralize
+from airflow_provider_maestroqa.client.parsing import is_blank, parse_choice, parse_count
 from airflow_provider_maestroqa.client.transport.retry import outcome_is_unknown
-from airflow_provider_maestroqa.pushes.checkpoint import Checkpoint, Position
-from airflow_provider_maestroqa.pushes.options import PushOptions
-from airflow_provider_maestroqa.pushes.records import Item, describe, read_items
+from airflow_provider_maestroqa.pushes.bisect import find_rejected, is_rejection
+from airflow_provider_maestroqa.pushes.checkpoint import Checkpoint, PushState
+from airflow_provider_maestroqa.pushes.records import Record, describe, read_records
 from airflow_provider_maestroqa.pushes.rejects import Rejects
-from airflow_provider_maestroqa.pushes.report import Meter, Progress, Report
+from airflow_provider_maestroqa.pushes.report import PushProgress, Report
 from airflow_provider_maestroqa.pushes.resources import Resource
 
 log = logging.getLogger(__name__)
 
 #: Bytes of records in one request at most. The API names no limit; a server that has a lower one answers 413.
-LARGEST_BATCH = 4_000_000
-_REFUSALS = frozenset({400, 404, 413, 422})
-_TOO_LARGE = 413
+MAX_BATCH_BYTES = 4_000_000
 
 
-class Carrier(Protocol):
-    """Carries a call to MaestroQA."""
+@dataclass(frozen=True)
+class PushOptions:
+    """What to do when a record is rejected, or when an outcome is unknown.
 
-    def __call__(self, call: Request, *, in_flight: Callable[[bool], None] | None = None) -> Any:
-        """Send a call; ``in_flight`` is told when it leaves, and when it was certainly not carried out."""
+    :param on_error: ``fail`` stops at the first record that is rejected; ``collect`` goes on without it.
+    :param max_rejects: how many rejected records ``collect`` allows; one more fails. ``None`` is no limit.
+    :param on_unknown_outcome: what to do about records that may or may not have arrived and must not be sent twice:
+        ``fail`` stops and names them, ``resend`` sends them again, ``skip`` goes on after them.
+    """
+
+    on_error: str = "fail"
+    max_rejects: int | None = None
+    on_unknown_outcome: str = "fail"
+
+    @property
+    def collects(self) -> bool:
+        """Whether the push goes on without records that are rejected."""
+        return self.on_error == "collect"
+
+    @property
+    def resends(self) -> bool:
+        """Whether to send a record twice rather than not at all."""
+        return self.on_unknown_outcome == "resend"
+
+    @classmethod
+    def parse(
+        cls, *, on_error: object = "fail", max_rejects: object = None, on_unknown_outcome: object = "fail"
+    ) -> PushOptions:
+        """Read the options as a DAG author or a template writes them.
+
+        :raises MaestroQAConfigError: a value is not one of those above.
+        """
+        on_error = parse_choice(on_error, "on_error", ("fail", "collect"))
+        limit = None if is_blank(max_rejects) else parse_count(max_rejects, "max_rejects")
+        if limit and on_error != "collect":
+            raise MaestroQAConfigError(
+                "max_rejects allows rejected records only together with on_error='collect'. Set both, or neither."
+            )
+        return cls(
+            on_error, limit, parse_choice(on_unknown_outcome, "on_unknown_outcome", ("fail", "resend", "skip"))
+        )
+
+
+class Sender(Protocol):
+    """Sends a request to MaestroQA and returns the decoded response."""
+
+    def __call__(self, request: Request, *, in_flight: Callable[[bool], None] | None = None) -> Any:
+        """Send a request; ``in_flight`` is called when it leaves, and when it certainly had no effect."""
 
 
 class Push:
     """One push of one resource.
 
     :param resource: what is pushed.
-    :param send: carries calls.
+    :param send: sends requests.
     :param options: what the user decided.
     :param report: is kept up to date.
-    :param meter: brings the report's requests up to date.
-    :param progress: says how far it is.
-    :param rejects: takes the records that are refused.
-    :param checkpoint: keeps the position for a retry.
+    :param progress: logs how far it is.
+    :param rejects: takes the records that are rejected.
+    :param checkpoint: saves the position for a retry.
     """
 
     def __init__(
         self,
         resource: Resource,
-        send: Carrier,
+        send: Sender,
         *,
         options: PushOptions,
         report: Report,
-        meter: Meter,
-        progress: Progress,
+        progress: PushProgress,
         rejects: Rejects,
         checkpoint: Checkpoint,
     ) -> None:
         self._resource = resource
-        self._carry = send
+        self._send_request = send
         self._options = options
         self._report = report
-        self._meter = meter
         self._progress = progress
         self._rejects = rejects
         self._checkpoint = checkpoint
-        self._ahead: deque[Item] = deque()
-        self._largest = LARGEST_BATCH
-        self._last: Item | None = None
+        self._ahead: deque[Record] = deque()
+        self._max_bytes = MAX_BATCH_BYTES
+        self._last_read: Record | None = None
 
-    def run(self, records: Iterable[object], position: Position | None) -> None:
+    def run(self, source: Iterable[object], state: PushState | None) -> None:
         """Push all records.
 
-        :param records: the source, from its first record.
-        :param position: where an earlier try has stopped.
-        :raises MaestroQADataError: a record is refused, or too many are, or the source has changed.
+        :param source: the records, from the first one.
+        :param state: how far an earlier try has come.
+        :raises MaestroQADataError: a record is rejected, or too many are, or the source has changed.
         :raises MaestroQAOutcomeUnknownError: records may or may not have arrived.
         """
-        items = read_items(records, self._resource.record_type.check)
-        if position is not None:
-            self._resume(items, position)
-        while batch := self._gather(items):
+        records = read_records(source, self._resource.record_type.check)
+        if state is not None:
+            self._resume(records, state)
+        while batch := self._next_batch(records):
             try:
                 self._send(batch)
             except MaestroQAAPIError as error:
-                if not self._is_refusal(error):
+                if not is_rejection(error, batch_size=self._resource.batch_size):
                     raise
-                self._refused(batch, error)
-            self._progress.tell(batch[-1].index + 1)
-        self._settle(self._last)
+                self._handle_rejection(batch, error)
+            self._progress.log_if_due(batch[-1].index + 1)
+        self._commit(self._last_read)
 
     # -- Reading ----------------------------------------------------------------------------------------------------
 
-    def _resume(self, items: Iterator[Item], position: Position) -> None:
-        """Read again what is settled, and find out about what was in flight."""
-        self._rejects.there = position.refused
-        for item in self._again(items, position.done, position.digest):
-            if self._can_travel(item):
-                self._rejects.seen_again(item)
-        self._progress.begin(position.done)
-        if position.done and not position.finished:
-            log.info("Going on with record %d: an earlier try has settled all before it.", position.done)
-        if position.in_flight is not None:
-            count, digest = position.in_flight
-            flying = [item for item in self._again(items, count, digest) if self._can_travel(item)]
+    def _resume(self, records: Iterator[Record], state: PushState) -> None:
+        """Read again what is committed, and decide about what was in flight."""
+        self._rejects.remote_count = state.rejected
+        for record in self._reread(records, state.done, state.digest):
+            if self._check(record):
+                self._rejects.restore(record)
+        self._rejects.finish_resuming(state.done)
+        self._progress.start(state.done)
+        if state.done and not state.finished:
+            log.info("Resuming at record %d: an earlier try has finished all before it.", state.done)
+        if state.in_flight is not None:
+            in_flight = [record for record in self._reread(records, *state.in_flight) if self._check(record)]
             if self._options.resends:
-                self._ahead.extend(flying)
+                self._ahead.extend(in_flight)
             else:
-                self._unknown(flying, "an earlier try of this task ended before the answer came")
+                self._handle_unknown(in_flight, "an earlier try of this task ended before the response came")
 
-    def _again(self, items: Iterator[Item], count: int, digest: bytes) -> Iterator[Item]:
-        seen, last = 0, None
-        while seen < count:
-            last = next(items, None)
-            if last is None:
-                raise self._checkpoint.refusal("there are fewer of them now")
-            seen += 1
-            yield last
-        if last is not None and last.digest != digest:
-            raise self._checkpoint.refusal("they have changed, or come in another order")
+    def _reread(self, records: Iterator[Record], count: int, digest: bytes) -> Iterator[Record]:
+        record = None
+        for _ in range(count):
+            record = next(records, None)
+            if record is None:
+                raise self._checkpoint.mismatch_error("there are fewer of them now")
+            yield record
+        if record is not None and record.digest != digest:
+            raise self._checkpoint.mismatch_error("they have changed, or come in another order")
 
-    def _gather(self, items: Iterator[Item]) -> list[Item]:
-        """Read as many records as travel together. What cannot travel is refused."""
-        batch: list[Item] = []
+    def _next_batch(self, records: Iterator[Record]) -> list[Record]:
+        """Read as many records as one request takes. What cannot be sent is rejected."""
+        batch: list[Record] = []
         size = 0
         while len(batch) < self._resource.batch_size:
-            item = self._ahead.popleft() if self._ahead else next(items, None)
-            if item is None:
+            record = self._ahead.popleft() if self._ahead else next(records, None)
+            if record is None:
                 break
-            if not self._can_travel(item):
+            if not self._check(record):
                 if not batch:
-                    self._rejects.settle(item.index + 1)
+                    self._rejects.commit(record.index + 1)
                 continue
-            if batch and size + item.size > self._largest:
-                self._ahead.appendleft(item)
+            if batch and size + record.size > self._max_bytes:
+                self._ahead.appendleft(record)
                 break
-            batch.append(item)
-            size += item.size
+            batch.append(record)
+            size += record.size
         return batch
 
-    def _can_travel(self, item: Item) -> bool:
-        """Whether a record that was read can be sent; it is refused when not."""
-        if self._last is None or item.index > self._last.index:
-            self._last = item
-        if item.body is None:
-            self._refuse(item, item.problem)
-        return item.body is not None
+    def _check(self, record: Record) -> bool:
+        """Whether a record that was read can be sent; it is rejected when not."""
+        if self._last_read is None or record.index > self._last_read.index:
+            self._last_read = record
+        if record.body is None:
+            self._reject(record, record.error)
+        return record.body is not None
 
     # -- Sending ----------------------------------------------------------------------------------------------------
 
-    def _send(self, batch: Sequence[Item]) -> None:
-        """Send some records and settle them.
+    def _send(self, batch: Sequence[Record]) -> None:
+        """Send some records and commit them.
 
-        :raises MaestroQAAPIError: MaestroQA refused them as a whole, or something else is wrong.
+        :raises MaestroQAAPIError: MaestroQA rejected them as a whole, or something else is wrong.
         """
+
+        def send_request(request: Request) -> Any:
+            return self._send_request(request, in_flight=lambda is_in_flight: self._mark(batch, is_in_flight))
+
+        bodies = [record.body for record in batch if record.body is not None]
         try:
-            found = self._resource.send([item.body for item in batch if item.body is not None], self._carrier(batch))
+            confirmation = self._resource.send(bodies, send_request)
         except MaestroQAOutcomeUnknownError as error:
-            self._unknown(batch, error.message)
+            self._handle_unknown(batch, error.message)
             return
         except MaestroQAAPIError as error:
             if not outcome_is_unknown(error):
                 self._checkpoint.mark(batch, is_in_flight=False)
             raise
-        report = self._report
+        report, missing = self._report, confirmation.missing
         report.sent += len(batch)
-        report.confirmed += len(batch) - found.missing
-        report.created += found.created
-        report.updated += found.updated
-        report.unconfirmed += found.missing
-        self._settle(batch[-1])
-        if found.missing:
-            suspects = describe([batch[position] for position in found.suspects])
-            which = suspects if len(found.suspects) == found.missing else f"they are among {suspects}"
-            took = pluralize(len(batch), "records")
-            told = f"MaestroQA took {took} and does not confirm {found.missing} of them: {which}"
-            if not self._options.collects:
-                raise MaestroQAOutcomeUnknownError(
-                    f"{told}. They are not sent again. Look at MaestroQA; then clear the task: it goes on after them "
-                    "where their position is kept."
-                )
-            log.warning("%s. They are not sent again; look at MaestroQA.", told)
+        report.confirmed += len(batch) - missing
+        report.created += confirmation.created
+        report.updated += confirmation.updated
+        report.unconfirmed += missing
+        self._commit(batch[-1])
+        if missing:
+            self._handle_unconfirmed(batch, missing, [batch[number] for number in confirmation.suspects])
 
-    def _carrier(self, batch: Sequence[Item]) -> Callable[[Request], Any]:
-        def send(call: Request) -> Any:
-            return self._carry(call, in_flight=lambda is_in_flight: self._mark(batch, is_in_flight=is_in_flight))
-
-        return send
-
-    def _mark(self, batch: Sequence[Item], *, is_in_flight: bool) -> None:
+    def _mark(self, batch: Sequence[Record], is_in_flight: bool) -> None:
         try:
             self._checkpoint.mark(batch, is_in_flight=is_in_flight)
         except MaestroQAConnectionError as error:
             failure = error.message
         else:
             return
-        # Not as an error of the connection: the client would take it for a lost answer of MaestroQA.
+        # Not as an error of the connection: the client would take it for a lost response of MaestroQA.
         raise MaestroQAError(
-            f"The push stops before {describe(batch)}, because it cannot be kept that they are in flight: {failure}",
+            f"The push stops before {describe(batch)}, because it cannot be saved that they are in flight: {failure}",
             retryable=True,
         )
 
-    def _settle(self, last: Item | None) -> None:
-        """All records up to this one are confirmed, refused or told to be unknown."""
-        self._meter.read()
+    def _commit(self, last: Record | None) -> None:
+        """All records up to this one are confirmed, rejected or reported as unknown."""
+        self._progress.update_report()
         if last is None:
             return
         self._report.rejected = self._rejects.count
         self._report.rejects_path = self._rejects.uri
-        self._rejects.settle(last.index + 1)
+        self._rejects.commit(last.index + 1)
         if self._checkpoint.is_persistent:
             # First the lines, then the position: a try that is killed in between writes them once more.
-            self._rejects.publish_what_only_they_know()
-        self._checkpoint.settle(last, self._report, refused=self._rejects.there)
+            self._rejects.save_remote()
+        self._checkpoint.commit(last, self._report, rejected=self._rejects.remote_count)
 
-    def _unknown(self, items: Sequence[Item], reason: str) -> None:
-        named = describe(items)
+    def _handle_unknown(self, records: Sequence[Record], reason: str) -> None:
+        names, reason = describe(records), reason.rstrip(".")
         if self._options.on_unknown_outcome != "skip":
             raise MaestroQAOutcomeUnknownError(
-                f"It is not known whether {named} of the {self._words} arrived: {reason.rstrip('.')}. They must not "
-                "arrive twice, so they are not sent again. Look at MaestroQA; then clear the task with "
+                f"It is not known whether {names} of the {self._report.noun} arrived: {reason}. They must not "
+                "be sent twice, so they are not sent again. Check MaestroQA; then clear the task with "
                 "on_unknown_outcome='resend' to send them again, or 'skip' to go on after them."
             )
-        log.warning("Going on after %s, which may or may not have arrived: %s.", named, reason.rstrip("."))
-        self._report.sent += len(items)
-        self._report.unconfirmed += len(items)
-        self._settle(items[-1])
+        log.warning("Going on after %s, which may or may not have arrived: %s.", names, reason)
+        self._report.sent += len(records)
+        self._report.unconfirmed += len(records)
+        self._commit(records[-1])
 
-    # -- Refusals ---------------------------------------------------------------------------------------------------
+    def _handle_unconfirmed(self, batch: Sequence[Record], missing: int, suspects: Sequence[Record]) -> None:
+        names = describe(suspects)
+        message = (
+            f"MaestroQA took {pluralize(len(batch), 'records')} and does not confirm {missing} of them: "
+            f"{names if len(suspects) == missing else f'they are among {names}'}"
+        )
+        if not self._options.collects:
+            raise MaestroQAOutcomeUnknownError(
+                f"{message}. They are not sent again. Check MaestroQA; then clear the task: it resumes after them "
+                "where their position is saved."
+            )
+        log.warning("%s. They are not sent again; check MaestroQA.", message)
 
-    def _is_refusal(self, error: MaestroQAAPIError) -> bool:
-        if error.status == 409:
-            return self._resource.batch_size == 1
-        # A 404 without a word from MaestroQA is no record's fault: the host is wrong.
-        return error.status in _REFUSALS and (error.status != 404 or error.explained)
+    # -- Rejected records -------------------------------------------------------------------------------------------
 
-    def _refused(self, batch: Sequence[Item], error: MaestroQAAPIError) -> None:
-        """MaestroQA refused a batch as a whole: find the first record that it refuses, and go on after it."""
-        if len(batch) > 1 and error.status == _TOO_LARGE:
-            self._largest = max(sum(item.size for item in batch) // 2, 1)
+    def _handle_rejection(self, batch: Sequence[Record], error: MaestroQAAPIError) -> None:
+        """MaestroQA rejected a batch as a whole: find the first record that it rejects, and go on after it."""
+        if len(batch) > 1 and error.status == 413:
+            self._max_bytes = max(sum(record.size for record in batch) // 2, 1)
             log.info("MaestroQA finds %d records in one request too large; sending fewer.", len(batch))
-            self._put_back(batch)
+            self._ahead.extendleft(reversed(batch))
             return
         if not self._options.collects:
-            self._refuse_all(batch, error)
-        suspects = list(batch)
-        told = True
-        while len(suspects) > 1:
-            middle = len(suspects) // 2
-            first, rest = suspects[:middle], suspects[middle:]
-            refusal = self._try(first)
-            if refusal is None:
-                # What is left was not refused on its own: it holds the bad record, unless only all together were bad.
-                suspects, told = rest, False
-            else:
-                # What comes after travels with the next batch, so that a bad record costs no request but the search.
-                self._put_back(rest)
-                suspects, error, told = first, refusal, True
-        refusal = error if told else self._try(suspects)
-        if refusal is not None:
+            self._fail(batch, error)
+        rejection = find_rejected(batch, error, self._try)
+        self._ahead.extendleft(reversed(rejection.rest))
+        if rejection.record is not None:
             self._report.sent += 1
-            self._refuse(suspects[0], str(refusal))
-            self._settle(suspects[0])
+            self._reject(rejection.record, str(rejection.error))
+            self._commit(rejection.record)
 
-    def _try(self, items: Sequence[Item]) -> MaestroQAAPIError | None:
+    def _try(self, records: Sequence[Record]) -> MaestroQAAPIError | None:
         try:
-            self._send(items)
+            self._send(records)
         except MaestroQAAPIError as error:
-            if self._is_refusal(error):
+            if is_rejection(error, batch_size=self._resource.batch_size):
                 return error
             raise
         return None
 
-    def _put_back(self, items: Sequence[Item]) -> None:
-        self._ahead.extendleft(reversed(items))
-
-    def _refuse(self, item: Item, reason: str) -> None:
+    def _reject(self, record: Record, reason: str) -> None:
         if not self._options.collects:
             raise MaestroQADataError(
-                f"{item.label[:1].upper()}{item.label[1:]} of the {self._words} is refused: {reason.rstrip('.')}. "
-                f"{self._said_so_far()}Correct it, or set on_error='collect' to go on without such records."
+                f"{record.label[:1].upper()}{record.label[1:]} of the {self._report.noun} is rejected: "
+                f"{reason.rstrip('.')}. {self._confirmed_before()} Correct it, or set on_error='collect' to go on "
+                "without such records."
             )
-        self._rejects.add(item, reason)
+        self._rejects.add(record, reason)
 
-    def _refuse_all(self, batch: Sequence[Item], error: MaestroQAAPIError) -> None:
+    def _fail(self, batch: Sequence[Record], error: MaestroQAAPIError) -> None:
         self._report.sent += len(batch)
         hint = "" if len(batch) == 1 else " At least one of them is bad; on_error='collect' finds out which ones."
         error.message = (
-            f"{error.message.rstrip('.')}. This is about {describe(batch)} of the {self._words}, none of which was "
-            f"taken. {self._said_so_far()}{hint}".rstrip()
+            f"{error.message.rstrip('.')}. This is about {describe(batch)} of the {self._report.noun}, none of which "
+            f"was taken. {self._confirmed_before()}{hint}"
         )
         raise error
 
-    def _said_so_far(self) -> str:
+    def _confirmed_before(self) -> str:
         done = self._report.confirmed
-        return f"{done:,} records before were confirmed. " if done else "No record was sent before. "
-
-    @property
-    def _words(self) -> str:
-        return self._resource.name.replace("_", " ")
+        return f"{done:,} records before were confirmed." if done else "No record was sent before."

@@ -1,4 +1,4 @@
-"""Records on their way in: read one at a time, checked, numbered, and digested so that a retry knows them again."""
+"""Records on their way in: read one at a time, checked, numbered, and digested so that a retry recognizes them."""
 
 from __future__ import annotations
 
@@ -12,69 +12,69 @@ from airflow_provider_maestroqa.client.errors import MaestroQAConfigError, Maest
 
 #: The digest before the first record.
 START = b""
-_MOST_SPANS = 12
+_MAX_RANGES = 12
 
 
 @dataclass(frozen=True)
-class Located:
-    """A record whose source knows where it stands.
+class SourceRecord:
+    """A record whose source knows its position.
 
-    :param record: the record.
-    :param place: where, such as ``s3://bucket/metrics.csv line 12``.
-    :param problem: why it cannot travel, where the source knows that already.
+    :param row: the record.
+    :param position: where it stands, such as ``s3://bucket/metrics.csv line 12``.
+    :param error: why it cannot be sent, where the source knows that already.
     """
 
-    record: object
-    place: str
-    problem: str = ""
+    row: object
+    position: str
+    error: str = ""
 
 
 @dataclass(frozen=True)
-class Item:
-    """One record of a source.
+class Record:
+    """One record of a push.
 
     :param index: its number, from 0.
-    :param record: the record as the source gave it.
-    :param body: the record as it travels; ``None`` when it cannot.
+    :param row: the record as the source gave it.
+    :param body: the record as it is sent; ``None`` when it cannot be.
     :param size: the bytes of the body as JSON.
-    :param problem: why it cannot travel.
+    :param error: why it cannot be sent.
     :param digest: of this record and all before it.
-    :param place: where the source has it, where it knows.
+    :param position: where the source has it, where it knows.
     """
 
     index: int
-    record: object
+    row: object
     body: dict[str, Any] | None
     size: int
-    problem: str
+    error: str
     digest: bytes
-    place: str
+    position: str
 
     @property
     def label(self) -> str:
-        """What to call it in a message."""
-        return f"record {self.index}{f' ({self.place})' if self.place else ''}"
+        """What a message calls it."""
+        return f"record {self.index}{f' ({self.position})' if self.position else ''}"
 
 
-def read_items(records: Iterable[object], check: Callable[[object], dict[str, Any]]) -> Iterator[Item]:
+def read_records(source: Iterable[object], check: Callable[[object], dict[str, Any]]) -> Iterator[Record]:
     """Check records as they come.
 
-    :param records: dicts, or :class:`Located` ones.
-    :param check: gives back what travels, or raises ``MaestroQADataError``.
+    :param source: dicts, or :class:`SourceRecord` objects.
+    :param check: returns what is sent, or raises ``MaestroQADataError``.
     """
     digest = START
-    for index, given in enumerate(records):
-        located = given if isinstance(given, Located) else Located(given, "")
-        record, place, problem = located.record, located.place, located.problem
-        digest = hashlib.sha256(digest + as_json(record)).digest()
+    for index, item in enumerate(source):
+        located = item if isinstance(item, SourceRecord) else SourceRecord(item, "")
+        row, error = located.row, located.error
+        digest = hashlib.sha256(digest + as_json(row)).digest()
         body, size = None, 0
         try:
-            if not problem:
-                body = check(record)
+            if not error:
+                body = check(row)
                 size = len(as_json(body))
-        except MaestroQADataError as error:
-            problem = error.message
-        yield Item(index, record, body, size, problem, digest, place)
+        except MaestroQADataError as invalid:
+            error = invalid.message
+        yield Record(index, row, body, size, error, digest, located.position)
 
 
 def as_json(value: object) -> bytes:
@@ -96,40 +96,40 @@ def _readable(value: object) -> object:
 _ENCODER = json.JSONEncoder(default=_readable, ensure_ascii=False)
 
 
-def checked_source(records: object, what: str) -> Iterable[object]:
+def check_source(records: object, name: str) -> Iterable[object]:
     """Tell records from what a broken template or an empty XCom leaves.
 
-    :param what: what the records are called, for the error.
+    :param name: what the records are called, for the error.
     :raises MaestroQAConfigError: these are no records.
     """
     if isinstance(records, (str, bytes)):
         raise MaestroQAConfigError(
-            f"The {what} are text, not a list of dicts: a template renders to text. Pass the task's output itself "
+            f"The {name} are text, not a list of dicts: a template renders to text. Pass the task's output itself "
             "(such as rows=query.output), or set render_template_as_native_obj=True on the DAG."
         )
     if isinstance(records, Mapping) or not isinstance(records, Iterable):
         raise MaestroQAConfigError(
-            f"The {what} must be an iterable of dicts, got {type(records).__name__}. "
-            + ("Put the one record into a list." if isinstance(records, Mapping) else "Look at what feeds it.")
+            f"The {name} must be an iterable of dicts, got {type(records).__name__}. "
+            + ("Put the one record into a list." if isinstance(records, Mapping) else "Check what produces it.")
         )
     return records
 
 
-def spans(indexes: Sequence[int]) -> str:
+def format_ranges(indexes: Sequence[int]) -> str:
     """Numbers as a person writes them: ``3, 7, 10 to 499``."""
-    found: list[list[int]] = []
+    ranges: list[list[int]] = []
     for index in indexes:
-        if found and index == found[-1][1] + 1:
-            found[-1][1] = index
+        if ranges and index == ranges[-1][1] + 1:
+            ranges[-1][1] = index
         else:
-            found.append([index, index])
-    said = [f"{first}" if first == last else f"{first} to {last}" for first, last in found[:_MOST_SPANS]]
-    return ", ".join(said) + (f" and {len(found) - _MOST_SPANS} more stretches" if len(found) > _MOST_SPANS else "")
+            ranges.append([index, index])
+    texts = [f"{first}" if first == last else f"{first} to {last}" for first, last in ranges[:_MAX_RANGES]]
+    return ", ".join(texts) + (f" and {len(ranges) - _MAX_RANGES} more ranges" if len(ranges) > _MAX_RANGES else "")
 
 
-def describe(items: Sequence[Item]) -> str:
-    """Name records, by their numbers and by where the first one stands."""
-    if len(items) == 1:
-        return items[0].label
-    first = f" (the first one: {items[0].place})" if items[0].place else ""
-    return f"records {spans([item.index for item in items])}{first}"
+def describe(records: Sequence[Record]) -> str:
+    """Name records, by their numbers and by the position of the first one."""
+    if len(records) == 1:
+        return records[0].label
+    first = f" (the first one: {records[0].position})" if records[0].position else ""
+    return f"records {format_ranges([record.index for record in records])}{first}"

@@ -1,28 +1,29 @@
-"""The refused records: one JSON line each, in the order of their numbers."""
+"""The object of rejected records: one JSON line each, in the order of their indexes."""
 
 from __future__ import annotations
 
 import json
 import logging
-import tempfile
+import os
 import zlib
 from heapq import heappop, heappush
 from typing import Protocol
 
 from airflow_provider_maestroqa.client.errors import MaestroQADataError
 from airflow_provider_maestroqa.client.formatting import pluralize
-from airflow_provider_maestroqa.pushes.records import Item, as_json
+from airflow_provider_maestroqa.client.temp_file import TempFile
+from airflow_provider_maestroqa.pushes.records import Record, as_json
 from airflow_provider_maestroqa.storage.base import Store, best_effort
 
 log = logging.getLogger(__name__)
 
-_MOST_NAMED = 20
-_MOST_WAITING = 10_000
+_MAX_LOGGED = 20
+_MAX_PENDING = 10_000
 _BLOCK = 1 << 20
 
 
 class Target(Protocol):
-    """The object that refused records are written to."""
+    """The object that rejected records are written to."""
 
     @property
     def store(self) -> Store:
@@ -38,135 +39,201 @@ class Target(Protocol):
 
 
 class Rejects:
-    """Collects refused records in a temporary file and publishes them as one object.
+    """Collects rejected records in a temporary file and publishes them as one object.
 
-    A record that cannot be sent is found when it is read, which is before the ones in front of it are sent. It waits
-    here until those are settled, so that the lines stand in the order of the records.
+    A record that cannot be sent is rejected when it is read, before the ones in front of it are sent. Its line is
+    pending until those are committed, so that the lines keep the order of the records.
 
-    :param target: where to publish; ``None`` only counts and logs them.
-    :param most: how many are allowed; ``None`` is no limit.
+    A retry does not send a committed record again. So what MaestroQA has rejected is saved before the position of the
+    push passes it: in the object itself or, so that each line is written only a few times however many follow it, in
+    parts beside it. Each part is less than half as long as the one before it, of which the object is the first; new
+    lines that would make it longer are written together with that one. Parts that were written anew within a longer
+    one stay behind as copies until they are overwritten or the whole object is published, which removes all parts.
+
+    :param target: where to publish; ``None`` only counts and logs the records.
+    :param max_rejects: how many are allowed; ``None`` is no limit.
     """
 
-    def __init__(self, target: Target | None, *, most: int | None) -> None:
+    def __init__(self, target: Target | None, *, max_rejects: int | None) -> None:
         self._target = target
-        self._most = most
-        self._file = tempfile.TemporaryFile() if target is not None else None  # noqa: SIM115 - closed by close()
-        self._waiting: list[tuple[int, bytes]] = []
+        self._max_rejects = max_rejects
+        self._file = TempFile() if target is not None else None
+        self._pending: list[tuple[int, bytes]] = []
         self._earlier: dict[int, bytes] = {}
-        self._unpublished = False
-        self._is_urgent = False
-        self._here = 0
-        #: How many MaestroQA has refused, in earlier tries too. The others are found again whenever they are read.
-        self.there = 0
+        self._local_count = 0
+        #: How many MaestroQA has rejected, in earlier tries too. The others are found again whenever they are read.
+        self.remote_count = 0
+        self._has_unsaved_remote = False
+        #: Whether the object may hold lines of records that this try has not rejected yet.
+        self._is_stale = False
+        #: Where the object and each part begin in the file, up to the size that is saved.
+        self._starts: list[int] = []
+        self._saved_size = 0
+        #: How many parts there are in the store, with those that are copies.
+        self._part_count = 0
 
     @property
     def count(self) -> int:
-        """How many records are refused."""
-        return self._here + self.there
+        """How many records are rejected."""
+        return self._local_count + self.remote_count
 
     @property
     def uri(self) -> str | None:
-        """Where the refused records are, when there are any."""
+        """Where the rejected records are, when there are any."""
         return self._target.uri if self._target is not None and self.count else None
 
     def start_over(self) -> None:
         """Remove what an earlier push has left, which also shows early whether the object can be written."""
         if self._target is not None:
             self._target.store.delete(self._target.name)
+            while self._target.store.size(self._name(self._part_count + 1)) is not None:
+                self._part_count += 1
+            self._remove_parts()
 
-    def take_up(self) -> None:
-        """Go on with the object of an earlier try of the same push; see :meth:`seen_again`."""
-        content = self._target.store.get_bytes(self._target.name) if self._target is not None else None
-        if content:
-            lines = [line for line in content.split(b"\n") if line]
-            self._earlier = {json.loads(line)["index"]: line + b"\n" for line in lines}
+    def resume(self) -> None:
+        """Read what an earlier try of the same push has published or saved; see :meth:`restore`."""
+        if self._target is not None:
+            content = self._target.store.get_bytes(self._target.name)
+            self._is_stale = content is not None
+            self._read_earlier(content or b"")
+            while (part := self._target.store.get_bytes(self._name(self._part_count + 1))) is not None:
+                self._read_earlier(part)
+                self._part_count += 1
 
-    def seen_again(self, item: Item) -> None:
-        """Bring back the line of a record that an earlier try has settled, if it was refused then."""
-        line = self._earlier.pop(item.index, None)
+    def restore(self, record: Record) -> None:
+        """Bring back the line of a record that an earlier try has committed, if it was rejected then."""
+        line = self._earlier.pop(record.index, None)
         if line is not None:
-            heappush(self._waiting, (item.index, line))
+            heappush(self._pending, (record.index, line))
 
-    def add(self, item: Item, reason: str) -> None:
-        """Refuse a record.
+    def finish_resuming(self, position: int) -> None:
+        """All that an earlier try has committed was read again: gather its parts before new ones replace them."""
+        self.commit(position)
+        if self._part_count:
+            self.publish()
+        else:
+            self._mark_saved()
+
+    def add(self, record: Record, reason: str) -> None:
+        """Reject a record.
 
         :raises MaestroQADataError: this is one more than allowed.
         """
-        if item.body is None:
-            self._here += 1
+        if record.body is None:
+            self._local_count += 1
         else:
-            self.there += 1
-            self._is_urgent = True
-        if self.count <= _MOST_NAMED:
-            log.warning("Refused %s: %s.", item.label, reason.rstrip("."))
-        elif self.count == _MOST_NAMED + 1:
-            log.warning("More records are refused; only the first %d are named here.", _MOST_NAMED)
+            self.remote_count += 1
+            self._has_unsaved_remote = True
+        if self.count <= _MAX_LOGGED:
+            log.warning("Rejected %s: %s.", record.label, reason.rstrip("."))
+        elif self.count == _MAX_LOGGED + 1:
+            log.warning("More records are rejected; only the first %d are logged.", _MAX_LOGGED)
         if self._file is not None:
-            heappush(self._waiting, (item.index, _line(item, reason)))
-            if len(self._waiting) > _MOST_WAITING:
+            heappush(self._pending, (record.index, _line(record, reason)))
+            if len(self._pending) > _MAX_PENDING:
                 # A few lines out of order are better than a source of bad records in memory.
-                self.settle(item.index + 1)
-        if self._most is not None and self.count > self._most:
-            refused = f"{pluralize(self.count, 'records')} {'is' if self.count == 1 else 'are'} refused"
+                self.commit(record.index + 1)
+        if self._max_rejects is not None and self.count > self._max_rejects:
+            rejected = f"{pluralize(self.count, 'records')} {'is' if self.count == 1 else 'are'} rejected"
             raise MaestroQADataError(
-                f"{refused}, and max_rejects={self._most} allows no more. The last one is "
-                f"{item.label}: {reason.rstrip('.')}. Correct the records, or allow more."
+                f"{rejected}, and max_rejects={self._max_rejects} allows no more. The last one is "
+                f"{record.label}: {reason.rstrip('.')}. Correct the records, or allow more."
             )
 
-    def settle(self, position: int) -> None:
-        """All records before ``position`` are settled: write down the refused ones among them."""
-        while self._file is not None and self._waiting and self._waiting[0][0] < position:
-            self._file.write(heappop(self._waiting)[1])
-            self._unpublished = True
+    def commit(self, position: int) -> None:
+        """All records before ``position`` are committed: write the lines of the rejected ones among them."""
+        lines = []
+        while self._pending and self._pending[0][0] < position:
+            lines.append(heappop(self._pending)[1])
+        if lines and self._file is not None:
+            self._file.write(b"".join(lines))
 
-    def publish_what_only_they_know(self) -> None:
-        """Publish when MaestroQA has refused another record: a retry will not ask again.
+    def save_remote(self) -> None:
+        """Save what MaestroQA has rejected since the last time, because a retry will not ask again.
 
-        What is refused here is found again when the records are read again, so it can wait.
+        What is rejected here is found again when the records are read again, so it can wait.
         """
-        if self._is_urgent:
-            self.publish()
+        if self._file is None or not self._has_unsaved_remote:
+            return
+        starts, start, end = [*self._starts], self._saved_size, self._file.size
+        while starts and start - starts[-1] < 2 * (end - start):
+            start = starts.pop()
+        self._part_count = max(self._part_count, len(starts))
+        self._upload(self._name(len(starts)), start)
+        self._mark_saved([*starts, start])
 
     def publish(self) -> None:
         """Bring the object up to date, in one atomic step."""
-        if self._file is None or self._target is None or not self._unpublished:
+        if self._file is None or self._target is None:
             return
-        size = self._file.tell()
-        upload = self._target.store.begin(self._target.name, size=size)
+        if not self._file.size:
+            if self._is_stale:
+                self._target.store.delete(self._target.name)
+        elif self._is_stale or self._file.size > self._saved_size or len(self._starts) > 1:
+            self._upload(self._target.name, 0)
+        self._is_stale = False
+        self._mark_saved()
+        self._remove_parts()
+
+    def publish_after_failure(self) -> None:
+        """The push stops here: publish what there is, as far as possible."""
+
+        def publish_all() -> None:
+            self.commit(max(self._pending)[0] + 1 if self._pending else 0)
+            self.publish()
+
+        if not best_effort(publish_all):
+            log.warning("The rejected records could not be written to %s.", self.uri)
+
+    def close(self) -> None:
+        """Close the temporary file, which deletes it."""
+        if self._file is not None:
+            self._file.close()
+
+    def _name(self, part: int) -> str:
+        name = self._target.name if self._target is not None else ""
+        return f"{name}.part-{part}" if part else name
+
+    def _read_earlier(self, content: bytes) -> None:
+        self._earlier |= {json.loads(line)["index"]: line + b"\n" for line in content.split(b"\n") if line}
+
+    def _remove_parts(self) -> None:
+        # From the last one, so that those that a kill leaves are still found by counting from the first.
+        while self._target is not None and self._part_count:
+            self._target.store.delete(self._name(self._part_count))
+            self._part_count -= 1
+
+    def _mark_saved(self, starts: list[int] | None = None) -> None:
+        self._has_unsaved_remote = False
+        self._saved_size = self._file.size if self._file is not None else 0
+        self._starts = starts or ([0] if self._saved_size else [])
+
+    def _upload(self, name: str, start: int) -> None:
+        if self._file is None or self._target is None:
+            return
+        upload = self._target.store.begin(name, size=self._file.size - start)
         try:
-            self._file.seek(0)
+            self._file.file.seek(start)
             crc32 = 0
-            while block := self._file.read(_BLOCK):
+            while block := self._file.file.read(_BLOCK):
                 crc32 = zlib.crc32(block, crc32)
                 upload.write(block)
             upload.seal(crc32)
             upload.publish()
         finally:
+            self._file.file.seek(0, os.SEEK_END)
             upload.discard()
-        self._unpublished = self._is_urgent = False
-
-    def give_up(self) -> None:
-        """The push stops here: publish what is known, as well as possible."""
-        if self._waiting:
-            self.settle(max(self._waiting)[0] + 1)
-        if not best_effort(self.publish):
-            log.warning("The refused records could not be written to %s.", self.uri)
-
-    def close(self) -> None:
-        """Forget the temporary file."""
-        if self._file is not None:
-            self._file.close()
 
 
-def _line(item: Item, reason: str) -> bytes:
-    line = {"index": item.index, "reason": reason, "record": json.loads(_readable(item.record))}
-    if item.place:
-        line["place"] = item.place
+def _line(record: Record, reason: str) -> bytes:
+    line = {"index": record.index, "reason": reason, "record": json.loads(_readable(record.row))}
+    if record.position:
+        line["place"] = record.position
     return as_json(line) + b"\n"
 
 
-def _readable(record: object) -> bytes:
-    text = as_json(record)
+def _readable(row: object) -> bytes:
+    text = as_json(row)
     try:
         json.loads(text)
     except ValueError:

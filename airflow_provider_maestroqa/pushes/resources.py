@@ -1,9 +1,11 @@
-"""What can be pushed: how many records travel together, and what an answer to them means."""
+"""What can be pushed: how many records one request holds, and what a response to them confirms."""
 
 from __future__ import annotations
 
 import logging
+from collections import Counter, defaultdict
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any, Protocol
 
@@ -18,47 +20,62 @@ from airflow_provider_maestroqa.client.resources.models import (
     RecordType,
 )
 from airflow_provider_maestroqa.client.resources.upserts import upsert_agent, upsert_ticket
-from airflow_provider_maestroqa.pushes.confirmation import Confirmation, confirm
 
-#: Carries a call to MaestroQA.
+#: Sends a request and returns the decoded response.
 Send = Callable[[Request], Any]
 
 
+@dataclass(frozen=True)
+class Confirmation:
+    """How many records of a batch a response confirms.
+
+    :param created: how many were created, according to the response.
+    :param updated: how many were updated.
+    :param missing: how many the response does not confirm.
+    :param suspects: the positions in the batch that the missing ones are among.
+    """
+
+    created: int = 0
+    updated: int = 0
+    missing: int = 0
+    suspects: tuple[int, ...] = ()
+
+
 class Resource(Protocol):
-    """A kind of record that can be pushed."""
+    """A type of record that can be pushed."""
 
     @property
     def name(self) -> str:
-        """What reports call it."""
+        """Its name in reports."""
 
     @property
     def record_type(self) -> RecordType:
-        """How a record of it is checked."""
+        """Checks a record of it."""
 
     @property
     def batch_size(self) -> int:
-        """The most records in one request."""
+        """The maximum number of records in one request."""
 
     @property
     def idempotent(self) -> bool:
-        """Whether a record may arrive twice without harm."""
+        """Whether a record may be sent twice without harm."""
 
     @property
-    def remark(self) -> str:
-        """What to know of records that were updated; empty for nothing."""
+    def note(self) -> str:
+        """What to log when records were updated; empty for nothing."""
 
     def send(self, bodies: Sequence[dict[str, Any]], send: Send) -> Confirmation:
-        """Send some records and read what the answer confirms."""
+        """Send some records and read what the response confirms."""
 
 
 class Batches:
-    """Records that travel together, up to 500 in one request.
+    """Records that are sent together, up to 500 in one request.
 
-    :param name: what reports call them.
+    :param name: their name in reports.
     :param operation: the operation that takes a batch of them.
-    :param record_type: how one is checked.
-    :param identity: the fields by which results may tell which record they confirm.
-    :param creates: whether a confirmed record is one that was created.
+    :param record_type: checks one.
+    :param identity: the fields by which results may name the record that they confirm.
+    :param creates: whether a confirmed record was created.
     """
 
     def __init__(
@@ -68,26 +85,25 @@ class Batches:
         self.record_type = record_type
         self.batch_size = ENDPOINTS[operation].batch_size or 1
         self.idempotent = ENDPOINTS[operation].idempotent
-        self.remark = ""
+        self.note = ""
         self._operation = operation
         self._identity = identity
         self._creates = creates
 
     def send(self, bodies: Sequence[dict[str, Any]], send: Send) -> Confirmation:
         """Send one batch."""
-        answer = send(build_request(self._operation, {"batch": list(bodies)}))
-        found = confirm(bodies, answer, identity=self._identity)
-        created = len(bodies) - found.missing if self._creates else 0
-        return Confirmation(created, 0, found.missing, found.suspects)
+        response = send(build_request(self._operation, {"batch": list(bodies)}))
+        confirmation = confirm(bodies, response, identity=self._identity)
+        return replace(confirmation, created=len(bodies) - confirmation.missing if self._creates else 0)
 
 
 class Upserts:
-    """Records that travel one at a time, and are updated where they are there already.
+    """Records that are sent one at a time, and updated where they exist already.
 
-    :param name: what reports call them.
-    :param record_type: how one is checked.
-    :param upsert: brings one in; returns its answer, and whether it was created.
-    :param remark: what to know of records that were updated.
+    :param name: their name in reports.
+    :param record_type: checks one.
+    :param upsert: creates or updates one; returns the response, and whether it was created.
+    :param note: what to log when records were updated.
     """
 
     batch_size = 1
@@ -99,11 +115,11 @@ class Upserts:
         record_type: RecordType,
         upsert: Callable[[dict[str, Any], Send], tuple[Any, bool]],
         *,
-        remark: str = "",
+        note: str = "",
     ) -> None:
         self.name = name
         self.record_type = record_type
-        self.remark = remark
+        self.note = note
         self._upsert = upsert
 
     def send(self, bodies: Sequence[dict[str, Any]], send: Send) -> Confirmation:
@@ -112,12 +128,51 @@ class Upserts:
         return Confirmation(created=created, updated=len(bodies) - created)
 
 
+def confirm(sent: Sequence[Mapping[str, Any]], response: object, *, identity: Sequence[str]) -> Confirmation:
+    """Compare the results of a batch with what was sent. (API: Create Many Ticket Comments, Create … Metrics)
+
+    The order of ``results`` is not promised, and there may be fewer than were sent.
+
+    :param sent: the batch.
+    :param response: the decoded response, with a list ``results``.
+    :param identity: the fields that results may repeat, by which records can be told apart.
+    """
+    results = response.get("results") if isinstance(response, Mapping) else None
+    # A result that is itself an error confirms nothing.
+    good = [result for result in results or () if not (isinstance(result, Mapping) and result.get("error"))]
+    missing = max(len(sent) - len(good), 0)
+    return Confirmation(missing=missing, suspects=_suspects(sent, good, identity, missing) if missing else ())
+
+
+def _suspects(
+    sent: Sequence[Mapping[str, Any]], results: Sequence[object], identity: Sequence[str], missing: int
+) -> tuple[int, ...]:
+    everyone = tuple(range(len(sent)))
+    readable = [result for result in results if isinstance(result, Mapping)]
+    fields = [name for name in identity if all(name in result for result in readable)]
+    if len(readable) < len(results) or (readable and not fields):
+        return everyone
+    positions: dict[tuple[str, ...], list[int]] = defaultdict(list)
+    for position, record in enumerate(sent):
+        positions[_key(record, fields)].append(position)
+    confirmed = Counter(_key(result, fields) for result in readable)
+    lacking = {key: alike for key, alike in positions.items() if confirmed[key] < len(alike)}
+    # Where the server names other records than were sent, nobody can say which ones it means.
+    if sum(len(alike) - confirmed[key] for key, alike in lacking.items()) != missing:
+        return everyone
+    return tuple(sorted(position for alike in lacking.values() for position in alike))
+
+
+def _key(record: Mapping[str, Any], fields: Sequence[str]) -> tuple[str, ...]:
+    return tuple(str(record.get(name)) for name in fields)
+
+
 _METRIC_IDENTITY = ("metric_id", "agent_id")
 _TICKET_METRIC_IDENTITY = ("ticket_id", "source_id", *_METRIC_IDENTITY, "ticket_event_id")
 _COMMENT_IDENTITY = ("ticket_id", "body", "author_id", "role", "channel")
 
-_AGENTS_THAT_WERE_THERE = (
-    "Of the agents that were there already, availability and id are set; the API changes no name or group"
+_EXISTING_AGENTS_NOTE = (
+    "Of agents that existed already, availability and id are set; the API changes no name or group"
 )
 
 RESOURCES: Mapping[str, Resource] = {
@@ -127,16 +182,16 @@ RESOURCES: Mapping[str, Resource] = {
     "agent_metrics": Batches("agent_metrics", "push_agent_metrics", AGENT_METRIC, identity=_METRIC_IDENTITY),
     "comments": Batches("comments", "create_comments", COMMENT, identity=_COMMENT_IDENTITY, creates=True),
     "tickets": Upserts("tickets", TICKET, upsert_ticket),
-    "agents": Upserts("agents", AGENT, partial(upsert_agent, level=logging.DEBUG), remark=_AGENTS_THAT_WERE_THERE),
+    "agents": Upserts("agents", AGENT, partial(upsert_agent, level=logging.DEBUG), note=_EXISTING_AGENTS_NOTE),
 }
-_TICKETS_THAT_EXIST = Upserts("tickets", TICKET, partial(upsert_ticket, update_first=True))
+_UPDATE_FIRST_TICKETS = Upserts("tickets", TICKET, partial(upsert_ticket, update_first=True))
 
 
 def resource_named(name: object, *, update_first: bool = False) -> Resource:
     """Find a resource by its name.
 
-    :param update_first: for tickets: whether to try the update before the creation, because most are there already.
-    :raises MaestroQAConfigError: there is none of this name.
+    :param update_first: for tickets: whether to try the update before the creation, because most exist already.
+    :raises MaestroQAConfigError: there is no such resource.
     """
     if not isinstance(name, str) or name not in RESOURCES:
         raise MaestroQAConfigError(f"resource must be one of {', '.join(RESOURCES)}; got {name!r}.")
@@ -144,4 +199,4 @@ def resource_named(name: object, *, update_first: bool = False) -> Resource:
         return RESOURCES[name]
     if name != "tickets":
         raise MaestroQAConfigError("update_first is for tickets only. Leave it out.")
-    return _TICKETS_THAT_EXIST
+    return _UPDATE_FIRST_TICKETS

@@ -9,12 +9,11 @@ from collections.abc import Iterable, Sized
 from airflow_provider_maestroqa.client.errors import MaestroQADataError, MaestroQAOutcomeUnknownError
 from airflow_provider_maestroqa.client.formatting import format_duration, pluralize
 from airflow_provider_maestroqa.client.transport.request_stats import Usage
-from airflow_provider_maestroqa.pushes.checkpoint import Checkpoint, Memory, NoMemory, Position
-from airflow_provider_maestroqa.pushes.options import PushOptions
-from airflow_provider_maestroqa.pushes.push import Carrier, Push
-from airflow_provider_maestroqa.pushes.records import Located
+from airflow_provider_maestroqa.pushes.checkpoint import Checkpoint, NullStateStore, PushState, StateStore
+from airflow_provider_maestroqa.pushes.push import Push, PushOptions, Sender
+from airflow_provider_maestroqa.pushes.records import SourceRecord
 from airflow_provider_maestroqa.pushes.rejects import Rejects, Target
-from airflow_provider_maestroqa.pushes.report import Meter, Progress, Report
+from airflow_provider_maestroqa.pushes.report import PushProgress, Report
 from airflow_provider_maestroqa.pushes.resources import Resource
 from airflow_provider_maestroqa.storage.base import best_effort
 
@@ -25,110 +24,102 @@ def run_push(
     resource: Resource,
     records: Iterable[object],
     *,
-    send: Carrier,
+    send: Sender,
     usage: Usage,
     options: PushOptions,
     rejects_to: Target | None = None,
-    memory: Memory | None = None,
+    state_store: StateStore | None = None,
     run: str = "",
     is_first_try: bool = True,
 ) -> Report:
-    """Push records, and say what became of them.
+    """Push records and report what became of them.
 
     :param resource: what is pushed.
-    :param records: dicts with the API's keys, or ``Located`` ones; read one at a time, at each try from the start.
-    :param send: carries calls.
+    :param records: dicts with the API's keys, or ``SourceRecord`` objects; read one at a time, from the start at each
+        try.
+    :param send: sends requests.
     :param usage: counts what ``send`` uses of the budget.
     :param options: what the user decided.
-    :param rejects_to: the object for refused records.
-    :param memory: keeps the position for a retry; ``None`` keeps nothing.
+    :param rejects_to: the object for rejected records.
+    :param state_store: saves the position for a retry; ``None`` saves nothing.
     :param run: which run of which task this is.
     :param is_first_try: whether no earlier try of this run can have sent anything.
     :return: the report.
-    :raises MaestroQADataError: a record is refused, or too many are, or the source has changed.
+    :raises MaestroQADataError: a record is rejected, or too many are, or the source has changed.
     :raises MaestroQAOutcomeUnknownError: records may or may not have arrived.
     """
-    words = resource.name.replace("_", " ")
-    began = time.monotonic()
-    checkpoint = Checkpoint(memory or NoMemory(), run=run, guarded=not resource.idempotent)
-    position = _begin(checkpoint, resource, options, is_first_try=is_first_try)
-    if memory is not None and not (resource.idempotent or memory.is_persistent):
+    started = time.monotonic()
+    checkpoint = Checkpoint(state_store or NullStateStore(), run=run, marks_in_flight=not resource.idempotent)
+    state = _load_state(checkpoint, resource, options, is_first_try=is_first_try)
+    report = Report.from_dict(state.report) if state and state.report else Report(resource.name)
+    if state_store is not None and not (resource.idempotent or checkpoint.is_persistent):
         log.info(
-            "A retry of this task could not know which %s were sent, and would fail: with state_path it goes on.",
-            words,
+            "A retry of this task could not know which %s were sent, and would fail. With state_path it resumes.",
+            report.noun,
         )
     if not options.collects and isinstance(records, (list, tuple)):
-        _check_all(records, resource)
-    report = Report.from_dict(position.report) if position and position.report else Report(resource.name)
+        _check_all(records, resource, report.noun)
     total = len(records) if isinstance(records, Sized) else None
-    if position is None or not position.finished:
-        many = f"up to {resource.batch_size}" if resource.batch_size > 1 else "one"
-        log.info("Pushing %s, %s with each request.", words if total is None else pluralize(total, words), many)
-    rejects = Rejects(rejects_to, most=options.max_rejects)
-    meter = Meter(report, usage)
+    if state is None or not state.finished:
+        per_request = f"up to {resource.batch_size}" if resource.batch_size > 1 else "one"
+        what = report.noun if total is None else pluralize(total, report.noun)
+        log.info("Pushing %s, %s with each request.", what, per_request)
+    rejects = Rejects(rejects_to, max_rejects=options.max_rejects)
+    progress = PushProgress(report, usage, total=total, log=log.info)
     push = Push(
-        resource,
-        send,
-        options=options,
-        report=report,
-        meter=meter,
-        progress=Progress(report, total=total, say=log.info),
-        rejects=rejects,
-        checkpoint=checkpoint,
+        resource, send, options=options, report=report, progress=progress, rejects=rejects, checkpoint=checkpoint
     )
     try:
-        rejects.take_up() if position else rejects.start_over()
-        push.run(records, position)
+        rejects.resume() if state else rejects.start_over()
+        push.run(records, state)
         rejects.publish()
         checkpoint.finish()
     except BaseException:
-        rejects.give_up()
-        meter.read()
+        rejects.publish_after_failure()
+        progress.update_report()
         best_effort(lambda: checkpoint.stop(report))
-        log.warning("The push of %s stopped after %s confirmed records.", words, f"{report.confirmed:,}")
+        log.warning("The push of %s stopped after %s confirmed records.", report.noun, f"{report.confirmed:,}")
         raise
     finally:
         rejects.close()
-    log.info("Pushed: %s. It took %s.", report, format_duration(time.monotonic() - began))
-    if report.updated and resource.remark:
-        log.info("%s.", resource.remark)
+    log.info("Pushed: %s. It took %s.", report, format_duration(time.monotonic() - started))
+    if report.updated and resource.note:
+        log.info("%s.", resource.note)
     return report
 
 
-def _begin(
+def _load_state(
     checkpoint: Checkpoint, resource: Resource, options: PushOptions, *, is_first_try: bool
-) -> Position | None:
-    position = checkpoint.load()
-    if position is not None and position.finished:
+) -> PushState | None:
+    state = checkpoint.load()
+    if state is not None and state.finished:
         if options.resends:
             return None
         log.info(
             "An earlier try has pushed all %s records. None of them is sent again; on_unknown_outcome='resend' would "
             "send all of them again.",
-            f"{position.done:,}",
+            f"{state.done:,}",
         )
-    if resource.idempotent or options.resends or is_first_try or position is not None:
-        return position
-    if not checkpoint.survives_success:
-        raise MaestroQAOutcomeUnknownError(
-            f"This is not the first try of the task, and nothing says which {resource.name} the earlier ones have "
-            "sent; sent again, they would be there twice. Look at MaestroQA. Then clear the task with "
-            "on_unknown_outcome='resend' to send all of them. And set state_path: then a retry goes on where the try "
-            "before has stopped."
-        )
-    return position
+    if resource.idempotent or options.resends or is_first_try or state is not None or checkpoint.survives_success:
+        return state
+    raise MaestroQAOutcomeUnknownError(
+        f"This is not the first try of the task, and nothing says which {resource.name} the earlier ones have "
+        "sent; sent again, they would exist twice. Check MaestroQA. Then clear the task with "
+        "on_unknown_outcome='resend' to send all of them. And set state_path: then a retry resumes where the try "
+        "before has stopped."
+    )
 
 
-def _check_all(records: Iterable[object], resource: Resource) -> None:
-    """A list costs nothing to look through, so that a bad record in it stops the push before anything is sent."""
+def _check_all(records: Iterable[object], resource: Resource, noun: str) -> None:
+    """A list costs nothing to check, so a bad record in it stops the push before anything is sent."""
     for index, record in enumerate(records):
         try:
-            resource.record_type.check(record.record if isinstance(record, Located) else record)
+            resource.record_type.check(record.row if isinstance(record, SourceRecord) else record)
         except MaestroQADataError as error:
-            problem = error.message.rstrip(".")
+            reason = error.message.rstrip(".")
         else:
             continue
         raise MaestroQADataError(
-            f"Record {index} of the {resource.name.replace('_', ' ')} is refused: {problem}. Nothing was sent. "
+            f"Record {index} of the {noun} is rejected: {reason}. Nothing was sent. "
             "Correct it, or set on_error='collect' to go on without such records."
         )

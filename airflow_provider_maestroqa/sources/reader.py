@@ -14,7 +14,7 @@ from zoneinfo import ZoneInfo
 from airflow_provider_maestroqa.client.errors import MaestroQAConfigError
 from airflow_provider_maestroqa.client.resources.models import RecordType
 from airflow_provider_maestroqa.client.resources.upload_body import Source
-from airflow_provider_maestroqa.pushes.records import Located
+from airflow_provider_maestroqa.pushes.records import SourceRecord
 from airflow_provider_maestroqa.sources.base import Row, Rows
 from airflow_provider_maestroqa.sources.coercion import Cells
 from airflow_provider_maestroqa.sources.csv_rows import CsvRows
@@ -74,10 +74,10 @@ class Records:
         self._plan = plan
         self._where = f"{where} {rows.unit}".lstrip()
 
-    def __iter__(self) -> Iterator[Located]:
+    def __iter__(self) -> Iterator[SourceRecord]:
         for row in self._rows:
             record, problem = (row.cells, row.problem) if row.problem else self._plan.record(row.cells)
-            yield Located(record, f"{self._where} {row.number}", problem)
+            yield SourceRecord(record, f"{self._where} {row.number}", problem)
 
 
 class CountedRecords(Records):

@@ -32,7 +32,7 @@ HARMLESS = {
     "client.settings.Settings.base_url": "a base URL with user or password is refused",
     "runtime.database.Database.hook": "a hook of Airflow's, which has no text of its own",
     "landing.archive.zip_directory": "the name of a file in an archive",
-    "pushes.records.Item.body": "a record",
+    "pushes.records.Record.body": "a record",
     "storage.open.StoredObject.store": "says its address, without credentials",
     "storage.urls.StorageUrl.key": "the key of an object in a bucket",
 }

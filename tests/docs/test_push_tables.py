@@ -9,7 +9,7 @@ import pytest
 
 from airflow_provider_maestroqa.client.resources import models
 from airflow_provider_maestroqa.operators import agents, comments, metrics, tickets
-from airflow_provider_maestroqa.pushes.options import PushOptions
+from airflow_provider_maestroqa.pushes.push import PushOptions
 from airflow_provider_maestroqa.pushes.report import Report
 from airflow_provider_maestroqa.pushes.resources import RESOURCES
 
@@ -75,7 +75,7 @@ def test_a_refused_record_looks_as_it_does_at_rejects_path(connection, sandbox, 
 def test_what_to_do_about_unknown_comments_can_be_chosen_as_said(table):
     choices = table("docs/failures.md", "`on_unknown_outcome`")
     for choice in choices:
-        assert PushOptions.checked(on_unknown_outcome=choice).on_unknown_outcome == choice
+        assert PushOptions.parse(on_unknown_outcome=choice).on_unknown_outcome == choice
     assert set(choices) == {"fail", "resend", "skip"}
 
 

@@ -15,7 +15,7 @@ from pydantic_core import PydanticCustomError
 
 from airflow_provider_maestroqa.client.resources.coercion import as_attributes, as_number, as_tags, as_texts, as_time
 from airflow_provider_maestroqa.client.resources.models import AGENT, AGENT_METRIC, COMMENT, TICKET, TICKET_METRIC
-from airflow_provider_maestroqa.pushes.records import read_items
+from airflow_provider_maestroqa.pushes.records import read_records
 from airflow_provider_maestroqa.sources import field_types as kinds
 from airflow_provider_maestroqa.sources.coercion import CellError, Cells
 from airflow_provider_maestroqa.sources.reader import Reading, file_records
@@ -82,7 +82,7 @@ def test_the_sample_of_a_mapping_sends_what_is_shown(code_of, root, tmp_path):
     (tmp_path / "sample.csv").write_text(sample)
     reading = Reading.checked(TICKET, mapping=mapping, timezone=None)
     with file_records(LocalFile(tmp_path / "sample.csv"), reading) as records:
-        (item,) = read_items(records, TICKET.check)
+        (item,) = read_records(records, TICKET.check)
     assert item.body == record
 
 

@@ -108,8 +108,8 @@ def test_the_log_reads_like_a_story_and_holds_no_secret(connection, sandbox, log
     ).execute({})
     assert report["updated"] == 1
     told = [record.getMessage() for record in log.records if "maestroqa" in record.name]
-    assert any("Refused record 1: email must be an e-mail address" in line for line in told)
-    assert any(line.startswith("Pushed: 1 agent confirmed (1 updated), 1 refused (see file://") for line in told)
+    assert any("Rejected record 1: email must be an e-mail address" in line for line in told)
+    assert any(line.startswith("Pushed: 1 agent confirmed (1 updated), 1 rejected (see file://") for line in told)
     everything = "\n".join(record.getMessage() for record in log.records) + (tmp_path / "rejects.jsonl").read_text()
     assert not any(secret in everything for secret in sandbox.secrets)
 

@@ -146,8 +146,8 @@ def test_a_push_says_how_much_it_is_what_was_refused_and_how_it_ended(connection
     assert_told(
         story(),
         r"Pushing 1,200 ticket metrics, up to 500 with each request\.",
-        r"Refused record 700: timestamp .+\.",
-        rf"Pushed: 1,199 ticket metrics confirmed, 1 refused \(see {rejects}\), in 3 requests\. It took {TOOK}\.",
+        r"Rejected record 700: timestamp .+\.",
+        rf"Pushed: 1,199 ticket metrics confirmed, 1 rejected \(see {rejects}\), in 3 requests\. It took {TOOK}\.",
     )
 
 
@@ -157,7 +157,7 @@ def test_a_push_of_unknown_length_says_what_is_pushed(connection, story):
     assert_told(
         story(),
         r"Pushing tickets, one with each request\.",
-        rf"Pushed: 2 tickets confirmed \(2 created\), 0 refused, in 2 requests\. It took {TOOK}\.",
+        rf"Pushed: 2 tickets confirmed \(2 created\), 0 rejected, in 2 requests\. It took {TOOK}\.",
     )
 
 
@@ -167,8 +167,8 @@ def test_what_an_agents_update_leaves_out_is_said_once_however_many_there_are(co
     assert_told(
         story(),
         r"Pushing 14 agents, one with each request\.",
-        rf"Pushed: 14 agents confirmed \(14 updated\), 0 refused, in \d+ requests\. It took {TOOK}\.",
-        r"Of the agents that were there already, availability and id are set; the API changes no name or group\.",
+        rf"Pushed: 14 agents confirmed \(14 updated\), 0 rejected, in \d+ requests\. It took {TOOK}\.",
+        r"Of agents that existed already, availability and id are set; the API changes no name or group\.",
     )
 
 
@@ -209,7 +209,7 @@ def test_the_export_of_coaching_sessions_tells_of_each_window(land, story, folde
 def test_what_the_budget_cost_is_said_when_it_cost_something():
     report = Report("tickets", sent=9, confirmed=9, created=8, updated=1, requests=10, waited_s=130.4)
     assert str(report) == (
-        "9 tickets confirmed (8 created, 1 updated), 0 refused, in 10 requests, 2 min 10 s waited for the budget"
+        "9 tickets confirmed (8 created, 1 updated), 0 rejected, in 10 requests, 2 min 10 s waited for the budget"
     )
     report.waited_s = 0.2
     assert "budget" not in str(report)

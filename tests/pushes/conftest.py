@@ -10,7 +10,7 @@ from airflow_provider_maestroqa.client.settings import read_settings
 from airflow_provider_maestroqa.client.transport import retry as policy
 from airflow_provider_maestroqa.client.transport.request_stats import Usage
 from airflow_provider_maestroqa.client.transport.sync_client import SyncClient
-from airflow_provider_maestroqa.pushes.options import PushOptions
+from airflow_provider_maestroqa.pushes.push import PushOptions
 from airflow_provider_maestroqa.pushes.resources import resource_named
 from airflow_provider_maestroqa.pushes.runner import run_push
 from airflow_provider_maestroqa.sandbox import Sandbox
@@ -19,31 +19,31 @@ from airflow_provider_maestroqa.storage.open import open_object
 WIDE = {"normal": [[100000, 0.01]], "hard": [[100000, 0.01]]}
 
 
-class Memory:
-    """Keeps a value from one try to the next, as JSON."""
+class StateStore:
+    """Saves a value for the next try, as JSON."""
 
     is_persistent = True
     survives_success = True
-    where = "the test's memory"
+    where = "the test's store"
 
     def __init__(self):
-        self.kept = None
+        self.saved = None
         self.history = []
 
     def load(self):
-        return None if self.kept is None else json.loads(self.kept)
+        return None if self.saved is None else json.loads(self.saved)
 
     def save(self, value):
-        self.kept = json.dumps(value)
+        self.saved = json.dumps(value)
         self.history.append(value)
 
     def clear(self):
-        self.kept = None
+        self.saved = None
 
 
 @pytest.fixture
-def memory():
-    return Memory()
+def state_store():
+    return StateStore()
 
 
 @pytest.fixture
@@ -67,7 +67,7 @@ def push(monkeypatch, request):
         records,
         *,
         to=None,
-        memory=None,
+        state_store=None,
         run="",
         is_first_try=True,
         rejects=None,
@@ -83,7 +83,7 @@ def push(monkeypatch, request):
         budget = open_budget(store="memory", base_url=settings.base_url, token=settings.token, limits=settings.limits)
         usage = Usage()
         client = SyncClient(settings, budget, usage=usage)
-        chosen = PushOptions.checked(**options)
+        chosen = PushOptions.parse(**options)
 
         def send(call, *, in_flight=None):
             if before is not None:
@@ -100,7 +100,7 @@ def push(monkeypatch, request):
                 usage=usage,
                 options=chosen,
                 rejects_to=open_object(str(rejects)) if rejects else None,
-                memory=memory,
+                state_store=state_store,
                 run=run,
                 is_first_try=is_first_try,
             )

@@ -17,7 +17,7 @@ from airflow_provider_maestroqa.client.errors import MaestroQAValidationError
 from airflow_provider_maestroqa.client.settings import read_settings
 from airflow_provider_maestroqa.client.transport.request_stats import Usage
 from airflow_provider_maestroqa.client.transport.sync_client import SyncClient
-from airflow_provider_maestroqa.pushes.options import PushOptions
+from airflow_provider_maestroqa.pushes.push import PushOptions
 from airflow_provider_maestroqa.pushes.resources import resource_named
 from airflow_provider_maestroqa.pushes.runner import run_push
 from airflow_provider_maestroqa.storage.fsspec_store import FilesystemStore
@@ -25,21 +25,21 @@ from airflow_provider_maestroqa.storage.fsspec_store import FilesystemStore
 BALLAST = 50_000_000
 
 
-class Memory:
+class StateStore:
     """Lasts until the process ends."""
 
     is_persistent = True
     where = "the process"
-    kept = None
+    saved = None
 
     def load(self):
-        return self.kept
+        return self.saved
 
     def save(self, value):
-        self.kept = value
+        self.saved = value
 
     def clear(self):
-        self.kept = None
+        self.saved = None
 
 
 class Rejects:
@@ -104,7 +104,7 @@ def push_to_nobody(folder, count):
         usage=Usage(),
         options=PushOptions(on_error="collect"),
         rejects_to=Rejects(folder),
-        memory=Memory(),
+        state_store=StateStore(),
     )
 
 

@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 
 from airflow_provider_maestroqa.client.errors import MaestroQADataError
-from airflow_provider_maestroqa.pushes.records import read_items
+from airflow_provider_maestroqa.pushes.records import read_records
 from airflow_provider_maestroqa.pushes.resources import resource_named
 from airflow_provider_maestroqa.sources.reader import Reading, file_records, query_records
 from airflow_provider_maestroqa.sources.sql_rows import SqlRows
@@ -23,13 +23,13 @@ SENT = {
 
 
 class Result:
-    """What a push would make of a source: what travels, and what does not, each with its place."""
+    """What a push would make of a source: what is sent, and what is not, each with its position."""
 
-    def __init__(self, items):
-        self.items = list(items)
-        self.bodies = [item.body for item in self.items if item.body is not None]
-        self.problems = {item.place: item.problem for item in self.items if item.body is None}
-        self.places = [item.place for item in self.items]
+    def __init__(self, records):
+        self.records = list(records)
+        self.bodies = [record.body for record in self.records if record.body is not None]
+        self.errors = {record.position: record.error for record in self.records if record.body is None}
+        self.positions = [record.position for record in self.records]
 
 
 @pytest.fixture
@@ -42,9 +42,9 @@ def read(tmp_path):
         kind = resource_named(resource).record_type
         reading = Reading.checked(kind, mapping=mapping, timezone=timezone)
         with file_records(LocalFile(path), reading, **options) as records:
-            result = Result(read_items(records, kind.check))
-        result.places = [place.removeprefix(f"{tmp_path}/") for place in result.places]
-        result.problems = {place.removeprefix(f"{tmp_path}/"): text for place, text in result.problems.items()}
+            result = Result(read_records(records, kind.check))
+        result.positions = [position.removeprefix(f"{tmp_path}/") for position in result.positions]
+        result.errors = {position.removeprefix(f"{tmp_path}/"): text for position, text in result.errors.items()}
         return result
 
     return read
@@ -74,7 +74,7 @@ def ask():
             explain=lambda error: MaestroQADataError(f"the database said: {error}", retryable=True),
         )
         try:
-            return Result(read_items(query_records(rows, reading, "The query"), kind.check))
+            return Result(read_records(query_records(rows, reading, "The query"), kind.check))
         finally:
             rows.close()
 

@@ -57,7 +57,7 @@ def main():
         for size in (2000, count):
             before = peak()
             with source(folder, size, reading) as records:
-                read = sum(1 for record in records if not record.problem)
+                read = sum(1 for record in records if not record.error)
             told[name] = {"read": read, "grown_mb": peak() - before}
     sys.stdout.write(json.dumps(told))
 

@@ -11,7 +11,7 @@ def test_a_row_becomes_a_record_with_its_line(read, metric):
     header, line, sent = metric
     result = read(header + line + line)
     assert result.bodies == [sent, sent]
-    assert result.places == ["metrics.csv line 2", "metrics.csv line 3"]
+    assert result.positions == ["metrics.csv line 2", "metrics.csv line 3"]
 
 
 def test_leading_zeros_of_ids_survive(read, metric):
@@ -23,7 +23,7 @@ def test_leading_zeros_of_ids_survive(read, metric):
 def test_an_empty_cell_is_absent(read):
     result = read(COMMENTS + b"T-1,Hello,\nT-2,  ,true\n", resource="comments")
     assert result.bodies == [{"ticket_id": "T-1", "body": "Hello"}]
-    assert "body is missing" in result.problems["metrics.csv line 3"]
+    assert "body is missing" in result.errors["metrics.csv line 3"]
 
 
 def test_a_cell_in_quotes_keeps_line_breaks_delimiters_and_quotes(read):
@@ -31,7 +31,7 @@ def test_a_cell_in_quotes_keeps_line_breaks_delimiters_and_quotes(read):
     cell = body.replace('"', '""').encode()
     result = read(COMMENTS + b'T-1,"' + cell + b'",true\r\nT-2,plain,false\r\n', resource="comments")
     assert [record["body"] for record in result.bodies] == [body, "plain"]
-    assert result.places == ["metrics.csv line 2", "metrics.csv line 6"]
+    assert result.positions == ["metrics.csv line 2", "metrics.csv line 6"]
 
 
 def test_a_byte_order_mark_is_tolerated(read, metric):
@@ -81,15 +81,15 @@ def test_an_uneven_row_is_one_bad_record_with_its_line(read, metric, row):
     header, line, sent = metric
     result = read(header + line + row + line)
     assert result.bodies == [sent, sent]
-    assert list(result.problems) == ["metrics.csv line 3"]
+    assert list(result.errors) == ["metrics.csv line 3"]
     cells = row.count(b",") + 1
-    assert f"the row has {cells} cells, but the header has 6" in result.problems["metrics.csv line 3"]
+    assert f"the row has {cells} cells, but the header has 6" in result.errors["metrics.csv line 3"]
 
 
 def test_empty_lines_are_passed_over_and_counted(read, metric):
     header, line, sent = metric
     result = read(header + b"\n\r\n" + line + b"\n")
-    assert (result.bodies, result.places) == ([sent], ["metrics.csv line 4"])
+    assert (result.bodies, result.positions) == ([sent], ["metrics.csv line 4"])
 
 
 def test_the_last_line_needs_no_line_feed(read, metric):
@@ -103,7 +103,7 @@ def test_an_empty_file_has_no_header(read):
 
 
 def test_a_header_alone_is_no_record(read, metric):
-    assert read(metric[0]).items == []
+    assert read(metric[0]).records == []
 
 
 def test_a_column_that_is_no_field_needs_a_mapping(read, metric):
@@ -165,7 +165,7 @@ def test_utf_16_is_told_by_its_mark(read, metric):
 def test_a_cell_that_is_no_number_is_shown_short(read, metric):
     header, line, _ = metric
     result = read(header + line.replace(b"85.5", b"x" * 3000))
-    (problem,) = result.problems.values()
+    (problem,) = result.errors.values()
     assert problem.startswith("metric_value must be a number such as 85.5, got 'xxxx")
     assert len(problem) < 120
 

@@ -79,7 +79,7 @@ def test_a_file_that_is_only_named_gzip_is_told(read, metric):
 
 
 def test_an_empty_file_named_gzip_is_an_empty_file(read):
-    assert read(b"", "m.jsonl.gz").items == []
+    assert read(b"", "m.jsonl.gz").records == []
 
 
 @pytest.mark.parametrize(
@@ -129,8 +129,8 @@ def test_a_file_elsewhere_is_fetched_whole_and_let_go_before_its_records_are_rea
         assert remote.closed
         found = list(records)
     assert len(found) == 100
-    assert found[-1].place == "s3://bucket/metrics.csv line 101"
-    assert {**sent, "timestamp": found[0].record["timestamp"]} == found[0].record
+    assert found[-1].position == "s3://bucket/metrics.csv line 101"
+    assert {**sent, "timestamp": found[0].row["timestamp"]} == found[0].row
 
 
 @pytest.mark.parametrize("zipped", [False, True])

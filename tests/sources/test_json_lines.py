@@ -16,7 +16,7 @@ def test_an_object_becomes_a_record_with_its_line(read, metric):
     sent = metric[2]
     result = read(lines(sent, sent), "m.jsonl")
     assert result.bodies == [sent, sent]
-    assert result.places == ["m.jsonl line 1", "m.jsonl line 2"]
+    assert result.positions == ["m.jsonl line 1", "m.jsonl line 2"]
 
 
 @pytest.mark.parametrize("name", ["m.jsonl", "m.ndjson", "m.json", "M.JSONL"])
@@ -26,12 +26,12 @@ def test_the_name_tells_the_format(read, metric, name):
 
 def test_blank_lines_are_passed_over_and_counted(read, metric):
     result = read(b"\n  \r\n" + lines(metric[2]) + b"\n", "m.jsonl")
-    assert result.places == ["m.jsonl line 3"]
+    assert result.positions == ["m.jsonl line 3"]
 
 
 def test_an_empty_file_is_no_record(read):
-    assert read(b"", "m.jsonl").items == []
-    assert read(b"\xef\xbb\xbf\n", "m.jsonl", mapping=None).items == []
+    assert read(b"", "m.jsonl").records == []
+    assert read(b"\xef\xbb\xbf\n", "m.jsonl", mapping=None).records == []
 
 
 @pytest.mark.parametrize(
@@ -55,17 +55,17 @@ def test_a_bad_line_is_one_bad_record(read, metric, line, said):
     sent = metric[2]
     result = read(lines(sent) + line + b"\n" + lines(sent), "m.jsonl")
     assert result.bodies == [sent, sent]
-    assert list(result.problems) == ["m.jsonl line 2"]
-    assert re.search(said, result.problems["m.jsonl line 2"])
+    assert list(result.errors) == ["m.jsonl line 2"]
+    assert re.search(said, result.errors["m.jsonl line 2"])
 
 
 def test_a_line_that_is_too_long_is_one_bad_record(read, metric, monkeypatch):
     monkeypatch.setattr("airflow_provider_maestroqa.sources.json_lines.LARGEST_LINE", 1000)
     sent = metric[2]
     result = read(lines(sent) + b"x" * 4321 + b"\n" + lines(sent) + b"y" * 5000, "m.jsonl")
-    assert result.places == [f"m.jsonl line {number}" for number in (1, 2, 3, 4)]
+    assert result.positions == [f"m.jsonl line {number}" for number in (1, 2, 3, 4)]
     assert len(result.bodies) == 2
-    assert result.problems["m.jsonl line 2"] == "the line has more than 1,000 bytes"
+    assert result.errors["m.jsonl line 2"] == "the line has more than 1,000 bytes"
 
 
 def test_cells_are_read_by_the_fields_type(read):
@@ -84,7 +84,7 @@ def test_nested_attributes_and_dotted_ones_come_together(read):
 
 def test_a_key_that_is_no_field_is_refused_with_its_line(read, metric):
     result = read(lines(metric[2], {**metric[2], "tikket_id": "x"}), "m.jsonl")
-    assert "tikket_id is not a field of a ticket metric; did you mean ticket_id?" in result.problems["m.jsonl line 2"]
+    assert "tikket_id is not a field of a ticket metric; did you mean ticket_id?" in result.errors["m.jsonl line 2"]
 
 
 def test_a_mapping_takes_keys_and_paths(read, metric):
@@ -94,7 +94,7 @@ def test_a_mapping_takes_keys_and_paths(read, metric):
     flat = {**sent, "ticket.id": "6", "by": None}
     result = read(lines(nested, flat), "m.jsonl", mapping=mapping)
     assert result.bodies == [{**sent, "ticket_id": "5", "agent_id": "a"}]
-    assert "agent_id is missing" in result.problems["m.jsonl line 2"]
+    assert "agent_id is missing" in result.errors["m.jsonl line 2"]
 
 
 def test_a_mapped_key_that_no_line_has_is_an_error_that_names_it(read, metric):
@@ -118,4 +118,4 @@ def test_a_mapped_key_may_be_missing_in_some_lines_or_null(read, metric):
 
 def test_a_mapping_over_bad_lines_alone_says_nothing_of_columns(read, metric):
     mapping = {name: name for name in metric[2]}
-    assert len(read(b"nope\nnope\n", "m.jsonl", mapping=mapping).problems) == 2
+    assert len(read(b"nope\nnope\n", "m.jsonl", mapping=mapping).errors) == 2

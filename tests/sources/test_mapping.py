@@ -154,12 +154,12 @@ def test_times_without_a_zone_are_read_in_the_one_that_is_named(read, metric):
     header, line, sent = metric
     content = header + line.replace(b"2026-01-31T00:00:00Z", b"2026-01-31 01:00:00")
     assert read(content, timezone="Europe/Berlin").bodies == [sent]
-    (problem,) = read(content).problems.values()
+    (problem,) = read(content).errors.values()
     assert problem.startswith("timestamp has no time zone; ")
 
 
 def test_all_that_is_wrong_with_the_cells_of_a_row_is_told(read, metric):
     header, line, _ = metric
-    (problem,) = read(header + line.replace(b"85.5", b"high").replace(b"Z\n", b"\n")).problems.values()
+    (problem,) = read(header + line.replace(b"85.5", b"high").replace(b"Z\n", b"\n")).errors.values()
     assert "metric_value must be a number" in problem
     assert "timestamp has no time zone" in problem

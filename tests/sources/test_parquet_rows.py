@@ -39,7 +39,7 @@ def test_rows_become_records_with_their_numbers(read):
     result = read(parquet(metrics(2500), row_group_size=700), "m.parquet")
     assert [body["ticket_id"] for body in result.bodies] == [f"{number:03d}" for number in range(2500)]
     assert result.bodies[1]["timestamp"] == "2026-01-31T12:00:00Z"
-    assert (result.places[0], result.places[-1]) == ("m.parquet row 1", "m.parquet row 2500")
+    assert (result.positions[0], result.positions[-1]) == ("m.parquet row 1", "m.parquet row 2500")
 
 
 def test_a_gzipped_file_is_read_as_well(read):
@@ -57,8 +57,8 @@ def test_timestamps_with_a_zone_keep_their_moment(read, unit, zone):
 def test_timestamps_without_a_zone_need_one_to_be_named(read):
     content = parquet(metrics(timestamp=pa.array([datetime(2026, 1, 31, 13)] * 3, pa.timestamp("ns"))))
     result = read(content, "m.parquet")
-    assert set(result.problems) == {f"m.parquet row {number}" for number in (1, 2, 3)}
-    assert "timestamp has no time zone" in result.problems["m.parquet row 1"]
+    assert set(result.errors) == {f"m.parquet row {number}" for number in (1, 2, 3)}
+    assert "timestamp has no time zone" in result.errors["m.parquet row 1"]
     named = read(content, "m.parquet", timezone="Europe/Berlin")
     assert named.bodies[0]["timestamp"] == "2026-01-31T12:00:00Z"
 
@@ -90,7 +90,7 @@ def test_the_types_of_parquet_become_those_of_the_fields(read):
             "attributes": {"group": "g", "n": 1},
         }
     ]
-    assert result.problems == {"t.parquet row 2": "subject is missing, which every ticket needs"}
+    assert result.errors == {"t.parquet row 2": "subject is missing, which every ticket needs"}
 
 
 def test_a_uuid_becomes_its_text(read):
@@ -152,7 +152,7 @@ def test_a_column_that_comes_twice_is_refused_when_it_is_used(read):
 
 
 def test_no_rows_are_no_records(read):
-    assert read(parquet(metrics(0)), "m.parquet").items == []
+    assert read(parquet(metrics(0)), "m.parquet").records == []
 
 
 @pytest.mark.parametrize("content", [b"", b"PAR1", b"ticket_id,source_id\n" * 9, parquet(metrics())[:-5]])

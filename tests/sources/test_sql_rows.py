@@ -85,7 +85,7 @@ def test_rows_become_records_with_their_numbers(ask, database):
     result = ask(database, SELECT)
     assert len(result.bodies) == 2500
     assert result.bodies[6]["ticket_id"] == "00007"
-    assert (result.places[0], result.places[-1]) == ("row 1", "row 2500")
+    assert (result.positions[0], result.positions[-1]) == ("row 1", "row 2500")
 
 
 def test_rows_are_fetched_in_chunks_and_everything_is_closed(ask, database):
@@ -108,7 +108,7 @@ def test_parameters_are_bound_by_the_driver(ask, database):
     hostile = "1 OR 1=1; DROP TABLE numbers"
     database = sqlite3.connect(":memory:", factory=Connection)
     database.execute("CREATE TABLE numbers (n TEXT)")
-    assert ask(database, SELECT.replace("ORDER BY", "WHERE n = ? ORDER BY"), [hostile]).items == []
+    assert ask(database, SELECT.replace("ORDER BY", "WHERE n = ? ORDER BY"), [hostile]).records == []
 
 
 def test_without_parameters_a_percent_sign_is_one(ask):
@@ -119,7 +119,7 @@ def test_without_parameters_a_percent_sign_is_one(ask):
 
 
 def test_no_rows_are_no_records(ask, database):
-    assert ask(database, SELECT.replace("ORDER BY", "WHERE n < 0 ORDER BY")).items == []
+    assert ask(database, SELECT.replace("ORDER BY", "WHERE n < 0 ORDER BY")).records == []
 
 
 def test_a_statement_without_rows_is_refused_and_everything_is_closed(ask, database):
@@ -241,7 +241,7 @@ def test_a_value_that_is_no_id_is_a_bad_record_with_its_row(ask, metric, value, 
     rows = [tuple(sent.values()), (value, *list(sent.values())[1:])]
     result = ask(Rows(list(sent), rows), "SELECT")
     assert result.bodies == [sent]
-    assert result.problems["row 2"].startswith(said)
+    assert result.errors["row 2"].startswith(said)
 
 
 def test_what_is_known_of_a_bad_record_is_the_same_at_every_try(ask, metric):
@@ -249,7 +249,7 @@ def test_what_is_known_of_a_bad_record_is_the_same_at_every_try(ask, metric):
 
     def digest():
         rows = [(memoryview(b"\x00"), *list(sent.values())[1:])]
-        return ask(Rows(list(sent), rows), "SELECT").items[-1].digest
+        return ask(Rows(list(sent), rows), "SELECT").records[-1].digest
 
     assert digest() == digest()
 

@@ -15,7 +15,7 @@ from airflow_provider_maestroqa.client.errors import (
     MaestroQAOutcomeUnknownError,
     MaestroQAValidationError,
 )
-from airflow_provider_maestroqa.pushes.options import PushOptions
+from airflow_provider_maestroqa.pushes.push import PushOptions
 
 PATHS = {
     "ticket_metrics": "/api/v1/ticket-metrics-batch",
@@ -162,7 +162,7 @@ def test_one_more_than_max_rejects_fails_and_says_which(push, sandbox, tmp_path)
     records = many("ticket_metrics", 10, dict.fromkeys(range(3), BAD_HERE))
     assert push("ticket_metrics", records, on_error="collect", max_rejects=3).rejected == 3
     with pytest.raises(
-        MaestroQADataError, match=r"3 records are refused, and max_rejects=2 .*record 2: metric_value"
+        MaestroQADataError, match=r"3 records are rejected, and max_rejects=2 .*record 2: metric_value"
     ):
         push("ticket_metrics", records, on_error="collect", max_rejects=2, rejects=tmp_path / "rejects.jsonl")
     assert len((tmp_path / "rejects.jsonl").read_text().splitlines()) == 3
@@ -214,7 +214,7 @@ def test_what_is_no_record_is_refused_like_a_bad_one(push, sandbox, record):
     assert (report.confirmed, report.rejected) == (2, 1)
 
 
-def test_a_source_that_raises_in_the_middle_keeps_what_is_confirmed(push, sandbox, memory):
+def test_a_source_that_raises_in_the_middle_keeps_what_is_confirmed(push, sandbox, state_store):
     def source(breaks):
         for number in range(1200):
             if breaks and number == 700:
@@ -222,9 +222,9 @@ def test_a_source_that_raises_in_the_middle_keeps_what_is_confirmed(push, sandbo
             yield numbered("comments", number)
 
     with pytest.raises(ConnectionResetError):
-        push("comments", source(True), memory=memory)
+        push("comments", source(True), state_store=state_store)
     assert len(sandbox.comments) == 500
-    report = push("comments", source(False), memory=memory)
+    report = push("comments", source(False), state_store=state_store)
     assert [one["body"] for one in sandbox.comments] == [f"comment {number}" for number in range(1200)]
     assert (report.confirmed, report.requests) == (1200, 3)
 
@@ -243,11 +243,11 @@ def test_records_that_an_answer_does_not_confirm_are_named_and_not_sent_again(pu
     assert sandbox.count("POST", PATHS["comments"]) == 1
 
 
-def test_unconfirmed_records_fail_a_push_that_may_not_lose_any(push, sandbox, memory):
+def test_unconfirmed_records_fail_a_push_that_may_not_lose_any(push, sandbox, state_store):
     sandbox.fault(kind="unconfirmed", at=3)
     with pytest.raises(MaestroQAOutcomeUnknownError, match="took 10 records and does not confirm 3 of them"):
-        push("comments", many("comments", 10), memory=memory)
-    report = push("comments", many("comments", 10), memory=memory)
+        push("comments", many("comments", 10), state_store=state_store)
+    report = push("comments", many("comments", 10), state_store=state_store)
     assert (report.confirmed, report.unconfirmed) == (7, 3)
     assert len(sandbox.comments) == 10
 
@@ -283,12 +283,12 @@ def test_a_partial_success_is_told_record_by_record(push, make_sandbox, caplog):
 )
 def test_wrong_options_are_refused(options, says):
     with pytest.raises(MaestroQAConfigError, match=says):
-        PushOptions.checked(**options)
+        PushOptions.parse(**options)
 
 
 def test_options_may_come_from_templates():
-    assert PushOptions.checked(on_error="collect", max_rejects="12") == PushOptions("collect", 12)
-    assert PushOptions.checked(max_rejects="None").max_rejects is None
+    assert PushOptions.parse(on_error="collect", max_rejects="12") == PushOptions("collect", 12)
+    assert PushOptions.parse(max_rejects="None").max_rejects is None
 
 
 def test_a_409_to_a_batch_is_no_bad_record(push, sandbox):

@@ -1,0 +1,178 @@
+"""The object of rejected records: what is written, what it costs, and what is left after a kill."""
+
+from __future__ import annotations
+
+import copy
+import json
+
+import pytest
+from factories import many
+
+from airflow_provider_maestroqa.client.errors import MaestroQAError, MaestroQAValidationError
+from airflow_provider_maestroqa.client.transport.request_stats import Usage
+from airflow_provider_maestroqa.pushes.push import PushOptions
+from airflow_provider_maestroqa.pushes.resources import resource_named
+from airflow_provider_maestroqa.pushes.runner import run_push
+from airflow_provider_maestroqa.storage.open import StoredObject
+
+NAME = "rejects.jsonl"
+BAD = {"agent_id": "nobody"}
+
+
+class MemoryStore:
+    """A store that counts the bytes that are written to it."""
+
+    def __init__(self, objects=None):
+        self.objects = dict(objects or {})
+        self.written = 0
+        self.on_change = lambda: None
+
+    def uri(self, name=""):
+        return f"state_store://{name}"
+
+    def begin(self, name, *, size, **_):
+        return MemoryUpload(self, name)
+
+    def put_bytes(self, name, data):
+        self.written += len(data)
+        self.objects[name] = bytes(data)
+        self.on_change()
+
+    def get_bytes(self, name):
+        return self.objects.get(name)
+
+    def size(self, name):
+        return len(self.objects[name]) if name in self.objects else None
+
+    def delete(self, name):
+        self.objects.pop(name, None)
+        self.on_change()
+
+
+class MemoryUpload:
+    def __init__(self, store, name):
+        self.store, self.name, self.data = store, name, b""
+
+    def write(self, data):
+        self.data += data
+
+    def seal(self, crc32):
+        pass
+
+    def publish(self):
+        self.store.put_bytes(self.name, self.data)
+
+    def discard(self):
+        pass
+
+
+def rejecting(request, *, in_flight):
+    """MaestroQA, which knows no agent called nobody."""
+    in_flight(True)
+    batch = request.body["batch"]
+    if any(record["agent_id"] == "nobody" for record in batch):
+        in_flight(False)
+        raise MaestroQAValidationError(400, request.method, request.path, "nobody is no agent", explained=True)
+    return {"results": batch}
+
+
+def push_metrics(store, state_store, metrics, **options):
+    return run_push(
+        resource_named("ticket_metrics"),
+        metrics,
+        send=rejecting,
+        usage=Usage(),
+        options=PushOptions(on_error="collect"),
+        rejects_to=StoredObject(store, NAME),
+        state_store=state_store,
+        **options,
+    )
+
+
+def indexes(store):
+    return [json.loads(line)["index"] for line in store.objects[NAME].splitlines()]
+
+
+def bad_numbers(rejections):
+    """Every second one, and of as many digits as possible, so that the lines are of one length."""
+    return range(10, 10 + 2 * rejections, 2)
+
+
+def metrics_with(rejections):
+    return many("ticket_metrics", 10 + 2 * rejections, dict.fromkeys(bad_numbers(rejections), BAD))
+
+
+def test_what_is_written_with_saved_state_grows_about_linearly(state_store):
+    written = {}
+    for rejections in (128, 256, 512):
+        store = MemoryStore()
+        assert push_metrics(store, copy.copy(state_store), metrics_with(rejections)).rejected == rejections
+        assert indexes(store) == list(bad_numbers(rejections))
+        written[rejections] = store.written
+        assert store.written < 10 * len(store.objects[NAME])
+    assert written[512] / written[256] < 2.5
+    assert written[256] / written[128] < 2.5
+
+
+def snapshots_of(store, state_store, push):
+    """What a kill would leave behind at each change of the rejects or of the saved position."""
+    snapshots = []
+
+    def snapshot():
+        snapshots.append((state_store.saved, dict(store.objects)))
+
+    save, store.on_change = state_store.save, snapshot
+    state_store.save = lambda value: (save(value), snapshot())
+    push()
+    return snapshots
+
+
+def test_a_kill_at_any_time_loses_no_rejected_record(state_store):
+    metrics = metrics_with(7)
+
+    def push(saved, objects, check):
+        store, again = MemoryStore(objects), type(state_store)()
+        again.saved = saved
+        snapshots = snapshots_of(store, again, lambda: check(push_metrics(store, again, iter(metrics))))
+        assert indexes(store) == list(bad_numbers(7))
+        assert list(store.objects) == [NAME], "nothing is left beside the one object"
+        return snapshots
+
+    def check(report):
+        assert report.rejected == 7
+
+    for first in push(None, {}, check):
+        for second in push(*first, check):
+            push(*second, check)
+
+
+def test_what_a_killed_push_left_beside_the_rejects_is_removed_by_the_next_one(state_store):
+    store = MemoryStore()
+    snapshots = snapshots_of(store, state_store, lambda: push_metrics(store, state_store, metrics_with(7)))
+    killed = MemoryStore(max((objects for _, objects in snapshots), key=len))
+    assert sorted(killed.objects) == [NAME, f"{NAME}.part-1", f"{NAME}.part-2"]
+    push_metrics(killed, None, metrics_with(0))
+    assert killed.objects == {}
+
+
+def test_a_record_that_was_corrected_before_the_retry_is_not_in_the_rejects_any_more(state_store):
+    """A failing try also publishes the lines of records that its position has not passed."""
+    store, bad = MemoryStore(), {"metric_value": "many"}
+
+    def cut_off():
+        yield from many("ticket_metrics", 2, {1: bad})
+        raise ConnectionResetError
+
+    with pytest.raises(ConnectionResetError):
+        push_metrics(store, state_store, cut_off())
+    assert indexes(store) == [1]
+    assert push_metrics(store, state_store, many("ticket_metrics", 2)).rejected == 0
+    assert store.objects == {}
+
+
+def test_a_full_disk_is_explained(push, tmp_path, mocker):
+    full = open("/dev/full", "r+b", buffering=0)  # noqa: PTH123, SIM115 - the push closes it
+    mocker.patch("tempfile.TemporaryFile", return_value=full)
+    with pytest.raises(MaestroQAError, match=r"The temporary folder .* is full .*TMPDIR") as caught:
+        push("comments", [None], on_error="collect", rejects=tmp_path / NAME)
+    assert caught.value.retryable

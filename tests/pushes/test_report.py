@@ -1,0 +1,90 @@
+"""What a push logs while it runs, and reports at its end."""
+
+from __future__ import annotations
+
+import pytest
+
+from airflow_provider_maestroqa.client.transport.request_stats import Usage
+from airflow_provider_maestroqa.pushes.records import format_ranges
+from airflow_provider_maestroqa.pushes.report import PushProgress, Report
+
+
+class Clock:
+    now = 100.0
+
+    def __call__(self):
+        return self.now
+
+
+@pytest.fixture
+def clock():
+    return Clock()
+
+
+@pytest.fixture
+def lines():
+    return []
+
+
+@pytest.fixture
+def start(clock, lines):
+    def start(report, *, total=None, usage=None):
+        return PushProgress(report, usage or Usage(), total=total, log=lines.append, clock=clock)
+
+    return start
+
+
+def test_a_line_every_half_minute_has_what_a_user_wants_to_know(start, lines, clock):
+    progress = start(Report("ticket_metrics", rejected=3, waited_s=12), total=200_000)
+    for done in range(500, 30_000, 500):
+        clock.now += 0.625
+        progress.log_if_due(done)
+    (line,) = lines
+    assert line == (
+        "Ticket metrics: 24,000 of 200,000 done (12 %), 800 a second, 3 rejected, 12 s waited for the budget, "
+        "about 3 min 40 s left."
+    )
+
+
+def test_there_is_no_time_left_where_the_total_is_not_known(start, lines, clock):
+    progress = start(Report("comments"))
+    clock.now += 31
+    progress.log_if_due(1000)
+    assert lines == ["Comments: 1,000 done, total unknown, 32 a second, 0 rejected, 0 s waited for the budget."]
+
+
+def test_the_rate_is_that_of_this_try(start, lines, clock):
+    progress = start(Report("comments"), total=2000)
+    progress.start(1000)
+    clock.now += 40
+    progress.log_if_due(1400)
+    assert ", 10 a second," in lines[0]
+    assert "about 1 min 0 s left" in lines[0]
+
+
+def test_requests_of_earlier_tries_count(start):
+    usage = Usage()
+    usage.sent("normal", waited_s=5)
+    report = Report("comments", requests=7, waited_s=1.5)
+    progress = start(report, usage=usage)
+    usage.sent("normal", waited_s=0.25)
+    progress.update_report()
+    assert (report.requests, report.waited_s) == (8, 1.75)
+
+
+def test_a_report_survives_what_a_newer_version_has_saved():
+    saved = {**Report("comments", confirmed=3).as_dict(), "something_new": 1}
+    assert Report.from_dict(saved).confirmed == 3
+
+
+@pytest.mark.parametrize(
+    ("indexes", "words"),
+    [
+        ([3], "3"),
+        ([3, 4, 5, 9], "3 to 5, 9"),
+        (range(500, 1000), "500 to 999"),
+        (range(0, 100, 2), "0, 2, 4, 6, 8, 10, 12, 14, 16, 18, 20, 22 and 38 more ranges"),
+    ],
+)
+def test_numbers_are_written_as_ranges(indexes, words):
+    assert format_ranges(list(indexes)) == words
