@@ -84,7 +84,7 @@ def ours(file_format: str, *, count_rows: bool) -> Callable[[str], None]:
                 store=S3Store(S3Hook().get_conn(), BUCKET, "ours"),
                 options=LandingOptions(file_format=file_format, count_rows=count_rows),
                 session=session,
-                say=lambda _: None,
+                log=lambda _: None,
             )
         assert manifest["has_data"]
 

@@ -72,7 +72,7 @@ class Sink:
     def uri(self, name: str = "") -> str:
         return f"nowhere://{name}"
 
-    def begin(self, name: str, *, size: int, waiting: Callable[[], None] = lambda: None) -> Sink:  # noqa: ARG002
+    def begin(self, name: str, **_: object) -> Sink:  # noqa: ARG002
         return self
 
     def write(self, data: bytes) -> None:
@@ -93,6 +93,9 @@ class Sink:
     def get_bytes(self, name: str) -> None:  # noqa: ARG002
         return None
 
+    def exists(self, name: str) -> bool:  # noqa: ARG002
+        return False
+
 
 def ours(file_format: str, url: str) -> dict[str, int]:
     """This package."""
@@ -108,7 +111,7 @@ def ours(file_format: str, url: str) -> dict[str, int]:
             store=sink,
             options=LandingOptions(file_format=file_format, clean=True),
             session=session,
-            say=lambda _: None,
+            log=lambda _: None,
         )
     return {
         "rows": sum(file["rows"] for file in manifest["files"]),

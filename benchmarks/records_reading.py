@@ -111,7 +111,7 @@ def our_export(made: Any) -> Iterator[Any]:
     from airflow_provider_maestroqa.client.resources.coaching_export import SessionExport, session_windows
 
     calls = session_windows(*WINDOW, "createdAt")
-    return SessionExport(calls, made.save, say=lambda _: None, warn=print)
+    return SessionExport(calls, made.save, log=lambda _: None, warn=print)
 
 
 def landed(records: Callable[[Any], Iterator[Any]]) -> Callable[[str, Path], int]:
@@ -123,7 +123,7 @@ def landed(records: Callable[[Any], Iterator[Any]]) -> Callable[[str, Path], int
 
         store = FilesystemStore(LocalFileSystem(), str(folder / "ours"), "file")
         with client(url) as made:
-            manifest = land_records(records(made), resource="todos", store=store, say=lambda _: None)
+            manifest = land_records(records(made), resource="todos", store=store, log=lambda _: None)
         return int(manifest["files"][0]["rows"])
 
     return run

@@ -2,10 +2,8 @@
 
 1. Download to a temporary file (:mod:`.download`).
 2. Check the archive's structure as a whole (:mod:`.archive`), before anything is sent.
-3. Send every file while its content is checked (:mod:`.content`, :mod:`.verification`); nothing is visible yet
-   (:mod:`.publish`).
-4. When all are whole and stored: take an older manifest away, make each file visible in one step, and write the
-   manifest (:mod:`.manifest`). The manifest is the commit.
+3. Send every file while its content is checked (:mod:`.outputs`); nothing is visible yet.
+4. When all are whole and stored, publish them and write the manifest (:mod:`.publish`). The manifest is the commit.
 
 A process killed before step 4 leaves readers what they had. Killed within it, it leaves whole files and no manifest:
 run it again, and the same names get the same files.
@@ -13,46 +11,45 @@ run it again, and the same names get the same files.
 
 from __future__ import annotations
 
-import hashlib
-import json
-import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_maestroqa.client.clock import Clock
 from airflow_provider_maestroqa.client.errors import MaestroQAConfigError
-from airflow_provider_maestroqa.client.formatting import format_duration
+from airflow_provider_maestroqa.client.formatting import format_duration, format_size, pluralize
+from airflow_provider_maestroqa.client.progress import Progress
 from airflow_provider_maestroqa.client.temp_file import TempFile
 from airflow_provider_maestroqa.landing import manifest as manifests
 from airflow_provider_maestroqa.landing.archive.content import ContentDigest
-from airflow_provider_maestroqa.landing.archive.members import MANIFEST_NAME
-from airflow_provider_maestroqa.landing.clean.encoders import require_pyarrow
 from airflow_provider_maestroqa.landing.download.resumable import DownloadLimits, download
 from airflow_provider_maestroqa.landing.download.verification import Verification
-from airflow_provider_maestroqa.landing.manifest import PARQUET, LandedFile
-from airflow_provider_maestroqa.landing.outputs import Output, plan
-from airflow_provider_maestroqa.landing.progress import Progress, megabytes
-from airflow_provider_maestroqa.storage.base import StorageDeniedError, Store, Upload
+from airflow_provider_maestroqa.landing.manifest import LandedFile
+from airflow_provider_maestroqa.landing.outputs import (
+    FILE_FORMATS,
+    OUTPUT_FORMATS,
+    Output,
+    OutputFormat,
+    plan_outputs,
+)
+from airflow_provider_maestroqa.landing.publish import Publication
+from airflow_provider_maestroqa.storage.base import Store
 from airflow_provider_maestroqa.storage.compression import Engine, best_engine
 
 if TYPE_CHECKING:
     import requests
-
-#: What an export can be landed as.
-FILE_FORMATS = ("csv.gz", "csv", "zip", "parquet")
 
 
 @dataclass(frozen=True)
 class LandingOptions:
     """How to land an export.
 
-    :param file_format: ``csv.gz`` (default: the archive's own compression, framed anew), ``csv``, ``zip`` (the
-        archive as it came; an export that is one CSV stays one CSV), or ``parquet`` (cleaned, one for each CSV).
-    :param count_rows: count the records of each CSV file too; costs some time. Those of cleaned files are always
-        counted.
-    :param clean: whether CSV files are cleaned, by the rules of :mod:`.clean.cells`. Parquet files always are.
-    :param max_content_bytes: the most that all files of an archive may hold unpacked, in bytes.
+    :param file_format: ``csv.gz`` (default: the archive's own compression in a gzip frame), ``csv``, ``zip`` (the
+        archive as it came; a single-file export stays one CSV), or ``parquet`` (cleaned, one for each CSV).
+    :param count_rows: whether to count the records of each CSV file, which takes time. Cleaned files always have the
+        count.
+    :param clean: whether to clean CSV files by the rules of :mod:`.clean.cells`. Parquet files are always cleaned.
+    :param max_content_bytes: the maximum that all files of an archive may hold uncompressed, in bytes.
     :param limits: of the download: size, tries, time-outs.
     """
 
@@ -63,22 +60,27 @@ class LandingOptions:
     limits: DownloadLimits = field(default_factory=DownloadLimits)
 
     def __post_init__(self) -> None:
-        if self.file_format not in FILE_FORMATS:
+        if self.file_format not in OUTPUT_FORMATS:
             raise MaestroQAConfigError(
                 f"file_format={self.file_format!r} is not known; use one of {', '.join(FILE_FORMATS)}."
             )
-        if self.clean and self.file_format == "zip":
+        if self.clean and self.format.encode is None:
+            others = [name for name, other in OUTPUT_FORMATS.items() if other.encode is not None]
             raise MaestroQAConfigError(
-                "clean=True and file_format='zip' exclude each other: zip keeps the archive as it came. Use csv.gz, "
-                "csv or parquet for cleaned files."
+                f"clean=True and file_format={self.file_format!r} exclude each other: {self.file_format} keeps the "
+                f"archive as it came. Use {', '.join(others[:-1])} or {others[-1]} for cleaned files."
             )
-        if self.file_format == PARQUET:
-            require_pyarrow()
+        self.format.require()
+
+    @property
+    def format(self) -> OutputFormat:
+        """The declaration of ``file_format``."""
+        return OUTPUT_FORMATS[self.file_format]
 
     @property
     def cleans(self) -> bool:
-        """Whether CSV files are changed on their way."""
-        return self.clean or self.file_format == PARQUET
+        """Whether CSV files are cleaned."""
+        return self.clean or self.format.always_cleans
 
 
 def land_export(
@@ -88,13 +90,13 @@ def land_export(
     store: Store,
     options: LandingOptions,
     session: requests.Session,
-    say: Callable[[str], None],
+    log: Callable[[str], None],
     warn: Callable[[str], None] | None = None,
     window: Mapping[str, Any] | None = None,
     temp_dir: str | None = None,
-    clock: Callable[[], float] = time.monotonic,
-    sleep: Callable[[float], None] = time.sleep,
+    clock: Clock | None = None,
     engine: Engine | None = None,
+    check_published: bool = True,
 ) -> dict[str, Any]:
     """Download a complete export, check it, and publish it. Doing it again changes nothing.
 
@@ -102,67 +104,70 @@ def land_export(
     :param fresh_url: asks MaestroQA for a presigned URL of it; called again when one expires.
     :param store: where to publish; see :class:`~airflow_provider_maestroqa.storage.base.Store`.
     :param options: format and limits.
-    :param session: for the download. Its proxies and TLS settings are used, and no credentials.
-    :param say: takes one line of text: what happens, and at least every half minute how far it is.
-    :param warn: takes one line of text that somebody should read; ``say`` by default.
-    :param window: what the export covers, for the manifest.
-    :param temp_dir: where the temporary file lies; the system's temporary folder by default.
-    :param clock: seconds, never going back.
-    :param sleep: waits that many seconds.
-    :param engine: what inflates; the fastest there is by default.
+    :param session: for the download. Its proxies and TLS settings are used, but no credentials.
+    :param log: logs one line of text: what happens, and the progress at least every half minute.
+    :param warn: logs one line of text as a warning; ``log`` by default.
+    :param window: the time that the export covers, for the manifest.
+    :param temp_dir: folder of the temporary file; the system's temporary folder by default.
+    :param clock: the time; the real one by default.
+    :param engine: inflates and deflates; the fastest that is installed by default.
+    :param check_published: whether to look for an earlier landing; ``False`` for callers that have done so with
+        :func:`published_manifest`.
     :return: the manifest.
-    :raises MaestroQADataError: the file is gone, damaged or refused; ``retryable`` tells whether another download
+    :raises MaestroQADataError: the file is gone, damaged or rejected; ``retryable`` tells whether another download
         may help.
-    :raises MaestroQAConnectionError: MaestroQA's or the user's storage did not answer in time.
-    :raises MaestroQAConfigError: the storage refused these credentials, or there is no such bucket or folder.
-    :raises MaestroQAError: the temporary disk is full, or the storage failed otherwise.
+    :raises MaestroQAConnectionError: MaestroQA's or the user's storage did not respond in time.
+    :raises MaestroQAConfigError: the storage denied access, or the bucket or folder does not exist.
+    :raises MaestroQAError: the temporary disk is full, or the storage failed in another way.
     """
-    earlier = published_manifest(store, export_id=export_id, options=options)
-    if earlier is not None:
-        say(f"Export {export_id} has been landed before, and all of it is there: {earlier['manifest']}.")
-        return earlier
-    how = f"{options.file_format}, cleaned" if options.cleans else options.file_format
-    say(f"Landing export {export_id} ({how}) at {store.uri()}.")
-    landing = _Landing(export_id, store, options, say, clock, engine or best_engine())
-    # For the others the members are inflated anyway while they are sent, and once is enough.
-    early = options.file_format in {"csv.gz", "zip"} and not options.cleans
+    published = published_manifest(store, export_id=export_id, options=options) if check_published else None
+    if published is not None:
+        log(f"Export {export_id} is already landed, and all of its files exist: {published['manifest']}.")
+        return published
+    form = f"{options.file_format}, cleaned" if options.cleans else options.file_format
+    log(f"Landing export {export_id} ({form}) at {store.uri()}.")
+    clock = clock or Clock()
+    landing = _Landing(export_id, store, options, log, clock, engine or best_engine())
+    verify_early = options.format.verify_while_downloading and not options.cleans
     with (
-        TempFile(temp_dir) as scratch,
-        Verification(scratch.fileno(), landing.engine, count_rows=landing.count_rows, early=early) as verification,
+        TempFile(temp_dir) as temp_file,
+        Verification(
+            temp_file.fileno(), landing.engine, count_rows=landing.count_rows, early=verify_early
+        ) as verification,
     ):
-        scratch.on_growth, scratch.on_restart = verification.bytes_available, verification.reset
-        got = download(
-            scratch,
+        temp_file.on_growth, temp_file.on_restart = verification.bytes_available, verification.reset
+        downloaded = download(
+            temp_file,
             export_id=export_id,
             fresh_url=fresh_url,
             session=session,
             limits=options.limits,
-            log=say,
-            clock=Clock(monotonic=clock, sleep=sleep),
+            log=log,
+            clock=clock,
         )
-        outputs = plan(
-            scratch.fileno(),
-            got,
-            file_format=options.file_format,
+        outputs = plan_outputs(
+            temp_file.fileno(),
+            downloaded,
+            output_format=options.format,
             clean=options.cleans,
             max_content_bytes=options.max_content_bytes,
             engine=landing.engine,
             verification=verification,
-            waiting=landing.tick,
+            on_wait=landing.tick,
         )
-        files = landing.publish(outputs)
-    manifest = manifests.build(store, export_id=export_id, window=window, files=files, has_data=True)
-    manifests.write(store, manifest)
-    landing.summarise(files)
-    _warn_of_unreadable_dates(export_id, files, warn or say)
+        manifest, files = landing.publish(outputs, window)
+    landing.log_summary(files)
+    _warn_of_unreadable_dates(export_id, files, warn or log)
     return manifest
 
 
 def published_manifest(store: Store, *, export_id: str, options: LandingOptions) -> dict[str, Any] | None:
-    """The manifest of an earlier landing that needs not be done again, or ``None``.
+    """Find the manifest of an earlier landing that makes another one unnecessary.
 
-    It must be of the same export and format, hold row counts if they are asked for, and every object it names must be
-    there with its size.
+    It must be of the same export and format, cleaned or not as asked for, and hold row counts if they are asked for.
+    Every object it names must exist with its size.
+
+    :return: the manifest, or ``None``.
     """
     manifest = manifests.read(store)
     if manifest is not None and manifests.matches(
@@ -182,122 +187,115 @@ def publish_no_data(store: Store, *, export_id: str, window: Mapping[str, Any] |
 
     :param store: where to publish.
     :param export_id: the export.
-    :param window: what the export covers.
+    :param window: the time that the export covers.
     :return: the manifest.
     """
-    manifest = manifests.build(store, export_id=export_id, window=window, files=[], has_data=False)
-    if manifests.read(store) != manifest:
-        manifests.write(store, manifest)
+    manifest = manifests.build(store, {"export_id": export_id}, window=window, files=[])
+    manifests.write(store, manifest)
     return manifest
 
 
 def _warn_of_unreadable_dates(export_id: str, files: list[LandedFile], warn: Callable[[str], None]) -> None:
-    found = [
+    counts = [
         f"{count:,} in {column} of {file.name}"
         for file in files
         if file.contents is not None
         for column, count in file.contents.unreadable_dates.items()
     ]
-    if found:
+    if counts:
         warn(
-            f"Export {export_id} holds cells in date columns that cannot be read as dates: {', '.join(found)}. They "
+            f"Export {export_id} has cells in date columns that cannot be read as dates: {', '.join(counts)}. They "
             f"were kept as text, and the manifest counts them as unreadable_dates."
         )
 
 
 class _Landing:
-    """Sends files, and publishes them when all are there."""
+    """Sends the files of one export, and publishes them when all have been sent."""
 
     def __init__(
         self,
         export_id: str,
         store: Store,
         options: LandingOptions,
-        say: Callable[[str], None],
-        clock: Callable[[], float],
+        log: Callable[[str], None],
+        clock: Clock,
         engine: Engine,
     ) -> None:
         self.engine = engine
         self._export_id = export_id
         self._store = store
-        # Whoever cleans a file counts its records by the way.
+        self._options = options
+        # Cleaning counts the records anyway.
         self.count_rows = options.count_rows and not options.cleans
-        self._say = say
+        self._log = log
         self._clock = clock
-        self._started = clock()
+        self._started_at = clock.monotonic()
         self._progress: Progress | None = None
 
     def tick(self) -> None:
-        """Time passes; say a line if it is time for one."""
+        """Log the progress if it is time for a line."""
         if self._progress is not None:
             self._progress.tick()
 
-    def publish(self, outputs: list[Output]) -> list[LandedFile]:
+    def publish(
+        self, outputs: list[Output], window: Mapping[str, Any] | None
+    ) -> tuple[dict[str, Any], list[LandedFile]]:
         """Send, check and publish all files.
 
-        :return: what was published, in the order of ``outputs``.
+        :return: the manifest, and what was published, in the order of ``outputs``.
         """
-        total = sum(output.content_size for output in outputs)
-        what = f"Checking and storing export {self._export_id}"
-        self._progress = Progress(what, total=total, say=self._say, clock=self._clock)
-        uploads: list[Upload] = []
-        try:
-            files = [self._send(output, uploads) for output in outputs]
-            self._take_manifest_away()
-            for upload in uploads:
-                upload.publish()
-                self.tick()
-        except BaseException:
-            for upload in uploads:
-                upload.discard()
-            raise
-        return files
+        self._progress = Progress(
+            f"Checking and storing export {self._export_id}",
+            total=sum(output.content_size for output in outputs),
+            log=self._log,
+            clock=self._clock.monotonic,
+        )
+        with Publication(self._store, self._export_id, self.engine, on_wait=self.tick) as publication:
+            files = [self._send(output, publication, self._progress) for output in outputs]
+            manifest = manifests.build(
+                self._store,
+                {"export_id": self._export_id},
+                window=window,
+                files=files,
+                form={"file_format": self._options.file_format, "clean": self._options.cleans},
+            )
+            publication.commit(manifest)
+        return manifest, files
 
-    def summarise(self, files: list[LandedFile]) -> None:
-        """Say what was landed."""
+    def log_summary(self, files: list[LandedFile]) -> None:
+        """Log what was landed."""
         rows = [file.rows for file in files if file.rows is not None]
-        pluralize = f" with {sum(rows):,} records" if rows else ""
-        self._say(
-            f"Export {self._export_id} landed at {self._store.uri()}: {len(files)} file{'s' * (len(files) != 1)}"
-            f"{pluralize}, {megabytes(sum(file.bytes for file in files))} stored, "
-            f"{megabytes(sum(file.content_bytes for file in files))} of content, "
-            f"in {format_duration(self._clock() - self._started)}."
+        records = f" with {pluralize(sum(rows), 'records')}" if rows else ""
+        self._log(
+            f"Export {self._export_id} landed at {self._store.uri()}: {pluralize(len(files), 'files')}{records}, "
+            f"{format_size(sum(file.bytes for file in files))} stored, "
+            f"{format_size(sum(file.content_bytes for file in files))} of content, "
+            f"in {format_duration(self._clock.monotonic() - self._started_at)}."
         )
 
-    def _send(self, output: Output, uploads: list[Upload]) -> LandedFile:
-        upload = self._store.begin(output.name, size=output.size, on_wait=self.tick)
-        uploads.append(upload)
-        meter = ContentDigest(self.engine, count_rows=self.count_rows)
-        digest, crc32, size, told = hashlib.sha256(), 0, 0, 0
-        for block in output.blocks(meter):
-            digest.update(block)
-            crc32 = self.engine.crc32(block, crc32)
-            size += len(block)
-            upload.write(block)
-            # Where the content is not seen on its way, the part of the object stands for the part of the content.
-            done = meter.size or output.content_size * size // max(1, output.size)
-            if output.done is not None:
-                done = output.done()
-            if self._progress is not None:
-                self._progress.advance(done - told)
-            told = done
-        rows = output.rows(meter)
-        upload.seal(crc32)
+    def _send(self, output: Output, publication: Publication, progress: Progress) -> LandedFile:
+        digest = ContentDigest(self.engine, count_rows=self.count_rows)
+
+        def blocks() -> Iterator[bytes]:
+            size, reported = 0, 0
+            for block in output.blocks(digest):
+                yield block
+                size += len(block)
+                if output.done is not None:
+                    done = output.done()
+                else:
+                    # Where the content itself is not read, the share of the object stands for that of the content.
+                    done = digest.size or output.content_size * size // max(1, output.size)
+                progress.advance(done - reported)
+                reported = done
+
+        sent = publication.send(output.name, blocks(), size=output.size, content_type=output.content_type)
         return LandedFile(
-            output.name, size, digest.hexdigest(), meter.size, meter.crc32, rows, contents=output.contents()
+            output.name,
+            sent.size,
+            sent.sha256,
+            digest.size,
+            digest.crc32,
+            rows=output.rows(digest),
+            contents=output.contents(),
         )
-
-    def _take_manifest_away(self) -> None:
-        """No manifest may describe files while others take their names.
-
-        Who may not delete overwrites it with something that no reader takes for a manifest.
-        """
-        try:
-            if self._store.get_bytes(MANIFEST_NAME) is None:
-                return
-        except StorageDeniedError:
-            pass
-        try:
-            self._store.delete(MANIFEST_NAME)
-        except StorageDeniedError:
-            self._store.put_bytes(MANIFEST_NAME, json.dumps({"landing": self._export_id}).encode() + b"\n")

@@ -1,18 +1,20 @@
-"""The manifest: what was landed. It is written last, and its presence is the commit.
+"""The manifest, which describes what was landed. It is written last: its presence is the commit.
 
 ::
 
-    {"export_id", "has_data", "destination", "window",
+    {"export_id" | "resource", "has_data", "destination", "window", "file_format"?, "clean"?,
      "files": [{"name", "uri", "bytes", "sha256", "content_bytes", "crc32", "rows"?,
                 "columns"?, "natural_key"?, "null_counts"?, "unreadable_dates"?}],
      "manifest"}
 
-``bytes`` and ``sha256`` are of the stored object; ``content_bytes`` and ``crc32`` (8 hexadecimal digits) of the file
-before compression: for a cleaned file, of the cleaned one. For ``file_format="zip"`` the object is the archive as it
-came: it is stored as it is, so both pairs describe the archive itself, and ``rows`` counts the records of all CSV
-files in it. A Parquet file is compressed inside, not as a whole: both pairs describe the object.
+``bytes`` and ``sha256`` describe the stored object; ``content_bytes`` and ``crc32`` (8 hexadecimal digits) the file
+before compression; for a cleaned file, after cleaning. With ``file_format="zip"`` the object is the archive as it
+came: both pairs describe the archive itself, and ``rows`` counts the records of all its CSV files. A Parquet file is
+compressed inside, not as a whole: both pairs describe the object. A cleaned file has ``rows`` and the four keys after
+it.
 
-The last four and ``rows`` are there when a file was cleaned, and by that a cleaned landing is told from another.
+An export with data has ``file_format`` and ``clean``. Version 0.1.0 did not store them: its manifests are matched by
+the names and sizes of their files.
 """
 
 from __future__ import annotations
@@ -53,7 +55,7 @@ class LandedFile:
     contents: ColumnStats | None = None
 
     def entry(self, store: Store) -> dict[str, Any]:
-        """The file as it stands in the manifest."""
+        """The file's entry in the manifest."""
         entry: dict[str, Any] = {
             "name": self.name,
             "uri": store.uri(self.name),
@@ -70,31 +72,44 @@ class LandedFile:
 
 
 def build(
-    store: Store, *, export_id: str, window: Mapping[str, Any] | None, files: Sequence[LandedFile], has_data: bool
+    store: Store,
+    subject: Mapping[str, str],
+    *,
+    window: Mapping[str, Any] | None,
+    files: Sequence[LandedFile],
+    form: Mapping[str, Any] | None = None,
 ) -> dict[str, Any]:
-    """Write down what was landed."""
+    """Describe what was landed.
+
+    :param store: where it is.
+    :param subject: what it is: ``{"export_id": …}`` or ``{"resource": …}``.
+    :param window: the time that it covers.
+    :param files: empty when there is no data.
+    :param form: how it was landed: ``{"file_format": …, "clean": …}``.
+    """
     return {
-        "export_id": export_id,
-        "has_data": has_data,
+        **subject,
+        "has_data": bool(files),
         "destination": store.uri(),
         # As it will be read: a time becomes text here, not only in the stored object.
         "window": json.loads(json.dumps(window, default=str)),
+        **(form or {}),
         "files": [file.entry(store) for file in files],
         "manifest": store.uri(MANIFEST_NAME),
     }
 
 
 def write(store: Store, manifest: Mapping[str, Any]) -> None:
-    """Publish a manifest: the landing is committed."""
+    """Write a manifest, which commits the landing."""
     text = json.dumps(manifest, ensure_ascii=False, indent=2)
     store.put_bytes(MANIFEST_NAME, text.encode() + b"\n")
 
 
 def read(store: Store) -> dict[str, Any] | None:
-    """The manifest of an earlier landing; ``None`` when there is none that can be read.
+    """Read the manifest of an earlier landing; ``None`` when there is none that can be read.
 
-    Without the right to list a bucket, S3 answers 403 for an object that is not there. So a refusal means the same
-    here as a missing manifest; whoever may not write either will be told when the landing begins to write.
+    Without the right to list a bucket, S3 responds 403 for an object that does not exist. So denied access counts as
+    a missing manifest here; credentials that may not write either fail when the landing begins to write.
     """
     try:
         data = store.get_bytes(MANIFEST_NAME)
@@ -110,7 +125,7 @@ def read(store: Store) -> dict[str, Any] | None:
 def matches(
     manifest: Mapping[str, Any], store: Store, *, export_id: str, file_format: str, clean: bool, count_rows: bool
 ) -> bool:
-    """Whether a manifest describes what a landing with these arguments would make, and all of it is still there."""
+    """Whether a manifest describes what a landing with these arguments would publish, and all of it still exists."""
     files = manifest.get("files")
     if (
         manifest.get("export_id") != export_id
@@ -121,11 +136,11 @@ def matches(
         return False
     if manifest.get("has_data") is False:
         return not files
-    if not files or not _has_format(files, file_format) or not _is_as_clean(files, file_format, clean=clean):
+    if not files or not _has_form(manifest, files, file_format, clean=clean):
         return False
-    if count_rows and not all("rows" in file for file in files if holds_records(file["name"])):
+    if count_rows and not all("rows" in file for file in files if is_table(file["name"])):
         return False
-    return all(_is_there(store, file) for file in files)
+    return all(_exists(store, file) for file in files)
 
 
 def is_csv(name: str) -> bool:
@@ -133,7 +148,7 @@ def is_csv(name: str) -> bool:
     return name.lower().endswith(".csv")
 
 
-def holds_records(name: str) -> bool:
+def is_table(name: str) -> bool:
     """Whether the records of a file of this name can be counted."""
     return name.lower().removesuffix(".gz").endswith((".csv", ".zip"))
 
@@ -147,19 +162,27 @@ def _is_entry(file: object) -> bool:
     )
 
 
-def _has_format(files: Sequence[Mapping[str, Any]], file_format: str) -> bool:
-    """The manifest does not name the format; its files show it."""
-    as_they_were = all(file["bytes"] == file["content_bytes"] for file in files)
+def _has_form(
+    manifest: Mapping[str, Any], files: Sequence[Mapping[str, Any]], file_format: str, *, clean: bool
+) -> bool:
+    if "file_format" in manifest:
+        return manifest["file_format"] == file_format and manifest.get("clean") is clean
+    return _seems_formatted(files, file_format) and _seems_clean(files, file_format, clean=clean)
+
+
+def _seems_formatted(files: Sequence[Mapping[str, Any]], file_format: str) -> bool:
+    """Guess from the files whether a manifest of version 0.1.0 is of this format."""
+    is_unpacked = all(file["bytes"] == file["content_bytes"] for file in files)
     names = [file["name"] for file in files]
     if file_format == "csv.gz":
-        return not as_they_were and all(name.endswith(".gz") for name in names)
+        return not is_unpacked and all(name.endswith(".gz") for name in names)
     if file_format == "zip":
-        return as_they_were and names in ([ARCHIVE_NAME], [BARE_NAME])
-    return as_they_were and names != [ARCHIVE_NAME]
+        return is_unpacked and names in ([ARCHIVE_NAME], [BARE_NAME])
+    return is_unpacked and names != [ARCHIVE_NAME]
 
 
-def _is_as_clean(files: Sequence[Mapping[str, Any]], file_format: str, *, clean: bool) -> bool:
-    """The manifest says by a file's columns that it was cleaned."""
+def _seems_clean(files: Sequence[Mapping[str, Any]], file_format: str, *, clean: bool) -> bool:
+    """Guess from the files' columns whether a manifest of version 0.1.0 is of cleaned files."""
     if file_format == PARQUET:
         return all(file["name"].endswith(f".{PARQUET}") if "columns" in file else not _is_csv(file) for file in files)
     return all(("columns" in file) == (clean and _is_csv(file)) for file in files)
@@ -169,7 +192,7 @@ def _is_csv(file: Mapping[str, Any]) -> bool:
     return is_csv(file["name"].removesuffix(".gz"))
 
 
-def _is_there(store: Store, file: Mapping[str, Any]) -> bool:
+def _exists(store: Store, file: Mapping[str, Any]) -> bool:
     try:
         return store.size(file["name"]) == int(file["bytes"])
     except StorageDeniedError:

@@ -16,17 +16,76 @@ from airflow_provider_maestroqa.landing.archive.members import (
     reject_hidden_archive,
 )
 from airflow_provider_maestroqa.landing.clean.cells import Cleaner, ColumnStats, read_records
-from airflow_provider_maestroqa.landing.clean.encoders import csv_blocks, parquet_blocks
-from airflow_provider_maestroqa.landing.download import content_detection as sniff
+from airflow_provider_maestroqa.landing.clean.encoders import csv_blocks, parquet_blocks, require_pyarrow
+from airflow_provider_maestroqa.landing.download import content_detection
 from airflow_provider_maestroqa.landing.download.resumable import DownloadedFile
 from airflow_provider_maestroqa.landing.download.verification import Verification
-from airflow_provider_maestroqa.landing.manifest import ARCHIVE_NAME, BARE_NAME, PARQUET, holds_records, is_csv
+from airflow_provider_maestroqa.landing.manifest import ARCHIVE_NAME, BARE_NAME, PARQUET, is_csv, is_table
 from airflow_provider_maestroqa.storage.compression import Engine
+from airflow_provider_maestroqa.storage.csv_reader import CsvReader
 
-_NO_DATE = (
-    "Parquet has no place for it among timestamps, so nothing was published. clean=True with file_format='csv.gz' "
-    "keeps such cells as text, and counts them."
-)
+
+@dataclass(frozen=True)
+class OutputFormat:
+    """A format that an export can be landed in. Operators, manifest and docs follow this declaration.
+
+    :param name: as users write it.
+    :param extension: of a table, before ``.gz``.
+    :param content_type: of a landed table, or of the archive.
+    :param encode: writes cleaned records; ``None`` where nothing can be cleaned.
+    :param is_gzipped: whether every file is stored as gzip.
+    :param keeps_archive: whether a ZIP is stored as it came.
+    :param always_cleans: whether tables are cleaned without being asked.
+    :param verify_while_downloading: whether members that are not cleaned are checked while the archive arrives. The
+        others are inflated anyway while they are sent, and once is enough.
+    :param date_remedy: how to land a date that cannot be read; such a cell is an error. Without it, it stays text.
+    :param require: raises ``MaestroQAConfigError`` when something is not installed.
+    """
+
+    name: str
+    extension: str
+    content_type: str
+    encode: Callable[[CsvReader, Cleaner], Iterator[bytes]] | None
+    is_gzipped: bool = False
+    keeps_archive: bool = False
+    always_cleans: bool = False
+    verify_while_downloading: bool = False
+    date_remedy: str | None = None
+    require: Callable[[], object] = lambda: None
+
+    def stored_name(self, name: str) -> str:
+        """The name under which a file is stored that is not a cleaned table."""
+        return f"{name}.gz" if self.is_gzipped else name
+
+    def table_name(self, name: str) -> str:
+        """The name under which a cleaned CSV file is stored."""
+        stem = name if self.extension == "csv" else f"{name[: -len('csv')]}{self.extension}"
+        return self.stored_name(stem)
+
+
+OUTPUT_FORMATS = {
+    output_format.name: output_format
+    for output_format in (
+        OutputFormat("csv.gz", "csv", "application/gzip", csv_blocks, is_gzipped=True, verify_while_downloading=True),
+        OutputFormat("csv", "csv", "text/csv", csv_blocks),
+        OutputFormat("zip", "zip", "application/zip", None, keeps_archive=True, verify_while_downloading=True),
+        OutputFormat(
+            PARQUET,
+            PARQUET,
+            "application/vnd.apache.parquet",
+            parquet_blocks,
+            always_cleans=True,
+            date_remedy="A Parquet timestamp cannot hold it, so nothing was published. clean=True with "
+            "file_format='csv.gz' keeps such cells as text, and counts them.",
+            require=require_pyarrow,
+        ),
+    )
+}
+#: The names of the formats, the default first.
+FILE_FORMATS = tuple(OUTPUT_FORMATS)
+
+#: Yields the content of a file and measures it on the way.
+Source = Callable[[ContentDigest], Iterator[bytes]]
 
 
 @dataclass(frozen=True)
@@ -34,236 +93,204 @@ class Output:
     """One object to publish.
 
     :param name: relative to the destination.
-    :param size: its bytes; an upper bound where they are not known before.
+    :param size: in bytes; an upper bound where it is not known in advance.
     :param content_size: bytes before compression.
-    :param blocks: makes its bytes, and measures the content on the way.
-    :param rows: tells the records after that; ``None`` when nobody wants to know.
-    :param contents: tells what is in a cleaned file after that; ``None`` for any other.
-    :param done: tells how much of ``content_size`` was read, where that is not what is measured.
+    :param blocks: yields its bytes and measures the content on the way.
+    :param rows: the number of records, once all blocks have come; ``None`` when they are not counted.
+    :param contents: what a cleaned file contains, once all blocks have come; ``None`` for any other.
+    :param done: how much of ``content_size`` has been read, where that is not what is measured.
+    :param content_type: guessed from the name by default.
     """
 
     name: str
     size: int
     content_size: int
-    blocks: Callable[[ContentDigest], Iterator[bytes]]
+    blocks: Source
     rows: Callable[[ContentDigest], int | None]
     contents: Callable[[], ColumnStats | None] = lambda: None
     done: Callable[[], int] | None = None
+    content_type: str | None = None
 
 
-def plan(
+def plan_outputs(
     fd: int,
-    got: DownloadedFile,
+    downloaded: DownloadedFile,
     *,
-    file_format: str,
+    output_format: OutputFormat,
     clean: bool,
     max_content_bytes: int,
     engine: Engine,
     verification: Verification,
-    waiting: Callable[[], None],
+    on_wait: Callable[[], None],
 ) -> list[Output]:
     """Check the structure of a downloaded file and list what it becomes.
 
     :param fd: the open file.
-    :param got: what is known of it.
-    :param file_format: ``csv.gz``, ``csv``, ``zip`` or ``parquet``.
+    :param downloaded: what is known of it.
+    :param output_format: what to make of it.
     :param clean: whether CSV files are cleaned.
-    :param max_content_bytes: the most that the members of an archive may hold together.
+    :param max_content_bytes: the maximum that the members of an archive may hold together.
     :param engine: inflates and deflates.
     :param verification: checks the members that are published as they are compressed.
-    :param waiting: called now and then while a check is waited for.
-    :raises MaestroQADataError: the file is refused.
+    :param on_wait: called now and then while waiting for a check.
+    :raises MaestroQADataError: the file is rejected.
     """
-    if not sniff.is_archive(got.head):
-        sniff.reject_encoded(got.head, got.content_encoding)
-        reject_hidden_archive(fd, got.size)
-        return [_bare(fd, got.size, file_format, engine, clean=clean)]
-    members = read_members(fd, got.size, max_content_bytes=max_content_bytes)
+    planner = _Planner(
+        fd, downloaded.size, output_format, clean, engine, lambda member: verification.verify(member, on_wait)
+    )
+    if not content_detection.is_archive(downloaded.head):
+        content_detection.reject_encoded(downloaded.head, downloaded.content_encoding)
+        reject_hidden_archive(fd, downloaded.size)
+        return [planner.bare_csv()]
+    members = read_members(fd, downloaded.size, max_content_bytes=max_content_bytes)
     verification.expect_members(members)
-
-    def measure(member: Member) -> ContentDigest:
-        return verification.verify(member, waiting)
-
-    if file_format == "zip":
-        return [_archive(fd, got.size, members, engine, measure)]
-    outputs = [_of_member(fd, member, file_format, engine, measure, clean=clean) for member in members]
-    _refuse_double_names(outputs)
+    if output_format.keeps_archive:
+        return [planner.archive(members)]
+    outputs = [planner.member(member) for member in members]
+    _reject_duplicate_names(outputs)
     return outputs
 
 
-def _refuse_double_names(outputs: list[Output]) -> None:
+def _reject_duplicate_names(outputs: list[Output]) -> None:
     """A member ``a.parquet`` and what becomes of ``a.csv`` cannot both be landed."""
-    seen: set[str] = set()
+    names: set[str] = set()
     for output in outputs:
         name = output.name.casefold()
-        if name in seen:
+        if name in names:
             raise MaestroQADataError(
                 f"Two files of the export would be landed as {output.name!r}. Nothing was published. "
                 f"file_format='csv.gz' keeps their names apart."
             )
-        seen.add(name)
+        names.add(name)
 
 
-def _bare(fd: int, size: int, file_format: str, engine: Engine, *, clean: bool) -> Output:
-    if clean:
-        return _cleaned(
-            BARE_NAME,
-            size,
-            lambda meter: content.add_to_digest(content.read_range(fd, 0, size), meter),
-            lambda: None,
-            file_format,
-            engine,
-        )
+@dataclass(frozen=True)
+class _Planner:
+    """Plans the outputs of one downloaded file.
 
-    def blocks(meter: ContentDigest) -> Iterator[bytes]:
-        return content.add_to_digest(content.read_range(fd, 0, size), meter)
+    :param measure: checks and measures a member.
+    """
 
-    def again() -> Iterator[bytes]:
-        return content.read_range(fd, 0, size)
+    fd: int
+    size: int
+    format: OutputFormat
+    clean: bool
+    engine: Engine
+    verify: Callable[[Member], ContentDigest]
 
-    return _packed(BARE_NAME, size, blocks, again, engine, pack=file_format == "csv.gz")
+    def bare_csv(self) -> Output:
+        """A single CSV file, as it came from MaestroQA."""
 
+        def source(digest: ContentDigest) -> Iterator[bytes]:
+            return content.add_to_digest(content.read_range(self.fd, 0, self.size), digest)
 
-def _archive(
-    fd: int, size: int, members: list[Member], engine: Engine, measure: Callable[[Member], ContentDigest]
-) -> Output:
-    meters: list[ContentDigest] = []
+        if self.clean:
+            return self._cleaned(BARE_NAME, self.size, source, lambda: None)
+        return self._plain(BARE_NAME, self.size, source)
 
-    def blocks(meter: ContentDigest) -> Iterator[bytes]:
-        yield from content.add_to_digest(content.read_range(fd, 0, size), meter)
-        # From the last one back, because the thread that began with the download comes from the first one.
-        meters.extend(measure(member) for member in reversed(members))
+    def archive(self, members: list[Member]) -> Output:
+        """The archive as it came, after its members were checked."""
+        digests: list[ContentDigest] = []
 
-    def rows(_: ContentDigest) -> int | None:
-        if all(meter.counter is None for meter in meters):
-            return None
-        counts = [
-            _rows(member.name, meter, lambda member=member: _unmeasured(fd, member, engine))  # type: ignore[misc]
-            for member, meter in zip(reversed(members), meters, strict=True)
-        ]
-        return sum(count or 0 for count in counts)
+        def blocks(digest: ContentDigest) -> Iterator[bytes]:
+            yield from content.add_to_digest(content.read_range(self.fd, 0, self.size), digest)
+            # From the last one back, because the thread that began with the download comes from the first one.
+            digests.extend(self.verify(member) for member in reversed(members))
 
-    return Output(ARCHIVE_NAME, size, size, blocks, rows)
+        def rows(_: ContentDigest) -> int | None:
+            if all(digest.counter is None for digest in digests):
+                return None
+            return sum(
+                self._rows(member.name, digest, self._member_source(member)) or 0
+                for member, digest in zip(reversed(members), digests, strict=True)
+            )
 
+        return Output(ARCHIVE_NAME, self.size, self.size, blocks, rows, content_type=self.format.content_type)
 
-def _unmeasured(fd: int, member: Member, engine: Engine) -> Iterator[bytes]:
-    return content.read_member(fd, member, engine, ContentDigest(engine, count_rows=False))
-
-
-def _of_member(
-    fd: int,
-    member: Member,
-    file_format: str,
-    engine: Engine,
-    measure: Callable[[Member], ContentDigest],
-    *,
-    clean: bool,
-) -> Output:
-    if clean and is_csv(member.name):
-        return _cleaned(
-            member.name,
-            member.size,
-            lambda meter: content.read_member(fd, member, engine, meter),
-            lambda: measure(member),
-            file_format,
-            engine,
-        )
-
-    def blocks(meter: ContentDigest) -> Iterator[bytes]:
-        return content.read_member(fd, member, engine, meter)
-
-    def again() -> Iterator[bytes]:
-        return _unmeasured(fd, member, engine)
-
-    if file_format == "csv.gz" and member.method == DEFLATED:
+    def member(self, member: Member) -> Output:
+        """One member of the archive."""
+        source = self._member_source(member)
+        if self.clean and is_csv(member.name):
+            return self._cleaned(member.name, member.size, source, lambda: self.verify(member))
+        if not (self.format.is_gzipped and member.method == DEFLATED):
+            return self._plain(member.name, member.size, source)
         return Output(
-            member.name + ".gz",
+            self.format.stored_name(member.name),
             member.compressed_size + content.GZIP_FRAME,
             member.size,
-            lambda meter: content.as_gzip_member(fd, member, meter, lambda: measure(member)),
-            lambda meter: _rows(member.name, meter, again),
+            lambda digest: content.as_gzip_member(self.fd, member, digest, lambda: self.verify(member)),
+            lambda digest: self._rows(member.name, digest, source),
         )
-    return _packed(member.name, member.size, blocks, again, engine, pack=file_format == "csv.gz")
+
+    def _member_source(self, member: Member) -> Source:
+        return lambda digest: content.read_member(self.fd, member, self.engine, digest)
+
+    def _plain(self, name: str, size: int, source: Source) -> Output:
+        """A file whose content is not changed."""
+        stored_name = self.format.stored_name(name)
+
+        def rows(digest: ContentDigest) -> int | None:
+            return self._rows(name, digest, source)
+
+        if not self.format.is_gzipped:
+            return Output(stored_name, size, size, source, rows)
+        # Deflate never grows data by more than a few bytes a block.
+        bound = size + size // 1000 + content.GZIP_FRAME + 64
+        return Output(
+            stored_name, bound, size, lambda digest: content.as_gzip(source(digest), self.engine, digest), rows
+        )
+
+    def _cleaned(self, name: str, size: int, source: Source, check: Callable[[], object]) -> Output:
+        """A CSV file that is cleaned on the way.
+
+        :param check: raises ``MaestroQADataError`` when its bytes are not what was compressed.
+        """
+        input_digest = ContentDigest(self.engine, count_rows=False)
+        results: list[ColumnStats] = []
+
+        def cleaned() -> Iterator[bytes]:
+            assert self.format.encode is not None
+            records = read_records(name, source(input_digest))
+            cleaner = Cleaner(records, date_remedy=self.format.date_remedy)
+            yield from self.format.encode(records, cleaner)
+            results.append(cleaner.column_stats())
+
+        def blocks(digest: ContentDigest) -> Iterator[bytes]:
+            checked = _blame_archive_first(cleaned(), check)
+            if self.format.is_gzipped:
+                return content.as_gzip_in_thread(checked, self.engine, digest)
+            return content.add_to_digest(checked, digest)
+
+        return Output(
+            name=self.format.table_name(name),
+            # Quotes may be added, and days become times: it can grow, but not to this.
+            size=3 * size + (1 << 20),
+            content_size=size,
+            blocks=blocks,
+            rows=lambda _: results[0].rows,
+            contents=lambda: results[0],
+            done=lambda: input_digest.size,
+            content_type=self.format.content_type,
+        )
+
+    def _rows(self, name: str, digest: ContentDigest, source: Source) -> int | None:
+        if digest.counter is None or not is_table(name):
+            return None
+        if digest.counter.is_sure:
+            return digest.counter.rows
+        return count_exactly(source(ContentDigest(self.engine, count_rows=False)))
 
 
-def _cleaned(
-    name: str,
-    size: int,
-    source: Callable[[ContentDigest], Iterator[bytes]],
-    check: Callable[[], object],
-    file_format: str,
-    engine: Engine,
-) -> Output:
-    """A CSV file that is cleaned on its way.
+def _blame_archive_first(blocks: Iterator[bytes], check: Callable[[], object]) -> Iterator[bytes]:
+    """Yield blocks; when a record among them is rejected, report the archive's damage instead if there is any.
 
-    :param source: makes its bytes.
-    :param check: raises ``MaestroQADataError`` when they are not what was compressed.
+    Damage can look like a bad record and is certain only at the end of the file. It is worth a retry.
     """
-    read = ContentDigest(engine, count_rows=False)
-    found: list[ColumnStats] = []
-
-    def cleaned() -> Iterator[bytes]:
-        records = read_records(name, source(read))
-        if file_format == PARQUET:
-            cleaner = Cleaner(records, date_remedy=_NO_DATE)
-            yield from parquet_blocks(records, cleaner)
-        else:
-            cleaner = Cleaner(records)
-            yield from csv_blocks(records, cleaner)
-        found.append(cleaner.column_stats())
-
-    def blocks(meter: ContentDigest) -> Iterator[bytes]:
-        if file_format == "csv.gz":
-            return content.as_gzip_in_thread(_blamed(cleaned(), check), engine, meter)
-        return content.add_to_digest(_blamed(cleaned(), check), meter)
-
-    return Output(
-        name=name[: -len("csv")] + PARQUET if file_format == PARQUET else name + file_format.removeprefix("csv"),
-        # Quotes may be added, and days become times: it can grow, but not to this.
-        size=3 * size + (1 << 20),
-        content_size=size,
-        blocks=blocks,
-        rows=lambda _: found[0].rows,
-        contents=lambda: found[0],
-        done=lambda: read.size,
-    )
-
-
-def _blamed(blocks: Iterator[bytes], check: Callable[[], object]) -> Iterator[bytes]:
-    """Blocks, and when a record among them is refused, the archive's damage as the reason if there is any.
-
-    Damage can look like a bad record, and is seen for sure only at the file's end. It is worth a retry.
-    """
-    refused: MaestroQADataError | None = None
+    rejection: MaestroQADataError | None = None
     try:
         yield from blocks
     except MaestroQADataError as error:
-        refused = error
-    if refused is not None:
+        rejection = error
+    if rejection is not None:
         check()
-        raise refused
-
-
-def _packed(
-    name: str,
-    size: int,
-    blocks: Callable[[ContentDigest], Iterator[bytes]],
-    again: Callable[[], Iterator[bytes]],
-    engine: Engine,
-    *,
-    pack: bool,
-) -> Output:
-    def rows(meter: ContentDigest) -> int | None:
-        return _rows(name, meter, again)
-
-    if not pack:
-        return Output(name, size, size, blocks, rows)
-    # Deflate never grows data by more than a few bytes a block.
-    bound = size + size // 1000 + content.GZIP_FRAME + 64
-    return Output(name + ".gz", bound, size, lambda meter: content.as_gzip(blocks(meter), engine, meter), rows)
-
-
-def _rows(name: str, meter: ContentDigest, again: Callable[[], Iterator[bytes]]) -> int | None:
-    if meter.counter is None or not holds_records(name):
-        return None
-    return meter.counter.rows if meter.counter.is_sure else count_exactly(again())
+        raise rejection

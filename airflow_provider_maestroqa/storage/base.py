@@ -72,6 +72,9 @@ class Store(Protocol):
     def size(self, name: str) -> int | None:
         """The size of a file in bytes; ``None`` when there is none."""
 
+    def exists(self, name: str) -> bool:
+        """Whether there is a file of this name."""
+
     def open(self, name: str) -> IO[bytes]:
         """Open a file for reading."""
 

@@ -90,16 +90,13 @@ class FilesystemStore:
         return translate_errors("read", self.uri(name), read)
 
     def size(self, name: str) -> int | None:
-        """The bytes of a file; ``None`` when there is none."""
+        """The size of a file in bytes; ``None`` when there is none, or its size is not known."""
+        info = self._info(name)
+        return None if info is None or info.get("type") == "directory" else info.get("size")
 
-        def get_size() -> int | None:
-            self._invalidate_cache(name)
-            with suppress(FileNotFoundError):
-                info = self.fs.info(self.path(name))
-                return None if info.get("type") == "directory" else info.get("size")
-            return None
-
-        return translate_errors("look up", self.uri(name), get_size)
+    def exists(self, name: str) -> bool:
+        """Whether there is a file of this name."""
+        return self._info(name) is not None
 
     def open(self, name: str) -> IO[bytes]:
         """Open a file for reading."""
@@ -184,6 +181,15 @@ class FilesystemStore:
             # Not earlier: where there are no real folders, this would create a bucket.
             self.fs.makedirs(path.rpartition("/")[0], exist_ok=True)
             return self.fs.open(path, "wb", **arguments)
+
+    def _info(self, name: str) -> dict[str, Any] | None:
+        def get_info() -> dict[str, Any] | None:
+            self._invalidate_cache(name)
+            with suppress(FileNotFoundError):
+                return dict(self.fs.info(self.path(name)))
+            return None
+
+        return translate_errors("look up", self.uri(name), get_info)
 
     def _invalidate_cache(self, name: str) -> None:
         """Drop the cached listing, which would hide what another process stored."""

@@ -124,6 +124,10 @@ class S3Store:
 
         return translate_errors("look up", self.uri(name), head)
 
+    def exists(self, name: str) -> bool:
+        """Whether there is an object of this name."""
+        return self.size(name) is not None
+
     def open(self, name: str) -> IO[bytes]:
         """Open an object for reading."""
         return translate_errors("read", self.uri(name), lambda: self._body(name))

@@ -116,15 +116,17 @@ class LandExportOperator(LineageMixin, MaestroQAOperator):
                 store=store,
                 options=options,
                 session=session,
-                say=self.log.info,
+                log=self.log.info,
                 warn=self.log.warning,
                 window=window,
+                check_published=False,
             )
         return manifest, True
 
     def _checked_options(self) -> LandingOptions:
         from airflow_provider_maestroqa.client.parsing import parse_choice, parse_flag
-        from airflow_provider_maestroqa.landing.exports import FILE_FORMATS, LandingOptions
+        from airflow_provider_maestroqa.landing.exports import LandingOptions
+        from airflow_provider_maestroqa.landing.outputs import FILE_FORMATS
 
         parse_choice(self.on_no_data, "on_no_data", _ON_NO_DATA)
         return LandingOptions(

@@ -19,7 +19,7 @@ from airflow_provider_maestroqa.client.parsing import (
 from airflow_provider_maestroqa.client.resources.catalogue import LIST_RESOURCES, list_parameters, parse_page_size
 from airflow_provider_maestroqa.client.resources.coaching_export import TIME_AXES
 from airflow_provider_maestroqa.client.resources.date_windows import as_days
-from airflow_provider_maestroqa.landing.split_sessions import EXPORT
+from airflow_provider_maestroqa.landing.record_files import EXPORT
 from airflow_provider_maestroqa.runtime.watermark import OVERLAP, Watermark
 from airflow_provider_maestroqa.windows import parse_lookback, reference_time, resolve_window
 

@@ -139,7 +139,7 @@ class MaestroQARecordsToObjectStorageOperator(LineageMixin, MaestroQAOperator):
                     records,
                     resource=request.resource,
                     store=store,
-                    say=self.log.info,
+                    log=self.log.info,
                     split_nested=request.split_nested,
                     window=request.window,
                     total=lambda: getattr(records, "total", None),

@@ -6,7 +6,7 @@ import re
 
 from airflow_provider_maestroqa.client.resources.catalogue import LIST_RESOURCES
 from airflow_provider_maestroqa.hooks.maestroqa import MaestroQAHook
-from airflow_provider_maestroqa.landing.split_sessions import file_names
+from airflow_provider_maestroqa.landing.record_files import file_names
 from airflow_provider_maestroqa.transfers.record_request import RESOURCES
 from airflow_provider_maestroqa.transfers.records_to_object_storage import MaestroQARecordsToObjectStorageOperator
 from airflow_provider_maestroqa.windows import split_windows

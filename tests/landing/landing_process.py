@@ -76,7 +76,7 @@ def main(url, root, step, limit=None):
             store=Mortal(store_at(root), step),
             options=LandingOptions(file_format="csv"),
             session=session,
-            say=lambda line: sys.stdout.write(line),
+            log=lambda line: sys.stdout.write(line),
         )
 
 

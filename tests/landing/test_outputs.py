@@ -110,7 +110,16 @@ def test_rows_are_told_only_when_asked_for_and_only_of_csv_files(land, memory, o
 def test_the_manifest_is_stored_as_it_is_returned(land, store, export):
     manifest = land(store, window={"start": "2026-11-01T00:00:00Z", "end": "2026-11-02T00:00:00Z"})
     assert json.loads(store.get_bytes("_manifest.json")) == manifest
-    assert list(manifest) == ["export_id", "has_data", "destination", "window", "files", "manifest"]
+    assert list(manifest) == [
+        "export_id",
+        "has_data",
+        "destination",
+        "window",
+        "file_format",
+        "clean",
+        "files",
+        "manifest",
+    ]
     assert manifest["destination"] == store.uri()
     assert manifest["manifest"] == f"{store.uri()}/_manifest.json"
     assert manifest["has_data"] is True

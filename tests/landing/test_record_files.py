@@ -10,9 +10,7 @@ import pytest
 
 from airflow_provider_maestroqa.client.errors import MaestroQADataError
 from airflow_provider_maestroqa.client.temp_file import TempFile
-from airflow_provider_maestroqa.landing.record_files import RecordFile
-from airflow_provider_maestroqa.landing.record_progress import RecordProgress
-from airflow_provider_maestroqa.landing.split_sessions import file_names, shape_of, split_session
+from airflow_provider_maestroqa.landing.record_files import RecordFile, file_names, row_splitter, split_session
 from airflow_provider_maestroqa.storage.compression import isal_engine, zlib_engine
 
 RECORDS = [
@@ -118,31 +116,6 @@ def test_the_rows_of_a_session_without_an_id_say_so():
 
 def test_a_resource_names_its_file():
     assert file_names("todos", split_nested=False) == ("todos.jsonl.gz",)
-    assert list(shape_of("todos", split_nested=False)(RECORDS[0])) == [("todos.jsonl.gz", RECORDS[0])]
+    assert list(row_splitter("todos", split_nested=False)(RECORDS[0])) == [("todos.jsonl.gz", RECORDS[0])]
     names = ("sessions", "coaching_points", "todos", "activity_log")
     assert file_names("coaching_sessions_export", split_nested=True) == tuple(f"{one}.jsonl.gz" for one in names)
-
-
-class TestProgress:
-    """What is said while records are read."""
-
-    def run(self, total, count=100, seconds=1.0):
-        now, said = [0.0], []
-        progress = RecordProgress("todos", total=lambda: total, say=said.append, clock=lambda: now[0])
-        for _ in range(count):
-            now[0] += seconds
-            progress.advance()
-        return progress, said
-
-    def test_a_line_comes_every_twenty_seconds_with_count_rate_and_time_left(self):
-        progress, said = self.run(1000)
-        assert said[0] == "Reading todos: 20 of 1,000 records, 1/s, 16 min 20 s left"
-        assert len(said) == 5
-        assert progress.summary() == "100 records in 1 min 40 s, 1/s"
-
-    @pytest.mark.parametrize("total", [None, 3])
-    def test_without_a_total_that_fits_there_is_no_time_left(self, total):
-        assert self.run(total)[1][0] == "Reading todos: 20 records so far, 1/s"
-
-    def test_quick_reading_says_nothing_in_between(self):
-        assert self.run(1000, seconds=0.001)[1] == []

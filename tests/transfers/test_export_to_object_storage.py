@@ -9,12 +9,14 @@ import sys
 import zipfile
 import zlib
 from io import BytesIO, StringIO
+from unittest import mock
 
 import pytest
 
 from airflow_provider_maestroqa._compat import AirflowFailException, AirflowSkipException
 from airflow_provider_maestroqa.client.errors import MaestroQAError, MaestroQAExportTimeoutError
 from airflow_provider_maestroqa.hooks.maestroqa import MaestroQAHook
+from airflow_provider_maestroqa.storage.s3_store import S3Store
 from airflow_provider_maestroqa.transfers.export_to_object_storage import MaestroQAExportToObjectStorageOperator
 from airflow_provider_maestroqa.transfers.export_to_s3 import MaestroQAExportToS3Operator
 
@@ -232,6 +234,13 @@ def test_a_file_that_is_not_what_it_should_be_leaves_nothing(make_export, sandbo
     assert s3.list_multipart_uploads(Bucket=BUCKET).get("Uploads", []) == []
 
 
+def test_the_manifest_is_read_once(make_export, s3):
+    export_id = make_export()
+    with mock.patch.object(S3Store, "get_bytes", autospec=True, side_effect=S3Store.get_bytes) as read:
+        to_s3(export_id).execute({})
+    assert [call.args[1:] for call in read.call_args_list] == [("_manifest.json",)]
+
+
 class TestNoData:
     """An export that is complete and holds nothing."""
 
@@ -244,7 +253,8 @@ class TestNoData:
         manifest = to_s3(empty).execute({})
         assert (manifest["has_data"], manifest["files"]) == (False, [])
         assert list(objects(s3)) == ["raw/_manifest.json"]
-        assert to_s3(empty).execute({}) == manifest
+        with mock.patch.object(S3Store, "put_bytes", side_effect=AssertionError):
+            assert to_s3(empty).execute({}) == manifest
 
     def test_it_skips_when_asked_to(self, empty, s3):
         with pytest.raises(AirflowSkipException):

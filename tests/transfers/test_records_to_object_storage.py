@@ -10,7 +10,7 @@ import pytest
 
 from airflow_provider_maestroqa._compat import AirflowFailException
 from airflow_provider_maestroqa.client.errors import MaestroQAError
-from airflow_provider_maestroqa.landing import records as landing
+from airflow_provider_maestroqa.landing.publish import Publication
 
 LISTS = {
     "todos": "/api/v1/todos",
@@ -244,7 +244,7 @@ class TestAllOrNothing:
 
     def test_multipart_uploads_are_aborted(self, land, sandbox, s3, mocker):
         mocker.patch("airflow_provider_maestroqa.storage.s3_store._MAX_HELD", 0)
-        mocker.patch.object(landing, "_take_manifest_away", side_effect=MaestroQAError("gone", retryable=True))
+        mocker.patch.object(Publication, "_invalidate_manifest", side_effect=MaestroQAError("gone", retryable=True))
         with pytest.raises(MaestroQAError):
             land("todos", destination="s3://my-data-lake/x")
         assert s3.list_objects_v2(Bucket="my-data-lake").get("Contents", []) == []

@@ -20,10 +20,10 @@ from airflow_provider_maestroqa.landing.archive.members import STORED, Member
 from airflow_provider_maestroqa.storage.compression import BLOCK, Engine
 
 # No name, no time, "unknown" system: the same content gives the same bytes.
-_GZIP_HEADER = b"\x1f\x8b\x08\x00\x00\x00\x00\x00\x00\xff"
-_GZIP_TRAILER = struct.Struct("<2L")
+GZIP_HEADER = b"\x1f\x8b\x08\x00\x00\x00\x00\x00\x00\xff"
+GZIP_TRAILER = struct.Struct("<2L")
 #: Bytes that gzip adds to a deflate stream.
-GZIP_FRAME = len(_GZIP_HEADER) + _GZIP_TRAILER.size
+GZIP_FRAME = len(GZIP_HEADER) + GZIP_TRAILER.size
 _INFLATED_BLOCK = 1 << 20
 #: Bytes for a thread that deflates: so many that it hardly ever waits for Python's lock.
 _DEFLATED_BLOCK = 2 << 20
@@ -94,7 +94,7 @@ def as_gzip_member(
     :param digest: of the content; complete with the last block.
     :param verify: inflates the member to check it, and returns the digest of its content.
     """
-    yield _GZIP_HEADER
+    yield GZIP_HEADER
     yield from read_range(fd, member.start, member.compressed_size)
     digest.copy_from(verify())
     yield _gzip_trailer(digest)
@@ -105,7 +105,7 @@ def as_gzip(blocks: Iterator[bytes], engine: Engine, digest: ContentDigest) -> I
 
     :param blocks: the content, which is added to ``digest`` where it is made.
     """
-    yield _GZIP_HEADER
+    yield GZIP_HEADER
     deflater = engine.deflater()
     for block in blocks:
         compressed = deflater.compress(block)
@@ -121,7 +121,7 @@ def as_gzip_in_thread(blocks: Iterator[bytes], engine: Engine, digest: ContentDi
     :param blocks: the content, which is added to ``digest`` here.
     """
     deflater = engine.deflater()
-    yield _GZIP_HEADER
+    yield GZIP_HEADER
     with ThreadPoolExecutor(1, thread_name_prefix="maestroqa-deflate") as thread:
         in_flight: deque[Future[bytes]] = deque()
         for block in _coalesce(add_to_digest(blocks, digest)):
@@ -135,7 +135,7 @@ def as_gzip_in_thread(blocks: Iterator[bytes], engine: Engine, digest: ContentDi
 
 
 def _gzip_trailer(digest: ContentDigest) -> bytes:
-    return _GZIP_TRAILER.pack(digest.crc32, digest.size & 0xFFFFFFFF)
+    return GZIP_TRAILER.pack(digest.crc32, digest.size & 0xFFFFFFFF)
 
 
 def _coalesce(blocks: Iterator[bytes]) -> Iterator[bytes]:

@@ -11,9 +11,9 @@ from dataclasses import dataclass
 from typing import NoReturn
 
 from airflow_provider_maestroqa.client.errors import MaestroQADataError
+from airflow_provider_maestroqa.client.formatting import format_size
 from airflow_provider_maestroqa.landing.archive import zip_directory
 from airflow_provider_maestroqa.landing.archive.zip_directory import Directory, Entry, LocalHeader, raise_damaged
-from airflow_provider_maestroqa.landing.progress import megabytes
 
 STORED, DEFLATED = 0, 8
 
@@ -76,8 +76,8 @@ def read_members(fd: int, size: int, *, max_content_bytes: int) -> list[Member]:
     _check_no_clashes(entry.name for entry in files)
     content_bytes = sum(entry.size for entry in files)
     if content_bytes > max_content_bytes:
-        allowed = megabytes(max_content_bytes)
-        _reject(f"its files hold {megabytes(content_bytes)} unpacked; {allowed} are allowed")
+        allowed = format_size(max_content_bytes)
+        _reject(f"its files hold {format_size(content_bytes)} unpacked; {allowed} are allowed")
     headers = [_local_header(fd, entry, directory) for entry in entries]
     _check_extents(fd, directory, entries, headers)
     return [

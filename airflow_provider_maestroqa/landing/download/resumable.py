@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING
 
 from airflow_provider_maestroqa.client.clock import Clock
 from airflow_provider_maestroqa.client.errors import MaestroQAConnectionError, MaestroQADataError, MaestroQAError
-from airflow_provider_maestroqa.client.formatting import format_duration
+from airflow_provider_maestroqa.client.formatting import format_duration, format_size
 from airflow_provider_maestroqa.client.presigned import host_of, signatures_kept_out_of_logs
+from airflow_provider_maestroqa.client.progress import Progress
 from airflow_provider_maestroqa.client.temp_file import TempFile
 from airflow_provider_maestroqa.landing.download.content_detection import HEAD_SIZE, reject_error_page
 from airflow_provider_maestroqa.landing.download.http_get import open_url, read_available
@@ -22,7 +23,6 @@ from airflow_provider_maestroqa.landing.download.range_requests import (
     decide,
     request_headers,
 )
-from airflow_provider_maestroqa.landing.progress import Progress, megabytes
 
 if TYPE_CHECKING:
     import requests
@@ -117,7 +117,7 @@ class _Download:
         self.log = log
         self.clock = clock
         self.deadline = clock.monotonic() + limits.deadline
-        self.progress = Progress(f"Downloading {name}", total=None, say=log, clock=clock.monotonic)
+        self.progress = Progress(f"Downloading {name}", total=None, log=log, clock=clock.monotonic)
         self.offset = self.max_offset = 0
         self.version = Version()
         self.head = b""
@@ -265,13 +265,13 @@ class _Download:
         if now >= self.deadline:
             raise MaestroQAConnectionError(
                 f"The download of {self.name} was not complete within {format_duration(self.limits.deadline)}: "
-                f"{megabytes(self.offset)} had arrived. Try again, or request a shorter window."
+                f"{format_size(self.offset)} had arrived. Try again, or request a shorter window."
             )
 
     def _check_size(self, size: int) -> None:
         if size > self.limits.max_bytes:
             raise MaestroQADataError(
-                f"The file of {self.name} is larger than the {megabytes(self.limits.max_bytes)} that are allowed. "
+                f"The file of {self.name} is larger than the {format_size(self.limits.max_bytes)} that are allowed. "
                 f"Request a shorter window."
             )
 

@@ -32,7 +32,7 @@ def main(url, root, file_format):
     before = memory("VmRSS")
     with requests.Session() as session:
         land_export(
-            export_id="e1", fresh_url=lambda: url, store=store, options=options, session=session, say=lambda _: None
+            export_id="e1", fresh_url=lambda: url, store=store, options=options, session=session, log=lambda _: None
         )
     sys.stdout.write(str(memory("VmHWM") - before))
 
