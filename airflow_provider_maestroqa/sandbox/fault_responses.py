@@ -1,4 +1,4 @@
-"""How an answer is spoiled by an answer fault."""
+"""What an answer fault makes of a response."""
 
 from __future__ import annotations
 
@@ -7,13 +7,13 @@ from collections.abc import Awaitable, Callable
 from aiohttp import web
 
 from airflow_provider_maestroqa.sandbox.faults import Fault
-from airflow_provider_maestroqa.sandbox.request_context import note, visit_of
+from airflow_provider_maestroqa.sandbox.request_context import context_of, pause, update_log
 from airflow_provider_maestroqa.sandbox.responses import (
     LOGIN_PAGE,
-    RefusedError,
+    APIError,
     api_error,
-    refusal_answer,
-    reset_connection,
+    drop_connection,
+    error_response,
     storage_error,
 )
 from airflow_provider_maestroqa.sandbox.state import state_of
@@ -21,37 +21,35 @@ from airflow_provider_maestroqa.sandbox.state import state_of
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 
-async def spoil(fault: Fault, request: web.Request, handler: Handler) -> web.StreamResponse:
-    """Answer as the fault says, after carrying the request out where the fault says so."""
+async def apply_fault(fault: Fault, request: web.Request, handler: Handler) -> web.StreamResponse:
+    """Respond as the fault says, after the request has been handled where the fault says so."""
     if fault.kind == "timeout":
         return await _hold(fault, request, handler)
     if fault.done or fault.kind == "reset_after":
-        await _carry_out(request, handler)
+        await _handle(request, handler)
     if fault.kind in ("reset_before", "reset_after"):
-        visit_of(request).dropped = True
-        note(request, done=True)
-        reset_connection(request)
+        context_of(request).dropped = True
+        update_log(request, done=True)
+        drop_connection(request, reset=True)
         return web.Response()
-    response = _ANSWERS[fault.kind](fault, request)
+    response = _RESPONSES[fault.kind](fault, request)
     response.headers.update(fault.headers)
     if fault.retry_after is not None:
         response.headers["Retry-After"] = fault.retry_after
     return response
 
 
-async def _carry_out(request: web.Request, handler: Handler) -> web.StreamResponse:
-    # A refusal is an answer as well, and it is the answer that shall be spoiled.
+async def _handle(request: web.Request, handler: Handler) -> web.StreamResponse:
+    # A rejection is a response as well, and it is the response that the fault replaces.
     try:
         return await handler(request)
-    except (RefusedError, web.HTTPException) as error:
-        return refusal_answer(request, error)
+    except (APIError, web.HTTPException) as error:
+        return error_response(request, error)
 
 
 async def _hold(fault: Fault, request: web.Request, handler: Handler) -> web.StreamResponse:
-    response = await _carry_out(request, handler) if fault.done else None
-    note(request, held=True)
-    await state_of(request).holds.wait()
-    note(request, held=False)
+    response = await _handle(request, handler) if fault.done else None
+    await pause(request)
     return response if response is not None else await handler(request)
 
 
@@ -73,29 +71,17 @@ def _html(fault: Fault, _request: web.Request) -> web.Response:
     return web.Response(text=fault.body if isinstance(fault.body, str) else LOGIN_PAGE, content_type="text/html")
 
 
-def _malformed_json(_fault: Fault, _request: web.Request) -> web.Response:
-    return web.Response(text='{"exportId": "65f0', content_type="application/json")
-
-
-def _empty_body(_fault: Fault, _request: web.Request) -> web.Response:
-    return web.Response(body=b"", content_type="application/json")
-
-
 def _redirect(fault: Fault, request: web.Request) -> web.Response:
     location = fault.location or state_of(request).storage_url + "/elsewhere"
     status = fault.status if 300 <= fault.status <= 399 else 302
     return web.Response(status=status, headers={"Location": location})
 
 
-def _rate_limited(fault: Fault, _request: web.Request) -> web.Response:
-    return api_error(429, f"Too many requests in the past {fault.text or 'second'}.")
-
-
-_ANSWERS: dict[str, Callable[[Fault, web.Request], web.Response]] = {
+_RESPONSES: dict[str, Callable[[Fault, web.Request], web.Response]] = {
     "status": _status,
     "html": _html,
-    "malformed_json": _malformed_json,
-    "empty_body": _empty_body,
+    "malformed_json": lambda *_: web.Response(text='{"exportId": "65f0', content_type="application/json"),
+    "empty_body": lambda *_: web.Response(body=b"", content_type="application/json"),
     "redirect": _redirect,
-    "rate_limited": _rate_limited,
+    "rate_limited": lambda fault, _: api_error(429, f"Too many requests in the past {fault.text or 'second'}."),
 }

@@ -1,11 +1,11 @@
 """Faults on request: what can go wrong, when, and how often.
 
-There are five families. An **answer** fault spoils the answer to any request of either host. An **outcome** fault
-decides how an export ends. A **batch** fault decides what becomes of a batch of records. A **read** fault spoils a
-page of a list; ``no_id`` an export of coaching sessions too. A **download** fault decides how a file is delivered,
-and some of them how an upload is taken; those about bytes also spoil the export of coaching sessions. Of several
-answer faults that match one request the first goes first and the others wait; those of the other families all apply
-together.
+There are five families. An **answer** fault replaces the response to any request of either host. An **outcome** fault
+decides how an export ends. A **batch** fault decides which records of a batch are stored and confirmed. A **read**
+fault changes a page of a list; ``no_id`` an export of coaching sessions too. A **download** fault decides how a file
+is delivered, and some of them how an upload is received; those about bytes also apply to the export of coaching
+sessions. Of several answer faults that match one request the first fires and the others wait; those of the other
+families all apply together.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from dataclasses import dataclass, field, fields
 from typing import Any, NamedTuple
 
 
-class Kind(NamedTuple):
+class FaultKind(NamedTuple):
     """A kind of fault.
 
     :param family: ``answer``, ``outcome``, ``batch``, ``read`` or ``download``.
@@ -34,64 +34,63 @@ class Kind(NamedTuple):
     uploads: bool = False
 
 
-KINDS: Mapping[str, Kind] = {
-    "status": Kind("answer", "answers with `status` (500) and `body`", "status"),
-    "reset_before": Kind("answer", "drops the connection before anything is done"),
-    "reset_after": Kind("answer", "does what was asked, then drops the connection without an answer"),
-    "timeout": Kind("answer", "holds the answer until it is released or the client goes away"),
-    "html": Kind("answer", "answers 200 with an HTML page"),
-    "malformed_json": Kind("answer", "answers 200 with JSON that breaks off"),
-    "empty_body": Kind("answer", "answers 200 with no body"),
-    "redirect": Kind("answer", "answers 302 to `location` (by default the storage host)", "location"),
-    "rate_limited": Kind("answer", "answers 429 that names the `text` (second or minute)", "text"),
-    "errored": Kind("outcome", "the export ends as errored"),
-    "never": Kind("outcome", "the export never ends"),
-    "no_data": Kind("outcome", "the export completes with an empty dataUrl"),
-    "completed": Kind("outcome", "the export's end is spelled `completed`"),
-    "unknown_status": Kind("outcome", "this poll's status is `text` (archiving); the export goes on", "text"),
-    "unconfirmed": Kind("batch", "stores all records, but leaves `at` of them (1) out of `results`", "at"),
-    "lost": Kind("batch", "neither stores nor confirms `at` of the records (1)", "at"),
-    "no_results": Kind("batch", "stores all records, and answers without `results`"),
-    "page_cap": Kind("read", "gives at most `at` records on this page of a list", "at"),
-    "wrong_total": Kind("read", "announces `at` records more than the list has, or fewer with a minus", "at"),
-    "empty_page": Kind("read", "gives no records on this page, and announces them all the same"),
-    "repeat_page": Kind("read", "gives the page before once more"),
-    "overlap_page": Kind("read", "begins this page `at` records too early", "at"),
-    "shrink": Kind("read", "from now on the first `at` records of the list are gone", "at"),
-    "no_id": Kind("read", "leaves out the ids of the first `at` records (1)", "at"),
-    "expired_url": Kind("download", "this URL has expired: 403 from now on; also for uploads", uploads=True),
-    "expire_after_bytes": Kind(
-        "download", "cuts after `at` bytes of the answer, and the URL has expired from then on", "at"
+KINDS: Mapping[str, FaultKind] = {
+    "status": FaultKind("answer", "returns `status` (500) with `body`", "status"),
+    "reset_before": FaultKind("answer", "drops the connection before the request is handled"),
+    "reset_after": FaultKind("answer", "handles the request, then drops the connection without a response"),
+    "timeout": FaultKind("answer", "holds the response until it is released or the client goes away"),
+    "html": FaultKind("answer", "returns 200 with an HTML page"),
+    "malformed_json": FaultKind("answer", "returns 200 with truncated JSON"),
+    "empty_body": FaultKind("answer", "returns 200 with no body"),
+    "redirect": FaultKind("answer", "returns 302 to `location` (by default the storage host)", "location"),
+    "rate_limited": FaultKind("answer", "returns a 429 that names the `text` (second or minute)", "text"),
+    "errored": FaultKind("outcome", "the export ends as errored"),
+    "never": FaultKind("outcome", "the export never ends"),
+    "no_data": FaultKind("outcome", "the export completes with an empty dataUrl"),
+    "completed": FaultKind("outcome", "the final status of the export is spelled `completed`"),
+    "unknown_status": FaultKind(
+        "outcome", "the status of this poll is `text` (archiving); the export goes on", "text"
     ),
-    "drop_at_byte": Kind(
-        "download", "cuts the connection after exactly `at` bytes of the answer, or of the upload", "at", uploads=True
+    "unconfirmed": FaultKind("batch", "stores all records, but leaves `at` of them (1) out of `results`", "at"),
+    "lost": FaultKind("batch", "neither stores nor confirms `at` of the records (1)", "at"),
+    "no_results": FaultKind("batch", "stores all records, and responds without `results`"),
+    "page_cap": FaultKind("read", "returns at most `at` records on this page of a list", "at"),
+    "wrong_total": FaultKind("read", "reports `at` records more than the list has, or fewer if negative", "at"),
+    "empty_page": FaultKind("read", "returns no records on this page, but the usual total"),
+    "repeat_page": FaultKind("read", "returns the previous page once more"),
+    "overlap_page": FaultKind("read", "begins this page `at` records too early", "at"),
+    "shrink": FaultKind("read", "from now on the first `at` records of the list are gone", "at"),
+    "no_id": FaultKind("read", "leaves out the ids of the first `at` records (1)", "at"),
+    "expired_url": FaultKind("download", "this URL has expired: 403 from now on; also for uploads", uploads=True),
+    "expire_after_bytes": FaultKind("download", "cuts after `at` bytes, and the URL has expired from then on", "at"),
+    "drop_at_byte": FaultKind(
+        "download", "closes the connection after exactly `at` bytes of the response or upload", "at", uploads=True
     ),
-    "reset_at_byte": Kind(
+    "reset_at_byte": FaultKind(
         "download",
-        "resets the connection after at most `at` bytes of the answer, or exactly `at` of the upload",
+        "resets the connection after at most `at` bytes of the response, or exactly `at` of the upload",
         "at",
         uploads=True,
     ),
-    "stall_at_byte": Kind(
-        "download",
-        "sends `at` bytes of the answer, or takes in `at` of the upload, then holds until released",
-        "at",
-        uploads=True,
+    "stall_at_byte": FaultKind(
+        "download", "sends or receives `at` bytes, then holds the connection until released", "at", uploads=True
     ),
-    "truncated": Kind("download", "answers with the first `at` bytes only (half), as if that were all", "at"),
-    "corrupt": Kind("download", "flips the byte at `at` of the object (the middle)", "at"),
-    "changed": Kind("download", "from now on the object is another one, with another ETag"),
-    "replace_file": Kind("download", "from now on the object is `body` or the file at `file`", "file"),
-    "zipped": Kind("download", "from now on a bare CSV is a ZIP with this one file"),
-    "empty_file": Kind("download", "answers 200 with no bytes"),
-    "no_range": Kind("download", "ignores Range: 200 with everything"),
-    "wrong_range": Kind("download", "answers 206 from another byte than asked"),
-    "no_etag": Kind("download", "sends no ETag"),
-    "no_length": Kind("download", "sends no Content-Length"),
-    "endless": Kind("download", "never stops sending"),
-    "slow": Kind("download", "sends, or takes in, `at` bytes (1024) every `seconds` (0.05)", "seconds", uploads=True),
-    "html_200": Kind("download", "answers 200 with an HTML log-in page"),
-    "xml_200": Kind("download", "answers 200 with an XML error"),
+    "truncated": FaultKind("download", "returns only the first `at` bytes (half), as if that were all", "at"),
+    "corrupt": FaultKind("download", "flips the byte at `at` of the object (the middle)", "at"),
+    "changed": FaultKind("download", "from now on the object is another one, with another ETag"),
+    "replace_file": FaultKind("download", "from now on the object is `body` or the file at `file`", "file"),
+    "zipped": FaultKind("download", "from now on a bare CSV is a ZIP with this one file"),
+    "empty_file": FaultKind("download", "returns 200 with no bytes"),
+    "no_range": FaultKind("download", "ignores Range: 200 with everything"),
+    "wrong_range": FaultKind("download", "returns 206 from another byte than asked for"),
+    "no_etag": FaultKind("download", "sends no ETag"),
+    "no_length": FaultKind("download", "sends no Content-Length"),
+    "endless": FaultKind("download", "never stops sending"),
+    "slow": FaultKind(
+        "download", "sends or receives `at` bytes (1024) every `seconds` (0.05)", "seconds", uploads=True
+    ),
+    "html_200": FaultKind("download", "returns 200 with an HTML log-in page"),
+    "xml_200": FaultKind("download", "returns 200 with an XML error"),
 }
 _ALIASES = {"completed_spelling": "completed", "never_complete": "never", "reset": "reset_before"}
 _AT_BY_DEFAULT = ("truncated", "corrupt", "unconfirmed", "lost", "no_id")
@@ -101,7 +100,7 @@ _DIRECTIVE = re.compile(r"\bfault:([A-Za-z0-9_]+)(?:=([^\s,;)]+))?")
 
 @dataclass(frozen=True)
 class Fault:
-    """Something that shall go wrong.
+    """Something that goes wrong.
 
     :param kind: a key of :data:`KINDS`.
     :param method: only requests with this HTTP method.
@@ -110,12 +109,12 @@ class Fault:
     :param host: ``api`` or ``storage``. By default ``api`` for paths under ``/api/``, else ``storage`` for download
         faults and paths under ``/exports/`` and ``/attachments/``, else ``api``.
     :param export_id: only requests about this export: its polls and its downloads.
-    :param times: how often, ``None`` for ever.
-    :param after: how many matching requests to let pass first.
-    :param done: for answer faults: carry the request out before spoiling the answer.
+    :param times: how often; ``None`` (on the command line ``ever``) for ever.
+    :param after: how many matching requests pass first.
+    :param done: for answer faults: handle the request before its response is replaced.
     :param status: for ``status``, and for ``redirect`` when it is one of 300 to 399.
-    :param body: the answer's body (text, bytes, or what shall be sent as JSON), or the bytes for ``replace_file``.
-    :param headers: more headers for the answer.
+    :param body: the response's body (text, bytes, or anything to send as JSON), or the bytes for ``replace_file``.
+    :param headers: more headers for the response.
     :param location: for ``redirect``.
     :param text: for ``unknown_status`` and ``rate_limited``.
     :param retry_after: a Retry-After header for ``status`` and ``rate_limited``.
@@ -169,7 +168,7 @@ class Fault:
     def matches(self, host: str, method: str, path: str, export_id: str | None) -> bool:
         """Whether a request is one that this fault is about.
 
-        :param host: which of the sandbox's servers is asked, by the names that :class:`Fault` uses.
+        :param host: which of the sandbox's hosts gets it: ``api`` or ``storage``.
         :param method: the request's method.
         :param path: its path.
         :param export_id: the export that it is about, if any.
@@ -195,25 +194,25 @@ class Fault:
 
 
 def fault_from_json(data: Any) -> Fault:
-    """A fault from a JSON object; bytes travel as ``body_base64``.
+    """A fault from a JSON object; bytes are written as ``body_base64``.
 
     :raises ValueError: it is not a fault; the message says why.
     """
     if not isinstance(data, dict):
         raise ValueError("A fault is a JSON object with a `kind`.")  # noqa: TRY004
-    given = dict(data)
-    if "body_base64" in given:
-        given["body"] = base64.b64decode(given.pop("body_base64"))
-    if unknown := sorted(set(given) - {item.name for item in fields(Fault)}):
+    values = dict(data)
+    if "body_base64" in values:
+        values["body"] = base64.b64decode(values.pop("body_base64"))
+    if unknown := sorted(set(values) - {item.name for item in fields(Fault)}):
         raise ValueError(f"A fault has no {', '.join(unknown)}.")
-    if "kind" not in given:
+    if "kind" not in values:
         raise ValueError(f"A fault needs a `kind`: {', '.join(KINDS)}.")
     for name in ("after", "times", "status", "at"):
-        number = given.get(name, 0)
+        number = values.get(name, 0)
         absent = number is None and name in ("times", "at")
         if isinstance(number, bool) or not (absent or isinstance(number, int)):
             raise ValueError(f"A fault's `{name}` is a whole number, not {number!r}.")
-    return Fault(**given)
+    return Fault(**values)
 
 
 def fault_from_text(text: str) -> Fault:
@@ -223,22 +222,22 @@ def fault_from_text(text: str) -> Fault:
     """
     first, *others = text.split(",")
     kind, _, value = first.partition("=")
-    given: dict[str, Any] = {"kind": kind}
+    values: dict[str, Any] = {"kind": kind}
     if value:
-        given[_value_name(kind)] = value
+        values[_value_name(kind)] = value
     for other in others:
         name, _, value = other.partition("=")
-        given[name] = value
+        values[name] = value
     try:
-        for name in given.keys() & {"status", "after", "at", "times"}:
-            given[name] = None if (name, given[name]) == ("times", "ever") else int(given[name])
-        if "seconds" in given:
-            given["seconds"] = float(given["seconds"])
+        for name in values.keys() & {"status", "after", "at", "times"}:
+            values[name] = None if (name, values[name]) == ("times", "ever") else int(values[name])
+        if "seconds" in values:
+            values["seconds"] = float(values["seconds"])
     except ValueError:
         raise ValueError(f"A number was expected in the fault {text!r}.") from None
-    if "done" in given:
-        given["done"] = given["done"] in ("", "true", "1")
-    return fault_from_json(given)
+    if "done" in values:
+        values["done"] = values["done"] in ("", "true", "1")
+    return fault_from_json(values)
 
 
 def faults_in_name(name: str, export_id: str) -> list[Fault]:
@@ -246,13 +245,13 @@ def faults_in_name(name: str, export_id: str) -> list[Fault]:
 
     :raises ValueError: a directive is unknown; the message says why.
     """
-    found = []
+    faults = []
     for kind, value in _DIRECTIVE.findall(name):
         text = f"{kind}={value}" if value else kind
         fault = fault_from_text(f"{text},export_id={export_id}")
         for_ever = fault.family == "outcome"
-        found.append(fault_from_text(f"{text},export_id={export_id},times={'ever' if for_ever else 1}"))
-    return found
+        faults.append(fault_from_text(f"{text},export_id={export_id},times={'ever' if for_ever else 1}"))
+    return faults
 
 
 def _value_name(kind: str) -> str:
@@ -275,7 +274,7 @@ class _Armed:
         return self.fault.times is not None and self.fired >= self.fault.times
 
 
-class FaultBook:
+class FaultRegistry:
     """The faults that are set, and how often each has fired. Thread-safe."""
 
     def __init__(self) -> None:
@@ -292,9 +291,9 @@ class FaultBook:
         with self._lock:
             self._armed.clear()
 
-    def take(self, host: str, method: str, path: str, export_id: str | None) -> list[Fault]:
-        """The faults that fire on this request, at most one of them an answer fault."""
-        taken: list[Fault] = []
+    def fire(self, host: str, method: str, path: str, export_id: str | None) -> list[Fault]:
+        """The faults that fire on a request, at most one of them an answer fault."""
+        fired: list[Fault] = []
         with self._lock:
             for armed in self._armed:
                 if not armed.fault.matches(host, method, path, export_id):
@@ -302,11 +301,11 @@ class FaultBook:
                 armed.matched += 1
                 if armed.matched <= armed.fault.after or armed.spent:
                     continue
-                if armed.fault.family == "answer" and any(fault.family == "answer" for fault in taken):
+                if armed.fault.family == "answer" and any(fault.family == "answer" for fault in fired):
                     continue
                 armed.fired += 1
-                taken.append(armed.fault)
-        return taken
+                fired.append(armed.fault)
+        return fired
 
     def as_json(self) -> list[dict[str, Any]]:
         """All faults with how often each has fired."""

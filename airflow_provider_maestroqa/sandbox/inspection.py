@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import asdict
+from datetime import date
 from typing import Any
 
 from airflow_provider_maestroqa.sandbox.data.account import (
@@ -13,8 +14,19 @@ from airflow_provider_maestroqa.sandbox.data.account import (
     Fields,
     TicketMetricKey,
 )
+from airflow_provider_maestroqa.sandbox.data.coaching import RecordList
+from airflow_provider_maestroqa.sandbox.state import State
 
-#: What :meth:`Records.add_tickets` says of a ticket that was not told otherwise.
+#: Gives all records of a type as JSON, in the order of arrival, for the control endpoints and the page.
+RECORDS: Mapping[str, Callable[[Account], list[Fields]]] = {
+    "tickets": lambda account: list(account.tickets.values()),
+    "comments": lambda account: list(account.comments),
+    "attachments": lambda account: [attachment_as_json(one) for one in list(account.attachments.values())],
+    "agents": lambda account: list(account.agents.values()),
+    "ticket_metrics": lambda account: list(account.ticket_metrics.values()),
+    "agent_metrics": lambda account: list(account.agent_metrics.values()),
+}
+#: The fields of a ticket that :meth:`Records.add_tickets` makes.
 _TICKET: Fields = {
     "type": "custom helpdesk",
     "subject": "A ticket of the sandbox",
@@ -25,37 +37,41 @@ _SYNCED = "zendesk"
 
 
 class Records:
-    """The records of a sandbox's account: copies, which may be read at any time, also after it has stopped."""
+    """The records of a sandbox: copies, which may be read at any time, also after it has stopped.
+
+    Lists of coaching data are sequences whose records are made when they are accessed.
+    """
 
     @property
-    def _account(self) -> Account:
+    def _state(self) -> State:
         raise NotImplementedError
 
-    def _do(self, work: Callable[[], Any]) -> None:
+    def _run_in_loop(self, work: Callable[[], Any]) -> None:
         raise NotImplementedError
 
     @property
     def tickets(self) -> dict[str, Fields]:
         """The tickets by ``ticket_id``, as they were sent, with ``id``, ``createdAt``, ``updatedAt``, ``source``."""
-        return {ticket_id: _copied(ticket) for ticket_id, ticket in list(self._account.tickets.items())}
+        return {ticket_id: _copy_ticket(ticket) for ticket_id, ticket in list(self._state.account.tickets.items())}
 
     @property
     def comments(self) -> list[Fields]:
-        """All comments in the order of arrival, as they were answered."""
-        return [dict(comment) for comment in list(self._account.comments)]
+        """All comments in the order of arrival, as the API returned them."""
+        return [dict(comment) for comment in list(self._state.account.comments)]
 
     @property
     def attachments(self) -> dict[str, Fields]:
         """The attachments by ``id``, as they were sent.
 
-        ``upload`` is ``None`` until bytes have come; then it has their ``size``, ``sha256`` and ``content_type``.
+        ``upload`` is ``None`` until the bytes were uploaded; then it has their ``size``, ``sha256`` and
+        ``content_type``.
         """
-        return {name: attachment_as_json(one) for name, one in list(self._account.attachments.items())}
+        return {name: attachment_as_json(one) for name, one in list(self._state.account.attachments.items())}
 
     @property
     def agents(self) -> dict[str, Fields]:
-        """The agents by email, as they were answered."""
-        return {email: dict(agent) for email, agent in list(self._account.agents.items())}
+        """The agents by email, as the API returned them."""
+        return _copies(self._state.account.agents)
 
     @property
     def ticket_metrics(self) -> dict[TicketMetricKey, Fields]:
@@ -63,15 +79,49 @@ class Records:
 
         In the key, the agent has the id it had first, also when the metric was pushed with the email or another id.
         """
-        return {key: dict(metric) for key, metric in list(self._account.ticket_metrics.items())}
+        return _copies(self._state.account.ticket_metrics)
 
     @property
     def agent_metrics(self) -> dict[AgentMetricKey, Fields]:
         """The agent metrics by (metric_id, agent_id), as they were sent; the key as in :attr:`ticket_metrics`."""
-        return {key: dict(metric) for key, metric in list(self._account.agent_metrics.items())}
+        return _copies(self._state.account.agent_metrics)
+
+    @property
+    def todos(self) -> RecordList:
+        """All to-dos in the order of their creation, as the API lists them."""
+        return self._state.coaching.all_of("todo")
+
+    @property
+    def coaching_points(self) -> RecordList:
+        """All coaching points in the order of their creation, as the API lists them."""
+        return self._state.coaching.all_of("point")
+
+    @property
+    def coaching_sessions(self) -> RecordList:
+        """All coaching sessions in the order of their creation, as the API lists them."""
+        return self._state.coaching.all_of("session")
+
+    def exported_sessions(self, start: str, end: str, time_axis: str = "meetingDate") -> list[Fields]:
+        """What the export of coaching sessions gives for these days, however far apart they are.
+
+        :param start: the first day, such as ``2026-01-01``.
+        :param end: the end day, likewise.
+        :param time_axis: ``meetingDate`` or ``createdAt``.
+        """
+        return list(self._state.coaching.exported(date.fromisoformat(start), date.fromisoformat(end), time_axis))
+
+    def add_coaching_session(self, **fields: Any) -> Fields:
+        """Add a coaching session to the account, created now and without points, to-dos and activities.
+
+        :param fields: fields by the names that the export gives them, such as ``_id`` or ``createdAt``.
+        :return: the session as the export gives it.
+        """
+        sessions: list[Fields] = []
+        self._run_in_loop(lambda: sessions.append(self._state.coaching.add_session(fields)))
+        return sessions[0]
 
     def add_tickets(self, ticket_ids: Iterable[str], *, synced: bool = False, **fields: Any) -> None:
-        """Put tickets into the account.
+        """Add tickets to the account.
 
         :param ticket_ids: one ticket is made for each; a ticket that has this id is replaced.
         :param synced: whether they come from a helpdesk, so that the API changes nothing but their attributes.
@@ -79,10 +129,10 @@ class Records:
         """
         source = _SYNCED if synced else "custom"
         tickets = [
-            _copied({"ticket_id": name, **_TICKET, "link": f"{_TICKET['link']}{name}", **fields})
+            _copy_ticket({"ticket_id": name, **_TICKET, "link": f"{_TICKET['link']}{name}", **fields})
             for name in ticket_ids
         ]
-        self._do(lambda: [self._account.add_ticket(ticket, source) for ticket in tickets])
+        self._run_in_loop(lambda: [self._state.account.add_ticket(ticket, source) for ticket in tickets])
 
     def add_agent(
         self,
@@ -93,7 +143,7 @@ class Records:
         available: bool = True,
         agent_group_id: str | None = None,
     ) -> None:
-        """Put an agent into the account.
+        """Add an agent to the account.
 
         :param email: must be no other agent's.
         :param name: by default what stands before the @.
@@ -101,27 +151,29 @@ class Records:
         :param available: whether the agent is available.
         :param agent_group_id: the group the agent is in.
         """
+        account = self._state.account
         fields = {"name": name or email.partition("@")[0], "available": available, "email": email}
         optional = {"agentId": agent_id, "agentGroupId": agent_group_id}
-        if taken := [one for one in (email, agent_id) if one in self._account.agent_keys]:
+        fields |= {key: value for key, value in optional.items() if value is not None}
+        if taken := [one for one in (email, agent_id) if one in account.agent_keys]:
             raise ValueError(f"There is an agent already with {' and '.join(map(str, taken))}.")
-        self._do(
-            lambda: self._account.add_agent(
-                fields | {key: value for key, value in optional.items() if value is not None}
-            )
-        )
+        self._run_in_loop(lambda: account.add_agent(fields))
 
 
 def attachment_as_json(attachment: Attachment) -> Fields:
-    """An attachment for who reads it back."""
+    """An attachment for reading: its fields and its upload."""
     upload = None if attachment.upload is None else asdict(attachment.upload)
     if upload is not None:
         del upload["file"]
     return {**attachment.fields, "upload": upload}
 
 
-def _copied(ticket: Fields) -> Fields:
-    copied = {**ticket, "agents": list(ticket["agents"])}
+def _copies(records: Mapping[Any, Fields]) -> dict[Any, Fields]:
+    return {key: dict(record) for key, record in list(records.items())}
+
+
+def _copy_ticket(ticket: Fields) -> Fields:
+    copy = {**ticket, "agents": list(ticket["agents"])}
     if "attributes" in ticket:
-        copied["attributes"] = dict(ticket["attributes"])
-    return copied
+        copy["attributes"] = dict(ticket["attributes"])
+    return copy

@@ -1,33 +1,30 @@
-"""What every request goes through: the record first, then token, limits and faults."""
+"""What every request goes through: the log first, then token, limits and faults."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Awaitable, Callable
 from typing import Protocol
 
 from aiohttp import web
 
-from airflow_provider_maestroqa.sandbox.auth import authenticate
-from airflow_provider_maestroqa.sandbox.fault_responses import spoil
-from airflow_provider_maestroqa.sandbox.request_context import begin_visit, note, parsed_body, visit_of
-from airflow_provider_maestroqa.sandbox.request_log import Seen
-from airflow_provider_maestroqa.sandbox.responses import RefusedError, api_error, refusal_answer
+from airflow_provider_maestroqa.sandbox.fault_responses import Handler, apply_fault
+from airflow_provider_maestroqa.sandbox.request_context import begin_context, context_of, parsed_body, update_log
+from airflow_provider_maestroqa.sandbox.request_log import LoggedRequest
+from airflow_provider_maestroqa.sandbox.responses import APIError, api_error, error_response
 from airflow_provider_maestroqa.sandbox.state import state_of
-
-Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 
 class Middleware(Protocol):
     """What aiohttp takes for a middleware."""
 
-    def __call__(self, request: web.Request, handler: Handler) -> Awaitable[web.StreamResponse]:
-        """Answer a request, with the handler's help or without."""
+    async def __call__(self, request: web.Request, handler: Handler) -> web.StreamResponse:
+        """Respond to a request, with the handler's help or without."""
         ...
 
 
-#: What servers commonly take.
-_LONGEST_URL = 8000
+#: What servers commonly accept.
+_MAX_URL = 8000
+#: The operations of the bucket ``hard``; all others are in ``normal``.
 _HARD = {("POST", "/api/v1/coaching-sessions")}
 
 
@@ -36,25 +33,25 @@ def is_control(request: web.Request) -> bool:
     return request.path == "/" or request.path == "/sandbox" or request.path.startswith("/sandbox/")
 
 
-def recorder(host: str) -> Middleware:
-    """A middleware that writes down each request and what became of it."""
+def log_middleware(host: str) -> Middleware:
+    """A middleware that logs each request and its outcome."""
 
     @web.middleware
-    async def record(request: web.Request, handler: Handler) -> web.StreamResponse:
+    async def log(request: web.Request, handler: Handler) -> web.StreamResponse:
         if host == "api" and is_control(request):
             return await handler(request)
         state = state_of(request)
-        raw, refused = b"", None
-        if len(request.raw_path) > _LONGEST_URL:
-            refused = api_error(414, "The URL is too long.")
+        raw, rejection = b"", None
+        if len(request.raw_path) > _MAX_URL:
+            rejection = api_error(414, "The URL is too long.")
         # What is uploaded to the storage may be larger than the memory.
         if host == "api":
             try:
                 raw = await request.read()
             except web.HTTPRequestEntityTooLarge:
-                refused = api_error(413, "The request is too large.")
-        entry = state.record.add(
-            Seen(
+                rejection = api_error(413, "The request is too large.")
+        entry = state.log.add(
+            LoggedRequest(
                 method=request.method,
                 path=request.path,
                 query=dict(request.query),
@@ -65,55 +62,73 @@ def recorder(host: str) -> Middleware:
                 received=len(raw),
             )
         )
-        visit = begin_visit(request, entry)
+        context = begin_context(request, entry)
         status = None
         try:
-            response = await handler(request) if refused is None else refused
-            if not visit.dropped:
+            response = await handler(request) if rejection is None else rejection
+            if not context.dropped:
                 status = response.status
             return response
         finally:
-            note(request, status=status, done=True, held=False)
+            update_log(request, status=status, done=True, held=False)
 
-    return record
+    return log
 
 
 @web.middleware
-async def refusals(request: web.Request, handler: Handler) -> web.StreamResponse:
-    """Turn refusals into JSON answers."""
+async def error_middleware(request: web.Request, handler: Handler) -> web.StreamResponse:
+    """Turn errors into JSON responses."""
     try:
         return await handler(request)
-    except (RefusedError, web.HTTPException) as error:
-        return refusal_answer(request, error)
+    except (APIError, web.HTTPException) as error:
+        return error_response(request, error)
 
 
 @web.middleware
 async def token_and_limits(request: web.Request, handler: Handler) -> web.StreamResponse:
-    """Let in only who has a token, and not more often than allowed."""
+    """Accept only requests with a token, and no more of them than the limits allow."""
     if is_control(request):
         return await handler(request)
     state = state_of(request)
     token = await authenticate(request)
     over = state.limiter.check(token, "hard" if (request.method, request.path) in _HARD else "normal")
     if over is not None:
-        headers = {"Retry-After": str(max(1, math.ceil(over.wait)))} if state.settings.retry_after else None
-        raise RefusedError(429, f"Too many requests in the past {over.window_name}.", headers)
+        headers = {"Retry-After": str(max(1, math.ceil(over.wait)))} if state.options.retry_after else None
+        raise APIError(429, f"Too many requests in the past {over.window_name}.", headers)
     return await handler(request)
 
 
-def faulty(host: str) -> Middleware:
-    """A middleware that makes go wrong what shall go wrong."""
+async def authenticate(request: web.Request) -> str:
+    """The API token of a request: in the header ``apitoken`` and nowhere else.
+
+    :raises APIError: 401, when it is missing, wrong, expired or in the wrong place.
+    """
+    state = state_of(request)
+    body = await parsed_body(request)
+    if any(name.lower() == "apitoken" for name in (*request.query, *(body if isinstance(body, dict) else ()))):
+        raise APIError(401, "The API token must be sent in the header apitoken, never in the body or the query.")
+    token = request.headers.get("apitoken")
+    if not token:
+        raise APIError(401, "An API token is required in the header apitoken.")
+    if token not in state.tokens:
+        raise APIError(401, "Invalid API token.")
+    expires_at = state.tokens[token]
+    if expires_at is not None and state.clock() >= expires_at:
+        raise APIError(401, "The API token has expired.")
+    return token
+
+
+def fault_middleware(host: str) -> Middleware:
+    """A middleware that applies the faults that fire on a request."""
 
     @web.middleware
     async def fault(request: web.Request, handler: Handler) -> web.StreamResponse:
         if host == "api" and is_control(request):
             return await handler(request)
-        fired = state_of(request).faults.take(host, request.method, request.path, await _export_id(request, host))
-        visit_of(request).faults = [one for one in fired if one.family != "answer"]
+        fired = state_of(request).faults.fire(host, request.method, request.path, await _export_id(request, host))
+        context_of(request).faults = [one for one in fired if one.family != "answer"]
         answer = next((one for one in fired if one.family == "answer"), None)
-        if answer is None:
-            return await handler(request)
-        return await spoil(answer, request, handler)
+        return await handler(request) if answer is None else await apply_fault(answer, request, handler)
 
     return fault
 
@@ -123,5 +138,5 @@ async def _export_id(request: web.Request, host: str) -> str | None:
         parts = request.path.split("/")
         return parts[2] if len(parts) > 3 and parts[1] == "exports" else None
     body = await parsed_body(request)
-    found = body.get("exportId") if isinstance(body, dict) else None
-    return found if isinstance(found, str) else None
+    export_id = body.get("exportId") if isinstance(body, dict) else None
+    return export_id if isinstance(export_id, str) else None

@@ -1,36 +1,249 @@
-"""How a sandbox behaves."""
+"""The options of a sandbox: the constructor, the command line and the documentation derive from one declaration."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+import argparse
+import inspect
+import json
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, fields
+from typing import Any, Concatenate, ParamSpec
 
-#: Options that say how many there are at the start.
-_RECORDS = ("todos", "coaching_points", "coaching_sessions")
+from airflow_provider_maestroqa.sandbox.rate_limiter import REAL_LIMITS, Limits
+from airflow_provider_maestroqa.sandbox.validation import ATTRIBUTE_TYPES
+
+# ruff: noqa: RUF009 - a field of a dataclass is declared by a call
+_P = ParamSpec("_P")
+#: The custom attributes of an account by default: some that the API document names.
+CUSTOM_ATTRIBUTES: Mapping[str, str] = {
+    "group": "string",
+    "public_comment_count": "number",
+    "first_resolution_time_total_minutes": "number",
+    "full_resolution_time_total_minutes": "number",
+    "recontact": "boolean",
+}
 
 
 @dataclass(frozen=True)
-class Settings:
-    """How this sandbox behaves; :class:`~airflow_provider_maestroqa.sandbox.server.Sandbox` explains each."""
+class Option:
+    """The declaration of an option, besides its name and type.
 
-    seed: int
-    rows: int
-    polls: int
-    seconds: float
-    url_ttl: float
-    retry_after: bool
-    agents: int
-    custom_attributes: Mapping[str, str]
-    batch_mode: str
-    unknown_tickets: str
-    largest_body: int
-    attachment_id_reuse: str
-    todos: int
-    coaching_points: int
-    coaching_sessions: int
-    export_end_day: str
+    :param default: its default in Python.
+    :param about: what it does, in reStructuredText.
+    :param choices: its values, where there are only a few.
+    :param minimum: its smallest value.
+    :param flag: how it is written on the command line; by default its name with hyphens; ``None``: not at all.
+    :param command_default: its default on the command line, where that is another one.
+    :param parse: turns the text on the command line into a value; by default the type of the default.
+    :param metavar: what stands for the value in the help.
+    :param repeated: whether it may be given several times, each time with one item of a mapping.
+    :param shown: whether the control endpoint shows it.
+    """
+
+    default: Any
+    about: str
+    choices: tuple[str, ...] = ()
+    minimum: float | None = None
+    flag: str | None = ""
+    command_default: Any = None
+    parse: Callable[[str], Any] | None = None
+    metavar: str | None = None
+    repeated: bool = False
+    shown: bool = True
+
+    @property
+    def written_default(self) -> str:
+        """The default on the command line, as the help and the documentation show it."""
+        if self.default is REAL_LIMITS:
+            return "real"
+        if self.repeated:
+            return "none"
+        if isinstance(self.default, bool):
+            return "off"
+        return str(self.default if self.command_default is None else self.command_default)
+
+    def written_flag(self, name: str) -> str:
+        """How the option of this name is written on the command line."""
+        return self.flag or f"--{name.replace('_', '-')}"
+
+    def add_to(self, parser: argparse.ArgumentParser, name: str) -> None:
+        """Add it to a command line."""
+        flag = self.written_flag(name)
+        about = self.about.replace("`", "")
+        if isinstance(self.default, bool):
+            parser.add_argument(flag, dest=name, action="store_true", help=about)
+            return
+        settings: dict[str, Any] = {
+            "type": self.parse or type(self.default),
+            "help": f"{about} ({self.written_default})",
+        }
+        if self.choices:
+            settings["choices"] = self.choices
+        if self.repeated:
+            settings["action"] = "append"
+        default = self.default if self.command_default is None else self.command_default
+        parser.add_argument(flag, dest=name, default=default, metavar=self.metavar, **settings)
+
+
+def _option(default: Any, about: str, **declaration: Any) -> Any:
+    # A factory, since a dataclass takes no mapping as a default.
+    return field(default_factory=lambda: default, metadata={"option": Option(default, about, **declaration)})
+
+
+def parse_limits(text: str) -> Limits:
+    """Parse rate limits on a command line: ``real``, ``none``, or JSON."""
+    if text in ("real", "none"):
+        return REAL_LIMITS if text == "real" else {}
+    try:
+        limits: Any = json.loads(text)
+        return {bucket: [(float(n), float(window)) for n, window in windows] for bucket, windows in limits.items()}
+    except (ValueError, TypeError, AttributeError):
+        raise argparse.ArgumentTypeError(f"real, none, or JSON such as {json.dumps(REAL_LIMITS)}") from None
+
+
+def parse_attribute(text: str) -> tuple[str, str]:
+    """Parse a custom attribute on a command line: ``NAME=TYPE``."""
+    name, _, value_type = text.rpartition("=")
+    if not name or value_type not in ATTRIBUTE_TYPES:
+        raise argparse.ArgumentTypeError(f"NAME=TYPE, where the type is one of {', '.join(ATTRIBUTE_TYPES)}")
+    return name, value_type
+
+
+@dataclass(frozen=True, kw_only=True)
+class SandboxOptions:
+    """How a sandbox behaves. One more option is one more field."""
+
+    token: str = _option("sandbox-token", "the API token that is accepted", shown=False)
+    port: int = _option(0, "port of the API; 0 takes a free one", command_default=8765, shown=False)
+    storage_port: int = _option(0, "port of the storage; 0 takes a free one", command_default=8766, shown=False)
+    seed: int = _option(1, "decides the content of the export files")
+    rows: int = _option(200, "graded tickets, memberships or events in each export", minimum=0)
+    polls: int = _option(2, 'polls that answer "not yet" before an export is complete', minimum=0)
+    seconds: float = _option(0.0, "seconds that an export takes at least, by the clock", minimum=0)
+    limits: Limits | None = _option(
+        REAL_LIMITS,
+        "requests and seconds for each bucket, as in the connection's ``rate_limits``; ``{}`` or ``None`` for none; "
+        "on the command line ``real``, ``none`` or JSON",
+        parse=parse_limits,
+        shown=False,
+    )
+    window_kind: str = _option(
+        "sliding", "windows of the limits: ``sliding`` or ``fixed``", choices=("sliding", "fixed"), flag="--window"
+    )
+    count_refused: bool = _option(False, "requests that got a 429 count towards the limits")
+    retry_after: bool = _option(False, "a 429 carries Retry-After")
+    url_ttl: float = _option(600.0, "seconds until a presigned URL expires", minimum=0)
+    clock: Callable[[], float] = _option(
+        time.time, "gives Unix seconds; for limits, expiry and the age of exports", flag=None, shown=False
+    )
+    agents: int = _option(
+        20, "agents at the start: ``agent-1`` with the email ``agent-1@example.com``, and so on", minimum=0
+    )
+    custom_attributes: Mapping[str, str] | None = _option(
+        None,
+        "custom attributes of tickets, each with its type: ``string``, ``number`` or ``boolean``; by default some of "
+        "the API document; others are ignored",
+        flag="--attribute",
+        parse=parse_attribute,
+        metavar="NAME=TYPE",
+        repeated=True,
+    )
+    batch_mode: str = _option(
+        "atomic",
+        "a batch with a bad record: ``atomic`` rejects it as a whole, ``partial`` stores and confirms the good ones "
+        "and silently drops the others",
+        choices=("atomic", "partial"),
+    )
+    unknown_tickets: str = _option(
+        "refuse",
+        "comments, attachments and metrics of tickets that do not exist: ``refuse`` or ``accept``",
+        choices=("refuse", "accept"),
+    )
+    largest_body: int = _option(64 << 20, "bytes of a request to the API; a larger one gets 413", minimum=0)
+    attachment_id_reuse: str = _option(
+        "again",
+        "a second attachment with an ``id`` gets a presigned URL ``again``, or a 409 ``conflict``",
+        choices=("again", "conflict"),
+    )
+    todos: int = _option(500, "to-dos, spread over the year 2026; up to millions", minimum=0)
+    coaching_points: int = _option(500, "coaching points, likewise", minimum=0)
+    coaching_sessions: int = _option(250, "coaching sessions, likewise", minimum=0)
+    export_end_day: str = _option(
+        "included",
+        "the end day of an export of coaching sessions: ``included`` or ``excluded``",
+        choices=("included", "excluded"),
+    )
 
     def __post_init__(self) -> None:
-        for name in ("rows", "polls", "seconds", "url_ttl", "agents", "largest_body", *_RECORDS):
-            if getattr(self, name) < 0:
-                raise ValueError(f"{name} must be 0 or more, not {getattr(self, name)}.")
+        for name, option in OPTIONS.items():
+            value = getattr(self, name)
+            if option.choices:
+                _check_choice(name, value, option.choices)
+            if option.minimum is not None and value < option.minimum:
+                raise ValueError(f"{name} must be {option.minimum} or more, not {value}.")
+        if self.custom_attributes is None:
+            object.__setattr__(self, "custom_attributes", CUSTOM_ATTRIBUTES)
+        for name, value_type in self.attribute_types.items():
+            _check_choice(f"custom_attributes[{name!r}]", value_type, tuple(ATTRIBUTE_TYPES))
+
+    @property
+    def attribute_types(self) -> Mapping[str, str]:
+        """The custom attributes of tickets, each with its type."""
+        return self.custom_attributes or {}
+
+    def as_json(self) -> dict[str, Any]:
+        """The options as the control endpoint shows them, without secrets."""
+        return {name: getattr(self, name) for name, option in OPTIONS.items() if option.shown}
+
+
+#: The options by name.
+OPTIONS: Mapping[str, Option] = {one.name: one.metadata["option"] for one in fields(SandboxOptions)}
+
+
+def command_line_options() -> Mapping[str, Option]:
+    """The options that the command line takes, by name."""
+    return {name: option for name, option in OPTIONS.items() if option.flag is not None}
+
+
+def from_command_line(arguments: argparse.Namespace) -> dict[str, Any]:
+    """Options as the constructor takes them, from a parsed command line."""
+    values = {name: getattr(arguments, name) for name in command_line_options()}
+    return {
+        name: dict(value) if OPTIONS[name].repeated and value is not None else value for name, value in values.items()
+    }
+
+
+def takes_options(
+    make: Callable[_P, SandboxOptions],
+) -> Callable[[Callable[[Any, SandboxOptions], None]], Callable[Concatenate[Any, _P], None]]:
+    """Let a constructor take options as keyword arguments, typed as declared, and receive them as one object."""
+
+    def decorate(init: Callable[[Any, SandboxOptions], None]) -> Callable[Concatenate[Any, _P], None]:
+        def with_options(self: Any, /, *args: _P.args, **kwargs: _P.kwargs) -> None:
+            init(self, make(*args, **kwargs))
+
+        own = inspect.Parameter("self", inspect.Parameter.POSITIONAL_OR_KEYWORD)
+        parameters = [
+            inspect.Parameter(
+                one.name, inspect.Parameter.KEYWORD_ONLY, default=OPTIONS[one.name].default, annotation=one.type
+            )
+            for one in fields(SandboxOptions)
+        ]
+        with_options.__signature__ = inspect.Signature([own, *parameters])  # type: ignore[attr-defined]
+        return with_options
+
+    return decorate
+
+
+def documented(text: str | None) -> str:
+    """A class's docstring, with the options as its parameters."""
+    lines = [f"    :param {name}: {option.about}." for name, option in OPTIONS.items()]
+    return "\n".join(
+        [(text or "").rstrip(), "", *lines, "    :raises ValueError: an option has a value out of its range.", ""]
+    )
+
+
+def _check_choice(option: str, value: str, choices: tuple[str, ...]) -> None:
+    if value not in choices:
+        raise ValueError(f"{option} is one of {', '.join(choices)}, not {value!r}.")

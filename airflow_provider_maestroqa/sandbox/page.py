@@ -1,4 +1,4 @@
-"""The page for a person who follows a link to the sandbox: what it is, and what it holds."""
+"""The page for a person who opens the sandbox in a browser: what it is, and what it holds."""
 
 from __future__ import annotations
 
@@ -7,17 +7,18 @@ from datetime import datetime, timezone
 from html import escape
 from typing import Any
 
-from airflow_provider_maestroqa.sandbox.data.coaching import LISTS
+from airflow_provider_maestroqa.sandbox.data.coaching_rows import LISTS
 from airflow_provider_maestroqa.sandbox.data.exports import Export
 from airflow_provider_maestroqa.sandbox.faults import KINDS
+from airflow_provider_maestroqa.sandbox.inspection import RECORDS
 from airflow_provider_maestroqa.sandbox.rate_limiter import Limits
 from airflow_provider_maestroqa.sandbox.state import State
 
 #: How many exports and requests are shown, the last ones.
 _SHOWN = 20
 _ABOUT = (
-    "A MaestroQA to run on your desk, for tests: it follows the documented rules, and makes go wrong what you ask "
-    "for. Nothing here reaches the real MaestroQA."
+    "A MaestroQA to run on your desk, for tests: it follows the documented rules, and produces the faults that you "
+    "set. Nothing here reaches the real MaestroQA."
 )
 _STYLE = """
 body { font: 15px/1.5 system-ui, sans-serif; color: #1f2430; max-width: 60rem; margin: 2rem auto; padding: 0 1rem }
@@ -59,9 +60,9 @@ def render(state: State) -> str:
 def _exports(state: State) -> str:
     exports = list(state.exports.by_id.values())
     if not exports:
-        return "<p>Nobody has asked for an export yet.</p>"
+        return "<p>No export has been requested yet.</p>"
     rows = [_export(state, one) for one in exports[: -_SHOWN - 1 : -1]]
-    heads = ("Id", "Type", "Name", "Window", "Status", "#Looks", "#Rows", "#Bytes")
+    heads = ("Id", "Type", "Name", "Window", "Status", "#Polls", "#Rows", "#Bytes")
     return _table(heads, rows) + _left_out(len(exports), "exports")
 
 
@@ -91,33 +92,28 @@ def _window(parameters: Mapping[str, Any]) -> str:
 
 
 def _records(state: State) -> str:
-    account = state.account
-    sent: Mapping[str, int] = {
-        "tickets": len(account.tickets),
-        "comments": len(account.comments),
-        "attachments": len(account.attachments),
-        "agents": len(account.agents),
-        "ticket-metrics": len(account.ticket_metrics),
-        "agent-metrics": len(account.agent_metrics),
-    }
     rows = [
-        [f'<a href="/sandbox/{name}?limit=100">{name.replace("-", " ")}</a>', _number(count)]
-        for name, count in sent.items()
+        [
+            f'<a href="/sandbox/{name.replace("_", "-")}?limit=100">{name.replace("_", " ")}</a>',
+            _number(len(records(state.account))),
+        ]
+        for name, records in RECORDS.items()
     ]
     rows += [
-        [_text(name.replace("-", " ")), _number(len(state.coaching.all_of(kind)))] for name, kind in LISTS.items()
+        [_text(name.replace("-", " ")), _number(len(state.coaching.all_of(record_type)))]
+        for name, record_type in LISTS.items()
     ]
-    return _table(("Kind", "#Number"), rows, small=True)
+    return _table(("Type", "#Number"), rows, small=True)
 
 
 def _requests(state: State) -> str:
-    seen = state.record.all()
+    logged = state.log.all()
     links = (
         '<p><a href="/sandbox/requests?limit=100">The last hundred as JSON</a>, with their bodies; '
         '<a href="/sandbox/state">the whole state</a> likewise.</p>'
     )
-    if not seen:
-        return "<p>No request has come yet.</p>" + links
+    if not logged:
+        return "<p>No request has been received yet.</p>" + links
     rows = [
         [
             _text(datetime.fromtimestamp(one.at, timezone.utc).strftime("%H:%M:%S")),
@@ -127,9 +123,11 @@ def _requests(state: State) -> str:
             _text("none yet" if one.status is None else one.status),
             _text(one.host),
         ]
-        for one in seen[: -_SHOWN - 1 : -1]
+        for one in logged[: -_SHOWN - 1 : -1]
     ]
-    return _table(("Time (UTC)", "Method", "Path", "Answer", "Host"), rows) + _left_out(len(seen), "requests") + links
+    return (
+        _table(("Time (UTC)", "Method", "Path", "Status", "Host"), rows) + _left_out(len(logged), "requests") + links
+    )
 
 
 def _limits(limits: Limits) -> str:
@@ -157,7 +155,7 @@ def _faults(state: State) -> str:
     set_now = _table(("Fault", "Parameters", "#Fired"), armed) if armed else "<p>None is set.</p>"
     url = escape(state.api_url)
     return f"""{set_now}
-<p>See <a href="/sandbox/faults">faults as JSON</a>. To set one, to clear all, and to start anew:</p>
+<p>See <a href="/sandbox/faults">faults as JSON</a>. To set one, to remove all, and to go back to the start:</p>
 <pre>curl -X POST {url}/sandbox/faults -H 'Content-Type: application/json' \\
   -d '{{"kind": "status", "status": 503, "times": 2}}'
 curl -X DELETE {url}/sandbox/faults

@@ -1,4 +1,4 @@
-"""The API's rate limits: so many requests in so many seconds, for each token and bucket."""
+"""The API's rate limits: a number of requests in a number of seconds, for each token and bucket."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ REAL_LIMITS: Limits = {"normal": [[10, 1], [100, 60]], "hard": [[1, 1], [30, 60]
 
 @dataclass(frozen=True)
 class OverLimit:
-    """A request was one too many.
+    """A request exceeds a limit.
 
     :param window_name: ``second`` or ``minute``, as the API names it.
     :param wait: seconds until this window has room again.
@@ -29,15 +29,13 @@ class Limiter:
 
     :param limits: for ``normal`` and ``hard`` a list of (requests, seconds); no entry means no limit.
     :param window_kind: ``sliding`` (the seconds before each request) or ``fixed`` (whole windows of the clock).
-    :param count_refused: whether refused requests count as well.
+    :param count_refused: whether rate-limited requests count as well.
     :param clock: gives Unix seconds.
     """
 
     def __init__(
         self, limits: Limits, *, window_kind: str = "sliding", count_refused: bool = False, clock: Callable[[], float]
     ) -> None:
-        if window_kind not in ("sliding", "fixed"):
-            raise ValueError(f"Windows are sliding or fixed, not {window_kind!r}.")
         self.limits = limits
         self._fixed = window_kind == "fixed"
         self._count_refused = count_refused
@@ -45,18 +43,18 @@ class Limiter:
         self._log: dict[tuple[str, str], deque[float]] = {}
 
     def clear(self) -> None:
-        """Forget all requests."""
+        """Remove all requests."""
         self._log.clear()
 
     def check(self, token: str, bucket: str) -> OverLimit | None:
-        """Count a request; the answer says why it is refused, or ``None``."""
+        """Count a request; returns why it is rate limited, or ``None``."""
         windows = self.limits.get(bucket) or ()
         if not windows:
             return None
         now = self._clock()
         log = self._log.setdefault((token, bucket), deque())
-        longest = max(window for _, window in windows)
-        while log and log[0] <= now - 2 * longest:
+        max_window = max(window for _, window in windows)
+        while log and log[0] <= now - 2 * max_window:
             log.popleft()
         over = next(
             (self._over(log, now, int(n), window) for n, window in windows if self._full(log, now, n, window)), None

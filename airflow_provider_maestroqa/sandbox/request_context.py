@@ -1,29 +1,31 @@
-"""What the sandbox notes on a request while it goes through the middlewares and the handler."""
+"""A request on its way through middlewares and handler: what is noted about it, and its parameters."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 from aiohttp import web
 
 from airflow_provider_maestroqa.sandbox.faults import Fault
+from airflow_provider_maestroqa.sandbox.responses import APIError
 from airflow_provider_maestroqa.sandbox.state import state_of
-from airflow_provider_maestroqa.sandbox.strict_json import parse_json
+from airflow_provider_maestroqa.sandbox.validation import Parameter, check_parameters, parse_json
 
 # Newer aiohttp warns of text as a key; older knows nothing else.
-_KEY: Any = web.RequestKey("visit", object) if hasattr(web, "RequestKey") else "maestroqa.visit"
+_KEY: Any = web.RequestKey("context", object) if hasattr(web, "RequestKey") else "maestroqa.context"
 _UNREAD = object()
 
 
 @dataclass
-class Visit:
-    """One request on its way.
+class RequestContext:
+    """What is noted about a request.
 
-    :param entry: its key in the record.
-    :param faults: the faults that fire on it, but for the one that spoils its answer.
-    :param dropped: whether its connection was dropped instead of an answer.
-    :param body: its parsed body, once somebody wanted to know.
+    :param entry: its key in the request log.
+    :param faults: the faults that fire on it, except for the one that changes its response.
+    :param dropped: whether its connection was dropped instead of a response.
+    :param body: its parsed body, once it was needed.
     """
 
     entry: tuple[int, int]
@@ -32,29 +34,73 @@ class Visit:
     body: Any = _UNREAD
 
 
-def begin_visit(request: web.Request, entry: tuple[int, int]) -> Visit:
-    """Remember a request's entry in the record."""
-    visit = Visit(entry)
-    request[_KEY] = visit
-    return visit
+def begin_context(request: web.Request, entry: tuple[int, int]) -> RequestContext:
+    """Give a request its context.
+
+    :param entry: its key in the request log.
+    """
+    context = RequestContext(entry)
+    request[_KEY] = context
+    return context
 
 
-def visit_of(request: web.Request) -> Visit:
-    """The notes on a request."""
-    visit: Visit = request[_KEY]
-    return visit
+def context_of(request: web.Request) -> RequestContext:
+    """The context of a request."""
+    context: RequestContext = request[_KEY]
+    return context
 
 
-def note(request: web.Request, **changes: Any) -> None:
-    """Change a request's entry in the record."""
-    state_of(request).record.update(visit_of(request).entry, **changes)
+def update_log(request: web.Request, **changes: Any) -> None:
+    """Change a request's entry in the log."""
+    state_of(request).log.update(context_of(request).entry, **changes)
+
+
+async def pause(request: web.Request) -> None:
+    """Hold a request until it is released."""
+    update_log(request, held=True)
+    await state_of(request).paused.wait()
+    update_log(request, held=False)
 
 
 async def parsed_body(request: web.Request) -> Any:
     """The request's strict JSON, or ``None`` when it has none; parsed once, and then the same object."""
-    visit: Visit | None = request.get(_KEY)
-    if visit is None:
+    context: RequestContext | None = request.get(_KEY)
+    if context is None:
         return parse_json(await request.read())
-    if visit.body is _UNREAD:
-        visit.body = parse_json(await request.read())
-    return visit.body
+    if context.body is _UNREAD:
+        context.body = parse_json(await request.read())
+    return context.body
+
+
+async def json_body(request: web.Request) -> dict[str, Any]:
+    """The JSON object in a request's body.
+
+    :raises APIError: 400, when there is none.
+    """
+    if request.content_type != "application/json":
+        raise APIError(400, "The body must be JSON with the Content-Type application/json.")
+    body = await parsed_body(request)
+    if not isinstance(body, dict):
+        raise APIError(400, "The body must be a JSON object.")
+    return body
+
+
+def reject_query(request: web.Request) -> None:
+    """Reject query parameters of an operation that takes none.
+
+    :raises APIError: 400, naming them.
+    """
+    if request.query:
+        names = ", ".join(request.query)
+        raise APIError(400, f"Invalid parameters: {names} must be in the JSON body or path, not in the query.")
+
+
+async def body_parameters(request: web.Request, known: Mapping[str, Parameter]) -> dict[str, Any]:
+    """The parameters in a request's body, checked.
+
+    :raises APIError: 400, when they are not as documented.
+    """
+    reject_query(request)
+    body = await json_body(request)
+    check_parameters(body, known)
+    return body

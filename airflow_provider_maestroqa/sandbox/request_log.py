@@ -1,4 +1,4 @@
-"""What the sandbox saw: every request to either host, in the order of arrival."""
+"""The request log: every request to either host, in the order of arrival."""
 
 from __future__ import annotations
 
@@ -9,28 +9,28 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, TypeVar
 
-from airflow_provider_maestroqa.sandbox.strict_json import parse_json
+from airflow_provider_maestroqa.sandbox.validation import parse_json
 
 _T = TypeVar("_T")
 
 
 @dataclass(frozen=True)
-class Seen:
+class LoggedRequest:
     """One request.
 
     :param method: HTTP method.
     :param path: path without the query.
     :param query: query parameters.
     :param headers: request headers by lower-case name.
-    :param raw: its body as it came; nothing at the storage host, and when it was too long ago.
+    :param raw: its body as it came; empty at the storage host, and once newer ones needed its room.
     :param host: ``api`` or ``storage``.
     :param at: when it came, Unix seconds by the sandbox's clock.
-    :param status: the status answered; ``None`` when none was (yet): held, or the connection was dropped.
-    :param received: bytes of the request's body that have come so far.
-    :param sent: bytes of the answer's body that are on their way so far (downloads only).
-    :param held: whether the answer is being held back by a ``timeout`` or ``stall_at_byte`` fault.
+    :param status: the response's status; ``None`` when there is none (yet): held, or the connection was dropped.
+    :param received: bytes of the request's body received so far.
+    :param sent: bytes of the response's body sent so far (downloads only).
+    :param held: whether the response is held by a ``timeout`` or ``stall_at_byte`` fault.
     :param done: whether the sandbox has finished with it.
-    :param number: position in the record, from 0.
+    :param number: position in the log, from 0.
     """
 
     method: str
@@ -50,17 +50,21 @@ class Seen:
     @property
     def body(self) -> Any:
         """The parsed JSON body, parsed again each time; ``None`` when there was none, or it was no JSON."""
-        # A parsed batch takes ten times the memory of its text, and most are never looked at.
+        # A parsed batch takes ten times the memory of its text, and most are never read.
         return parse_json(self.raw) if self.raw else None
 
 
 @dataclass
-class Record:
-    """Keeps the last requests, and wakes those who wait for something to happen. Thread-safe."""
+class RequestLog:
+    """Keeps the last requests, and wakes those who wait for something to happen. Thread-safe.
 
-    keep: int = 100_000
-    keep_bytes: int = 256 << 20
-    _seen: deque[Seen] = field(default_factory=deque)
+    :param max_requests: how many requests it keeps.
+    :param max_bytes: of their bodies; older requests lose theirs.
+    """
+
+    max_requests: int = 100_000
+    max_bytes: int = 256 << 20
+    _requests: deque[LoggedRequest] = field(default_factory=deque)
     _changed: threading.Condition = field(default_factory=threading.Condition)
     _first: int = 0
     _counts: Counter[tuple[str, str]] = field(default_factory=Counter)
@@ -69,76 +73,76 @@ class Record:
     _generation: int = 0
     _changes: int = 0
 
-    def add(self, seen: Seen) -> tuple[int, int]:
-        """Write a request down; the answer is the key for :meth:`update`."""
+    def add(self, request: LoggedRequest) -> tuple[int, int]:
+        """Add a request; returns its key for :meth:`update`."""
         with self._changed:
-            if len(self._seen) >= self.keep:
-                self._bytes -= len(self._seen.popleft().raw)
+            if len(self._requests) >= self.max_requests:
+                self._bytes -= len(self._requests.popleft().raw)
                 self._first += 1
-            number = self._first + len(self._seen)
-            self._seen.append(replace(seen, number=number))
-            self._counts[seen.method, seen.path] += 1
-            self._forget_bodies(len(seen.raw))
-            self._tell()
+            number = self._first + len(self._requests)
+            self._requests.append(replace(request, number=number))
+            self._counts[request.method, request.path] += 1
+            self._drop_bodies(len(request.raw))
+            self._notify()
             return self._generation, number
 
     def update(self, key: tuple[int, int], **changes: Any) -> None:
-        """Change what is known of a request that may by now have been forgotten."""
+        """Change a request, if it is still in the log."""
         generation, number = key
         with self._changed:
             if generation == self._generation and number >= self._first:
-                self._seen[number - self._first] = replace(self._seen[number - self._first], **changes)
-            self._tell()
+                self._requests[number - self._first] = replace(self._requests[number - self._first], **changes)
+            self._notify()
 
     def clear(self) -> None:
-        """Forget everything."""
+        """Remove everything."""
         with self._changed:
-            self._seen.clear()
+            self._requests.clear()
             self._first = self._first_with_body = self._bytes = 0
             self._counts.clear()
             self._generation += 1
-            self._tell()
+            self._notify()
 
-    def all(self) -> list[Seen]:
-        """A copy of the record."""
+    def all(self) -> list[LoggedRequest]:
+        """A copy of the log."""
         with self._changed:
-            return list(self._seen)
+            return list(self._requests)
 
     def count(self, method: str, path: str) -> int:
-        """How many requests came with this method and path, forgotten ones too."""
+        """How many requests came with this method and path, dropped ones too."""
         with self._changed:
             return self._counts[method, path]
 
-    def _forget_bodies(self, added: int) -> None:
+    def _drop_bodies(self, added: int) -> None:
         self._bytes += added
-        while self._bytes > self.keep_bytes:
+        while self._bytes > self.max_bytes:
             self._first_with_body = max(self._first_with_body, self._first)
             index = self._first_with_body - self._first
-            self._bytes -= len(self._seen[index].raw)
-            self._seen[index] = replace(self._seen[index], raw=b"")
+            self._bytes -= len(self._requests[index].raw)
+            self._requests[index] = replace(self._requests[index], raw=b"")
             self._first_with_body += 1
 
-    def _tell(self) -> None:
+    def _notify(self) -> None:
         self._changes += 1
         self._changed.notify_all()
 
     def wait_for(self, predicate: Callable[[], _T], timeout: float) -> _T:
-        """Wait until the predicate holds; it is asked again whenever something changes.
+        """Wait until the predicate holds; it is called again whenever something changes.
 
-        :param timeout: seconds, after which ``TimeoutError`` is raised with the last requests seen.
+        :param timeout: seconds, after which ``TimeoutError`` is raised with the last requests.
         :return: what the predicate returned.
         """
         until = time.monotonic() + timeout
         while True:
-            last_look = time.monotonic() >= until
+            last_try = time.monotonic() >= until
             with self._changed:
-                looked_at = self._changes
-            # Asked without the lock, so that it may do whatever it likes with the sandbox.
+                changes = self._changes
+            # Called without the lock, so that it may use the sandbox in any way.
             outcome = predicate()
             if outcome:
                 return outcome
-            if last_look:
-                last = ", ".join(f"{seen.method} {seen.path} -> {seen.status}" for seen in self.all()[-8:])
+            if last_try:
+                last = ", ".join(f"{one.method} {one.path} -> {one.status}" for one in self.all()[-8:])
                 raise TimeoutError(f"It did not happen within {timeout} s. Last requests: {last or 'none'}.")
             with self._changed:
-                self._changed.wait_for(lambda: self._changes != looked_at, until - time.monotonic())  # noqa: B023
+                self._changed.wait_for(lambda: self._changes != changes, until - time.monotonic())  # noqa: B023

@@ -1,4 +1,4 @@
-"""Answers in the forms of the two hosts: JSON from the API, XML from the storage."""
+"""Responses in the forms of the two hosts: JSON from the API, XML from the storage."""
 
 from __future__ import annotations
 
@@ -14,11 +14,12 @@ LOGIN_PAGE = (
 )
 
 
-class RefusedError(Exception):
-    """The API refuses a request.
+class APIError(Exception):
+    """The API rejects a request.
 
     :param status: HTTP status.
-    :param message: what ``{"error": …}`` shall say.
+    :param message: the text of ``{"error": …}``.
+    :param headers: more headers of the response.
     """
 
     def __init__(self, status: int, message: str, headers: dict[str, str] | None = None) -> None:
@@ -33,9 +34,9 @@ def api_error(status: int, message: str, headers: dict[str, str] | None = None) 
     return web.json_response({"error": message}, status=status, headers=headers)
 
 
-def refusal_answer(request: web.Request, error: RefusedError | web.HTTPException) -> web.Response:
-    """The answer of the API to a request that it refuses."""
-    if isinstance(error, RefusedError):
+def error_response(request: web.Request, error: APIError | web.HTTPException) -> web.Response:
+    """The response of the API to a request that it rejects."""
+    if isinstance(error, APIError):
         return api_error(error.status, error.message, error.headers)
     return api_error(error.status, f"{error.reason}: {request.method} {request.path}")
 
@@ -50,10 +51,17 @@ def storage_error(status: int, code: str, message: str, headers: dict[str, str] 
     return web.Response(status=status, text=text, content_type="application/xml", headers=headers)
 
 
-def reset_connection(request: web.Request) -> None:
-    """Drop the client's connection at once, so that it sees a reset."""
+def drop_connection(request: web.Request, *, reset: bool) -> None:
+    """Close the client's connection.
+
+    :param reset: at once, so that the client sees a reset; otherwise what is still in the buffers is sent first, so
+        that the client gets exactly the bytes that were written.
+    """
     transport = request.transport
     if transport is None:
+        return
+    if not reset:
+        transport.close()
         return
     sock = transport.get_extra_info("socket")
     if sock is not None:

@@ -1,17 +1,58 @@
-"""The event loop that serves a sandbox's two hosts, in a thread of its own."""
+"""Serves a sandbox's two hosts: their applications, their sockets, and the event loop in a thread of its own."""
 
 from __future__ import annotations
 
 import asyncio
+import errno
 import socket
 from concurrent.futures import Future
 
 from aiohttp import web
 
-from airflow_provider_maestroqa.sandbox.app import api_app, storage_app
-from airflow_provider_maestroqa.sandbox.state import State
+from airflow_provider_maestroqa.sandbox import control
+from airflow_provider_maestroqa.sandbox.api import (
+    agents,
+    attachments,
+    coaching_export,
+    comments,
+    exports,
+    lists,
+    metrics,
+    tickets,
+)
+from airflow_provider_maestroqa.sandbox.middlewares import (
+    error_middleware,
+    fault_middleware,
+    log_middleware,
+    token_and_limits,
+)
+from airflow_provider_maestroqa.sandbox.state import STATE, State
+from airflow_provider_maestroqa.sandbox.storage import files
 
-_CLOSING_TIME = 0.2
+#: The chapters of the API; a further one is a module with `routes`.
+CHAPTERS = (exports, tickets, comments, attachments, agents, lists, coaching_export, metrics)
+_SHUTDOWN_TIMEOUT = 0.2
+_TRIES = 20
+
+
+def api_app(state: State) -> web.Application:
+    """The API host."""
+    app = web.Application(
+        middlewares=[log_middleware("api"), error_middleware, token_and_limits, fault_middleware("api")],
+        client_max_size=state.options.largest_body,
+    )
+    app[STATE] = state
+    for chapter in (control, *CHAPTERS):
+        app.router.add_routes(chapter.routes)
+    return app
+
+
+def storage_app(state: State) -> web.Application:
+    """The storage host."""
+    app = web.Application(middlewares=[log_middleware("storage"), fault_middleware("storage")])
+    app[STATE] = state
+    app.router.add_routes(files.routes)
+    return app
 
 
 def serve(
@@ -23,7 +64,7 @@ def serve(
 ) -> None:
     """Serve until the loop is stopped.
 
-    :param ready: is told when both hosts can be reached, or why they cannot.
+    :param ready: gets a result when both hosts can be reached, or the error why they cannot.
     """
     asyncio.set_event_loop(loop)
     runners = [_runner(app) for app in (api_app(state), storage_app(state))]
@@ -35,7 +76,7 @@ def serve(
                 await web.SockSite(runner, sock).start()
 
     async def end() -> None:
-        state.holds.release()
+        state.paused.release()
         await asyncio.gather(*(runner.cleanup() for runner in runners))
         rest = [task for task in asyncio.all_tasks() if task is not asyncio.current_task()]
         for task in rest:
@@ -61,7 +102,46 @@ def _runner(app: web.Application) -> web.AppRunner:
         app,
         access_log=None,
         handler_cancellation=True,
-        shutdown_timeout=_CLOSING_TIME,
-        # Wide enough that a URL that is too long is recorded before it is refused.
+        shutdown_timeout=_SHUTDOWN_TIMEOUT,
+        # Wide enough that a URL that is too long is logged before it is rejected.
         max_line_size=1 << 18,
     )
+
+
+def api_sockets(port: int) -> list[socket.socket]:
+    """The API listens on 127.0.0.1.
+
+    :raises OSError: the port is taken.
+    """
+    return [_listen(socket.AF_INET, "127.0.0.1", port)]
+
+
+def storage_sockets(port: int) -> list[socket.socket]:
+    """The storage listens on whatever ``localhost`` may mean: 127.0.0.1, and ::1 where there is one.
+
+    :raises OSError: the port is taken.
+    """
+    for _ in range(_TRIES):
+        first = _listen(socket.AF_INET, "127.0.0.1", port)
+        try:
+            return [first, _listen(socket.AF_INET6, "::1", first.getsockname()[1])]
+        except OSError as error:
+            if error.errno != errno.EADDRINUSE:
+                return [first]
+            first.close()
+            if port:
+                raise
+    raise OSError(errno.EADDRINUSE, "No port was found that is free on both 127.0.0.1 and ::1.")
+
+
+def _listen(family: socket.AddressFamily, host: str, port: int) -> socket.socket:
+    sock = socket.socket(family, socket.SOCK_STREAM)
+    try:
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        sock.bind((host, port))
+        sock.listen(128)
+        sock.setblocking(False)
+    except OSError:
+        sock.close()
+        raise
+    return sock

@@ -1,9 +1,9 @@
-"""Everything that one sandbox knows; each request handler finds it in its application."""
+"""Everything that one sandbox knows; each request handler gets it from its application."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -12,15 +12,15 @@ from aiohttp import web
 from airflow_provider_maestroqa.sandbox.data.account import Account
 from airflow_provider_maestroqa.sandbox.data.coaching import Coaching
 from airflow_provider_maestroqa.sandbox.data.exports import Exports
-from airflow_provider_maestroqa.sandbox.faults import FaultBook
-from airflow_provider_maestroqa.sandbox.options import Settings
+from airflow_provider_maestroqa.sandbox.faults import FaultRegistry
+from airflow_provider_maestroqa.sandbox.options import SandboxOptions
 from airflow_provider_maestroqa.sandbox.rate_limiter import Limiter
-from airflow_provider_maestroqa.sandbox.request_log import Record
+from airflow_provider_maestroqa.sandbox.request_log import RequestLog
 from airflow_provider_maestroqa.sandbox.storage.presign import Signer
 
 
-class Holds:
-    """Answers that are held back. Only for use on the server's event loop."""
+class PausedRequests:
+    """Requests whose responses are held back. Only for use on the server's event loop."""
 
     def __init__(self) -> None:
         self._waiting: set[asyncio.Future[None]] = set()
@@ -35,7 +35,7 @@ class Holds:
             self._waiting.discard(future)
 
     def release(self) -> None:
-        """Let all go on."""
+        """Resume all of them."""
         for future in self._waiting:
             if not future.done():
                 future.set_result(None)
@@ -43,10 +43,18 @@ class Holds:
 
 @dataclass
 class State:
-    """Everything that one sandbox knows."""
+    """Everything that one sandbox knows.
 
-    settings: Settings
-    clock: Callable[[], float]
+    :param options: how it behaves.
+    :param limiter: its rate limits.
+    :param directory: where its files are.
+    :param tokens: when each token that is accepted expires, in Unix seconds; ``None`` for never.
+    :param api_url: base URL of the API.
+    :param storage_url: base URL of the storage.
+    :param list_offsets: how many records have gone from the start of each list.
+    """
+
+    options: SandboxOptions
     limiter: Limiter
     directory: Path
     tokens: dict[str, float | None]
@@ -55,10 +63,26 @@ class State:
     account: Account
     coaching: Coaching
     exports: Exports
-    record: Record = field(default_factory=Record)
-    faults: FaultBook = field(default_factory=FaultBook)
+    log: RequestLog = field(default_factory=RequestLog)
+    faults: FaultRegistry = field(default_factory=FaultRegistry)
     signer: Signer = field(default_factory=Signer)
-    holds: Holds = field(default_factory=Holds)
+    paused: PausedRequests = field(default_factory=PausedRequests)
+    list_offsets: dict[str, int] = field(default_factory=dict)
+
+    def clock(self) -> float:
+        """The time, in Unix seconds."""
+        return self.options.clock()
+
+    def reset(self) -> None:
+        """Clear exports, records, requests, faults and what counts towards the limits; resume paused requests."""
+        self.faults.clear()
+        self.paused.release()
+        self.limiter.clear()
+        self.account.reset()
+        self.coaching.reset()
+        self.list_offsets.clear()
+        self.exports.clear()
+        self.log.clear()
 
     def presign(
         self, path: str, *, method: str = "GET", ttl: float | None = None, headers: Mapping[str, str] | None = None
@@ -68,9 +92,9 @@ class State:
         :param path: the object's path, with a leading slash.
         :param method: the HTTP method that it is signed for.
         :param ttl: seconds until it expires. Default: the sandbox's ``url_ttl``.
-        :param headers: what the request must carry, by lower-case name.
+        :param headers: what the request must have, by lower-case name.
         """
-        seconds = self.settings.url_ttl if ttl is None else ttl
+        seconds = self.options.url_ttl if ttl is None else ttl
         return self.signer.presign(
             self.storage_url, path, method=method, now=self.clock(), ttl=seconds, headers=headers
         )

@@ -1,36 +1,41 @@
-"""Checks of request parameters, as strict as the documents: unknown, null, missing and wrong values are refused."""
+"""Checks of values, as strict as the documents: unknown, null, missing and wrong parameters are rejected."""
 
 from __future__ import annotations
 
+import json
 import math
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import date as day
+from datetime import datetime, timezone
 from typing import Any
 
-from aiohttp import web
+from airflow_provider_maestroqa.sandbox.responses import APIError
 
-from airflow_provider_maestroqa.sandbox.request_context import parsed_body
-from airflow_provider_maestroqa.sandbox.responses import RefusedError
+#: Gives the problem with a value, or ``None``.
+Check = Callable[[Any], "str | None"]
 
 _DATE = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{3})?Z", re.ASCII)
+_PLAIN_DATE = re.compile(r"\d{4}-\d\d-\d\d", re.ASCII)
 _MIME_TYPE = re.compile(r"[\w!#$&^.+-]+/[\w!#$&^.+-]+( *; *[\w-]+=[^\s;]+)*", re.ASCII)
+_EMAIL = re.compile(r"[^@\s]+@[^@\s]+")
+_URL = re.compile(r"https?://[^/\s]\S*")
 _ABSENT = object()
-#: So many complaints are told one by one; a batch may have thousands.
-_TOLD = 20
+#: So many problems are listed one by one; a batch may have thousands.
+_MAX_LISTED = 20
 
 
 @dataclass(frozen=True)
 class Parameter:
     """One parameter of an operation.
 
-    :param check: gives the complaint about a value, or ``None``.
-    :param required: whether it must be there.
+    :param check: gives the problem with a value, or ``None``.
+    :param required: whether it must be present.
     :param nullable: whether it may be null.
     """
 
-    check: Callable[[Any], str | None]
+    check: Check
     required: bool = False
     nullable: bool = False
 
@@ -52,24 +57,27 @@ def flag(value: Any) -> str | None:
 
 def number(value: Any) -> str | None:
     """A number; true and false are none, nor is one too big to be told from infinity."""
-    kind = type(value)
-    return None if kind is int or (kind is float and math.isfinite(value)) else "must be a number"
+    value_type = type(value)
+    fits = value_type is int or (value_type is float and math.isfinite(value))
+    return None if fits else "must be a number"
 
 
 def date(value: Any) -> str | None:
     """A UTC date as the API writes it."""
-    if isinstance(value, str) and _DATE.fullmatch(value):
-        try:
-            datetime.fromisoformat(value[:-1])
-        except ValueError:
-            pass
-        else:
-            return None
+    if isinstance(value, str) and _DATE.fullmatch(value) and _parses(datetime.fromisoformat, value[:-1]):
+        return None
     return "must be a UTC date like 2017-12-13T05:00:00Z"
 
 
+def plain_date(value: Any) -> str | None:
+    """A date without a time."""
+    if isinstance(value, str) and _PLAIN_DATE.fullmatch(value) and _parses(day.fromisoformat, value):
+        return None
+    return "must be a date like 2021-12-01"
+
+
 def digits(value: Any) -> str | None:
-    """A number of 0 or more as a query carries it."""
+    """A number of 0 or more, as a query holds it."""
     return None if isinstance(value, str) and value.isascii() and value.isdigit() else "must be a number of 0 or more"
 
 
@@ -91,24 +99,21 @@ def mapping(value: Any) -> str | None:
 
 def email(value: Any) -> str | None:
     """Something with an @ in the middle."""
-    fits = isinstance(value, str) and re.fullmatch(r"[^@\s]+@[^@\s]+", value)
-    return None if fits else "must be an email address"
+    return None if isinstance(value, str) and _EMAIL.fullmatch(value) else "must be an email address"
 
 
 def web_address(value: Any) -> str | None:
     """A URL that can be fetched."""
-    fits = isinstance(value, str) and re.fullmatch(r"https?://[^/\s]\S*", value)
-    return None if fits else "must be a URL with http or https"
+    return None if isinstance(value, str) and _URL.fullmatch(value) else "must be a URL with http or https"
 
 
 def mime_type(value: Any) -> str | None:
     """A MIME type, perhaps with parameters."""
-    fits = isinstance(value, str) and _MIME_TYPE.fullmatch(value)
-    return None if fits else "must be a MIME type like audio/mp3"
+    return None if isinstance(value, str) and _MIME_TYPE.fullmatch(value) else "must be a MIME type like audio/mp3"
 
 
-def one_of(*values: str) -> Callable[[Any], str | None]:
-    """One of some words."""
+def one_of(*values: str) -> Check:
+    """One of a few strings."""
 
     def check(value: Any) -> str | None:
         return None if isinstance(value, str) and value in values else f"must be one of {', '.join(values)}"
@@ -116,74 +121,78 @@ def one_of(*values: str) -> Callable[[Any], str | None]:
     return check
 
 
-def complaints(given: Mapping[str, Any], known: Mapping[str, Parameter]) -> list[str]:
-    """What is wrong with parameters, each complaint beginning with the parameter's name."""
-    wrong = []
-    found = 0
+#: The checks of custom attributes by the names of their types.
+ATTRIBUTE_TYPES: Mapping[str, Check] = {"string": any_text, "number": number, "boolean": flag}
+
+
+def problems_of(values: Mapping[str, Any], known: Mapping[str, Parameter]) -> list[str]:
+    """What is wrong with parameters, each problem beginning with the parameter's name."""
+    problems = []
+    present = 0
     for name, parameter in known.items():
-        value = given.get(name, _ABSENT)
+        value = values.get(name, _ABSENT)
         if value is _ABSENT:
             if parameter.required:
-                wrong.append(f"{name} is required")
+                problems.append(f"{name} is required")
             continue
-        found += 1
+        present += 1
         if value is None:
             if not parameter.nullable:
-                wrong.append(f"{name} must not be null")
-        elif complaint := parameter.check(value):
-            wrong.append(f"{name} {complaint}")
-    if found < len(given):
-        wrong += [f"{name} is not a known parameter" for name in given if name not in known]
-    return wrong
+                problems.append(f"{name} must not be null")
+        elif problem := parameter.check(value):
+            problems.append(f"{name} {problem}")
+    if present < len(values):
+        problems += [f"{name} is not a known parameter" for name in values if name not in known]
+    return problems
 
 
-def refuse(status: int, beginning: str, wrong: Sequence[str]) -> None:
-    """Refuse a request of which something is wrong, naming it.
+def reject_if(status: int, beginning: str, problems: Sequence[str]) -> None:
+    """Reject a request that has problems, naming the first of them.
 
-    :raises RefusedError: with the first of many complaints.
+    :raises APIError: there is a problem.
     """
-    if wrong:
-        rest = f"; and {len(wrong) - _TOLD} more" if len(wrong) > _TOLD else ""
-        raise RefusedError(status, f"{beginning}: {'; '.join(wrong[:_TOLD])}{rest}.")
+    if problems:
+        rest = f"; and {len(problems) - _MAX_LISTED} more" if len(problems) > _MAX_LISTED else ""
+        raise APIError(status, f"{beginning}: {'; '.join(problems[:_MAX_LISTED])}{rest}.")
 
 
-def check_parameters(given: Mapping[str, Any], known: Mapping[str, Parameter]) -> None:
-    """Refuse parameters that are not as documented.
+def check_parameters(values: Mapping[str, Any], known: Mapping[str, Parameter]) -> None:
+    """Reject parameters that are not as documented.
 
-    :raises RefusedError: 400, naming every parameter that is wrong.
+    :raises APIError: 400, naming every parameter that is wrong.
     """
-    refuse(400, "Invalid parameters", complaints(given, known))
+    reject_if(400, "Invalid parameters", problems_of(values, known))
 
 
-async def json_body(request: web.Request) -> dict[str, Any]:
-    """The JSON object in a request's body.
-
-    :raises RefusedError: 400, when there is none.
-    """
-    if request.content_type != "application/json":
-        raise RefusedError(400, "The body must be JSON with the Content-Type application/json.")
-    body = await parsed_body(request)
-    if not isinstance(body, dict):
-        raise RefusedError(400, "The body must be a JSON object.")
-    return body
+def parse_json(raw: bytes) -> Any:
+    """Parse JSON as the standard has it, without ``NaN`` and ``Infinity``; ``None`` when it is not."""
+    try:
+        return _DECODER.decode(raw.decode("utf-8"))
+    except (ValueError, RecursionError):
+        return None
 
 
-def refuse_query(request: web.Request) -> None:
-    """Refuse an operation without query parameters that comes with some.
-
-    :raises RefusedError: 400, naming them.
-    """
-    if request.query:
-        names = ", ".join(request.query)
-        raise RefusedError(400, f"Invalid parameters: {names} must be in the JSON body or path, not in the query.")
+def parse_date(value: str) -> datetime:
+    """Parse a date that :func:`date` lets pass."""
+    return datetime.fromisoformat(value[:-1]).replace(tzinfo=timezone.utc)
 
 
-async def body_parameters(request: web.Request, known: Mapping[str, Parameter]) -> dict[str, Any]:
-    """The parameters in a request's body, checked.
+def format_date(at: float) -> str:
+    """Format Unix seconds as the API writes dates in its responses."""
+    moment = datetime.fromtimestamp(at, timezone.utc)
+    return f"{moment:%Y-%m-%dT%H:%M:%S}.{moment.microsecond // 1000:03d}Z"
 
-    :raises RefusedError: 400, when they are not as documented.
-    """
-    refuse_query(request)
-    asked = await json_body(request)
-    check_parameters(asked, known)
-    return asked
+
+def _parses(parse: Callable[[str], Any], value: str) -> bool:
+    try:
+        parse(value)
+    except ValueError:
+        return False
+    return True
+
+
+def _reject_constant(name: str) -> Any:
+    raise ValueError(name)
+
+
+_DECODER = json.JSONDecoder(parse_constant=_reject_constant)

@@ -20,7 +20,7 @@ _GIVEN_BACK = (
     "client.resources.exports.Export",
     "client.endpoints.Request",
     "sandbox.data.exports.Export",
-    "sandbox.request_log.Seen",
+    "sandbox.request_log.LoggedRequest",
 )
 _ITERATORS = (
     "client.resources.pagination.RecordIterator",
@@ -130,7 +130,7 @@ def _readable(
     _app: Sphinx, what: str, name: str, value: Any, _options: Any, signature: str | None, returns: str | None
 ) -> tuple[str | None, str | None] | None:
     """Show every argument of an operator, and not how it hands them on."""
-    if name.removeprefix(f"{PACKAGE}.") in (*_GIVEN_BACK, *_ITERATORS) or name == f"{PACKAGE}.sandbox.Seen":
+    if name.removeprefix(f"{PACKAGE}.") in (*_GIVEN_BACK, *_ITERATORS) or name == f"{PACKAGE}.sandbox.LoggedRequest":
         return "", None
     if what != "class" or not name.startswith(PACKAGE) or not hasattr(value, "template_fields"):
         return None if signature is None else (_without_internals(signature), returns)

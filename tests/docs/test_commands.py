@@ -9,6 +9,7 @@ from airflow_provider_maestroqa import __version__
 from airflow_provider_maestroqa.client.settings import read_settings
 from airflow_provider_maestroqa.hooks.maestroqa import MaestroQAHook
 from airflow_provider_maestroqa.sandbox.__main__ import _parser as sandbox_parser
+from airflow_provider_maestroqa.sandbox.control import routes
 from airflow_provider_maestroqa.sandbox.faults import fault_from_json
 
 PACKAGE = "airflow-provider-maestroqa"
@@ -111,8 +112,7 @@ def check_curl(command, root, monkeypatch):
     method = command[command.index("-X") + 1] if "-X" in command else "GET"
     url = urlsplit(next(word for word in command if word.startswith("http://")))
     assert url.netloc == f"127.0.0.1:{sandbox_parser().parse_args([]).port}"
-    control = (root / "airflow_provider_maestroqa" / "sandbox" / "control.py").read_text()
-    assert f'add_{method.lower()}("{url.path}"' in control
+    assert (method, url.path) in {(one.method, one.path) for one in routes}
     if "-d" in command:
         assert fault_from_json(json.loads(command[command.index("-d") + 1]))
 

@@ -124,6 +124,7 @@ def test_an_agent_that_is_there_cannot_be_put_there_again(sandbox, clash):
         ({"batch_mode": "some"}, "batch_mode is one of atomic, partial, not 'some'"),
         ({"unknown_tickets": "x"}, "unknown_tickets is one of refuse, accept"),
         ({"attachment_id_reuse": "x"}, "attachment_id_reuse is one of again, conflict"),
+        ({"window_kind": "leaky"}, "window_kind is one of sliding, fixed"),
         ({"custom_attributes": {"a": "text"}}, "custom_attributes.'a'. is one of string, number, boolean"),
     ],
 )

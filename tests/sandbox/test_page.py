@@ -30,8 +30,8 @@ def rows(page, heading):
 def test_a_fresh_sandbox_says_what_it_is_and_that_nothing_has_happened(page):
     shown = page()
     assert "Nothing here reaches the real MaestroQA." in shown
-    assert "Nobody has asked for an export yet." in shown
-    assert "No request has come yet." in shown
+    assert "No export has been requested yet." in shown
+    assert "No request has been received yet." in shown
 
 
 def test_each_export_is_shown_with_its_status(page, client):
@@ -40,7 +40,7 @@ def test_each_export_is_shown_with_its_status(page, client):
     running = client.ask("audit_log").json()["exportId"]
     client.poll(running)
     shown = rows(page(), "Exports")
-    assert shown[0] == ["Id", "Type", "Name", "Window", "Status", "Looks", "Rows", "Bytes"]
+    assert shown[0] == ["Id", "Type", "Name", "Window", "Status", "Polls", "Rows", "Bytes"]
     by_id = {row[0]: row[1:] for row in shown[1:]}
     assert list(by_id) == [running, asked, done]
     assert by_id[done][:5] == ["raw", "Grades", "2021-03-01 to 2021-03-08", "complete", "3"]

@@ -73,11 +73,6 @@ def test_a_limit_of_nothing_refuses_everything(clock):
     assert spend(Limiter({"normal": [[0, 1]]}, clock=clock), 2) == [False, False]
 
 
-def test_unknown_kinds_of_windows_are_refused(clock):
-    with pytest.raises(ValueError, match="sliding or fixed"):
-        Limiter({}, window_kind="leaky", clock=clock)
-
-
 def test_the_api_answers_429_with_the_window_it_is_about(make_sandbox, make_client, clock):
     sandbox = make_sandbox(limits=REAL_LIMITS, clock=clock)
     client = make_client(sandbox)

@@ -2,7 +2,7 @@ import threading
 
 import pytest
 
-from airflow_provider_maestroqa.sandbox.request_log import Record, Seen
+from airflow_provider_maestroqa.sandbox.request_log import LoggedRequest, RequestLog
 
 
 def test_every_request_is_recorded_as_it_came(client):
@@ -76,8 +76,8 @@ def test_waiting_ends_with_an_error_that_shows_the_last_requests(client):
 
 
 def test_the_record_does_not_grow_for_ever():
-    record = Record(keep=3)
-    keys = [record.add(Seen("GET", f"/{number}", {}, {}, b"", "api", 0.0)) for number in range(5)]
+    record = RequestLog(max_requests=3)
+    keys = [record.add(LoggedRequest("GET", f"/{number}", {}, {}, b"", "api", 0.0)) for number in range(5)]
     record.update(keys[0], status=500)
     record.update(keys[4], status=200)
     assert [(one.path, one.number, one.status) for one in record.all()] == [

@@ -70,7 +70,7 @@ def test_it_stops_while_a_huge_file_is_being_made(make_client):
 
 
 def test_a_poll_does_not_wait_for_ever_for_a_huge_file(make_sandbox, make_client, monkeypatch):
-    monkeypatch.setattr(exports, "_PATIENCE", 0.01)
+    monkeypatch.setattr(exports, "_MAX_WAIT", 0.01)
     client = make_client(make_sandbox(rows=10_000_000, polls=0))
     export_id = client.ask().json()["exportId"]
     assert [client.poll(export_id).json()["status"] for _ in range(2)] == ["in_progress"] * 2

@@ -1,1 +1,1 @@
-"""The chapters of the API."""
+"""The chapters of the API: each module has the ``routes`` of one or more."""

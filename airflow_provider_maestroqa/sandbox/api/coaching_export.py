@@ -3,74 +3,60 @@
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import date
 from pathlib import Path
-from typing import Any
 
 from aiohttp import web
 
 from airflow_provider_maestroqa.sandbox import validation as checks
 from airflow_provider_maestroqa.sandbox.data.coaching_rows import Fields
-from airflow_provider_maestroqa.sandbox.request_context import visit_of
-from airflow_provider_maestroqa.sandbox.responses import RefusedError
+from airflow_provider_maestroqa.sandbox.request_context import body_parameters, context_of
+from airflow_provider_maestroqa.sandbox.responses import APIError
 from airflow_provider_maestroqa.sandbox.state import state_of
 from airflow_provider_maestroqa.sandbox.storage.delivery import Delivery, deliver
-from airflow_provider_maestroqa.sandbox.validation import Parameter, body_parameters
+from airflow_provider_maestroqa.sandbox.validation import Parameter
 
-_MOST_DAYS = 90
+_MAX_DAYS = 90
 _PIECE = 1 << 17
 _ENDLESS = 1 << 62
 
 
-def _plain_date(value: Any) -> str | None:
-    if isinstance(value, str) and re.fullmatch(r"\d{4}-\d\d-\d\d", value, re.ASCII):
-        try:
-            date.fromisoformat(value)
-        except ValueError:
-            pass
-        else:
-            return None
-    return "must be a date like 2021-12-01"
-
-
 _PARAMETERS = {
-    "startDate": Parameter(_plain_date, required=True),
-    "endDate": Parameter(_plain_date, required=True),
+    "startDate": Parameter(checks.plain_date, required=True),
+    "endDate": Parameter(checks.plain_date, required=True),
     "timeAxis": Parameter(checks.one_of("meetingDate", "createdAt")),
 }
 
 
-def add_routes(app: web.Application) -> None:
-    """Put this chapter's operation into the API."""
-    app.router.add_post("/api/v1/coaching-sessions", _export)
+routes = web.RouteTableDef()
 
 
+@routes.post("/api/v1/coaching-sessions")
 async def _export(request: web.Request) -> web.StreamResponse:
-    asked = await body_parameters(request, _PARAMETERS)
-    start, end = date.fromisoformat(asked["startDate"]), date.fromisoformat(asked["endDate"])
+    body = await body_parameters(request, _PARAMETERS)
+    start, end = date.fromisoformat(body["startDate"]), date.fromisoformat(body["endDate"])
     if end < start:
-        raise RefusedError(400, "Invalid parameters: endDate must not be before startDate.")
-    if (end - start).days > _MOST_DAYS:
-        raise RefusedError(400, f"Invalid parameters: endDate must be within {_MOST_DAYS} days of startDate.")
-    faults = visit_of(request).faults
-    sessions = state_of(request).coaching.exported(start, end, asked.get("timeAxis", "meetingDate"))
+        raise APIError(400, "Invalid parameters: endDate must not be before startDate.")
+    if (end - start).days > _MAX_DAYS:
+        raise APIError(400, f"Invalid parameters: endDate must be within {_MAX_DAYS} days of startDate.")
+    faults = context_of(request).faults
+    sessions = state_of(request).coaching.exported(start, end, body.get("timeAxis", "meetingDate"))
     for fault in faults:
         if fault.kind == "no_id":
             sessions = _without_ids(sessions, fault.at or 1)
     headers = {"Content-Type": "application/json; charset=utf-8"}
-    delivery = _Written(Path(), 200, 0, _ENDLESS, headers, with_length=False, sessions=sessions)
-    delivery.spoil(faults, _ENDLESS)
+    delivery = _StreamedDelivery(Path(), 200, 0, _ENDLESS, headers, with_length=False, sessions=sessions)
+    delivery.apply_faults(faults, _ENDLESS)
     return await deliver(request, delivery)
 
 
 @dataclass
-class _Written(Delivery):
-    """An answer that is written while it is sent.
+class _StreamedDelivery(Delivery):
+    """A response that is generated while it is sent.
 
-    :param sessions: what to write.
+    :param sessions: what to send.
     """
 
     sessions: Iterator[Fields] = field(default_factory=lambda: iter(()))

@@ -5,11 +5,12 @@ from __future__ import annotations
 from aiohttp import web
 
 from airflow_provider_maestroqa.sandbox import validation as checks
-from airflow_provider_maestroqa.sandbox.api.batches import take_batch
-from airflow_provider_maestroqa.sandbox.data.account import Account, Fields
-from airflow_provider_maestroqa.sandbox.responses import RefusedError
+from airflow_provider_maestroqa.sandbox.api.batches import Batch, missing_ticket
+from airflow_provider_maestroqa.sandbox.data.account import Account
+from airflow_provider_maestroqa.sandbox.request_context import body_parameters
+from airflow_provider_maestroqa.sandbox.responses import APIError
 from airflow_provider_maestroqa.sandbox.state import state_of
-from airflow_provider_maestroqa.sandbox.validation import Parameter, body_parameters
+from airflow_provider_maestroqa.sandbox.validation import Parameter
 
 _PARAMETERS = {
     "body": Parameter(checks.text, required=True),
@@ -21,35 +22,14 @@ _PARAMETERS = {
     "time": Parameter(checks.date),
 }
 
-
-def add_routes(app: web.Application) -> None:
-    """Put this chapter's operations into the API."""
-    app.router.add_post("/api/v1/comments", _create)
-    app.router.add_post("/api/v1/comments-batch", _create_many)
+routes = web.RouteTableDef()
+routes.post("/api/v1/comments-batch")(Batch(_PARAMETERS, Account.add_comment, missing_ticket, status=200).handle)
 
 
+@routes.post("/api/v1/comments")
 async def _create(request: web.Request) -> web.Response:
     account = state_of(request).account
-    asked = await body_parameters(request, _PARAMETERS)
-    if missing := missing_ticket(account, asked):
-        raise RefusedError(404, f"Not found: {missing}.")
-    return web.json_response(account.add_comment(asked, account.now()))
-
-
-async def _create_many(request: web.Request) -> web.Response:
-    account = state_of(request).account
-    now = account.now()
-    return await take_batch(
-        request,
-        _PARAMETERS,
-        lacking=lambda record: missing_ticket(account, record),
-        store=lambda record: account.add_comment(record, now),
-        status=200,
-    )
-
-
-def missing_ticket(account: Account, record: Fields) -> str | None:
-    """The complaint about a record whose ticket does not exist, or ``None``."""
-    if account.has_ticket(record["ticket_id"]):
-        return None
-    return f"ticket_id {record['ticket_id']!r} is no ticket of this account"
+    comment = await body_parameters(request, _PARAMETERS)
+    if missing := missing_ticket(account, comment):
+        raise APIError(404, f"Not found: {missing}.")
+    return web.json_response(account.add_comment(comment))

@@ -2,85 +2,103 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
-from typing import Any
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 
 from aiohttp import web
 
 from airflow_provider_maestroqa.sandbox import validation as checks
-from airflow_provider_maestroqa.sandbox.data.coaching import LISTS, Matches
-from airflow_provider_maestroqa.sandbox.data.coaching_rows import Fields
-from airflow_provider_maestroqa.sandbox.faults import Fault
-from airflow_provider_maestroqa.sandbox.request_context import visit_of
-from airflow_provider_maestroqa.sandbox.responses import RefusedError
+from airflow_provider_maestroqa.sandbox.data.coaching_rows import LISTS, Fields
+from airflow_provider_maestroqa.sandbox.request_context import context_of, reject_query
+from airflow_provider_maestroqa.sandbox.responses import APIError
 from airflow_provider_maestroqa.sandbox.state import State, state_of
 from airflow_provider_maestroqa.sandbox.validation import Parameter, check_parameters
 
-_USUAL_PAGE, _LARGEST_PAGE = 100, 1000
+_DEFAULT_PAGE, _MAX_PAGE = 100, 1000
+_PAGE = {"count": Parameter(checks.digits), "startIndex": Parameter(checks.digits)}
 _FILTERS = {
     "agentId": Parameter(checks.text),
     "creatorId": Parameter(checks.text),
     "startDate": Parameter(checks.date),
     "endDate": Parameter(checks.date),
-    "count": Parameter(checks.digits),
-    "startIndex": Parameter(checks.digits),
 }
-_MORE_FILTERS = {"coaching-sessions": {"coachId": Parameter(checks.text)}}
-_NAMES = {"todo": "to-do", "point": "coaching point", "session": "coaching session"}
 
 
-def add_routes(app: web.Application) -> None:
-    """Put these chapters' operations into the API."""
-    for name, kind in LISTS.items():
-        known = {**_FILTERS, **_MORE_FILTERS.get(name, {})}
-        app.router.add_get(f"/api/v1/{name}", _list(kind, known), allow_head=False)
-        app.router.add_get(f"/api/v1/{name}/{{id}}", _get(kind), allow_head=False)
+@dataclass(frozen=True)
+class ListEndpoint:
+    """A list and its single records.
 
+    :param path: of the list; with ``/{id}`` behind it that of a record.
+    :param label: what an error calls a record.
+    :param filters: the query parameters besides those of the page.
+    :param select: gives the records that match the filters; they need not exist before they are accessed.
+    :param find: gives a record by its id.
+    """
 
-def _get(kind: str) -> Callable[[web.Request], Awaitable[web.Response]]:
-    async def get(request: web.Request) -> web.Response:
-        checks.refuse_query(request)
-        record = state_of(request).coaching.get(kind, request.match_info["id"])
+    path: str
+    label: str
+    filters: Mapping[str, Parameter]
+    select: Callable[[State, Mapping[str, str]], Sequence[Fields]]
+    find: Callable[[State, str], Fields | None]
+
+    async def get_page(self, request: web.Request) -> web.Response:
+        """Return a page of the list, changed by the faults that fire on it."""
+        check_parameters(request.query, {**_PAGE, **self.filters})
+        state, query = state_of(request), dict(request.query)
+        at = {fault.kind: fault.at or 0 for fault in context_of(request).faults}
+        gone = state.list_offsets[self.path] = state.list_offsets.get(self.path, 0) + at.get("shrink", 0)
+        start = int(query.get("startIndex", 0))
+        count = min(int(query.get("count", _DEFAULT_PAGE)), _MAX_PAGE, at.get("page_cap", _MAX_PAGE))
+        records = self.select(state, query)
+        total = max(len(records) - gone, 0)
+        page = {
+            "startIndex": start,
+            "totalResults": max(total + at.get("wrong_total", 0), 0),
+            "itemsPerPage": count,
+            "Resources": [] if "empty_page" in at else _slice(records, gone, start, count, at),
+        }
+        return web.json_response(page)
+
+    async def get_record(self, request: web.Request) -> web.Response:
+        """Return a record.
+
+        :raises APIError: 404, when there is none with this id.
+        """
+        reject_query(request)
+        record = self.find(state_of(request), request.match_info["id"])
         if record is None:
-            raise RefusedError(404, f"There is no {_NAMES[kind]} with this id.")
+            raise APIError(404, f"There is no {self.label} with this id.")
         return web.json_response(record)
 
-    return get
 
-
-def _list(kind: str, known: dict[str, Parameter]) -> Callable[[web.Request], Awaitable[web.Response]]:
-    async def listed(request: web.Request) -> web.Response:
-        check_parameters(request.query, known)
-        return web.json_response(_page(state_of(request), kind, dict(request.query), visit_of(request).faults))
-
-    return listed
-
-
-def _page(state: State, kind: str, asked: dict[str, str], faults: list[Fault]) -> dict[str, Any]:
-    start = int(asked.get("startIndex", 0))
-    count = min(int(asked.get("count", _USUAL_PAGE)), _LARGEST_PAGE)
-    at = {fault.kind: fault.at or 0 for fault in faults}
-    if "shrink" in at:
-        state.coaching.gone[kind] = state.coaching.gone.get(kind, 0) + at["shrink"]
-    if "page_cap" in at:
-        count = min(count, at["page_cap"])
-    matches = state.coaching.match(kind, asked)
-    return {
-        "startIndex": start,
-        "totalResults": max(matches.total + at.get("wrong_total", 0), 0),
-        "itemsPerPage": count,
-        "Resources": _records(state, kind, matches, start, count, at),
-    }
-
-
-def _records(state: State, kind: str, matches: Matches, start: int, count: int, at: dict[str, int]) -> list[Fields]:
-    if "empty_page" in at:
-        return []
+def _slice(records: Sequence[Fields], gone: int, start: int, count: int, at: Mapping[str, int]) -> list[Fields]:
     if "repeat_page" in at:
         start = max(start - count, 0)
-    start = max(start - at.get("overlap_page", 0), 0)
-    records = state.coaching.page(kind, matches, start, count)
-    if "no_id" in at:
-        bare = at["no_id"] or 1
-        records = [{k: v for k, v in one.items() if k != "id"} for one in records[:bare]] + records[bare:]
-    return records
+    start = gone + max(start - at.get("overlap_page", 0), 0)
+    page = list(records[start : start + count])
+    bare = (at["no_id"] or 1) if "no_id" in at else 0
+    return [{k: v for k, v in one.items() if k != "id"} for one in page[:bare]] + page[bare:]
+
+
+def _coaching(name: str, label: str, **more_filters: Parameter) -> ListEndpoint:
+    record_type = LISTS[name]
+    return ListEndpoint(
+        f"/api/v1/{name}",
+        label,
+        {**_FILTERS, **more_filters},
+        select=lambda state, query: state.coaching.match(record_type, query),
+        find=lambda state, record_id: state.coaching.get(record_type, record_id),
+    )
+
+
+#: The lists of the API; a further one is a row.
+ENDPOINTS = (
+    _coaching("todos", "to-do"),
+    _coaching("coaching-points", "coaching point"),
+    _coaching("coaching-sessions", "coaching session", coachId=Parameter(checks.text)),
+)
+
+routes = web.RouteTableDef()
+for _endpoint in ENDPOINTS:
+    routes.get(_endpoint.path, allow_head=False)(_endpoint.get_page)
+    routes.get(f"{_endpoint.path}/{{id}}", allow_head=False)(_endpoint.get_record)

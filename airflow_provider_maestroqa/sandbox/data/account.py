@@ -9,12 +9,13 @@ from __future__ import annotations
 import itertools
 import random
 import string
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
 
-from airflow_provider_maestroqa.sandbox.dates import write_date
+from airflow_provider_maestroqa.sandbox.options import SandboxOptions
+from airflow_provider_maestroqa.sandbox.validation import format_date
 
 _T = TypeVar("_T")
 Fields = dict[str, Any]
@@ -35,7 +36,9 @@ class Upload:
     """The bytes of an attachment.
 
     :param file: where they are on disk.
-    :param content_type: the Content-Type they came with.
+    :param size: how many they are.
+    :param sha256: their digest, in hexadecimal digits.
+    :param content_type: the Content-Type they were uploaded with.
     """
 
     file: Path
@@ -50,7 +53,7 @@ class Attachment:
 
     :param fields: its parameters, with the defaults filled in.
     :param key: the path on the storage host where its bytes go.
-    :param upload: its bytes, once they have come.
+    :param upload: its bytes, once they were uploaded.
     """
 
     fields: Fields
@@ -62,16 +65,10 @@ class Attachment:
 class Account:
     """All records.
 
-    :param agent_count: how many agents there are at the beginning.
-    :param any_ticket: whether every ticket id counts as existing.
-    :param seed: decides ids and the order of results.
-    :param clock: gives Unix seconds.
+    :param options: agents at the start, whether every ticket id counts as existing, and the seed of ids and orders.
     """
 
-    agent_count: int
-    any_ticket: bool
-    seed: int
-    clock: Callable[[], float]
+    options: SandboxOptions
     tickets: dict[str, Fields] = field(default_factory=dict)
     comments: list[Fields] = field(default_factory=list)
     attachments: dict[str, Attachment] = field(default_factory=dict)
@@ -82,10 +79,10 @@ class Account:
     agent_keys: dict[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        self.restart()
+        self.reset()
 
-    def restart(self) -> None:
-        """Forget all records but the agents that were there at the beginning."""
+    def reset(self) -> None:
+        """Remove all records but the agents of the start."""
         for attachment in self.attachments.values():
             if attachment.upload is not None:
                 attachment.upload.file.unlink(missing_ok=True)
@@ -93,10 +90,10 @@ class Account:
             records.clear()
         self.ticket_metrics.clear()
         self.agent_metrics.clear()
-        self._random = random.Random(self.seed)  # noqa: S311
+        self._random = random.Random(self.options.seed)  # noqa: S311
         self._codes = itertools.count(1)
         self._account_id = f"{self._random.getrandbits(96):024x}"
-        for number in range(1, self.agent_count + 1):
+        for number in range(1, self.options.agents + 1):
             name = f"agent-{number}"
             self.add_agent(
                 {"name": f"Agent {number}", "agentId": name, "available": True, "email": f"{name}@example.com"}
@@ -104,7 +101,7 @@ class Account:
 
     def now(self) -> str:
         """The time, as the API writes it."""
-        return write_date(self.clock())
+        return format_date(self.options.clock())
 
     def new_id(self) -> str:
         """An id as the API gives to agents and tickets."""
@@ -124,16 +121,16 @@ class Account:
         mixed = self._random.sample(items, len(items))
         return mixed if list(items) != mixed else mixed[1:] + mixed[:1]
 
-    def some(self, items: Sequence[_T], number: int) -> set[int]:
+    def sample(self, items: Sequence[_T], number: int) -> set[int]:
         """Positions of so many of the items, chosen at random."""
         return set(self._random.sample(range(len(items)), min(number, len(items))))
 
     def has_ticket(self, ticket_id: str) -> bool:
         """Whether something can be added to this ticket."""
-        return self.any_ticket or ticket_id in self.tickets
+        return self.options.unknown_tickets == "accept" or ticket_id in self.tickets
 
     def add_ticket(self, fields: Fields, source: str = MANUAL) -> Fields:
-        """Keep a new ticket."""
+        """Add a ticket."""
         now = self.now()
         ticket = {
             "id": self.new_id(),
@@ -148,7 +145,7 @@ class Account:
         return ticket
 
     def delete_ticket(self, ticket_id: str) -> None:
-        """Forget a ticket and all that hangs on it."""
+        """Delete a ticket with its comments, attachments and metrics."""
         del self.tickets[ticket_id]
         self.comments = [comment for comment in self.comments if comment["ticket_id"] != ticket_id]
         for name in [name for name, one in self.attachments.items() if one.fields["ticket_id"] == ticket_id]:
@@ -157,19 +154,19 @@ class Account:
                 upload.file.unlink(missing_ok=True)
         self.ticket_metrics = {key: one for key, one in self.ticket_metrics.items() if key[1] != ticket_id}
 
-    def add_comment(self, fields: Fields, now: str) -> Fields:
-        """Keep a comment, whether there is an equal one or not."""
+    def add_comment(self, fields: Fields) -> Fields:
+        """Add a comment, whether there is an equal one or not."""
         comment = {
             **fields,
             "public": fields.get("public", True),
-            "time": fields.get("time", now),
+            "time": fields["time"] if "time" in fields else self.now(),
             "id": self.new_comment_id(fields["ticket_id"]),
         }
         self.comments.append(comment)
         return comment
 
     def add_agent(self, fields: Fields) -> Fields:
-        """Keep a new agent."""
+        """Add an agent."""
         agent = {"_id": self.new_id(), "agentId": self.new_id(), **fields}
         self.agents[agent["email"]] = agent
         self.agent_keys[agent["agentId"]] = self.agent_keys[agent["email"]] = agent["agentId"]
@@ -183,6 +180,6 @@ class Account:
         return agent
 
     def agent_id_of(self, id_or_email: str) -> str:
-        """How the API names an agent in answers; what is no agent of the account stays as it is."""
+        """The id of an agent in the responses of the API; anything else stays as it is."""
         agent = self.agents.get(id_or_email)
         return id_or_email if agent is None else str(agent["agentId"])

@@ -1,4 +1,4 @@
-"""The account's coaching data: which records match, page by page, without holding any of them.
+"""The account's coaching data: which records match, page by page, without keeping any of them in memory.
 
 Only the server's event loop changes it.
 """
@@ -9,7 +9,7 @@ from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime, time, timezone
-from typing import Any, NamedTuple, overload
+from typing import Any, overload
 
 from airflow_provider_maestroqa.sandbox.data.coaching_rows import (
     MEETING_AFTER,
@@ -19,36 +19,22 @@ from airflow_provider_maestroqa.sandbox.data.coaching_rows import (
     created_at,
     meeting_at,
 )
-from airflow_provider_maestroqa.sandbox.dates import parse_date, write_date
+from airflow_provider_maestroqa.sandbox.options import SandboxOptions
+from airflow_provider_maestroqa.sandbox.validation import format_date, parse_date
 
-LISTS = {"todos": "todo", "coaching-points": "point", "coaching-sessions": "session"}
 _DAY = 86400
 
 
-class Matches(NamedTuple):
-    """Generated records that match: an arithmetic progression of their numbers, and then those that were added."""
-
-    first: int
-    step: int
-    made: int
-    added: Sequence[Fields]
-
-    @property
-    def total(self) -> int:
-        """How many there are."""
-        return self.made + len(self.added)
-
-
 class RecordList(Sequence[Fields]):
-    """All records of a list, each made when it is looked at."""
+    """Records of a list: the generated ones, each made when it is accessed, and then those that were added."""
 
-    def __init__(self, count: int, made: Callable[[int], Fields], added: Sequence[Fields]) -> None:
-        self._count = count
-        self._made = made
+    def __init__(self, numbers: range, make: Callable[[int], Fields], added: Sequence[Fields]) -> None:
+        self._numbers = numbers
+        self._make = make
         self._added = added
 
     def __len__(self) -> int:
-        return self._count + len(self._added)
+        return len(self._numbers) + len(self._added)
 
     @overload
     def __getitem__(self, index: int) -> Fields: ...
@@ -62,77 +48,65 @@ class RecordList(Sequence[Fields]):
         if not -len(self) <= index < len(self):
             raise IndexError(index)
         index %= len(self)
-        return self._made(index) if index < self._count else dict(self._added[index - self._count])
+        generated = len(self._numbers)
+        return self._make(self._numbers[index]) if index < generated else dict(self._added[index - generated])
 
 
 @dataclass
 class Coaching:
     """To-dos, coaching points and coaching sessions.
 
-    :param rows: the generated records.
-    :param end_day: ``included`` or ``excluded``: whether the end day belongs to an export.
-    :param clock: gives Unix seconds.
+    :param options: how many there are, and whether the end day belongs to an export.
+    :param added: the coaching sessions that were added, as the export gives them.
     """
 
-    rows: Rows
-    end_day: str
-    clock: Callable[[], float]
+    options: SandboxOptions
     added: list[Fields] = field(default_factory=list)
-    #: How many records have gone from the beginning of each list.
-    gone: dict[str, int] = field(default_factory=dict)
 
-    def restart(self) -> None:
+    def __post_init__(self) -> None:
+        options = self.options
+        counts = {"todo": options.todos, "point": options.coaching_points, "session": options.coaching_sessions}
+        self.rows = Rows(options.seed, counts)
+
+    def reset(self) -> None:
         """Go back to the generated records."""
         self.added = []
-        self.gone = {}
 
-    def all_of(self, kind: str) -> RecordList:
-        """All records of a kind, as lists give them."""
-        added = [_as_listed(session) for session in self.added] if kind == "session" else []
-        return RecordList(self._count(kind), getattr(self.rows, kind), added)
+    def all_of(self, record_type: str) -> RecordList:
+        """All records of a type, as lists give them."""
+        return RecordList(
+            range(self.rows.counts[record_type]), self.rows.maker(record_type), self._listed(record_type)
+        )
 
-    def get(self, kind: str, record_id: str) -> Fields | None:
+    def get(self, record_type: str, record_id: str) -> Fields | None:
         """A record by its id."""
-        number = self.rows.number_of(kind, record_id)
+        number = self.rows.number_of(record_type, record_id)
         if number is not None:
-            made: Fields = getattr(self.rows, kind)(number)
-            return made
-        added = self.added if kind == "session" else []
-        return next((_as_listed(one) for one in added if one["_id"] == record_id), None)
+            return self.rows.maker(record_type)(number)
+        return next((one for one in self._listed(record_type) if one["id"] == record_id), None)
 
-    def match(self, kind: str, asked: Mapping[str, str]) -> Matches:
+    def match(self, record_type: str, query: Mapping[str, str]) -> RecordList:
         """The records of a list that match its filters: created after the start and before the end."""
-        there_are = self._count(kind)
-        after = parse_date(asked["startDate"]).timestamp() if "startDate" in asked else float("-inf")
-        before = parse_date(asked["endDate"]).timestamp() if "endDate" in asked else float("inf")
-        numbers = range(there_are)
-        low = bisect_right(numbers, after, key=lambda number: created_at(number, there_are))
-        high = bisect_left(numbers, before, key=lambda number: created_at(number, there_are))
-        first, step = _progression({name: asked[name] for name in OWNERS if name in asked}, low)
-        count = max(0, -(-(high - first) // step)) if step else 0
-        gone = min(self.gone.get(kind, 0), count)
-        added = [_as_listed(one) for one in (self.added if kind == "session" else [])]
-        added = [one for one in added if _fits(one, asked, after, before)]
-        return Matches(first + gone * step, step, count - gone, added)
-
-    def page(self, kind: str, matches: Matches, start: int, count: int) -> list[Fields]:
-        """So many of the records that match, from one on."""
-        made = getattr(self.rows, kind)
-        stop = min(start + count, matches.made)
-        page = [made(matches.first + place * matches.step) for place in range(start, stop)]
-        rest = max(start - matches.made, 0)
-        return page + list(matches.added[rest : rest + count - len(page)])
+        count = self.rows.counts[record_type]
+        after = parse_date(query["startDate"]).timestamp() if "startDate" in query else float("-inf")
+        before = parse_date(query["endDate"]).timestamp() if "endDate" in query else float("inf")
+        numbers = range(count)
+        low = bisect_right(numbers, after, key=lambda number: created_at(number, count))
+        high = bisect_left(numbers, before, key=lambda number: created_at(number, count))
+        owners = {name: query[name] for name in OWNERS if name in query}
+        added = [one for one in self._listed(record_type) if _matches(one, owners, after, before)]
+        return RecordList(_numbers_of(owners, low, high), self.rows.maker(record_type), added)
 
     def exported(self, start: date, end: date, time_axis: str) -> Iterator[Fields]:
         """The sessions of an export, one by one."""
-        low, high = _midnight(start), _midnight(end) + (_DAY if self.end_day == "included" else 0)
-        there_are = self.rows.sessions
-        made_from, made_until = low, high
+        low, high = _midnight(start), _midnight(end) + (_DAY if self.options.export_end_day == "included" else 0)
+        count = self.rows.counts["session"]
+        created_from, created_until = low, high
         if time_axis == "meetingDate":
-            made_from, made_until = low - MEETING_AFTER[1], high - MEETING_AFTER[0]
-        number = bisect_left(range(there_are), made_from, key=lambda one: created_at(one, there_are))
-        while number < there_are and created_at(number, there_are) < made_until:
-            if time_axis == "createdAt" or low <= meeting_at(number, there_are) < high:
+            created_from, created_until = low - MEETING_AFTER[1], high - MEETING_AFTER[0]
+        number = bisect_left(range(count), created_from, key=lambda one: created_at(one, count))
+        while number < count and created_at(number, count) < created_until:
+            if time_axis == "createdAt" or low <= meeting_at(number, count) < high:
                 yield self.rows.exported_session(number)
             number += 1
         for session in self.added:
@@ -140,36 +114,35 @@ class Coaching:
                 yield session
 
     def add_session(self, fields: Mapping[str, Any]) -> Fields:
-        """Keep a new coaching session."""
-        now = write_date(self.clock())
-        number = self.rows.sessions + len(self.added)
-        made = self.rows.exported_session(number)
-        nothing: Fields = {"activityLog": [], "coachingPoints": [], "todos": []}
+        """Add a coaching session."""
+        now = format_date(self.options.clock())
+        generated = self.rows.exported_session(self.rows.counts["session"] + len(self.added))
+        empty: Fields = {"activityLog": [], "coachingPoints": [], "todos": []}
         dates = dict.fromkeys(("createdAt", "updatedAt", "meetingDate"), now)
-        session = {**made, **dates, **nothing, **fields}
+        session = {**generated, **dates, **empty, **fields}
         self.added = [*self.added, session]
         return session
 
-    def _count(self, kind: str) -> int:
-        return {"todo": self.rows.todos, "point": self.rows.points, "session": self.rows.sessions}[kind]
+    def _listed(self, record_type: str) -> list[Fields]:
+        return [_as_listed(session) for session in self.added] if record_type == "session" else []
 
 
-def _progression(wanted: Mapping[str, str], low: int) -> tuple[int, int]:
-    """First number from ``low`` on whose owners are as wanted, and the step to the next one; step 0 for none."""
-    rests, step = [], 1
-    for name, value in wanted.items():
-        there_are, prefix = OWNERS[name]
+def _numbers_of(owners: Mapping[str, str], low: int, high: int) -> range:
+    """The numbers from ``low`` to ``high`` whose records have these owners."""
+    remainders, step = [], 1
+    for name, value in owners.items():
+        count, prefix = OWNERS[name]
         number = value.removeprefix(prefix)
-        if not value.startswith(prefix) or not number.isdigit() or not 1 <= int(number) <= there_are:
-            return low, 0
-        rests.append((there_are, int(number) - 1))
-        step *= there_are
-    first = next(one for one in range(low, low + step) if all(one % size == rest for size, rest in rests))
-    return first, step
+        if not value.startswith(prefix) or not number.isdigit() or not 1 <= int(number) <= count:
+            return range(0)
+        remainders.append((count, int(number) - 1))
+        step *= count
+    first = next(one for one in range(low, low + step) if all(one % size == rest for size, rest in remainders))
+    return range(first, high, step)
 
 
-def _fits(record: Fields, asked: Mapping[str, str], after: float, before: float) -> bool:
-    owned = all(record[name] == asked[name] for name in OWNERS if name in asked)
+def _matches(record: Fields, owners: Mapping[str, str], after: float, before: float) -> bool:
+    owned = all(record[name] == value for name, value in owners.items())
     return owned and after < parse_date(record["createdAt"]).timestamp() < before
 
 

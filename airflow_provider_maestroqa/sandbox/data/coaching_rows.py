@@ -1,4 +1,4 @@
-"""Coaching data by number: to-dos, coaching points and coaching sessions, made when they are asked for.
+"""Coaching data by number: to-dos, coaching points and coaching sessions, made when they are accessed.
 
 Everything follows from a record's number and the seed, so that a million records take no memory, and any page of them
 is made without those before it. They are spread evenly over the year 2026, in the order of their creation. The record
@@ -9,15 +9,17 @@ with number ``i`` belongs to agent ``agent-{i % 7 + 1}``, to creator ``user-{i %
 from __future__ import annotations
 
 import random
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 
 from airflow_provider_maestroqa.sandbox.data.sample_text import NASTY_CELLS, PEOPLE, WORDS
-from airflow_provider_maestroqa.sandbox.dates import write_date
+from airflow_provider_maestroqa.sandbox.validation import format_date
 
 Fields = dict[str, Any]
+#: The lists of the API, with the types of their records: methods of :class:`Rows`.
+LISTS = {"todos": "todo", "coaching-points": "point", "coaching-sessions": "session"}
 #: A filter's API name → how many different values there are, and what they look like.
 OWNERS: Mapping[str, tuple[int, str]] = {
     "agentId": (7, "agent-"),
@@ -33,34 +35,35 @@ _BACK = pow(_STEP, -1, _IDS)
 _SALTS = {"todo": 0x5EED1, "point": 0x5EED2, "session": 0x5EED3}
 _NOTES = 101
 _HOUR = 3600
-#: A meeting is this long after its session was made, at least and at most.
+#: A meeting is this long after its session was created, at least and at most.
 MEETING_AFTER = (24 * _HOUR, 47 * _HOUR)
 
 
 @dataclass(frozen=True)
 class Rows:
-    """All there is of coaching data.
+    """All coaching data.
 
     :param seed: decides ids and texts.
-    :param todos: how many to-dos there are.
-    :param points: how many coaching points.
-    :param sessions: how many coaching sessions.
+    :param counts: how many records of each type there are.
     """
 
     seed: int
-    todos: int
-    points: int
-    sessions: int
+    counts: Mapping[str, int]
+
+    def maker(self, record_type: str) -> Callable[[int], Fields]:
+        """What makes a record of this type by its number, as lists give it."""
+        maker: Callable[[int], Fields] = getattr(self, record_type)
+        return maker
 
     def todo(self, number: int) -> Fields:
         """A to-do as lists give it."""
-        at = created_at(number, self.todos)
+        at = created_at(number, self.counts["todo"])
         done = number % 3 == 0
         return {
             "id": self.record_id("todo", number),
             "title": _title(number),
-            "createdAt": write_date(at),
-            "updatedAt": write_date(at + 600 * (number % 5)),
+            "createdAt": format_date(at),
+            "updatedAt": format_date(at + 600 * (number % 5)),
             "agentId": owner("agentId", number),
             "creatorId": owner("creatorId", number),
             "status": "complete" if done else "incomplete",
@@ -71,11 +74,11 @@ class Rows:
 
     def point(self, number: int) -> Fields:
         """A coaching point as lists give it."""
-        at = created_at(number, self.points)
+        at = created_at(number, self.counts["point"])
         return {
             "id": self.record_id("point", number),
-            "createdAt": write_date(at),
-            "updatedAt": write_date(at + 600 * (number % 5)),
+            "createdAt": format_date(at),
+            "updatedAt": format_date(at + 600 * (number % 5)),
             "agentId": owner("agentId", number),
             "creatorId": owner("creatorId", number),
             "criteriaId": None,
@@ -88,12 +91,12 @@ class Rows:
 
     def session(self, number: int) -> Fields:
         """A coaching session as lists give it."""
-        at = created_at(number, self.sessions)
+        at = created_at(number, self.counts["session"])
         return {
             "id": self.record_id("session", number),
             "name": f"Coaching session {number}",
-            "createdAt": write_date(at),
-            "updatedAt": write_date(at + 60 * (number % 9)),
+            "createdAt": format_date(at),
+            "updatedAt": format_date(at + 60 * (number % 9)),
             "agentId": owner("agentId", number),
             "agentName": person(number),
             "coachId": owner("coachId", number),
@@ -110,8 +113,8 @@ class Rows:
         }
 
     def exported_session(self, number: int) -> Fields:
-        """A coaching session as the export gives it, with all that hangs on it."""
-        at = created_at(number, self.sessions)
+        """A coaching session as the export gives it, with its points, to-dos and activities."""
+        at = created_at(number, self.counts["session"])
         session_id = self.record_id("session", number)
         return {
             "_id": session_id,
@@ -125,10 +128,10 @@ class Rows:
             "coachId": owner("coachId", number),
             "agentId": owner("agentId", number),
             "agentName": person(number),
-            "createdAt": write_date(at),
-            "updatedAt": write_date(at + 60 * (number % 9)),
+            "createdAt": format_date(at),
+            "updatedAt": format_date(at + 60 * (number % 9)),
             "sharedWithAgent": number % 4 != 0,
-            "meetingDate": write_date(meeting_at(number, self.sessions)),
+            "meetingDate": format_date(meeting_at(number, self.counts["session"])),
             "agentConfirmed": number % 2 == 0,
             "coachConfirmed": number % 5 == 0,
             "coachNotes": self._note(number),
@@ -137,37 +140,37 @@ class Rows:
             "activityLog": [_activity(number, step, at) for step in range(1 + number % 4)],
             "coachingPoints": [
                 self._exported_point(point, session_id)
-                for point in range(2 * number, min(2 * number + _points_of(number), self.points))
+                for point in range(2 * number, min(2 * number + _points_of(number), self.counts["point"]))
             ],
             "todos": [
                 self._exported_todo(todo, session_id)
-                for todo in range(2 * number, min(2 * number + _todos_of(number), self.todos))
+                for todo in range(2 * number, min(2 * number + _todos_of(number), self.counts["todo"]))
             ],
         }
 
-    def record_id(self, kind: str, number: int) -> str:
+    def record_id(self, record_type: str, number: int) -> str:
         """The id of a record: 17 characters, which say nothing of its number."""
-        return f"{((number + 1) * _STEP + self._salt(kind)) % _IDS:017x}"
+        return f"{((number + 1) * _STEP + self._salt(record_type)) % _IDS:017x}"
 
-    def number_of(self, kind: str, record_id: str) -> int | None:
+    def number_of(self, record_type: str, record_id: str) -> int | None:
         """The number of a record by its id; ``None`` when there is no such record."""
         try:
-            number = (int(record_id, 16) - self._salt(kind)) * _BACK % _IDS - 1
+            number = (int(record_id, 16) - self._salt(record_type)) * _BACK % _IDS - 1
         except ValueError:
             return None
-        there_are = {"todo": self.todos, "point": self.points, "session": self.sessions}[kind]
-        return number if 0 <= number < there_are and self.record_id(kind, number) == record_id else None
+        known = 0 <= number < self.counts[record_type] and self.record_id(record_type, number) == record_id
+        return number if known else None
 
-    def _salt(self, kind: str) -> int:
-        return _SALTS[kind] * 0xABCDEF123456789 + self.seed * 0x1F3D5B79
+    def _salt(self, record_type: str) -> int:
+        return _SALTS[record_type] * 0xABCDEF123456789 + self.seed * 0x1F3D5B79
 
     def _note(self, number: int) -> str:
         return _notes(self.seed)[number % _NOTES]
 
-    def _sessions_of(self, number: int, count: Any) -> list[str]:
+    def _sessions_of(self, number: int, per_session: Callable[[int], int]) -> list[str]:
         session, place = divmod(number, 2)
-        there = session < self.sessions and place < count(session)
-        return [self.record_id("session", session)] if there else []
+        exists = session < self.counts["session"] and place < per_session(session)
+        return [self.record_id("session", session)] if exists else []
 
     def _exported_point(self, number: int, session_id: str) -> Fields:
         point = self.point(number)
@@ -210,20 +213,20 @@ class Rows:
         }
 
 
-def created_at(number: int, there_are: int) -> float:
+def created_at(number: int, count: int) -> float:
     """Unix seconds at which a record was made, to the millisecond."""
-    return FIRST_AT + number * SPREAD * 1000 // max(there_are, 1) / 1000
+    return FIRST_AT + number * SPREAD * 1000 // max(count, 1) / 1000
 
 
-def meeting_at(number: int, there_are: int) -> float:
+def meeting_at(number: int, count: int) -> float:
     """Unix seconds of a session's meeting."""
-    return created_at(number, there_are) + MEETING_AFTER[0] + number * 7919 % 24 * _HOUR
+    return created_at(number, count) + MEETING_AFTER[0] + number * 7919 % 24 * _HOUR
 
 
 def owner(name: str, number: int) -> str:
     """The agent, creator or coach of a record."""
-    there_are, prefix = OWNERS[name]
-    return f"{prefix}{number % there_are + 1}"
+    count, prefix = OWNERS[name]
+    return f"{prefix}{number % count + 1}"
 
 
 def person(number: int) -> str:
@@ -245,7 +248,7 @@ def _activity(number: int, step: int, at: float) -> Fields:
         "userEmail": f"{PEOPLE[(number + step) % len(PEOPLE)][1]}@example.com",
         "actionType": ("create", "update", "share", "confirm")[step],
         "descriptions": [f"step {step}", person(number)],
-        "timestamp": write_date(at + 60 * step),
+        "timestamp": format_date(at + 60 * step),
         "ipAddress": f"192.0.2.{number % 250 + 1}",
     }
 

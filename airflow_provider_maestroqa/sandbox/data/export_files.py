@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any
 
-from airflow_provider_maestroqa.sandbox.data.export_rows import FILES, RAW_FILES, Content, Table, tables
+from airflow_provider_maestroqa.sandbox.data.export_rows import Content, Table, file_names, tables
 
 _ZIP64_FROM = 1 << 31
 
@@ -44,7 +44,7 @@ class GenerationCancelledError(Exception):
 
 def is_zip(export_type: str, single_file: str | None) -> bool:
     """Whether this export comes as a ZIP rather than as one bare CSV."""
-    return export_type == "raw" and single_file is None
+    return len(file_names(export_type, single_file)) > 1
 
 
 def write_export_file(
@@ -58,7 +58,7 @@ def write_export_file(
     level: int = 6,
     cancelled: Callable[[], bool] = lambda: False,
 ) -> Mapping[str, ExportFile]:
-    """Write the file that MaestroQA would offer for download, and tell what is in it.
+    """Write the file that MaestroQA would offer for download, and describe its content.
 
     The unpacked content depends on the arguments alone. Memory does not grow with the size.
 
@@ -69,7 +69,7 @@ def write_export_file(
     :param single_file: only this file of a raw export, as a bare CSV.
     :param content: window and grade types, where they matter; its seed wins.
     :param level: how hard to compress, 1 to 9.
-    :param cancelled: asked between blocks; when it says so, :class:`GenerationCancelledError` is raised.
+    :param cancelled: called between blocks; once it is true, :class:`GenerationCancelledError` is raised.
     :return: for each CSV file, by name, its records, bytes and checksums.
     """
     if isinstance(target, (str, Path)):
@@ -105,16 +105,6 @@ def rows_for_bytes(size: int, *, export_type: str = "raw", single_file: str | No
         for block in table.blocks()
     )
     return max(1, round(size * sample / sampled))
-
-
-def known_single_files() -> tuple[str, ...]:
-    """The values of ``singleFileExport``."""
-    return RAW_FILES
-
-
-def known_export_types() -> tuple[str, ...]:
-    """The types of export."""
-    return tuple(FILES)
 
 
 def _write_zip(

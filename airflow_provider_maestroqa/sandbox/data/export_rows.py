@@ -1,29 +1,34 @@
-"""Rows of export files: deterministic from a seed, quick to make in any number, and as nasty as real ones.
+"""Rows of export files: deterministic from a seed, quick to make in any number, and as awkward as real ones.
 
 The columns are those that public clients of MaestroQA have seen; the columns of groups and audit logs are made up.
-A row is put together from pools of ready-made pieces, so that a gigabyte takes seconds; ids and the order of rows are
-computed from the row's number.
+Each column is declared once, in one of three tables: keys are computed from a row's number, cells and dates come from
+pools of ready-made pieces, so that a gigabyte takes seconds. A file is a row of ``_FILES`` that names its columns.
 """
 
 from __future__ import annotations
 
 import math
 import random
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta, timezone
+from itertools import groupby
 from typing import NamedTuple, TypeVar
 
 from airflow_provider_maestroqa.sandbox.data.sample_text import NASTY_CELLS, PEOPLE, RUBRICS, SECTIONS, WORDS
 
-RAW_FILES = ("total_scores", "section_scores", "individual_answers", "annotations", "csat")
-FILES = {"raw": RAW_FILES, "groups": ("agent_groups",), "audit_log": ("audit_logs",)}
+#: The types of export, with their files.
+FILES: Mapping[str, tuple[str, ...]] = {
+    "raw": ("total_scores", "section_scores", "individual_answers", "annotations", "csat"),
+    "groups": ("agent_groups",),
+    "audit_log": ("audit_logs",),
+}
 DEFAULT_WINDOW = (datetime(2021, 3, 1, tzinfo=timezone.utc), datetime(2021, 3, 8, tzinfo=timezone.utc))
 BOM = b"\xef\xbb\xbf"
 
 _T = TypeVar("_T")
 _POOL = 1021
-_DATES = 997
+_DATES_POOL = 997
 _BLOCK_ROWS = 2048
 _MASK = (1 << 64) - 1
 
@@ -34,7 +39,7 @@ class Content:
 
     :param seed: another seed, another content.
     :param window: start and end of the export, for the dates in the rows.
-    :param grade_types: what ``grade_type`` may say.
+    :param grade_types: the values of ``grade_type``.
     """
 
     seed: int = 1
@@ -42,63 +47,156 @@ class Content:
     grade_types: tuple[str, ...] = ("Manual", "Automated")
 
 
-class _Shape(NamedTuple):
-    per: int  # records for each `over` graded tickets
-    over: int
-    keys: str
-    middle: str
-    dates: str
+class _Chance(random.Random):
+    """Random choices that are the same with every version of Python."""
+
+    def pick(self, options: Sequence[_T]) -> _T:
+        # random() is the one method whose sequence Python promises to keep from version to version.
+        return options[int(self.random() * len(options))]
+
+    def below(self, limit: int) -> int:
+        return int(self.random() * limit)
+
+
+class _Key(NamedTuple):
+    """What the keys of a row are computed from: its ticket, its number, and its number within the ticket."""
+
+    ticket: int
+    number: int
+    part: int
+    salt: int
+
+
+class _Cells:
+    """The random values that the cells of one piece share."""
+
+    def __init__(self, chance: _Chance, number: int, content: Content) -> None:
+        self.agent = chance.below(40)
+        self.person, self.mail = PEOPLE[self.agent % len(PEOPLE)]
+        self.rubric = chance.below(len(RUBRICS))
+        self.best = best = chance.pick((100, 100, 50, 5))
+        self.score = chance.pick((str(best), str(best - 1), f"{best * chance.random():.1f}", "0", ""))
+        self.grader = chance.pick(("Unknown", *(name for name, _ in PEOPLE)))
+        self.grade_type = chance.pick(content.grade_types)
+        self.section = chance.pick(SECTIONS)
+        self.csat_score = chance.pick(("1", "2", "3", "4", "5", "", "4.5"))
+        self.group = chance.pick(RUBRICS) + " team"
+        self.available = chance.pick(("true", "false"))
+        self.action = chance.pick(("login", "grade.updated", "rubric.published", "export.requested"))
+        self.comment = _comment(chance, number)
+
+
+class _Dates(NamedTuple):
+    """What the dates of one piece are made from."""
+
+    chance: _Chance
+    number: int
+    graded: datetime
+
+
+def _earlier(dates: _Dates) -> str:
+    """A date before the grading, or none."""
+    if dates.number % 7 == 3:
+        return dates.chance.pick(("", "Unknown"))
+    return _guarded(dates.graded - timedelta(milliseconds=dates.chance.below(86_400_000)))
+
+
+def _id(key: _Key) -> bytes:
+    return b"%016x" % ((key.ticket * 0x9E3779B97F4A7C15 + key.salt) & _MASK)
+
+
+def _part(key: _Key) -> bytes:
+    return b"0%d" % (3975800 + key.part)
+
+
+#: The columns, each with what makes its text.
+_KEYS: Mapping[str, Callable[[_Key], bytes]] = {
+    "gradable_id": _id,
+    "section_id": _part,
+    "question_id": _part,
+    "annotation_id": lambda key: b"%016x" % ((key.number * 0xD1342543DE82EF95 ^ key.salt) & _MASK),
+    "membership_id": _id,
+    "event_id": _id,
+}
+_CELLS: Mapping[str, Callable[[_Cells], str]] = {
+    "agent_id": lambda cells: f"{3975800 + cells.agent:08d}",
+    "agent_name": lambda cells: cells.person,
+    "agent_email": lambda cells: f"{cells.mail}{cells.agent}@example.com",
+    "grader": lambda cells: cells.grader,
+    "grade_type": lambda cells: cells.grade_type,
+    "rubric_id": lambda cells: f"{cells.rubric:04d}",
+    "rubric_name": lambda cells: RUBRICS[cells.rubric],
+    "rubric_score": lambda cells: cells.score,
+    "max_rubric_score": lambda cells: str(cells.best),
+    "section_name": lambda cells: cells.section,
+    "section_score": lambda cells: cells.score,
+    "max_section_score": lambda cells: str(cells.best),
+    "csat_score": lambda cells: cells.csat_score,
+    "group_name": lambda cells: cells.group,
+    "available": lambda cells: cells.available,
+    "user_name": lambda cells: cells.grader,
+    "user_email": lambda cells: f"{cells.mail}@example.com",
+    "action": lambda cells: cells.action,
+    "comment": lambda cells: cells.comment,
+}
+_DATES: Mapping[str, Callable[[_Dates], str]] = {
+    "date": lambda dates: _guarded(dates.graded),
+    "date_graded": lambda dates: _guarded(dates.graded),
+    "date_first_started": _earlier,
+    "date_first_graded": _earlier,
+    "ticket_created_at": _earlier,
+    "date_reported_as": lambda dates: dates.graded.strftime("%Y-%m-%d"),
+}
+
+
+@dataclass(frozen=True)
+class _File:
+    """What a file looks like.
+
+    :param columns: their names, separated by spaces.
+    :param per: records for each `over` graded tickets.
+    :param bare_guard: whether dates are guarded as ``="…"`` without the quotes of CSV.
+    """
+
+    columns: str
+    per: int = 1
+    over: int = 1
     bom: bool = False
     bare_guard: bool = False
     line_end: bytes = b"\n"
     ends_with_line_end: bool = True
 
 
-_SHAPES = {
-    "total_scores": _Shape(
-        1,
-        1,
-        "gradable_id",
-        "agent_id,agent_name,agent_email,grader,grade_type,rubric_id,rubric_name,rubric_score,max_rubric_score,comment",
-        "date_graded,date_first_started,date_first_graded,ticket_created_at,date_reported_as",
+_FILES = {
+    "total_scores": _File(
+        "gradable_id agent_id agent_name agent_email grader grade_type rubric_id rubric_name"
+        " rubric_score max_rubric_score comment date_graded date_first_started date_first_graded ticket_created_at"
+        " date_reported_as"
     ),
-    "section_scores": _Shape(
-        2,
-        1,
-        "gradable_id,section_id",
-        "agent_id,agent_name,agent_email,grader,rubric_id,rubric_name,section_name,section_score,max_section_score,"
-        "comment",
-        "date_graded,date_reported_as",
+    "section_scores": _File(
+        "gradable_id section_id agent_id agent_name agent_email grader rubric_id rubric_name section_name"
+        " section_score max_section_score comment date_graded date_reported_as",
+        per=2,
         bare_guard=True,
         line_end=b"\r\n",
     ),
-    "individual_answers": _Shape(
-        5,
-        1,
-        "gradable_id,question_id",
-        "agent_id,agent_name,agent_email,grader,grade_type,rubric_id,rubric_name,section_name,comment",
-        "date_graded,date_reported_as",
+    "individual_answers": _File(
+        "gradable_id question_id agent_id agent_name agent_email grader grade_type rubric_id rubric_name section_name"
+        " comment date_graded date_reported_as",
+        per=5,
         bom=True,
     ),
-    "annotations": _Shape(
-        1,
-        2,
-        "gradable_id,annotation_id",
-        "agent_id,agent_name,agent_email,grader,rubric_name,comment",
-        "date_graded,date_reported_as",
+    "annotations": _File(
+        "gradable_id annotation_id agent_id agent_name agent_email grader rubric_name comment date_graded"
+        " date_reported_as",
+        over=2,
         ends_with_line_end=False,
     ),
-    "csat": _Shape(
-        1,
-        3,
-        "gradable_id",
-        "agent_id,agent_name,agent_email,csat_score,comment",
-        "ticket_created_at,date_reported_as",
+    "csat": _File(
+        "gradable_id agent_id agent_name agent_email csat_score comment ticket_created_at date_reported_as", over=3
     ),
-    "agent_groups": _Shape(
-        1, 1, "membership_id", "group_name,agent_id,agent_name,agent_email,available", "", bom=True
-    ),
-    "audit_logs": _Shape(1, 1, "event_id", "user_name,user_email,action,comment", "date", bom=True),
+    "agent_groups": _File("membership_id group_name agent_id agent_name agent_email available", bom=True),
+    "audit_logs": _File("event_id user_name user_email action comment date", bom=True),
 }
 
 
@@ -117,28 +215,37 @@ class Table:
 
     def blocks(self) -> Iterator[bytes]:
         """The file's bytes in blocks of some hundred kilobytes, the header first."""
-        shape = _SHAPES[self.name]
-        header = b",".join(part.encode() for part in (shape.keys, shape.middle, shape.dates) if part)
-        yield (BOM if shape.bom else b"") + header + (shape.line_end if self.rows else b"")
-        render = _Renderer(self)
+        file = _FILES[self.name]
+        header = ",".join(file.columns.split()).encode()
+        yield (BOM if file.bom else b"") + header + (file.line_end if self.rows else b"")
+        row = _renderer(self, file)
         for first in range(0, self.rows, _BLOCK_ROWS):
             last = min(first + _BLOCK_ROWS, self.rows)
-            block = b"".join([render.row(number) for number in range(first, last)])
-            if last == self.rows and not shape.ends_with_line_end:
-                block = block[: -len(shape.line_end)]
-            yield block
+            block = b"".join([row(number) + file.line_end for number in range(first, last)])
+            yield block if last < self.rows or file.ends_with_line_end else block[: -len(file.line_end)]
+
+
+def file_names(export_type: str, single_file: str | None = None) -> tuple[str, ...]:
+    """The names of an export's files, without ``.csv``.
+
+    :param export_type: a key of :data:`FILES`.
+    :param single_file: only this file of a raw export.
+    """
+    return FILES[export_type] if single_file is None else (single_file,)
 
 
 def tables(export_type: str, rows: int, content: Content, single_file: str | None = None) -> list[Table]:
     """The files of an export.
 
-    :param export_type: ``raw``, ``groups`` or ``audit_log``.
+    :param export_type: a key of :data:`FILES`.
     :param rows: graded tickets (raw), memberships (groups) or events (audit log); the other files of a raw export
         hold more or fewer records.
     :param single_file: only this file of a raw export.
     """
-    names = FILES[export_type] if single_file is None else (single_file,)
-    return [Table(name, rows * _SHAPES[name].per // _SHAPES[name].over, content) for name in names]
+    return [
+        Table(name, rows * _FILES[name].per // _FILES[name].over, content)
+        for name in file_names(export_type, single_file)
+    ]
 
 
 def csv_cell(text: str) -> bytes:
@@ -148,95 +255,57 @@ def csv_cell(text: str) -> bytes:
     return text.encode()
 
 
-class _Renderer:
-    """Makes row number n of a table, out of pools made once."""
+def _renderer(table: Table, file: _File) -> Callable[[int], bytes]:
+    """What makes row number n of a table, out of pools made once."""
+    salt = random.Random(f"{table.content.seed}|ids").getrandbits(64)  # noqa: S311
+    tickets = max(1, table.rows // file.per * file.over)
+    step = _coprime(tickets)
+    segments = [_segment(table, file, columns) for columns in _segments(file.columns.split())]
 
-    def __init__(self, table: Table) -> None:
-        shape = _SHAPES[table.name]
-        self._salt = random.Random(f"{table.content.seed}|ids").getrandbits(64)  # noqa: S311
-        self._per, self._over = shape.per, shape.over
-        self._tickets = max(1, table.rows // shape.per * shape.over)
-        self._step = _coprime(self._tickets)
-        self._two_keys = "," in shape.keys
-        self._annotation = "annotation_id" in shape.keys
-        # Only as many as are used: most exports in tests are small.
-        self._random = random.Random(f"{table.content.seed}|{table.name}")  # noqa: S311
-        self._pieces = [self._middle(number, shape, table.content) for number in range(min(_POOL, table.rows))]
-        self._random = random.Random(f"{table.content.seed}|{table.name}|dates")  # noqa: S311
-        self._tails = [self._dates(number, shape, table.content) for number in range(min(_DATES, table.rows))]
+    def row(number: int) -> bytes:
+        ticket, part = divmod(number, file.per)
+        key = _Key(ticket * step % tickets, number, part, salt)
+        return b",".join([segment(key) for segment in segments])
 
-    def row(self, number: int) -> bytes:
-        """One record, with its line end."""
-        ticket = (number // self._per * self._step) % self._tickets
-        key = b"%016x" % ((ticket * 0x9E3779B97F4A7C15 + self._salt) & _MASK)
-        if self._annotation:
-            key = b"%b,%016x" % (key, (number * 0xD1342543DE82EF95 ^ self._salt) & _MASK)
-        elif self._two_keys:
-            key = b"%b,0%d" % (key, 3975800 + number % self._per)
-        return b"%b,%b%b" % (key, self._pieces[number % _POOL], self._tails[number % _DATES])
+    return row
 
-    def _pick(self, options: Sequence[_T]) -> _T:
-        # random() is the one method whose sequence Python promises to keep from version to version.
-        return options[int(self._random.random() * len(options))]
 
-    def _below(self, limit: int) -> int:
-        return int(self._random.random() * limit)
+def _segments(columns: list[str]) -> Iterator[list[str]]:
+    """Columns that stand beside each other and come from one pool."""
+    for _, names in groupby(columns, lambda name: next(table for table in (_KEYS, _CELLS, _DATES) if name in table)):
+        yield list(names)
 
-    def _comment(self, number: int) -> str:
-        if number < len(NASTY_CELLS):
-            return NASTY_CELLS[number]
-        if self._below(8) == 0:
-            return self._pick(NASTY_CELLS) + " " + " ".join(self._pick(WORDS) for _ in range(self._below(12)))
-        return " ".join(self._pick(WORDS) for _ in range(self._below(45))) + "."
 
-    def _middle(self, number: int, shape: _Shape, content: Content) -> bytes:
-        agent = self._below(40)
-        person, mail = PEOPLE[agent % len(PEOPLE)]
-        rubric = self._below(len(RUBRICS))
-        best = self._pick((100, 100, 50, 5))
-        score = self._pick((str(best), str(best - 1), f"{best * self._random.random():.1f}", "0", ""))
-        grader = self._pick(("Unknown", *(name for name, _ in PEOPLE)))
-        values = {
-            "agent_id": f"{3975800 + agent:08d}",
-            "agent_name": person,
-            "agent_email": f"{mail}{agent}@example.com",
-            "grader": grader,
-            "grade_type": self._pick(content.grade_types),
-            "rubric_id": f"{rubric:04d}",
-            "rubric_name": RUBRICS[rubric],
-            "rubric_score": score,
-            "max_rubric_score": str(best),
-            "section_name": self._pick(SECTIONS),
-            "section_score": score,
-            "max_section_score": str(best),
-            "csat_score": self._pick(("1", "2", "3", "4", "5", "", "4.5")),
-            "group_name": self._pick(RUBRICS) + " team",
-            "available": self._pick(("true", "false")),
-            "user_name": grader,
-            "user_email": f"{mail}@example.com",
-            "action": self._pick(("login", "grade.updated", "rubric.published", "export.requested")),
-            "comment": self._comment(number),
-        }
-        return b",".join(csv_cell(values[name]) for name in shape.middle.split(","))
+def _segment(table: Table, file: _File, columns: list[str]) -> Callable[[_Key], bytes]:
+    """What makes these columns of a row."""
+    content, seed = table.content, f"{table.content.seed}|{table.name}"
+    if columns[0] in _KEYS:
+        makers = [_KEYS[name] for name in columns]
+        return lambda key: b",".join([make(key) for make in makers])
+    # Only as many pieces as are used: most exports in tests are small.
+    if columns[0] in _CELLS:
+        chance = _Chance(seed)
+        pool = []
+        for number in range(min(_POOL, table.rows)):
+            cells = _Cells(chance, number, content)
+            pool.append(b",".join(csv_cell(_CELLS[name](cells)) for name in columns))
+        return lambda key: pool[key.number % _POOL]
+    chance = _Chance(f"{seed}|dates")
+    encode = str.encode if file.bare_guard else csv_cell
+    span = max(1, int((content.window[1] - content.window[0]).total_seconds() * 1000))
+    dates_pool = []
+    for number in range(min(_DATES_POOL, table.rows)):
+        dates = _Dates(chance, number, content.window[0] + timedelta(milliseconds=chance.below(span)))
+        dates_pool.append(b",".join(encode(_DATES[name](dates)) for name in columns))
+    return lambda key: dates_pool[key.number % _DATES_POOL]
 
-    def _dates(self, number: int, shape: _Shape, content: Content) -> bytes:
-        if not shape.dates:
-            return shape.line_end
-        start, end = content.window
-        span = max(1, int((end - start).total_seconds() * 1000))
-        graded = start + timedelta(milliseconds=self._below(span))
-        cells = []
-        for name in shape.dates.split(","):
-            if name == "date_reported_as":
-                text = graded.strftime("%Y-%m-%d")
-            elif name in ("date_graded", "date"):
-                text = _guarded(graded)
-            elif number % 7 == 3:
-                text = self._pick(("", "Unknown"))
-            else:
-                text = _guarded(graded - timedelta(milliseconds=self._below(86_400_000)))
-            cells.append(text.encode() if shape.bare_guard else csv_cell(text))
-        return b"," + b",".join(cells) + shape.line_end
+
+def _comment(chance: _Chance, number: int) -> str:
+    if number < len(NASTY_CELLS):
+        return NASTY_CELLS[number]
+    if chance.below(8) == 0:
+        return chance.pick(NASTY_CELLS) + " " + " ".join(chance.pick(WORDS) for _ in range(chance.below(12)))
+    return " ".join(chance.pick(WORDS) for _ in range(chance.below(45))) + "."
 
 
 def _guarded(moment: datetime) -> str:

@@ -1,4 +1,4 @@
-"""Exports: what was asked for, how far it is, and the file that comes out."""
+"""Exports: their parameters, their progress, and their files."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ from pathlib import Path
 from typing import Any
 
 from airflow_provider_maestroqa.sandbox.data.export_files import ExportFile, is_zip, write_export_file
-from airflow_provider_maestroqa.sandbox.data.export_rows import Content
-from airflow_provider_maestroqa.sandbox.dates import parse_date
-from airflow_provider_maestroqa.sandbox.options import Settings
+from airflow_provider_maestroqa.sandbox.data.export_rows import Content, file_names
+from airflow_provider_maestroqa.sandbox.options import SandboxOptions
 from airflow_provider_maestroqa.sandbox.storage.stored_object import HashingFile, StoredObject
+from airflow_provider_maestroqa.sandbox.validation import parse_date
 
-#: How long a poll may wait for a big file before it answers that the export goes on, in seconds.
-_PATIENCE = 3.0
+#: How long a poll may wait for a big file before it reports that the export is in progress, in seconds.
+_MAX_WAIT = 3.0
 
 
 @dataclass
@@ -31,11 +31,11 @@ class Export:
 
     :param export_id: as given to the client.
     :param export_type: ``raw``, ``groups`` or ``audit_log``.
-    :param parameters: what the client asked for.
+    :param parameters: the parameters of the request.
     :param requested_at: Unix seconds by the sandbox's clock.
-    :param polls: how often its status was asked for.
+    :param polls: how often it was polled.
     :param outcome: ``errored``, ``never``, ``no_data`` or ``completed`` when a fault decided so.
-    :param url: the last presigned URL given out.
+    :param url: the last presigned URL of its file.
     """
 
     export_id: str
@@ -55,16 +55,16 @@ class Export:
 
     @property
     def single_file(self) -> str | None:
-        """The one file of a raw export that was asked for."""
+        """The one file of a raw export that was requested."""
         return self.parameters.get("singleFileExport")
 
     @property
     def key(self) -> str:
         """Path of its file on the storage host."""
-        name = {"groups": "agent_groups", "audit_log": "audit_logs"}.get(self.export_type, self.single_file)
-        if name is None:
+        if is_zip(self.export_type, self.single_file):
             name = re.sub(r"[^A-Za-z0-9_-]+", "_", self.parameters.get("name", ""))[:60].strip("_") or "raw_export"
             return f"/exports/{self.export_id}/{name}.zip"
+        (name,) = file_names(self.export_type, self.single_file)
         return f"/exports/{self.export_id}/{name}.csv"
 
     def has_data(self, now: float) -> bool:
@@ -92,22 +92,21 @@ class Export:
 class Exports:
     """All exports, and the files that come out of them.
 
-    :param settings: how many polls and seconds an export takes, and what is in it.
-    :param clock: gives Unix seconds.
+    :param options: how many polls and seconds an export takes, and what is in it.
     :param directory: where the files are.
-    :param executor: the threads that make them.
     :param by_id: the exports by id.
     :param objects: the files by their paths on the storage host.
-    :param stopping: set once no more files shall be made.
+    :param stopping: set once no more files are to be made.
     """
 
-    settings: Settings
-    clock: Callable[[], float]
+    options: SandboxOptions
     directory: Path
-    executor: ThreadPoolExecutor
     by_id: dict[str, Export] = field(default_factory=dict)
     objects: dict[str, StoredObject] = field(default_factory=dict)
     stopping: threading.Event = field(default_factory=threading.Event)
+
+    def __post_init__(self) -> None:
+        self._executor = ThreadPoolExecutor(max_workers=2, thread_name_prefix="maestroqa-sandbox-files")
 
     def clear(self) -> None:
         """Remove all exports and their files."""
@@ -120,11 +119,11 @@ class Exports:
     def close(self) -> None:
         """Stop making files."""
         self.stopping.set()
-        self.executor.shutdown(wait=True, cancel_futures=True)
+        self._executor.shutdown(wait=True, cancel_futures=True)
 
     def add(self, export_type: str, parameters: Mapping[str, Any], export_id: str) -> Export:
         """Add an export that was requested."""
-        export = Export(export_id, export_type, parameters, self.clock())
+        export = Export(export_id, export_type, parameters, self.options.clock())
         self.by_id[export_id] = export
         return export
 
@@ -136,7 +135,9 @@ class Exports:
 
     def is_due(self, export: Export) -> bool:
         """Whether it was polled often enough, and requested long enough ago, to be at its end."""
-        return export.polls > self.settings.polls and self.clock() >= export.requested_at + self.settings.seconds
+        return (
+            export.polls > self.options.polls and self.options.clock() >= export.requested_at + self.options.seconds
+        )
 
     async def poll(self, export: Export) -> str:
         """Count a poll, and give the export's status."""
@@ -145,10 +146,10 @@ class Exports:
             return "requested" if export.polls == 1 else "in_progress"
         if export.outcome == "errored":
             return "errored"
-        if export.has_data(self.clock()):
+        if export.has_data(self.options.clock()):
             self.begin(export)
             if export.making is not None:
-                await asyncio.wait([export.making], timeout=_PATIENCE)
+                await asyncio.wait([export.making], timeout=_MAX_WAIT)
                 if not export.making.done():
                     return "in_progress"
                 export.making.result()
@@ -167,7 +168,7 @@ class Exports:
         await self._run(self._put, export, data)
 
     async def _run(self, work: Callable[..., None], *arguments: Any) -> None:
-        await asyncio.get_running_loop().run_in_executor(self.executor, work, *arguments)
+        await asyncio.get_running_loop().run_in_executor(self._executor, work, *arguments)
 
     def _write(self, export: Export, seed_offset: int) -> None:
         path = self._new_path(export)
@@ -176,9 +177,9 @@ class Exports:
             files = write_export_file(
                 target,  # type: ignore[arg-type]
                 export_type=export.export_type,
-                rows=self.settings.rows,
+                rows=self.options.rows,
                 single_file=export.single_file,
-                content=export.content(self.settings.seed + seed_offset),
+                content=export.content(self.options.seed + seed_offset),
                 cancelled=self.stopping.is_set,
             )
         zipped = is_zip(export.export_type, export.single_file)
@@ -221,7 +222,7 @@ class Exports:
         if self.by_id.get(export.export_id) is not export:
             path.unlink(missing_ok=True)
             return
-        modified = float(int(self.clock()))
+        modified = float(int(self.options.clock()))
         stored = StoredObject(export.key, path, target.size, target.sha256, modified, content_type, files)
         self.objects[stored.key] = stored
         export.stored = stored

@@ -1,4 +1,4 @@
-"""How a file's bytes go out, and what may go wrong on the way."""
+"""How a file's bytes are sent, and what may go wrong meanwhile."""
 
 from __future__ import annotations
 
@@ -12,26 +12,25 @@ from pathlib import Path
 from aiohttp import web
 
 from airflow_provider_maestroqa.sandbox.faults import Fault
-from airflow_provider_maestroqa.sandbox.request_context import note
-from airflow_provider_maestroqa.sandbox.responses import reset_connection
-from airflow_provider_maestroqa.sandbox.state import state_of
+from airflow_provider_maestroqa.sandbox.request_context import pause, update_log
+from airflow_provider_maestroqa.sandbox.responses import drop_connection
 
 _CHUNK = 1 << 18
 
 
 @dataclass
 class Delivery:
-    """An answer with bytes of a file.
+    """A response with bytes of a file.
 
     :param file: the file on disk.
     :param status: 200 or 206.
     :param start: first byte.
     :param stop: the byte after the last.
-    :param headers: the answer's headers, without its length.
+    :param headers: the response's headers, without its length.
     :param flip: position in the file of a byte to flip.
     :param cut: bytes after which the connection is closed.
     :param reset: whether that close is a reset.
-    :param stall: bytes after which the answer is held.
+    :param stall: bytes after which the response is held.
     :param pause: seconds between pieces of `piece` bytes.
     :param with_length: whether there is a Content-Length.
     :param endless: whether it never stops.
@@ -51,8 +50,8 @@ class Delivery:
     with_length: bool = True
     endless: bool = False
 
-    def spoil(self, faults: Sequence[Fault], size: int) -> None:
-        """Let the faults have their way with a delivery of an object of this size."""
+    def apply_faults(self, faults: Sequence[Fault], size: int) -> None:
+        """Change the delivery of an object of this size as the faults say."""
         for fault in faults:
             if fault.kind in ("drop_at_byte", "expire_after_bytes", "reset_at_byte"):
                 self.cut, self.reset = fault.at, fault.kind == "reset_at_byte"
@@ -70,19 +69,19 @@ class Delivery:
                 self.endless = self.endless or fault.kind == "endless"
 
     def pieces(self) -> Iterator[bytes]:
-        """The bytes to send, with a border at each byte where something happens."""
-        borders = sorted({border for border in (self.cut, self.stall) if border is not None})
+        """The bytes to send, with a boundary at each byte where something happens."""
+        boundaries = sorted({boundary for boundary in (self.cut, self.stall) if boundary is not None})
         sent = 0
         for _ in itertools.count() if self.endless else range(1):
             for piece in self._file_pieces():
-                rest = piece
-                for border in borders:
-                    if sent < border < sent + len(rest):
-                        yield rest[: border - sent]
-                        rest = rest[border - sent :]
-                        sent = border
-                yield rest
-                sent += len(rest)
+                remainder = piece
+                for boundary in boundaries:
+                    if sent < boundary < sent + len(remainder):
+                        yield remainder[: boundary - sent]
+                        remainder = remainder[boundary - sent :]
+                        sent = boundary
+                yield remainder
+                sent += len(remainder)
 
     def _file_pieces(self) -> Iterator[bytes]:
         with self.file.open("rb") as file:
@@ -100,23 +99,23 @@ class Delivery:
 
 
 async def deliver(request: web.Request, delivery: Delivery) -> web.StreamResponse:
-    """Send a delivery, and note in the record how many bytes went out.
+    """Send a delivery, and log how many bytes were sent.
 
-    The record is always written first: who has got the answer finds it there.
+    The log is always written first: a client that has the response finds it there.
     """
     response = web.StreamResponse(status=delivery.status, headers=delivery.headers)
     if delivery.with_length:
         response.content_length = delivery.stop - delivery.start
     else:
         response.enable_chunked_encoding()
-    # When the client goes away, the record says how far it came.
+    # When the client goes away, the log has how many bytes were sent.
     with contextlib.suppress(ConnectionError):
         await _send(request, response, delivery)
     return response
 
 
 async def _send(request: web.Request, response: web.StreamResponse, delivery: Delivery) -> None:
-    note(request, status=response.status)
+    update_log(request, status=response.status)
     await response.prepare(request)
     _send_headers(response)
     sent = 0
@@ -124,7 +123,7 @@ async def _send(request: web.Request, response: web.StreamResponse, delivery: De
         return
     for piece in delivery.pieces():
         sent += len(piece)
-        note(request, sent=sent, done=sent == delivery.stop - delivery.start and not delivery.endless)
+        update_log(request, sent=sent, done=sent == delivery.stop - delivery.start and not delivery.endless)
         await response.write(piece)
         if await _reached(request, delivery, sent):
             return
@@ -137,19 +136,13 @@ async def _send(request: web.Request, response: web.StreamResponse, delivery: De
 
 
 async def _reached(request: web.Request, delivery: Delivery, sent: int) -> bool:
-    """Do what shall happen at this byte; say whether the connection is gone."""
+    """Do what is to happen at this byte; return whether the connection is closed."""
     if sent == delivery.stall:
-        note(request, held=True)
-        await state_of(request).holds.wait()
-        note(request, held=False)
+        await pause(request)
     if sent != delivery.cut:
         return False
-    note(request, done=True)
-    if delivery.reset:
-        reset_connection(request)
-    elif request.transport is not None:
-        # A plain close sends what is still in the buffers, so that the client gets exactly this many bytes.
-        request.transport.close()
+    update_log(request, done=True)
+    drop_connection(request, reset=delivery.reset)
     return True
 
 

@@ -40,7 +40,7 @@ class Signer:
         :param path: the object's path, with a leading slash.
         :param now: Unix seconds.
         :param ttl: seconds until it expires.
-        :param headers: what the request must carry, by lower-case name.
+        :param headers: what the request must have, by lower-case name.
         """
         date = datetime.fromtimestamp(now, timezone.utc)
         query = {
@@ -62,7 +62,7 @@ class Signer:
 
     @property
     def signatures(self) -> list[str]:
-        """All signatures given out."""
+        """All signatures so far."""
         with self._lock:
             return list(self._expiry)
 
@@ -72,7 +72,7 @@ class Signer:
             if signature in self._expiry:
                 self._expiry[signature] = -math.inf
 
-    def refusal(
+    def rejection(
         self,
         method: str,
         host: str,
@@ -81,7 +81,7 @@ class Signer:
         now: float,
         headers: Mapping[str, str] | None = None,
     ) -> tuple[str, str] | None:
-        """Why a request is refused, as S3's code and message; ``None`` when it is not.
+        """Why a request is rejected, as S3's code and message; ``None`` when it is not.
 
         :param headers: the request's, by lower-case name.
         """
@@ -90,8 +90,8 @@ class Signer:
             return "AccessDenied", "Access Denied"
         signed = {name: value for name, value in query.items() if name != "X-Amz-Signature"}
         names = signed.get("X-Amz-SignedHeaders", "").split(";")
-        carried = {name: (headers or {}).get(name, "") for name in names if name != "host"}
-        expected = self._sign(method, host, path, signed, carried)
+        signed_headers = {name: (headers or {}).get(name, "") for name in names if name != "host"}
+        expected = self._sign(method, host, path, signed, signed_headers)
         if not hmac.compare_digest(expected.encode(), signature.encode()):
             return "SignatureDoesNotMatch", (
                 "The request signature we calculated does not match the signature you provided. Check your key and"
@@ -103,6 +103,6 @@ class Signer:
 
     def _sign(self, method: str, host: str, path: str, query: Mapping[str, str], headers: Mapping[str, str]) -> str:
         values = urlencode(sorted(query.items()), quote_via=quote, safe="")
-        carried = [f"{name}:{value.strip()}" for name, value in sorted(headers.items())]
-        canonical = "\n".join((method, host, path, values, *carried))
+        signed_headers = [f"{name}:{value.strip()}" for name, value in sorted(headers.items())]
+        canonical = "\n".join((method, host, path, values, *signed_headers))
         return hmac.new(self._secret, canonical.encode(), hashlib.sha256).hexdigest()

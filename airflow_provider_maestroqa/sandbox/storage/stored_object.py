@@ -14,7 +14,7 @@ from airflow_provider_maestroqa.sandbox.data.export_files import ExportFile
 
 @dataclass(frozen=True)
 class StoredObject:
-    """What a presigned URL leads to.
+    """What a presigned URL gives.
 
     :param key: its path on the storage host, with a leading slash.
     :param file: the file on disk.
@@ -40,7 +40,7 @@ class StoredObject:
 
 
 class HashingFile(io.RawIOBase):
-    """Writes through to a file, and knows the length and the digest of what was written."""
+    """Writes to a file, and computes the length and the digest of what was written."""
 
     def __init__(self, file: IO[bytes]) -> None:
         super().__init__()
@@ -49,7 +49,7 @@ class HashingFile(io.RawIOBase):
         self.size = 0
 
     def writable(self) -> bool:
-        """It is."""
+        """Always true."""
         return True
 
     def write(self, data: bytes) -> int:  # type: ignore[override]
@@ -60,5 +60,5 @@ class HashingFile(io.RawIOBase):
 
     @property
     def sha256(self) -> str:
-        """Of all that was written so far."""
+        """The digest of all that was written so far."""
         return self._digest.hexdigest()

@@ -1,4 +1,4 @@
-"""Presigned uploads: the bytes of attachments go to disk as they come, and count when all of them have come."""
+"""Presigned uploads: the bytes of attachments go to disk as they arrive, and count once all of them have arrived."""
 
 from __future__ import annotations
 
@@ -11,23 +11,23 @@ from aiohttp import web
 
 from airflow_provider_maestroqa.sandbox.data.account import Upload
 from airflow_provider_maestroqa.sandbox.faults import Fault
-from airflow_provider_maestroqa.sandbox.request_context import note, visit_of
-from airflow_provider_maestroqa.sandbox.responses import reset_connection, storage_error
+from airflow_provider_maestroqa.sandbox.request_context import context_of, pause, update_log
+from airflow_provider_maestroqa.sandbox.responses import drop_connection, storage_error
 from airflow_provider_maestroqa.sandbox.state import State, state_of
 from airflow_provider_maestroqa.sandbox.storage.stored_object import HashingFile
 
 _PIECE = 1 << 18
 #: S3 takes no more in one piece.
-_LARGEST = 5 << 30
+_MAX_SIZE = 5 << 30
 
 
-async def take_upload(request: web.Request) -> web.StreamResponse:
-    """Take the bytes of an attachment whose presigned URL was found to be good."""
+async def receive_upload(request: web.Request) -> web.StreamResponse:
+    """Receive the bytes of an attachment whose presigned URL is valid."""
     state = state_of(request)
     length = request.content_length
     if length is None:
         return storage_error(411, "MissingContentLength", "You must provide the Content-Length HTTP header.")
-    if length > _LARGEST:
+    if length > _MAX_SIZE:
         return storage_error(400, "EntityTooLarge", "Your proposed upload exceeds the maximum allowed size")
     signed = request.query["X-Amz-SignedHeaders"].split(";")
     if any(name.lower().startswith("x-amz-") and name.lower() not in signed for name in request.headers):
@@ -36,24 +36,24 @@ async def take_upload(request: web.Request) -> web.StreamResponse:
     if name is None:
         return storage_error(404, "NoSuchKey", "The specified key does not exist.")
     path = state.directory / f"upload-{secrets.token_hex(8)}"
-    kept = False
+    stored = False
     try:
         with path.open("wb") as file:
             target = HashingFile(file)
             arrived = await _receive(request, target, length)
         if not arrived:
             return web.Response()
-        kept = _keep(state, name, Upload(path, target.size, target.sha256, request.headers["Content-Type"]))
+        stored = _store(state, name, Upload(path, target.size, target.sha256, request.headers["Content-Type"]))
     finally:
-        if not kept:
+        if not stored:
             path.unlink(missing_ok=True)
     headers = {"ETag": f'"{target.sha256[:32]}"', "x-amz-server-side-encryption": "AES256", "Server": "AmazonS3"}
     return web.Response(headers=headers)
 
 
-def _keep(state: State, name: str, upload: Upload) -> bool:
+def _store(state: State, name: str, upload: Upload) -> bool:
     attachments = state.account.attachments
-    # It may have been deleted while its bytes were on their way.
+    # It may have been deleted while its bytes were uploaded.
     if name not in attachments:
         return False
     former = attachments[name].upload
@@ -64,45 +64,40 @@ def _keep(state: State, name: str, upload: Upload) -> bool:
 
 
 async def _receive(request: web.Request, target: HashingFile, length: int) -> bool:
-    """Take the bytes in; say whether all of them came."""
-    faults = visit_of(request).faults
+    """Receive the bytes; return whether all of them arrived."""
+    faults = context_of(request).faults
     slow = next((fault for fault in faults if fault.kind == "slow"), None)
     piece = _PIECE if slow is None else slow.at or 1024
-    borders = sorted({length, *(fault.at for fault in faults if fault.at is not None and fault is not slow)})
+    boundaries = sorted({length, *(fault.at for fault in faults if fault.at is not None and fault is not slow)})
     while True:
         if await _reached(request, faults, target.size):
             return False
         if target.size == length:
             return True
-        border = next(border for border in borders if border > target.size)
+        boundary = next(boundary for boundary in boundaries if boundary > target.size)
         try:
-            data = await request.content.read(min(piece, border - target.size))
+            data = await request.content.read(min(piece, boundary - target.size))
         except (ConnectionError, web.RequestPayloadError):
             data = b""
         if not data:
-            visit_of(request).dropped = True
+            context_of(request).dropped = True
             return False
         target.write(data)
-        note(request, received=target.size)
+        update_log(request, received=target.size)
         if slow is not None:
             await asyncio.sleep(slow.seconds)
 
 
 async def _reached(request: web.Request, faults: Sequence[Fault], received: int) -> bool:
-    """Do what shall happen at this byte; say whether the connection is gone."""
+    """Do what is to happen at this byte; return whether the connection is closed."""
     for fault in faults:
         if fault.at != received:
             continue
         if fault.kind == "stall_at_byte":
-            note(request, held=True)
-            await state_of(request).holds.wait()
-            note(request, held=False)
+            await pause(request)
         elif fault.kind in ("drop_at_byte", "reset_at_byte"):
-            visit_of(request).dropped = True
-            note(request, done=True)
-            if fault.kind == "reset_at_byte":
-                reset_connection(request)
-            elif request.transport is not None:
-                request.transport.close()
+            context_of(request).dropped = True
+            update_log(request, done=True)
+            drop_connection(request, reset=fault.kind == "reset_at_byte")
             return True
     return False

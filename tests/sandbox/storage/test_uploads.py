@@ -178,9 +178,9 @@ def test_an_upload_can_be_held_at_any_byte(attachment):
 
 def test_an_upload_can_be_slow(attachment):
     attachment.sandbox.fault("slow", seconds=0.001, at=len(DATA) // 5)
-    before = attachment.sandbox._state.record._changes
+    before = attachment.sandbox._state.log._changes
     assert attachment.put()[0] == 200
-    assert attachment.sandbox._state.record._changes - before >= 5
+    assert attachment.sandbox._state.log._changes - before >= 5
     assert attachment.stored == told(DATA)
 
 

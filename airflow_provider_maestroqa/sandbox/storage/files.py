@@ -10,57 +10,58 @@ from pathlib import Path
 from aiohttp import web
 
 from airflow_provider_maestroqa.sandbox.faults import Fault
-from airflow_provider_maestroqa.sandbox.request_context import visit_of
+from airflow_provider_maestroqa.sandbox.request_context import context_of
 from airflow_provider_maestroqa.sandbox.responses import LOGIN_PAGE, storage_error
 from airflow_provider_maestroqa.sandbox.state import State, state_of
 from airflow_provider_maestroqa.sandbox.storage.delivery import Delivery, deliver
 from airflow_provider_maestroqa.sandbox.storage.stored_object import StoredObject
-from airflow_provider_maestroqa.sandbox.storage.uploads import take_upload
+from airflow_provider_maestroqa.sandbox.storage.uploads import receive_upload
 
 _RANGE = re.compile(r"bytes=(\d*)-(\d*)", re.ASCII)
 
 
-def add_routes(app: web.Application) -> None:
-    """Serve every path."""
-    app.router.add_route("*", "/{key:.*}", _serve)
+routes = web.RouteTableDef()
 
 
+@routes.route("*", "/{key:.*}")
 async def _serve(request: web.Request) -> web.StreamResponse:
     state = state_of(request)
-    faults = visit_of(request).faults
+    faults = context_of(request).faults
     kinds = {fault.kind for fault in faults}
     if "apitoken" in request.headers or "Authorization" in request.headers:
         return storage_error(
             400, "InvalidArgument", "Only one auth mechanism allowed; a presigned URL needs no header."
         )
-    if kinds & {"expired_url"}:
+    if "expired_url" in kinds:
         state.signer.expire(request.query.get("X-Amz-Signature", ""))
     headers = {name.lower(): value for name, value in request.headers.items()}
-    refusal = state.signer.refusal(request.method, request.host, request.path, request.query, state.clock(), headers)
-    if refusal:
-        return storage_error(403, *refusal)
+    rejection = state.signer.rejection(
+        request.method, request.host, request.path, request.query, state.clock(), headers
+    )
+    if rejection:
+        return storage_error(403, *rejection)
     if request.method == "PUT":
-        return await take_upload(request)
+        return await receive_upload(request)
     if request.path not in state.exports.objects:
         return storage_error(404, "NoSuchKey", "The specified key does not exist.")
-    await _exchange(state, request.path, faults)
+    await _replace(state, request.path, faults)
     if "html_200" in kinds:
         return web.Response(text=LOGIN_PAGE, content_type="text/html")
     if "xml_200" in kinds:
         return storage_error(200, "InternalError", "We encountered an internal error. Please try again.")
     if "empty_file" in kinds:
         return web.Response(body=b"", content_type=state.exports.objects[request.path].content_type)
-    answer = _plan(request, state.exports.objects[request.path], kinds)
-    if isinstance(answer, web.Response):
-        return answer
-    answer.spoil(faults, state.exports.objects[request.path].size)
+    delivery = _plan(request, state.exports.objects[request.path], kinds)
+    if isinstance(delivery, web.Response):
+        return delivery
+    delivery.apply_faults(faults, state.exports.objects[request.path].size)
     if "expire_after_bytes" in kinds:
         state.signer.expire(request.query["X-Amz-Signature"])
-    return await deliver(request, answer)
+    return await deliver(request, delivery)
 
 
-async def _exchange(state: State, key: str, faults: Sequence[Fault]) -> None:
-    """Put another object in the place of this one, where a fault says so."""
+async def _replace(state: State, key: str, faults: Sequence[Fault]) -> None:
+    """Replace the object, where a fault says so."""
     export = state.exports.by_id[key.split("/")[2]]
     for fault in faults:
         if fault.kind == "changed":
@@ -89,10 +90,10 @@ def _plan(request: web.Request, stored: StoredObject, kinds: set[str]) -> Delive
             412, "PreconditionFailed", "At least one of the pre-conditions you specified did not hold"
         )
     whole = Delivery(stored.file, 200, 0, stored.size, headers)
-    asked = None if "no_range" in kinds else request.headers.get("Range")
-    if asked is None or request.headers.get("If-Range", stored.etag) not in (stored.etag, modified):
+    wanted = None if "no_range" in kinds else request.headers.get("Range")
+    if wanted is None or request.headers.get("If-Range", stored.etag) not in (stored.etag, modified):
         return whole
-    match = _RANGE.fullmatch(asked.strip())
+    match = _RANGE.fullmatch(wanted.strip())
     if match is None or match.groups() == ("", ""):
         return whole
     start, stop = _bounds(match[1], match[2], stored.size)
