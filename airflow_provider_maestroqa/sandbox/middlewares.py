@@ -62,11 +62,11 @@ def log_middleware(host: str) -> Middleware:
                 received=len(raw),
             )
         )
-        context = begin_context(request, entry)
+        request_context = begin_context(request, entry)
         status = None
         try:
             response = await handler(request) if rejection is None else rejection
-            if not context.dropped:
+            if not request_context.dropped:
                 status = response.status
             return response
         finally:

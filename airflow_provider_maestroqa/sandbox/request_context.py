@@ -39,15 +39,15 @@ def begin_context(request: web.Request, entry: tuple[int, int]) -> RequestContex
 
     :param entry: its key in the request log.
     """
-    context = RequestContext(entry)
-    request[_KEY] = context
-    return context
+    request_context = RequestContext(entry)
+    request[_KEY] = request_context
+    return request_context
 
 
 def context_of(request: web.Request) -> RequestContext:
     """The context of a request."""
-    context: RequestContext = request[_KEY]
-    return context
+    request_context: RequestContext = request[_KEY]
+    return request_context
 
 
 def update_log(request: web.Request, **changes: Any) -> None:
@@ -64,12 +64,12 @@ async def pause(request: web.Request) -> None:
 
 async def parsed_body(request: web.Request) -> Any:
     """The request's strict JSON, or ``None`` when it has none; parsed once, and then the same object."""
-    context: RequestContext | None = request.get(_KEY)
-    if context is None:
+    request_context: RequestContext | None = request.get(_KEY)
+    if request_context is None:
         return parse_json(await request.read())
-    if context.body is _UNREAD:
-        context.body = parse_json(await request.read())
-    return context.body
+    if request_context.body is _UNREAD:
+        request_context.body = parse_json(await request.read())
+    return request_context.body
 
 
 async def json_body(request: web.Request) -> dict[str, Any]:

@@ -1,13 +1,9 @@
-import ast
 import importlib
 import inspect
 import re
-from dataclasses import MISSING, fields
 
 from airflow_provider_maestroqa.get_provider_info import get_provider_info
-from airflow_provider_maestroqa.sandbox import Fault, Sandbox
-from airflow_provider_maestroqa.sandbox.__main__ import _parser
-from airflow_provider_maestroqa.sandbox.faults import KINDS
+from airflow_provider_maestroqa.sandbox import Sandbox
 
 #: Where users import from: what Airflow is told of, and the sandbox.
 INFO = get_provider_info()
@@ -18,64 +14,11 @@ MODULES += [transfer["python-module"] for transfer in INFO["transfers"]]
 MODULES += ["airflow_provider_maestroqa.sandbox"]
 
 
-def arguments(*classes):
-    found = {}
-    for cls in classes:
-        # Airflow wraps __init__; the signature is still the author's.
-        for name, parameter in inspect.signature(cls.__init__).parameters.items():
-            if name != "self" and parameter.kind is not inspect.Parameter.VAR_KEYWORD:
-                found[name] = parameter.default
-    return found
-
-
-def test_the_table_of_the_sandbox_has_all_arguments_with_their_defaults(table):
-    written = table("docs/sandbox.md", "`Sandbox`")
-    known = arguments(Sandbox)
-    assert set(written) == set(known)
-    for argument, (default, _) in written.items():
-        if default.startswith("`"):
-            assert ast.literal_eval(default.strip("`")) == known[argument], argument
-
-
-def test_the_options_of_the_command_are_those_it_takes(table):
-    written = table("docs/sandbox.md", "Option")
-    taken = {action.option_strings[-1]: action for action in _parser()._actions if action.dest != "help"}
-    assert set(written) == set(taken)
-    for name, (default, _) in written.items():
-        if default not in ("off", "none", "`real`"):
-            assert default.strip("`") == str(taken[name].default), name
-    assert taken["--count-refused"].default is False
-    assert taken["--retry-after"].default is False
-
-
-def test_the_kinds_of_faults_are_those_there_are(table):
-    assert table("docs/sandbox.md", "Kind") == {name: [kind.family, kind.about] for name, kind in KINDS.items()}
-
-
-def test_the_parameters_of_a_fault_are_those_it_has(table):
-    written = table("docs/sandbox.md", "Parameter")
-    known = {field.name: field.default for field in fields(Fault)}
-    assert set(written) == set(known)
-    for name, (default, _) in written.items():
-        if default.startswith("`"):
-            assert ast.literal_eval(default.strip("`")) == known[name], name
-        else:
-            assert known[name] in (None, MISSING), name
-
-
 def test_the_members_of_a_sandbox_exist(table):
     for cell in table("docs/sandbox.md", "Member"):
         for name in re.findall(r"\w+(?=\(|`|$)", cell):
             if name not in ("method", "path"):
                 assert hasattr(Sandbox, name), name
-
-
-def test_the_control_pages_are_those_there_are(table, read):
-    source = read("airflow_provider_maestroqa/sandbox/control.py")
-    there_are = {
-        f"{method.upper()} {path}" for method, path in re.findall(r'add_(get|post|delete)\("([^"]+)"', source)
-    }
-    assert set(table("docs/sandbox.md", "Request")) == there_are
 
 
 def test_every_name_in_the_readme_can_be_imported(table):
