@@ -10,6 +10,7 @@ from datetime import datetime, timezone
 from pathlib import Path
 
 import pytest
+from zip_builder import Part, build_zip
 
 from airflow_provider_maestroqa.client.errors import MaestroQAConfigError, MaestroQADataError
 from airflow_provider_maestroqa.landing.clean import encoders as writing
@@ -115,9 +116,9 @@ def test_row_groups_are_no_larger_than_they_should_be(land, memory, origin, monk
     assert found.row_group(0).column(0).compression == "SNAPPY"
 
 
-def test_a_date_that_cannot_be_read_is_refused_and_names_the_remedy(land, memory, origin, make_zip, part):
+def test_a_date_that_cannot_be_read_is_refused_and_names_the_remedy(land, memory, origin):
     data = b'id,date_graded\n1,2021-03-04\n2,Unknown\n3,="04.03.2021"\n'
-    origin.body = make_zip(part(name=b"first.csv"), part(name=b"scores.csv", data=data))
+    origin.body = build_zip(Part(name=b"first.csv"), Part(name=b"scores.csv", data=data))
     with pytest.raises(MaestroQADataError) as caught:
         land(memory, file_format="parquet")
     message = str(caught.value)
@@ -130,8 +131,8 @@ def test_a_date_that_cannot_be_read_is_refused_and_names_the_remedy(land, memory
     assert file["unreadable_dates"] == {"date_graded": 1}
 
 
-def test_two_files_that_would_get_one_name_are_refused(land, memory, origin, make_zip, part):
-    origin.body = make_zip(part(name=b"A.csv"), part(name=b"a.parquet", data=b"PAR1"))
+def test_two_files_that_would_get_one_name_are_refused(land, memory, origin):
+    origin.body = build_zip(Part(name=b"A.csv"), Part(name=b"a.parquet", data=b"PAR1"))
     with pytest.raises(MaestroQADataError, match=r"'a\.parquet'.*csv\.gz"):
         land(memory, file_format="parquet")
     assert memory.fs.find(memory.root) == []

@@ -118,11 +118,11 @@ def test_a_directory_that_contradicts_what_was_measured_is_believed_no_more_than
                 verification.verify(replace(member, **lie), noop)
 
 
-@pytest.mark.parametrize("file_format", ["csv.gz", "csv", "zip"])
-def test_each_member_is_inflated_once(land, memory, origin, file_format):
+@pytest.mark.parametrize(("file_format", "clean"), [("csv.gz", False), ("csv", False), ("zip", False), ("csv", True)])
+def test_each_member_is_inflated_once(land, memory, origin, file_format, clean):
     counting = Counting(zlib_engine())
     origin.body = packed(*[b"h\n" * 70_000] * 5)
-    land(memory, file_format=file_format, engine=counting.engine)
+    land(memory, file_format=file_format, clean=clean, engine=counting.engine)
     assert counting.streams == 5
 
 
