@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from airflow_provider_maestroqa.client.formatting import MOMENT_S, format_duration, format_size
 
 #: Seconds between two lines. Less than half a minute, because a line can only come between two blocks of data.
-LOG_EVERY_S = 20.0
+_INTERVAL_S = 20.0
 
 
 @dataclass(frozen=True)
@@ -35,6 +35,8 @@ class Progress:
     :param log: logs one line of text.
     :param clock: returns seconds that never go back.
     :param unit: what is counted.
+    :param details: returns what else to log, before the time left.
+    :param interval_s: seconds between two lines.
     """
 
     def __init__(
@@ -45,6 +47,8 @@ class Progress:
         log: Callable[[str], None],
         clock: Callable[[], float],
         unit: Unit = BYTES,
+        details: Callable[[], str] | None = None,
+        interval_s: float = _INTERVAL_S,
     ) -> None:
         self.job = job
         self.done = 0
@@ -52,6 +56,8 @@ class Progress:
         self._log = log
         self._clock = clock
         self._unit = unit
+        self._details = details
+        self._interval_s = interval_s
         self._started_at = self._logged_at = clock()
         self._done_when_logged = 0
 
@@ -69,7 +75,7 @@ class Progress:
         """Log a line if it is time for one."""
         now = self._clock()
         elapsed = now - self._logged_at
-        if elapsed < LOG_EVERY_S:
+        if elapsed < self._interval_s:
             return
         self._log(self._line((self.done - self._done_when_logged) / elapsed))
         self._logged_at, self._done_when_logged = now, self.done
@@ -84,6 +90,8 @@ class Progress:
     def _line(self, rate: float) -> str:
         total = self._total() if callable(self._total) else self._total
         done, noun, speed = self._unit.format(self.done), self._unit.noun, f"{self._unit.format(rate)}/s"
+        if self._details is not None:
+            speed = f"{speed}, {self._details()}"
         if total is None or total < self.done:
             return f"{self.job}: {done}{noun} so far, {speed}, total unknown"
         if self.done == total:

@@ -199,8 +199,8 @@ def _warn_of_unreadable_dates(export_id: str, files: list[LandedFile], warn: Cal
     counts = [
         f"{count:,} in {column} of {file.name}"
         for file in files
-        if file.contents is not None
-        for column, count in file.contents.unreadable_dates.items()
+        if file.column_stats is not None
+        for column, count in file.column_stats.unreadable_dates.items()
     ]
     if counts:
         warn(
@@ -297,5 +297,5 @@ class _Landing:
             digest.size,
             digest.crc32,
             rows=output.rows(digest),
-            contents=output.contents(),
+            column_stats=output.column_stats(),
         )

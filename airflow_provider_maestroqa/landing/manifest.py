@@ -43,7 +43,7 @@ class LandedFile:
     :param content_bytes: of the file before compression.
     :param crc32: of the file before compression.
     :param rows: records without the header; ``None`` when they were not counted.
-    :param contents: what is in a cleaned file; ``None`` for any other.
+    :param column_stats: what is in a cleaned file; ``None`` for any other.
     """
 
     name: str
@@ -52,7 +52,7 @@ class LandedFile:
     content_bytes: int
     crc32: int
     rows: int | None = None
-    contents: ColumnStats | None = None
+    column_stats: ColumnStats | None = None
 
     def entry(self, store: Store) -> dict[str, Any]:
         """The file's entry in the manifest."""
@@ -66,8 +66,8 @@ class LandedFile:
         }
         if self.rows is not None:
             entry["rows"] = self.rows
-        if self.contents is not None:
-            entry.update(self.contents.entry())
+        if self.column_stats is not None:
+            entry.update(self.column_stats.entry())
         return entry
 
 

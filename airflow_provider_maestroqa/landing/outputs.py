@@ -97,7 +97,7 @@ class Output:
     :param content_size: bytes before compression.
     :param blocks: yields its bytes and measures the content on the way.
     :param rows: the number of records, once all blocks have come; ``None`` when they are not counted.
-    :param contents: what a cleaned file contains, once all blocks have come; ``None`` for any other.
+    :param column_stats: what a cleaned file contains, once all blocks have come; ``None`` for any other.
     :param done: how much of ``content_size`` has been read, where that is not what is measured.
     :param content_type: guessed from the name by default.
     """
@@ -107,7 +107,7 @@ class Output:
     content_size: int
     blocks: Source
     rows: Callable[[ContentDigest], int | None]
-    contents: Callable[[], ColumnStats | None] = lambda: None
+    column_stats: Callable[[], ColumnStats | None] = lambda: None
     done: Callable[[], int] | None = None
     content_type: str | None = None
 
@@ -268,7 +268,7 @@ class _Planner:
             content_size=size,
             blocks=blocks,
             rows=lambda _: results[0].rows,
-            contents=lambda: results[0],
+            column_stats=lambda: results[0],
             done=lambda: input_digest.size,
             content_type=self.format.content_type,
         )

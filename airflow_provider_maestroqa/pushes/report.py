@@ -8,10 +8,11 @@ from dataclasses import asdict, dataclass, fields
 from typing import Any
 
 from airflow_provider_maestroqa.client.formatting import format_duration, pluralize
+from airflow_provider_maestroqa.client.progress import RECORDS, Progress
 from airflow_provider_maestroqa.client.transport.request_stats import Usage
 
 #: Seconds between two log lines about the progress.
-LOG_INTERVAL_S = 30.0
+_LOG_INTERVAL_S = 30.0
 
 
 @dataclass
@@ -90,15 +91,20 @@ class PushProgress:
         self._report = report
         self._usage = usage
         self._earlier = report.requests - usage.requests, report.waited_s - usage.waited_s
+        self._progress = Progress(
+            report.noun.capitalize(),
+            total=total,
+            log=log,
+            clock=clock,
+            unit=RECORDS,
+            details=lambda: f"{report.rejected:,} rejected, {format_duration(report.waited_s)} waited for the budget",
+            interval_s=_LOG_INTERVAL_S,
+        )
         self._total = total
-        self._log = log
-        self._clock = clock
-        self._logged_at = clock()
-        self._logged_done = 0
 
     def start(self, done: int) -> None:
         """Begin to measure, after so many records of earlier tries."""
-        self._logged_done = done
+        self._progress.restart(done=done, total=self._total)
 
     def update_report(self) -> None:
         """Add the requests so far to the report."""
@@ -108,25 +114,4 @@ class PushProgress:
 
     def log_if_due(self, done: int) -> None:
         """Log a line if it is time for one."""
-        now = self._clock()
-        elapsed = now - self._logged_at
-        if elapsed < LOG_INTERVAL_S:
-            return
-        rate = (done - self._logged_done) / elapsed
-        report = self._report
-        self._log(
-            f"{report.noun.capitalize()}: {done:,} {self._of_total(done)}, {rate:,.0f} a second, "
-            f"{report.rejected:,} rejected, {format_duration(report.waited_s)} waited for the budget"
-            f"{self._time_left(done, rate)}."
-        )
-        self._logged_at, self._logged_done = now, done
-
-    def _of_total(self, done: int) -> str:
-        if self._total is None:
-            return "done, total unknown"
-        return f"of {self._total:,} done ({100 * done // max(self._total, 1)} %)"
-
-    def _time_left(self, done: int, rate: float) -> str:
-        if self._total is None or rate <= 0:
-            return ""
-        return f", about {format_duration(max(self._total - done, 0) / rate)} left"
+        self._progress.advance(done - self._progress.done)
