@@ -97,9 +97,9 @@ def _delay(error: MaestroQAError) -> Any:
 
     from airflow_provider_maestroqa.client.budget import DEFAULT_LIMITS
     from airflow_provider_maestroqa.client.errors import MaestroQARateLimitError
-    from airflow_provider_maestroqa.client.transport.retry import penalty_seconds
+    from airflow_provider_maestroqa.client.transport.retry import rate_limit_pause
 
     if not isinstance(error, MaestroQARateLimitError):
         return None
     # Which limits the connection has is not known here; those of MaestroQA name the same windows.
-    return timedelta(seconds=max(1.0, penalty_seconds(error, DEFAULT_LIMITS["normal"], refusals=1)))
+    return timedelta(seconds=max(1.0, rate_limit_pause(error, DEFAULT_LIMITS["normal"], count=1)))

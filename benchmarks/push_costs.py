@@ -14,7 +14,7 @@ from push_senders import BATCH, PackageSender, Source, comment, metric
 from results import OURS
 
 from airflow_provider_maestroqa.client.resources.models import AGENT, COMMENT, TICKET, TICKET_METRIC
-from airflow_provider_maestroqa.client.transport.request_stats import Usage
+from airflow_provider_maestroqa.client.transport.request_stats import RequestStats
 from airflow_provider_maestroqa.pushes.push import PushOptions
 from airflow_provider_maestroqa.pushes.resources import resource_named
 from airflow_provider_maestroqa.pushes.runner import run_push
@@ -107,7 +107,7 @@ def push(resource, records):
         json.dumps(call.body).encode()
         return {"results": [{"ticket_id": record["ticket_id"]} for record in call.body["batch"]]}
 
-    report = run_push(resource_named(resource), records, send=send, usage=Usage(), options=PushOptions())
+    report = run_push(resource_named(resource), records, send=send, usage=RequestStats(), options=PushOptions())
     assert report.confirmed == RECORDS, report
 
 

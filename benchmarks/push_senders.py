@@ -12,7 +12,7 @@ import tenacity
 
 from airflow_provider_maestroqa.client.budget import open_budget
 from airflow_provider_maestroqa.client.settings import read_settings
-from airflow_provider_maestroqa.client.transport.request_stats import Usage
+from airflow_provider_maestroqa.client.transport.request_stats import RequestStats
 from airflow_provider_maestroqa.client.transport.sync_client import SyncClient
 from airflow_provider_maestroqa.pushes.push import PushOptions
 from airflow_provider_maestroqa.pushes.resources import resource_named
@@ -94,7 +94,7 @@ class PackageSender:
         )
 
     def push(self, resource, source):
-        settings, usage = self._settings, Usage()
+        settings, usage = self._settings, RequestStats()
         budget = open_budget(
             store=settings.rate_limit_store,
             base_url=settings.base_url,
@@ -102,7 +102,7 @@ class PackageSender:
             limits=settings.limits,
             margins=self._margins,
         )
-        client = SyncClient(settings, budget, usage=usage)
+        client = SyncClient(settings, budget, stats=usage)
         options = PushOptions.parse(on_error="collect", on_unknown_outcome="skip")
         passed_over = PassedOver()
         LOG.addHandler(passed_over)

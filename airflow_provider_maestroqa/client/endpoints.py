@@ -1,7 +1,7 @@
 """The MaestroQA API as one table of data: every operation, how it travels, and whether it is safe to send twice.
 
 Sections name the chapters of MaestroQA's API document. Nothing here sends anything: a :class:`Request` is a request
-in its final form, which the drivers in :mod:`.sync_client` and :mod:`.async_client` carry to the server.
+in its final form, which the clients in :mod:`.sync_client` and :mod:`.async_client` send to the server.
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import Enum
+from functools import partial
 from typing import Any, Literal
 from urllib.parse import quote
 
@@ -28,18 +29,41 @@ class ParamLocation(Enum):
 
 
 @dataclass(frozen=True)
+class HeaderAuth:
+    """How the API token travels: in a header.
+
+    :param header: the header's name.
+    :param prefix: what comes before the token, as in ``Bearer …``.
+    """
+
+    header: str
+    prefix: str = ""
+
+    def headers(self, token: str) -> dict[str, str]:
+        """Return the header that authenticates a request."""
+        return {self.header: f"{self.prefix}{token}"}
+
+
+API_TOKEN = HeaderAuth("apitoken")
+BEARER_TOKEN = HeaderAuth("Authorization", "Bearer ")
+
+
+@dataclass(frozen=True)
 class Endpoint:
     """One operation of the API.
 
     :param method: HTTP method.
-    :param path: path below the base URL; ``{name}`` stands for a path parameter.
+    :param path: path below the root, case-sensitive; ``{name}`` stands for a path parameter.
     :param section: the chapter of the API document that describes it.
-    :param idempotent: whether the same request may be sent twice without harm, so that a lost answer may be
-        asked for again.
+    :param idempotent: whether the same request may be sent twice without harm, so that it is sent again when its
+        response was lost.
     :param idempotency_param: a parameter that makes the request idempotent when it is given.
     :param param_location: where the parameters travel.
     :param bucket: the request budget that the operation draws on.
-    :param batch_size: the most records in one request, where the operation takes a batch.
+    :param batch_size: the maximum number of records in one request, where the operation takes a batch.
+    :param unknown_outcome_hint: what a user is told when a response was lost and the request is not sent again.
+    :param root: the path of the API that the operation belongs to, below the base URL.
+    :param auth: how the token travels.
     """
 
     method: str
@@ -50,6 +74,16 @@ class Endpoint:
     bucket: Bucket = "normal"
     batch_size: int | None = None
     idempotency_param: str | None = None
+    unknown_outcome_hint: str = (
+        "It may or may not have been carried out, so it was not sent again. Look at MaestroQA before you do."
+    )
+    root: str = "/api/v1"
+    auth: HeaderAuth = API_TOKEN
+
+    @property
+    def full_path(self) -> str:
+        """The path below the base URL."""
+        return self.root + self.path
 
 
 @dataclass(frozen=True)
@@ -57,7 +91,7 @@ class Request:
     """A request in its final form, but for the host and the token.
 
     :param endpoint: the operation.
-    :param path: the path with its parameters filled in.
+    :param path: the full path with its parameters filled in.
     :param query: query parameters.
     :param body: the JSON body, or ``None`` for none.
     :param resend: whether the user would rather have it carried out twice than not at all.
@@ -77,7 +111,7 @@ class Request:
 
     @property
     def idempotent(self) -> bool:
-        """Whether this request may be sent again when its answer was lost."""
+        """Whether this request may be sent again when its response was lost."""
         key = self.endpoint.idempotency_param
         return self.resend or self.endpoint.idempotent or (key is not None and bool(self.body) and key in self.body)
 
@@ -85,39 +119,52 @@ class Request:
         return f"{self.method} {self.path}"
 
 
-_EXPORTS, _TICKETS, _AGENTS = "Exports", "Tickets", "Agents"
-_QUERY, _NOTHING = ParamLocation.QUERY, ParamLocation.NONE
+_read = partial(Endpoint, "GET", idempotent=True, param_location=ParamLocation.NONE)
+_list = partial(Endpoint, "GET", idempotent=True, param_location=ParamLocation.QUERY)
+#: Creates what is identified by its values, or sets what is there: the same request again changes nothing.
+_put = partial(Endpoint, "POST", idempotent=True)
+#: Creates something new each time.
+_add = partial(Endpoint, "POST", idempotent=False)
+#: A repeated request does no harm but starts a second export, so it is not sent again by itself.
+_request_export = partial(
+    _add,
+    section="Exports",
+    unknown_outcome_hint=(
+        "The export may or may not have been requested. Clear the task to request it (again): it does no harm."
+    ),
+)
+_TICKETS, _AGENTS, _METRICS = "Tickets", "Agents", "Metrics"
+_BATCH = 500
 
 
 def _get_and_list(resource: ListResource) -> dict[str, Endpoint]:
     """The two operations of a list: reading one record, and reading a page."""
     return {
-        resource.get_operation: Endpoint("GET", f"{resource.path}/{{id}}", resource.section, True, _NOTHING),
-        resource.list_operation: Endpoint("GET", resource.path, resource.section, True, _QUERY),
+        resource.get_operation: _read(f"{resource.path}/{{id}}", resource.section),
+        resource.list_operation: _list(resource.path, resource.section),
     }
 
 
-#: Asking for an export twice does no harm but makes a second export, so it counts as not repeatable.
 ENDPOINTS: Mapping[str, Endpoint] = {
-    **{kind.operation: Endpoint("POST", kind.path, _EXPORTS, False) for kind in EXPORT_KINDS.values()},
-    "get_export": Endpoint("GET", "/api/v1/get-export-data", _EXPORTS, True),
-    "create_ticket": Endpoint("POST", "/api/v1/tickets", _TICKETS, True),
-    "update_ticket": Endpoint("PATCH", "/api/v1/tickets/{ticket_id}", _TICKETS, True),
-    "delete_ticket": Endpoint("DELETE", "/api/v1/tickets/{ticket_id}", _TICKETS, True, _NOTHING),
-    "get_ticket": Endpoint("GET", "/api/v1/tickets/{ticket_id}", _TICKETS, True, _NOTHING),
-    "get_tickets": Endpoint("GET", "/api/v1/tickets", _TICKETS, True, _QUERY),
-    "create_comment": Endpoint("POST", "/api/v1/comments", _TICKETS, False),
-    "create_comments": Endpoint("POST", "/api/v1/comments-batch", _TICKETS, False, batch_size=500),
-    "create_attachment": Endpoint("POST", "/api/v1/attachments", _TICKETS, False, idempotency_param="id"),
-    "create_agent": Endpoint("POST", "/api/v1/agents", _AGENTS, True),
-    "add_agent_id": Endpoint("POST", "/api/v1/agents/add-id-to-agent", _AGENTS, True),
-    "set_agent_availability": Endpoint("POST", "/api/v1/update-agent-availability", _AGENTS, True),
-    **{name: made for row in LIST_RESOURCES.values() for name, made in _get_and_list(row).items()},
-    "export_coaching_sessions": Endpoint(
-        "POST", "/api/v1/coaching-sessions", "Get Coaching Data", True, bucket="hard"
+    **{kind.operation: _request_export(kind.path) for kind in EXPORT_KINDS.values()},
+    "get_export": _read("/get-export-data", "Exports", param_location=ParamLocation.BODY),
+    "create_ticket": _put("/tickets", _TICKETS),
+    "update_ticket": Endpoint("PATCH", "/tickets/{ticket_id}", _TICKETS, idempotent=True),
+    "delete_ticket": Endpoint(
+        "DELETE", "/tickets/{ticket_id}", _TICKETS, idempotent=True, param_location=ParamLocation.NONE
     ),
-    "push_ticket_metrics": Endpoint("POST", "/api/v1/ticket-metrics-batch", "Metrics", True, batch_size=500),
-    "push_agent_metrics": Endpoint("POST", "/api/v1/agent-metrics-batch", "Metrics", True, batch_size=500),
+    "get_ticket": _read("/tickets/{ticket_id}", _TICKETS),
+    "get_tickets": _list("/tickets", _TICKETS),
+    "create_comment": _add("/comments", _TICKETS),
+    "create_comments": _add("/comments-batch", _TICKETS, batch_size=_BATCH),
+    "create_attachment": _add("/attachments", _TICKETS, idempotency_param="id"),
+    "create_agent": _put("/agents", _AGENTS),
+    "add_agent_id": _put("/agents/add-id-to-agent", _AGENTS),
+    "set_agent_availability": _put("/update-agent-availability", _AGENTS),
+    **{name: endpoint for row in LIST_RESOURCES.values() for name, endpoint in _get_and_list(row).items()},
+    "export_coaching_sessions": _put("/coaching-sessions", "Get Coaching Data", bucket="hard"),
+    "push_ticket_metrics": _put("/ticket-metrics-batch", _METRICS, batch_size=_BATCH),
+    "push_agent_metrics": _put("/agent-metrics-batch", _METRICS, batch_size=_BATCH),
 }
 
 
@@ -135,10 +182,10 @@ def build_request(operation: str, parameters: Mapping[str, Any] | None = None, /
     for name, value in path_parameters.items():
         if not isinstance(value, str) or value.strip() in ("", ".", ".."):
             raise MaestroQAConfigError(f"{operation} needs a {name}, got {value!r}. Pass the id as text.")
-    path = endpoint.path.format(**{name: quote(value, safe="") for name, value in path_parameters.items()})
-    given = {name: value for name, value in (parameters or {}).items() if value is not None}
+    path = endpoint.full_path.format(**{name: quote(value, safe="") for name, value in path_parameters.items()})
+    values = {name: value for name, value in (parameters or {}).items() if value is not None}
     if endpoint.param_location is ParamLocation.QUERY:
-        return Request(endpoint, path, query={name: str(value) for name, value in given.items()})
+        return Request(endpoint, path, query={name: str(value) for name, value in values.items()})
     if endpoint.param_location is ParamLocation.BODY:
-        return Request(endpoint, path, body=given)
+        return Request(endpoint, path, body=values)
     return Request(endpoint, path)

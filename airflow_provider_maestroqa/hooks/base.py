@@ -14,12 +14,13 @@ from airflow.providers.http.hooks.http import HttpHook
 
 from airflow_provider_maestroqa import _compat
 from airflow_provider_maestroqa._compat import BaseHook
-from airflow_provider_maestroqa.client.budget import Budget, Clock, Wait, open_budget
+from airflow_provider_maestroqa.client.budget import Budget, Wait, open_budget
+from airflow_provider_maestroqa.client.clock import Clock
 from airflow_provider_maestroqa.client.endpoints import Request, build_request
 from airflow_provider_maestroqa.client.errors import MaestroQAConfigError, MaestroQAError, MaestroQANotFoundError
 from airflow_provider_maestroqa.client.formatting import format_duration, pluralize
 from airflow_provider_maestroqa.client.settings import Settings, read_settings
-from airflow_provider_maestroqa.client.transport.request_stats import Usage
+from airflow_provider_maestroqa.client.transport.request_stats import RequestStats
 from airflow_provider_maestroqa.client.transport.sync_client import SyncClient, prepare_session
 
 if TYPE_CHECKING:
@@ -52,10 +53,10 @@ class BaseMaestroQAHook(BaseHook):
         super().__init__()
         self.maestroqa_conn_id = maestroqa_conn_id
         #: Requests, 429s and seconds waited for the budget since the hook was opened.
-        self.request_stats = Usage(_send_metric)
+        self.request_stats = RequestStats(_send_metric)
 
     @property
-    def usage(self) -> Usage:
+    def usage(self) -> RequestStats:
         """Deprecated: the old name of :attr:`request_stats`."""
         warnings.warn("MaestroQAHook.usage is now request_stats.", DeprecationWarning, stacklevel=2)
         return self.request_stats
@@ -74,13 +75,13 @@ class BaseMaestroQAHook(BaseHook):
             resource = self.__dict__.pop(name, None)
             if resource is not None:
                 resource.close()
-        stats, self.request_stats = self.request_stats, Usage(_send_metric)
+        stats, self.request_stats = self.request_stats, RequestStats(_send_metric)
         if stats.waited_s >= _LONG_WAIT_S:
             self.log.info(
                 "Waited %s in total for the token's request budget: %s, %d of them rate limited.",
                 format_duration(stats.waited_s),
                 pluralize(stats.requests, "requests"),
-                stats.refusals,
+                stats.rate_limited,
             )
 
     def test_connection(self) -> tuple[bool, str]:
@@ -113,14 +114,7 @@ class BaseMaestroQAHook(BaseHook):
     @cached_property
     def client(self) -> SyncClient:
         """The client that sends this hook's requests."""
-        return SyncClient(
-            self.settings,
-            self._budget,
-            _http_session(self.settings),
-            usage=self.request_stats,
-            clock=self.clock.wall,
-            sleep=self.clock.sleep,
-        )
+        return SyncClient(self.settings, self._budget, _http_session(self.settings), stats=self.request_stats)
 
     def send_for_record(self, request: Request, *, sent: Mapping[str, Any] | None = None) -> dict[str, Any]:
         """Send a request whose response is one record.
@@ -157,13 +151,7 @@ class BaseMaestroQAHook(BaseHook):
             for secret in settings.secrets:
                 await _compat.amask_secret(secret)
             self.__dict__["settings"] = settings
-        return AsyncClient(
-            self.settings,
-            self._budget,
-            usage=self.request_stats,
-            clock=self.clock.wall,
-            sleep=self.clock.sleep_async,
-        )
+        return AsyncClient(self.settings, self._budget, stats=self.request_stats)
 
     def _parse_connection(self, connection: Connection) -> Settings:
         settings = read_settings(

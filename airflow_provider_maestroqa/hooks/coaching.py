@@ -187,4 +187,4 @@ class CoachingMethods(BaseMaestroQAHook):
         return self.client.send(call)
 
     def _save(self, call: Request, target: SpooledJsonArray) -> None:
-        self.client.save(call, target, patience_s=PATIENCE_S)
+        self.client.stream(call, target, timeout_s=PATIENCE_S)

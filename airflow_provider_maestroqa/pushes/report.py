@@ -9,7 +9,7 @@ from typing import Any
 
 from airflow_provider_maestroqa.client.formatting import format_duration, pluralize
 from airflow_provider_maestroqa.client.progress import RECORDS, Progress
-from airflow_provider_maestroqa.client.transport.request_stats import Usage
+from airflow_provider_maestroqa.client.transport.request_stats import RequestStats
 
 #: Seconds between two log lines about the progress.
 _LOG_INTERVAL_S = 30.0
@@ -82,7 +82,7 @@ class PushProgress:
     def __init__(
         self,
         report: Report,
-        usage: Usage,
+        usage: RequestStats,
         *,
         total: int | None,
         log: Callable[[str], None],

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Sized
 
 from airflow_provider_maestroqa.client.errors import MaestroQADataError, MaestroQAOutcomeUnknownError
 from airflow_provider_maestroqa.client.formatting import format_duration, pluralize
-from airflow_provider_maestroqa.client.transport.request_stats import Usage
+from airflow_provider_maestroqa.client.transport.request_stats import RequestStats
 from airflow_provider_maestroqa.pushes.checkpoint import Checkpoint, NullStateStore, PushState, StateStore
 from airflow_provider_maestroqa.pushes.push import Push, PushOptions, Sender
 from airflow_provider_maestroqa.pushes.records import SourceRecord
@@ -25,7 +25,7 @@ def run_push(
     records: Iterable[object],
     *,
     send: Sender,
-    usage: Usage,
+    usage: RequestStats,
     options: PushOptions,
     rejects_to: Target | None = None,
     state_store: StateStore | None = None,

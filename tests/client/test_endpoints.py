@@ -4,7 +4,14 @@ import re
 
 import pytest
 
-from airflow_provider_maestroqa.client.endpoints import ENDPOINTS, build_request
+from airflow_provider_maestroqa.client.endpoints import (
+    API_TOKEN,
+    BEARER_TOKEN,
+    ENDPOINTS,
+    Endpoint,
+    ParamLocation,
+    build_request,
+)
 from airflow_provider_maestroqa.client.errors import MaestroQAConfigError
 
 
@@ -35,7 +42,18 @@ def test_batches_hold_at_most_500_records():
 
 
 def test_every_path_lies_below_the_api_root():
-    assert all(re.fullmatch(r"/api/v1/[a-z-]+(/[a-z{}_-]+)?", endpoint.path) for endpoint in ENDPOINTS.values())
+    assert all(re.fullmatch(r"/api/v1/[a-z-]+(/[a-z{}_-]+)?", endpoint.full_path) for endpoint in ENDPOINTS.values())
+
+
+def test_another_api_under_the_same_token_is_a_row_of_the_table(monkeypatch):
+    scim = {"root": "/api/v1/scim/v2", "auth": BEARER_TOKEN}
+    users = Endpoint("GET", "/Users/{userName}", "SCIM", True, ParamLocation.NONE, **scim)
+    monkeypatch.setitem(ENDPOINTS, "get_user", users)
+    request = build_request("get_user", userName="Ada@x.com")
+    assert request.path == "/api/v1/scim/v2/Users/Ada%40x.com"
+    assert request.endpoint.auth.headers("t0k") == {"Authorization": "Bearer t0k"}
+    assert {endpoint.auth for name, endpoint in ENDPOINTS.items() if name != "get_user"} == {API_TOKEN}
+    assert API_TOKEN.headers("t0k") == {"apitoken": "t0k"}
 
 
 def test_the_export_id_travels_in_the_body_of_a_get():

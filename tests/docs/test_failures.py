@@ -4,6 +4,7 @@ import asyncio
 import copy
 
 import pytest
+from clocks import SkippingTime
 
 try:
     from airflow.sdk.exceptions import TaskDeferred
@@ -13,7 +14,6 @@ except ImportError:  # Airflow 2
 from airflow_provider_maestroqa import _compat
 from airflow_provider_maestroqa._compat import AirflowFailException, AirflowSensorTimeout, AirflowSkipException
 from airflow_provider_maestroqa.client.errors import MaestroQAError
-from airflow_provider_maestroqa.client.transport.sync_client import SyncClient
 from airflow_provider_maestroqa.hooks.maestroqa import MaestroQAHook
 from airflow_provider_maestroqa.landing.exports import land_export
 from airflow_provider_maestroqa.operators.exports import MaestroQARequestExportOperator
@@ -31,7 +31,7 @@ def nobody_sleeps(monkeypatch, mocker, connect, sandbox):
     # Each URL would make Airflow's masker a little slower, for the rest of the process.
     monkeypatch.setattr(_compat, "mask_secret", lambda secret: None)
     monkeypatch.setattr(_compat, "amask_secret", mocker.AsyncMock())
-    monkeypatch.setitem(SyncClient.__init__.__kwdefaults__, "sleep", lambda seconds: None)
+    monkeypatch.setattr(MaestroQAHook, "clock", SkippingTime().clock())
     connect(host=sandbox.url, password=sandbox.token, timeout=1, rate_limits={"normal": [[1000, 0.05]]})
 
 
@@ -78,7 +78,7 @@ def test_what_happens_when_asking(asking, sandbox):
     what, fault, told = asking
     arm(sandbox, fault.strip("`"), ASK)
     assert outcome_of(lambda: request().execute({})) == said(told), what
-    assert sandbox.count("POST", ASK) == (4 if "rate_limited" in fault else 1)
+    assert sandbox.count("POST", ASK) == (4 if "times=3" in fault else 1)
 
 
 @pytest.mark.parametrize("deferrable", [False, True], ids=["on a worker", "deferred"])

@@ -69,7 +69,7 @@ def test_an_operation_can_be_used(connection, sandbox, operation):
     with MaestroQAHook(connection) as hook:
         assert USES[operation](hook)
     endpoint = ENDPOINTS[operation]
-    path = re.compile(re.sub(r"\\{\w+\\}", "[^/]+", re.escape(endpoint.path)))
+    path = re.compile(re.sub(r"\\{\w+\\}", "[^/]+", re.escape(endpoint.full_path)))
     assert any(seen.method == endpoint.method and path.fullmatch(seen.path) for seen in sandbox.requests)
 
 
@@ -79,7 +79,7 @@ def test_the_documentation_names_each_with_its_request_and_whether_it_is_repeate
     assert rows == [
         (
             name,
-            f"{endpoint.method} {endpoint.path}",
+            f"{endpoint.method} {endpoint.full_path}",
             "with an id" if endpoint.idempotency_param == "id" else words[endpoint.idempotent],
         )
         for name, endpoint in ENDPOINTS.items()

@@ -255,7 +255,7 @@ class TestVisibleBudget:
             seen = getattr(hook, look)(export_id)
             if look == "aget_export":
                 asyncio.run(seen)
-            assert (hook.request_stats.requests, hook.request_stats.refusals) == (3, 1)
+            assert (hook.request_stats.requests, hook.request_stats.rate_limited) == (3, 1)
             assert hook.request_stats.waited_s > 0
         increments = [(call.args[0], call.kwargs["tags"]) for call in sent.incr.call_args_list]
         assert increments.count(("maestroqa.requests", {"bucket": "normal"})) == 3
@@ -267,7 +267,7 @@ class TestVisibleBudget:
         log = mocker.patch.object(type(hook), "log", create=True)
         hook._log_wait(Wait("normal", 42.0, (100, 60.0), 7))
         hook._log_wait(Wait("normal", 1.0, (100, 60.0), 7))
-        hook.request_stats.sent("normal", waited_s=42.0)
+        hook.request_stats.count_request("normal", waited_s=42.0)
         hook.close()
         told = [call.args[0] % call.args[1:] for call in log.info.call_args_list]
         assert len(told) == 2

@@ -12,13 +12,14 @@ import sys
 from pathlib import Path
 
 import pytest
+from clocks import SkippingTime
 
 from airflow_provider_maestroqa import _compat
 from airflow_provider_maestroqa._compat import AirflowFailException
 from airflow_provider_maestroqa.client import errors
 from airflow_provider_maestroqa.client.resources.attachments import id_for_file, id_for_url
 from airflow_provider_maestroqa.client.resources.uploads import upload
-from airflow_provider_maestroqa.client.transport.sync_client import SyncClient
+from airflow_provider_maestroqa.hooks.maestroqa import MaestroQAHook
 from airflow_provider_maestroqa.operators.attachments import MaestroQACreateAttachmentOperator
 from airflow_provider_maestroqa.sandbox import Sandbox
 
@@ -98,8 +99,8 @@ def sandbox(request):
 @pytest.fixture(autouse=True)
 def quick(monkeypatch, connect, sandbox):
     monkeypatch.setattr(_compat, "mask_secret", lambda secret: None)
-    for function in (SyncClient.__init__, upload):
-        monkeypatch.setitem(function.__kwdefaults__, "sleep", lambda seconds: None)
+    monkeypatch.setattr(MaestroQAHook, "clock", SkippingTime().clock())
+    monkeypatch.setitem(upload.__kwdefaults__, "sleep", lambda seconds: None)
     connect(host=sandbox.url, password=sandbox.token, timeout=1, rate_limits={"normal": [[1000, 0.05]]})
 
 

@@ -10,6 +10,7 @@ import re
 from datetime import datetime, timedelta, timezone
 
 import pytest
+from clocks import SkippingTime
 
 from airflow_provider_maestroqa import _compat
 from airflow_provider_maestroqa._compat import AirflowFailException
@@ -38,8 +39,8 @@ def quick(monkeypatch, connect, sandbox):
     """Nobody sleeps, a time-out is short, and Airflow's masker is not filled for the rest of the process."""
     masked = []
     monkeypatch.setattr(_compat, "mask_secret", masked.append)
-    for function in (SyncClient.__init__, upload):
-        monkeypatch.setitem(function.__kwdefaults__, "sleep", lambda seconds: None)
+    monkeypatch.setattr(MaestroQAHook, "clock", SkippingTime().clock())
+    monkeypatch.setitem(upload.__kwdefaults__, "sleep", lambda seconds: None)
     connect(host=sandbox.url, password=sandbox.token, timeout=0.5, rate_limits={"normal": [[1000, 0.05]]})
     return masked
 

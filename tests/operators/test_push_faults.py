@@ -18,11 +18,12 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
+from clocks import SkippingTime
 from factories import agent, agent_metric, comment, ticket, ticket_metric
 
 from airflow_provider_maestroqa._compat import AirflowFailException
 from airflow_provider_maestroqa.client.errors import MaestroQAError
-from airflow_provider_maestroqa.client.transport import retry as policy
+from airflow_provider_maestroqa.hooks.maestroqa import MaestroQAHook
 from airflow_provider_maestroqa.operators.agents import MaestroQAUpsertAgentsOperator
 from airflow_provider_maestroqa.operators.comments import MaestroQACreateCommentsOperator
 from airflow_provider_maestroqa.operators.metrics import (
@@ -106,7 +107,7 @@ _truths = {}
 @pytest.fixture(params=KINDS)
 def kind(request, connect, monkeypatch):
     """A kind of record, and what a push without any fault makes of it."""
-    monkeypatch.setattr(policy, "_LONGEST_PAUSE_S", 0.0)
+    monkeypatch.setattr(MaestroQAHook, "clock", SkippingTime().clock())
     made = KINDS[request.param]()
     made.name = request.param
     if request.param not in _truths:

@@ -6,6 +6,7 @@ from datetime import datetime, timedelta, timezone
 from types import SimpleNamespace
 
 import pytest
+from clocks import SkippingTime
 from factories import agent, ticket
 
 from airflow_provider_maestroqa._compat import AirflowFailException
@@ -17,7 +18,6 @@ from airflow_provider_maestroqa.client.errors import (
     MaestroQAOutcomeUnknownError,
     MaestroQAServerError,
 )
-from airflow_provider_maestroqa.client.transport import retry as policy
 from airflow_provider_maestroqa.hooks.maestroqa import MaestroQAHook
 from airflow_provider_maestroqa.operators.agents import (
     MaestroQAAddAgentIdOperator,
@@ -39,7 +39,7 @@ AGENT = agent(agentId="ann")
 
 @pytest.fixture
 def hook(connection, monkeypatch):
-    monkeypatch.setattr(policy, "_LONGEST_PAUSE_S", 0.0)
+    monkeypatch.setattr(MaestroQAHook, "clock", SkippingTime().clock())
     with MaestroQAHook(connection) as opened:
         yield opened
 
@@ -290,7 +290,7 @@ def test_an_id_of_another_agent_is_a_conflict(hook, sandbox):
 
 
 def test_a_server_that_stays_away_is_worth_a_retry(connection, sandbox, monkeypatch):
-    monkeypatch.setattr(policy, "_LONGEST_PAUSE_S", 0.0)
+    monkeypatch.setattr(MaestroQAHook, "clock", SkippingTime().clock())
     sandbox.fault(kind="status", status=503, times=None)
     with pytest.raises(MaestroQAServerError):
         MaestroQACreateTicketOperator(task_id="create", ticket=TICKET).execute(context())

@@ -4,11 +4,11 @@ import contextlib
 import json
 
 import pytest
+from clocks import SkippingTime
 
 from airflow_provider_maestroqa.client.budget import open_budget
 from airflow_provider_maestroqa.client.settings import read_settings
-from airflow_provider_maestroqa.client.transport import retry as policy
-from airflow_provider_maestroqa.client.transport.request_stats import Usage
+from airflow_provider_maestroqa.client.transport.request_stats import RequestStats
 from airflow_provider_maestroqa.client.transport.sync_client import SyncClient
 from airflow_provider_maestroqa.pushes.push import PushOptions
 from airflow_provider_maestroqa.pushes.resources import resource_named
@@ -58,9 +58,9 @@ def sandbox(make_sandbox):
 
 
 @pytest.fixture
-def push(monkeypatch, request):
+def push(request):
     """Push records into a sandbox, as the hook does; give back the report."""
-    monkeypatch.setattr(policy, "_LONGEST_PAUSE_S", 0.0)
+    clock = SkippingTime().clock()
 
     def run(
         resource,
@@ -80,9 +80,10 @@ def push(monkeypatch, request):
         settings = read_settings(
             "test", host=sandbox.url, password=sandbox.token, extra={"rate_limits": WIDE, "timeout": timeout}
         )
-        budget = open_budget(store="memory", base_url=settings.base_url, token=settings.token, limits=settings.limits)
-        usage = Usage()
-        client = SyncClient(settings, budget, usage=usage)
+        address = {"base_url": settings.base_url, "token": settings.token}
+        budget = open_budget(store="memory", limits=settings.limits, clock=clock, **address)
+        usage = RequestStats()
+        client = SyncClient(settings, budget, stats=usage)
         chosen = PushOptions.parse(**options)
 
         def send(call, *, in_flight=None):

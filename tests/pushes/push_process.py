@@ -15,7 +15,7 @@ import fsspec
 from airflow_provider_maestroqa.client.budget import open_budget
 from airflow_provider_maestroqa.client.errors import MaestroQAValidationError
 from airflow_provider_maestroqa.client.settings import read_settings
-from airflow_provider_maestroqa.client.transport.request_stats import Usage
+from airflow_provider_maestroqa.client.transport.request_stats import RequestStats
 from airflow_provider_maestroqa.client.transport.sync_client import SyncClient
 from airflow_provider_maestroqa.pushes.push import PushOptions
 from airflow_provider_maestroqa.pushes.resources import resource_named
@@ -72,8 +72,8 @@ def push_to(url, count):
     wide = {"normal": [[1_000_000, 1]], "hard": [[1_000_000, 1]]}
     settings = read_settings("test", host=url, password="sandbox-token", extra={"rate_limits": wide})
     budget = open_budget(store="memory", base_url=url, token=settings.token, limits=settings.limits)
-    usage = Usage()
-    client = SyncClient(settings, budget, usage=usage)
+    usage = RequestStats()
+    client = SyncClient(settings, budget, stats=usage)
     try:
         return run_push(
             resource_named("ticket_metrics"),
@@ -101,7 +101,7 @@ def push_to_nobody(folder, count):
         resource_named("ticket_metrics"),
         metrics(count, some_bad=True),
         send=send,
-        usage=Usage(),
+        usage=RequestStats(),
         options=PushOptions(on_error="collect"),
         rejects_to=Rejects(folder),
         state_store=StateStore(),

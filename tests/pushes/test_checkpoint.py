@@ -115,7 +115,13 @@ def test_what_is_kept_is_small_and_holds_no_record(push, comments, state_store):
 
 
 @pytest.mark.parametrize(
-    "fault", [{"kind": "rate_limited"}, {"kind": "status", "status": 401, "body": {"error": "x"}}]
+    "fault",
+    [
+        {"kind": "rate_limited"},
+        {"kind": "status", "status": 401, "body": {"error": "x"}},
+        {"kind": "status", "status": 421},
+        {"kind": "status", "status": 425},
+    ],
 )
 def test_what_was_refused_is_not_in_flight_any_more(push, sandbox, comments, state_store, fault):
     sandbox.fault(path=COMMENTS, **fault)
@@ -132,6 +138,8 @@ def test_what_was_refused_is_not_in_flight_any_more(push, sandbox, comments, sta
 LOST = [
     {"kind": "reset_after"},
     {"kind": "reset_before"},
+    {"kind": "status", "status": 408},
+    {"kind": "status", "status": 423},
     {"kind": "status", "status": 500},
     {"kind": "status", "status": 502, "done": True},
     {"kind": "html"},

@@ -298,6 +298,14 @@ def test_a_409_to_a_batch_is_no_bad_record(push, sandbox):
     assert len(sandbox.requests) == 1
 
 
+@pytest.mark.parametrize("status", [408, 421, 423, 425])
+@pytest.mark.parametrize("on_error", ["fail", "collect"])
+def test_a_transient_status_of_a_proxy_rejects_no_record(push, sandbox, status, on_error):
+    sandbox.fault(kind="status", status=status, times=2)
+    assert push("ticket_metrics", many("ticket_metrics", 4), on_error=on_error).confirmed == 4
+    assert len(sandbox.requests) == 3
+
+
 def test_a_422_is_searched_like_a_400(push, sandbox):
     sandbox.fault(kind="status", status=422, body={"error": "unprocessable"}, times=2)
     report = push("comments", many("comments", 2), on_error="collect")

@@ -9,7 +9,7 @@ import pytest
 from factories import many
 
 from airflow_provider_maestroqa.client.errors import MaestroQAError, MaestroQAValidationError
-from airflow_provider_maestroqa.client.transport.request_stats import Usage
+from airflow_provider_maestroqa.client.transport.request_stats import RequestStats
 from airflow_provider_maestroqa.pushes.push import PushOptions
 from airflow_provider_maestroqa.pushes.resources import resource_named
 from airflow_provider_maestroqa.pushes.runner import run_push
@@ -81,7 +81,7 @@ def push_metrics(store, state_store, metrics, **options):
         resource_named("ticket_metrics"),
         metrics,
         send=rejecting,
-        usage=Usage(),
+        usage=RequestStats(),
         options=PushOptions(on_error="collect"),
         rejects_to=StoredObject(store, NAME),
         state_store=state_store,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from clocks import FakeClock
 
-from airflow_provider_maestroqa.client.transport.request_stats import Usage
+from airflow_provider_maestroqa.client.transport.request_stats import RequestStats
 from airflow_provider_maestroqa.pushes.records import format_ranges
 from airflow_provider_maestroqa.pushes.report import PushProgress, Report
 
@@ -23,7 +23,7 @@ def lines():
 @pytest.fixture
 def start(clock, lines):
     def start(report, *, total=None, usage=None):
-        return PushProgress(report, usage or Usage(), total=total, log=lines.append, clock=clock)
+        return PushProgress(report, usage or RequestStats(), total=total, log=lines.append, clock=clock)
 
     return start
 
@@ -57,11 +57,11 @@ def test_the_rate_is_that_of_this_try(start, lines, clock):
 
 
 def test_requests_of_earlier_tries_count(start):
-    usage = Usage()
-    usage.sent("normal", waited_s=5)
+    usage = RequestStats()
+    usage.count_request("normal", waited_s=5)
     report = Report("comments", requests=7, waited_s=1.5)
     progress = start(report, usage=usage)
-    usage.sent("normal", waited_s=0.25)
+    usage.count_request("normal", waited_s=0.25)
     progress.update_report()
     assert (report.requests, report.waited_s) == (8, 1.75)
 

@@ -27,7 +27,7 @@ class ListResource:
 
     :param name: the resource's name here, in the plural.
     :param singular: the name of one record.
-    :param path: the list's path below the base URL; a record's path is this and its id.
+    :param path: the list's path below the API's root; a record's path is this and its id.
     :param section: the chapter of the API document that describes it.
     :param filters: the names of the ids that it can be filtered by.
     :param is_windowed: whether it can be filtered by the time of creation.
@@ -67,18 +67,18 @@ class ListResource:
 LIST_RESOURCES: Mapping[str, ListResource] = {
     row.name: row
     for row in (
-        ListResource("todos", "todo", "/api/v1/todos", "To-Dos", ("agent_id", "creator_id")),
+        ListResource("todos", "todo", "/todos", "To-Dos", ("agent_id", "creator_id")),
         ListResource(
             "coaching_points",
             "coaching_point",
-            "/api/v1/coaching-points",
+            "/coaching-points",
             "Coaching Points",
             ("agent_id", "creator_id"),
         ),
         ListResource(
             "coaching_sessions",
             "coaching_session",
-            "/api/v1/coaching-sessions",
+            "/coaching-sessions",
             "Coaching Sessions",
             ("agent_id", "creator_id", "coach_id"),
         ),

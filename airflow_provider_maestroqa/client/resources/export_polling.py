@@ -258,8 +258,8 @@ def _error_of(event: Mapping[str, Any], message: str) -> MaestroQAError:
     if not isinstance(status, int):
         status = _STATUSES.get(error_class.__name__, 400)
     # The error puts this prefix in front of its message again.
-    prefix = f"{endpoint.method} {endpoint.path} answered {status}: "
-    return error_class(status, endpoint.method, endpoint.path, message.removeprefix(prefix))
+    prefix = f"{endpoint.method} {endpoint.full_path} answered {status}: "
+    return error_class(status, endpoint.method, endpoint.full_path, message.removeprefix(prefix))
 
 
 def _log_pause(log: logging.Logger, pause: Pause) -> None:

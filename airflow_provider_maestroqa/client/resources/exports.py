@@ -65,7 +65,7 @@ class ExportKind:
 
     :param name: the type's name here.
     :param label: an export of this type in prose, with its article.
-    :param path: the path of the request for one.
+    :param path: the path of the request for one, below the API's root.
     :param options: the names of its options.
     :param is_windowed: whether it covers a window of time.
     """
@@ -115,17 +115,17 @@ EXPORT_KINDS: Mapping[str, ExportKind] = {
         ExportKind(
             "raw",
             "a raw",
-            "/api/v1/request-raw-export",
+            "/request-raw-export",
             ("export_name", "single_file_export", "include_calibrations", "include_grader_qa", "include_deleted"),
         ),
         ExportKind(
             "groups",
             "a groups",
-            "/api/v1/request-groups-export",
+            "/request-groups-export",
             ("export_name", "include_unavailable"),
             is_windowed=False,
         ),
-        ExportKind("audit_log", "an audit log", "/api/v1/request-audit-log-export", ("export_name",)),
+        ExportKind("audit_log", "an audit log", "/request-audit-log-export", ("export_name",)),
     )
 }
 

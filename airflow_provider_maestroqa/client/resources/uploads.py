@@ -112,8 +112,8 @@ class _Upload:
         self._take(url)
 
     def run(self, fresh_url: Callable[[], str], sleep: Callable[[float], None]) -> None:
-        persistence = Retry(_PUT, deadline=self.clock() + _PATIENCE_S)
-        rules = {**persistence.rules(now=self.clock, sleep=sleep), "before_sleep": self._say_again}
+        retry = Retry(_PUT, deadline=self.clock() + _PATIENCE_S, now=self.clock)
+        rules = {**retry.tenacity_options(sleep), "before_sleep": self._say_again}
         # MaestroQA is asked outside of the repeats: its own driver repeats already.
         while not self._repeat(rules):
             self._take(fresh_url())

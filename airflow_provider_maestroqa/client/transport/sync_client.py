@@ -1,8 +1,7 @@
-"""Carries calls to MaestroQA with requests, for code that may block."""
+"""Sends requests to MaestroQA with requests, for code that may block."""
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable
 from typing import Any, Protocol
 
@@ -15,18 +14,15 @@ from airflow_provider_maestroqa.client.budget import Budget, BudgetExhaustedErro
 from airflow_provider_maestroqa.client.endpoints import Request
 from airflow_provider_maestroqa.client.errors import MaestroQAConnectionError, MaestroQAError, MaestroQARateLimitError
 from airflow_provider_maestroqa.client.settings import Settings, user_agent
-from airflow_provider_maestroqa.client.transport.request_stats import Usage
+from airflow_provider_maestroqa.client.transport.base_client import BaseClient
+from airflow_provider_maestroqa.client.transport.request_stats import RequestStats
 from airflow_provider_maestroqa.client.transport.retry import (
     DEFAULT_REQUEST_TIMEOUT_S,
-    MAX_TRIES,
     Response,
     Retry,
-    budget_exhausted_error,
     connection_error,
+    is_not_carried_out,
     is_success,
-    penalty_seconds,
-    read_response,
-    verdict,
 )
 
 _NEVER_SENT = (
@@ -34,33 +30,32 @@ _NEVER_SENT = (
     urllib3.exceptions.ConnectTimeoutError,
     urllib3.exceptions.ProxyError,
 )
-
-
 _BLOCK = 1 << 18
 
+#: Called with ``True`` when a request is sent, and with ``False`` when it is certain that it was not carried out.
+OnInFlight = Callable[[bool], None]
 
-class Target(Protocol):
-    """Where an answer too large for memory goes."""
+
+class ResponseSink(Protocol):
+    """Where a response too large for memory goes."""
 
     def restart(self) -> None:
-        """Forget what has come: the answer comes from its beginning now."""
+        """Discard what has come: the response comes from its beginning now."""
 
     def write(self, block: bytes) -> None:
         """Take the next bytes."""
 
     def finish(self) -> None:
-        """The answer is over. Raises ``MaestroQAServerError`` when it is not whole."""
+        """Take the end of the response. Raises ``MaestroQAServerError`` when it is not complete."""
 
 
-class SyncClient:
-    """MaestroQA for blocking code: every call passes the budget, and its outcome is judged by the policy.
+class SyncClient(BaseClient):
+    """MaestroQA for blocking code: every request passes the budget, and :mod:`.retry` decides what its outcome means.
 
-    :param settings: where MaestroQA is, and who asks.
-    :param budget: the token's request budget.
+    :param settings: the connection's settings, with the token.
+    :param budget: the token's request budget; its clock is the client's.
     :param session: a requests session with proxy and TLS settings; ``None`` makes one. The client closes it.
-    :param usage: counts what is sent.
-    :param clock: Unix time in seconds.
-    :param sleep: waits for some seconds.
+    :param stats: counts what is sent.
     """
 
     def __init__(
@@ -69,130 +64,97 @@ class SyncClient:
         budget: Budget,
         session: requests.Session | None = None,
         *,
-        usage: Usage | None = None,
-        clock: Callable[[], float] = time.time,
-        sleep: Callable[[float], None] = time.sleep,
+        stats: RequestStats | None = None,
     ) -> None:
-        self._settings = settings
-        self._budget = budget
-        self.usage = usage or Usage()
+        super().__init__(settings, budget, stats=stats)
         self._session = make_session(settings) if session is None else prepare_session(session)
-        self._clock = clock
-        self._sleep = sleep
 
     def send(
         self,
-        call: Request,
+        request: Request,
         *,
         deadline: float | None = None,
         polling: bool = False,
-        in_flight: Callable[[bool], None] | None = None,
+        in_flight: OnInFlight | None = None,
     ) -> Any:
-        """Send a call, repeat it where that is safe, and return what MaestroQA answers.
+        """Send a request, retry it where that is safe, and return the decoded response.
 
-        :param call: what to ask.
+        :param request: what to send.
         :param deadline: Unix time in seconds after which nothing is tried again. Default: 15 minutes from now.
-        :param polling: whether the caller asks again anyway: then a failure is not repeated here, and the call
-            draws on the smaller share of the budget that is meant for waiting.
-        :param in_flight: told ``True`` when a slot of the budget has come and the call is sent now, and ``False``
-            when it is certain that this sending was not carried out: the server was not reached, or answered 429.
+        :param polling: whether the caller polls: then a failure is not retried here, and the request draws on the
+            smaller share of the budget that is meant for waiting.
+        :param in_flight: called with ``True`` when a slot of the budget has come and the request is sent now, and
+            with ``False`` when it is certain that this request was not carried out: the server was not reached, or
+            responded with 421, 425 or 429.
         :return: the decoded JSON.
         :raises MaestroQAError: see :mod:`.errors`.
         """
-        deadline = self._clock() + DEFAULT_REQUEST_TIMEOUT_S if deadline is None else deadline
-        retry = Retry(call, deadline=deadline, tries=1 if polling else MAX_TRIES)
-        return self._persist(call, retry, polling, in_flight or _nobody)
+        return self._send_with_retries(self._retry(request, deadline, polling=polling), polling, in_flight)
 
-    def save(self, call: Request, target: Target, *, patience_s: float = DEFAULT_REQUEST_TIMEOUT_S) -> None:
-        """Send a call whose answer is too large for memory, and give the answer to ``target`` block by block.
+    def stream(self, request: Request, sink: ResponseSink, *, timeout_s: float = DEFAULT_REQUEST_TIMEOUT_S) -> None:
+        """Send a request whose response is too large for memory, and write the response to ``sink`` block by block.
 
-        Otherwise as :meth:`send`: an answer that breaks off, or that the target does not find whole, is lost, and the
-        call is repeated where that is safe.
+        Otherwise as :meth:`send`: a response that breaks off, or that the sink does not find complete, is lost, and
+        the request is retried where that is safe.
 
-        :param call: what to ask.
-        :param target: takes the answer.
-        :param patience_s: seconds after which nothing is tried again.
+        :param request: what to send.
+        :param sink: takes the response.
+        :param timeout_s: seconds after which nothing is tried again.
         :raises MaestroQAError: see :mod:`.errors`.
         """
-        retry = Retry(call, deadline=self._clock() + patience_s)
-        self._persist(call, retry, False, _nobody, target)
+        self._send_with_retries(self._retry(request, self._clock.wall() + timeout_s), False, None, sink)
 
     def close(self) -> None:
-        """Close the connections that are kept open for further calls."""
+        """Close the connections that are kept open for further requests."""
         self._session.close()
 
-    def _persist(
-        self,
-        call: Request,
-        retry: Retry,
-        polling: bool,
-        in_flight: Callable[[bool], None],
-        target: Target | None = None,
+    def _send_with_retries(
+        self, retry: Retry, polling: bool, on_in_flight: OnInFlight | None, sink: ResponseSink | None = None
     ) -> Any:
-        retrying = tenacity.Retrying(**retry.rules(now=self._clock, sleep=self._sleep))
-        failure: MaestroQAError
+        retrying = tenacity.Retrying(**retry.tenacity_options(self._clock.sleep))
         try:
-            return retrying(self._send_once, call, retry, polling, in_flight, target)
-        except BudgetExhaustedError as error:
-            failure = budget_exhausted_error(call, needed_s=error.needed_s)
-        except MaestroQAError as error:
-            failure = verdict(call, error, lost_before=retry.answer_was_lost)
+            return retrying(self._send_once, retry, polling, on_in_flight or _ignore, sink)
+        except (BudgetExhaustedError, MaestroQAError) as error:
+            failure = retry.final_error(error)
         raise failure
 
-    def _send_once(
-        self,
-        call: Request,
-        retry: Retry,
-        polling: bool,
-        in_flight: Callable[[bool], None],
-        target: Target | None,
-    ) -> Any:
-        bucket = call.endpoint.bucket
+    def _send_once(self, retry: Retry, polling: bool, on_in_flight: OnInFlight, sink: ResponseSink | None) -> Any:
+        request, bucket = retry.request, retry.request.endpoint.bucket
         waited_s = self._budget.acquire(bucket, deadline=retry.deadline, polling=polling)
-        in_flight(True)
-        self.usage.sent(bucket, waited_s=waited_s)
+        on_in_flight(True)
+        self.stats.count_request(bucket, waited_s=waited_s)
         try:
-            answer = self._carry(call, target)
-        except MaestroQAConnectionError as error:
-            if not error.sent:
-                in_flight(False)
-            raise
-        if target is not None and is_success(answer.status):
-            target.finish()
-            return None
-        try:
-            return read_response(call, answer, now=self._clock(), secrets=(self._settings.token,))
-        except MaestroQARateLimitError as error:
-            in_flight(False)
-            self.usage.refused(bucket)
-            windows = self._settings.limits.get(bucket, ())
-            self._budget.penalise(bucket, penalty_seconds(error, windows, retry.refusals + 1))
+            response = self._transmit(request, sink)
+            if sink is not None and is_success(response.status):
+                sink.finish()
+                return None
+            return self._read(request, response)
+        except MaestroQAError as error:
+            if is_not_carried_out(error):
+                on_in_flight(False)
+            if isinstance(error, MaestroQARateLimitError):
+                self._budget.penalise(bucket, self._count_rate_limited(error, retry))
             raise
 
-    def _carry(self, call: Request, target: Target | None) -> Response:
+    def _transmit(self, request: Request, sink: ResponseSink | None) -> Response:
         try:
             with self._session.request(
-                call.method,
-                self._settings.base_url + call.path,
-                params=dict(call.query),
-                json=call.body,
-                headers={"apitoken": self._settings.token, "Accept": "application/json"},
+                **self._http_arguments(request),
                 proxies=dict(self._settings.proxies),
                 timeout=self._settings.timeouts,
-                allow_redirects=False,
-                stream=target is not None,
+                stream=sink is not None,
             ) as response:
                 headers = {name.lower(): value for name, value in response.headers.items()}
-                if target is not None and is_success(response.status_code):
-                    target.restart()
+                if sink is not None and is_success(response.status_code):
+                    sink.restart()
                     for block in response.iter_content(_BLOCK):
-                        target.write(block)
+                        sink.write(block)
                     return Response(response.status_code, headers, b"")
                 return Response(response.status_code, headers, response.content)
         except (requests.RequestException, urllib3.exceptions.HTTPError) as error:
-            lost = _explain(call, error)
+            failure = _to_connection_error(request, error)
         # Raised here, so that the library's error, which may hold a proxy's password, is not its context.
-        raise lost
+        raise failure
 
 
 def make_session(settings: Settings) -> requests.Session:
@@ -218,7 +180,7 @@ def prepare_session(session: requests.Session) -> requests.Session:
     return session
 
 
-def _nobody(is_in_flight: bool) -> None:
+def _ignore(is_in_flight: bool) -> None:
     """Nobody wants to know."""
 
 
@@ -226,7 +188,7 @@ def _no_auth(request: requests.PreparedRequest) -> requests.PreparedRequest:
     return request
 
 
-def _explain(call: Request, error: Exception) -> MaestroQAConnectionError:
+def _to_connection_error(request: Request, error: Exception) -> MaestroQAConnectionError:
     cause = error.args[0] if error.args else None
     reason = getattr(cause, "reason", None)
     sent = not isinstance(reason, _NEVER_SENT)
@@ -235,13 +197,13 @@ def _explain(call: Request, error: Exception) -> MaestroQAConnectionError:
         hint = (
             "the certificate could not be verified (extra verify takes a CA bundle)" if unverified else "TLS failed"
         )
-        return connection_error(call, hint, sent=not unverified)
+        return connection_error(request, hint, sent=not unverified)
     if isinstance(error, requests.exceptions.ProxyError):
-        return connection_error(call, "the proxy did not let the request through", sent=sent)
+        return connection_error(request, "the proxy did not let the request through", sent=sent)
     if isinstance(error, requests.exceptions.ConnectTimeout):
-        return connection_error(call, "the server did not accept the connection in time", sent=False)
+        return connection_error(request, "the server did not accept the connection in time", sent=False)
     if isinstance(error, requests.exceptions.Timeout) or isinstance(cause, urllib3.exceptions.ReadTimeoutError):
-        return connection_error(call, "no answer came in time", sent=True)
+        return connection_error(request, "no response came in time", sent=True)
     if not sent:
-        return connection_error(call, "the server could not be reached", sent=False)
-    return connection_error(call, "the connection broke before the answer was whole", sent=True)
+        return connection_error(request, "the server could not be reached", sent=False)
+    return connection_error(request, "the connection broke before the response was complete", sent=True)

@@ -16,8 +16,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
-
-from airflow_provider_maestroqa.client.budget import Clock
+from clocks import FakeTime
 
 HERE = Path(__file__).parent
 ROOT = HERE.parents[2]
@@ -37,34 +36,6 @@ def load(name, path):
 def virtual_time():
     """The world of the simulations, with the package's own code in it."""
     return load("virtual_time", ROOT / "benchmarks" / "virtual_time.py")
-
-
-class FakeTime:
-    """A clock that only moves when somebody sleeps, or when told to."""
-
-    def __init__(self):
-        self.monotonic = 5_000.0
-        self.wall = 1_700_000_000.0
-        self.meanwhile = None
-
-    def pass_by(self, seconds):
-        self.monotonic += seconds
-        self.wall += seconds
-
-    def sleep(self, seconds):
-        """Let time pass; halfway, once, something else may happen."""
-        until = self.monotonic + seconds
-        if self.meanwhile is not None:
-            happen, self.meanwhile = self.meanwhile, None
-            self.pass_by(seconds / 2)
-            happen()
-        self.pass_by(max(0.0, until - self.monotonic))
-
-    async def sleep_async(self, seconds):
-        self.sleep(seconds)
-
-    def clock(self):
-        return Clock(lambda: self.monotonic, lambda: self.wall, self.sleep, self.sleep_async)
 
 
 @pytest.fixture

@@ -9,15 +9,13 @@ from pathlib import Path
 
 import pytest
 import requests
+from clocks import FakeTime
 
-from airflow_provider_maestroqa.client import errors
-from airflow_provider_maestroqa.client.budget import Clock as BudgetClock
+from airflow_provider_maestroqa.client import errors, temp_file
 from airflow_provider_maestroqa.client.budget import open_budget
-from airflow_provider_maestroqa.client.clock import Clock as ListClock
 from airflow_provider_maestroqa.client.resources.coaching_export import SessionExport, session_windows
 from airflow_provider_maestroqa.client.resources.pagination import Paginator, RecordIterator
 from airflow_provider_maestroqa.client.settings import read_settings
-from airflow_provider_maestroqa.client.transport import spooled_response as saved
 from airflow_provider_maestroqa.client.transport.sync_client import SyncClient
 from airflow_provider_maestroqa.sandbox import Sandbox
 
@@ -36,21 +34,6 @@ def answer_size(sandbox, start, end):
         return len(answer.content)
 
 
-class Clock:
-    """Time that passes only while somebody sleeps."""
-
-    def __init__(self):
-        self.now = 1_767_225_600.0
-        self.slept = []
-
-    def __call__(self):
-        return self.now
-
-    def sleep(self, seconds):
-        self.slept.append(seconds)
-        self.now += seconds
-
-
 class Reader:
     """What a hook does, with time that is injected."""
 
@@ -58,22 +41,19 @@ class Reader:
         settings = read_settings(
             "c", host=sandbox.url, password=sandbox.token, extra={"rate_limits": limits, "timeout": 5}
         )
-        self.clock = Clock()
+        self.time = FakeTime()
         self.said, self.warned = [], []
-        times = BudgetClock(self.clock, self.clock, self.clock.sleep, None)
         address = {"base_url": settings.base_url, "token": settings.token}
-        self.budget = open_budget(store="memory", limits=settings.limits, clock=times, **address)
-        self.client = SyncClient(settings, self.budget, clock=self.clock, sleep=self.clock.sleep)
+        self.budget = open_budget(store="memory", limits=settings.limits, clock=self.time.clock(), **address)
+        self.client = SyncClient(settings, self.budget)
 
     def todos(self, **filters):
         paginator = Paginator("list_todos", filters, page_size=100)
-        return RecordIterator(
-            self.client.send, paginator, warn=self.warned.append, clock=ListClock(sleep=self.clock.sleep)
-        )
+        return RecordIterator(self.client.send, paginator, warn=self.warned.append, clock=self.time.clock())
 
     def sessions(self, start, end, time_axis="meetingDate"):
         calls = session_windows(start, end, time_axis)
-        return SessionExport(calls, self.client.save, say=self.said.append, warn=self.warned.append)
+        return SessionExport(calls, self.client.stream, say=self.said.append, warn=self.warned.append)
 
     def close(self):
         self.client.close()
@@ -197,10 +177,10 @@ class TestExport:
     def test_the_limits_of_the_hard_bucket_are_kept(self, make_reader):
         with Sandbox(limits={"hard": [[1, 1], [30, 60]]}) as sandbox:
             reader = make_reader(sandbox, limits={"hard": [[1, 1], [30, 60]]})
-            sandbox._limiter._clock = reader.clock
+            sandbox._limiter._clock = lambda: reader.time.wall
             assert len(list(reader.sessions(*YEAR))) > 200
             assert [seen.status for seen in sandbox.requests] == [200] * 5
-            assert sum(reader.clock.slept) >= 4
+            assert sum(reader.time.slept) >= 4
 
     @pytest.mark.parametrize("kind", ["drop_at_byte", "reset_at_byte", "truncated"])
     @pytest.mark.parametrize("at", [0, 1, 2, 1000, 65536, 150_000, -1])
@@ -245,23 +225,23 @@ class TestExport:
             ("null", "it is something else"),
             ('"text"', "it is something else"),
             ("[1, 2", "it breaks off"),
-            ('[{"_id": "a"}] and more', "no JSON from some byte on"),
-            ("[{]", "no JSON from some byte on"),
-            ('[{"_id": NaN}]', "no JSON from some byte on"),
-            (b'[{"_id": "\xff\xfe"}]', "no JSON from some byte on"),
+            ('[{"_id": "a"}] and more', "not JSON from some byte on"),
+            ("[{]", "not JSON from some byte on"),
+            ('[{"_id": NaN}]', "not JSON from some byte on"),
+            (b'[{"_id": "\xff\xfe"}]', "not JSON from some byte on"),
             ("", "it is empty|it breaks off"),
             ("   ", "it is empty|it breaks off"),
         ],
     )
     def test_an_answer_that_is_no_array_is_asked_for_again_and_then_an_error(self, reader, sandbox, body, said):
         sandbox.fault("status", status=200, body=body, path=EXPORT, times=None)
-        with pytest.raises(errors.MaestroQAServerError, match=f"no whole JSON array of records.*{said}"):
+        with pytest.raises(errors.MaestroQAServerError, match=f"no complete JSON array of records.*{said}"):
             list(reader.sessions("2026-01-01", "2026-01-13"))
         assert len(asked(sandbox)) == 5
 
     def test_items_that_are_no_records_are_an_error(self, reader, sandbox):
         sandbox.fault("status", status=200, body=[{"_id": "a"}, 7], path=EXPORT)
-        with pytest.raises(errors.MaestroQADataError, match="Item 1 of the answer"):
+        with pytest.raises(errors.MaestroQADataError, match="Item 1 of the response"):
             list(reader.sessions("2026-01-01", "2026-01-13"))
 
     @pytest.mark.parametrize(
@@ -345,7 +325,7 @@ class TestTemporaryFile:
                 return getattr(self.file, name)
 
         real = tempfile.TemporaryFile
-        mocker.patch.object(saved.tempfile, "TemporaryFile", lambda **options: Full(real(**options)))
+        mocker.patch.object(temp_file.tempfile, "TemporaryFile", lambda **options: Full(real(**options)))
         with pytest.raises(errors.MaestroQAError, match=r"No space left on device.*TMPDIR") as caught:
             list(reader.sessions("2026-01-01", "2026-01-13"))
         assert caught.value.retryable

@@ -7,9 +7,9 @@ import contextlib
 import socket
 
 import pytest
+from clocks import FakeTime
 
 from airflow_provider_maestroqa.client import errors
-from airflow_provider_maestroqa.client.budget import Clock as BudgetClock
 from airflow_provider_maestroqa.client.budget import open_budget
 from airflow_provider_maestroqa.client.endpoints import build_request
 from airflow_provider_maestroqa.client.settings import read_settings
@@ -19,24 +19,6 @@ from airflow_provider_maestroqa.client.transport.sync_client import SyncClient
 WIDE = {"normal": [[100000, 1]], "hard": [[100000, 1]]}
 ASK = build_request("request_groups_export", {"name": "x"})
 ASK_PATH, GET_PATH = "/api/v1/request-groups-export", "/api/v1/get-export-data"
-
-
-class Clock:
-    """Time that passes only while somebody sleeps."""
-
-    def __init__(self):
-        self.now = 1_767_225_600.0
-        self.slept = []
-
-    def __call__(self):
-        return self.now
-
-    def sleep(self, seconds):
-        self.slept.append(seconds)
-        self.now += seconds
-
-    async def sleep_async(self, seconds):
-        self.sleep(seconds)
 
 
 class CountingBudget:
@@ -66,7 +48,7 @@ class Driver:
     def __init__(self, kind, settings):
         self.kind = kind
         self.settings = settings
-        self.clock = Clock()
+        self.time = FakeTime()
 
     def send(self, call, **options):
         budget = open_budget(
@@ -74,13 +56,13 @@ class Driver:
             base_url=self.settings.base_url,
             token=self.settings.token,
             limits=self.settings.limits,
-            clock=BudgetClock(self.clock, self.clock, self.clock.sleep, self.clock.sleep_async),
+            clock=self.time.clock(),
         )
         budget = CountingBudget(budget)
         try:
             if self.kind == "async":
                 return asyncio.run(self._send(budget, call, options))
-            client = SyncClient(self.settings, budget, clock=self.clock, sleep=self.clock.sleep)
+            client = SyncClient(self.settings, budget)
             try:
                 return client.send(call, **options)
             finally:
@@ -90,7 +72,7 @@ class Driver:
             budget.close()
 
     async def _send(self, budget, call, options):
-        async with AsyncClient(self.settings, budget, clock=self.clock, sleep=self.clock.sleep_async) as client:
+        async with AsyncClient(self.settings, budget) as client:
             return await client.send(call, **options)
 
 
@@ -136,11 +118,11 @@ def test_a_call_that_is_safe_twice_is_repeated_when_its_answer_is_lost(driver, s
     sandbox.fault(kind=kind, path=GET_PATH, times=2)
     assert driver.send(get(export_id))["status"] in ("requested", "in_progress", "complete")
     assert sandbox.count("GET", GET_PATH) == 3
-    assert len(driver.clock.slept) == 2
+    assert len(driver.time.slept) == 2
 
 
-@pytest.mark.parametrize("status", [500, 502, 503, 504])
-def test_a_5xx_is_repeated_five_times_at_most(driver, sandbox, export_id, status):
+@pytest.mark.parametrize("status", [408, 421, 423, 425, 500, 502, 503, 504])
+def test_a_transient_status_is_repeated_five_times_at_most(driver, sandbox, export_id, status):
     sandbox.fault(kind="status", status=status, path=GET_PATH, times=None)
     with pytest.raises(errors.MaestroQAServerError):
         driver.send(get(export_id))
@@ -153,7 +135,22 @@ def test_a_call_that_is_not_safe_twice_is_sent_once_and_its_outcome_is_unknown(d
     with pytest.raises(errors.MaestroQAOutcomeUnknownError, match="may or may not"):
         driver.send(ASK)
     assert sandbox.count("POST", ASK_PATH) == 1
-    assert driver.clock.slept == []
+    assert driver.time.slept == []
+
+
+@pytest.mark.parametrize("status", [408, 423])
+def test_a_status_that_may_hide_a_success_leaves_the_outcome_of_an_unsafe_call_unknown(driver, sandbox, status):
+    sandbox.fault(kind="status", status=status, path=ASK_PATH, times=None)
+    with pytest.raises(errors.MaestroQAOutcomeUnknownError):
+        driver.send(ASK)
+    assert sandbox.count("POST", ASK_PATH) == 1
+
+
+@pytest.mark.parametrize("status", [421, 425])
+def test_a_status_that_says_that_nothing_was_done_is_repeated_whatever_the_call(driver, sandbox, status):
+    sandbox.fault(kind="status", status=status, path=ASK_PATH, times=2)
+    assert driver.send(ASK)["exportId"]
+    assert sandbox.count("POST", ASK_PATH) == 3
 
 
 @pytest.mark.parametrize("call", [ASK, build_request("get_export", {"exportId": "e1"})])
@@ -165,13 +162,13 @@ def test_a_server_that_cannot_be_reached_is_tried_again_whatever_the_call(make_d
     with pytest.raises(errors.MaestroQAConnectionError, match="could not be reached") as caught:
         driver.send(call)
     assert caught.value.sent is False
-    assert len(driver.clock.slept) == 4
+    assert len(driver.time.slept) == 4
 
 
 def test_an_answer_that_does_not_come_in_time_is_lost(make_driver, sandbox):
     driver = make_driver(timeout=0.2)
     sandbox.fault(kind="timeout", path=ASK_PATH)
-    with pytest.raises(errors.MaestroQAOutcomeUnknownError, match="no answer came in time"):
+    with pytest.raises(errors.MaestroQAOutcomeUnknownError, match="no response came in time"):
         driver.send(ASK)
     assert sandbox.count("POST", ASK_PATH) == 1
 
@@ -204,11 +201,11 @@ def test_a_redirect_is_not_followed_so_the_token_stays_home(driver, sandbox, exp
 def test_a_429_is_waited_out_and_sent_again_whatever_the_call(driver, sandbox, export_id, call):
     call, path = (ASK, ASK_PATH) if call == "ask" else (get(export_id), GET_PATH)
     before = sandbox.count(call.method, path)
-    started = driver.clock.now
+    started = driver.time.wall
     sandbox.fault(kind="rate_limited", text="second", path=path, times=3)
     assert driver.send(call)
     assert sandbox.count(call.method, path) == before + 4
-    assert driver.clock.now - started >= 3
+    assert driver.time.wall - started >= 3
 
 
 @pytest.mark.parametrize("kind", ["reset_before", "reset_after", "status", "html", "redirect", "rate_limited"])
@@ -223,10 +220,10 @@ def test_no_request_escapes_the_budget_whatever_goes_wrong(driver, sandbox, kind
 def test_endless_429s_end_at_the_deadline_with_a_clear_error(make_driver, sandbox, export_id):
     driver = make_driver(rate_limits={"normal": [[10, 1], [100, 60]]})
     sandbox.fault(kind="rate_limited", text="minute", path=GET_PATH, times=None)
-    deadline = driver.clock.now + 200
+    deadline = driver.time.wall + 200
     with pytest.raises(errors.MaestroQARateLimitError):
         driver.send(get(export_id), deadline=deadline)
-    assert driver.clock.now <= deadline
+    assert driver.time.wall <= deadline
     assert sandbox.count("GET", GET_PATH) <= 4
 
 

@@ -5,15 +5,15 @@ import json
 import pytest
 
 from airflow_provider_maestroqa.client import errors
+from airflow_provider_maestroqa.client.budget import BudgetExhaustedError
 from airflow_provider_maestroqa.client.endpoints import build_request
 from airflow_provider_maestroqa.client.transport.retry import (
     Response,
     Retry,
     connection_error,
-    penalty_seconds,
+    rate_limit_pause,
     read_response,
     read_retry_after,
-    verdict,
 )
 
 GET = build_request("get_ticket", ticket_id="t1")
@@ -53,6 +53,10 @@ def test_a_delete_may_answer_nothing():
         (422, errors.MaestroQAValidationError, False),
         (418, errors.MaestroQAValidationError, False),
         (429, errors.MaestroQARateLimitError, True),
+        (408, errors.MaestroQAServerError, True),
+        (421, errors.MaestroQAServerError, True),
+        (423, errors.MaestroQAServerError, True),
+        (425, errors.MaestroQAServerError, True),
         (500, errors.MaestroQAServerError, True),
         (502, errors.MaestroQAServerError, True),
         (599, errors.MaestroQAServerError, True),
@@ -118,13 +122,17 @@ def test_retry_after_is_read_as_seconds_or_a_date_and_clamped(value, seconds):
 def test_a_429_makes_everyone_wait_as_long_as_it_says(said, header, refusals, seconds):
     with pytest.raises(errors.MaestroQARateLimitError) as caught:
         read(429, {"error": said}, **({"retry-after": header} if header else {}))
-    assert penalty_seconds(caught.value, ((10, 1.0), (100, 60.0)), refusals) == seconds
+    assert rate_limit_pause(caught.value, ((10, 1.0), (100, 60.0)), refusals) == seconds
 
 
 REFUSED = errors.MaestroQARateLimitError(429, "POST", "/x", "too many")
 FAILED = errors.MaestroQAServerError(500, "POST", "/x", "failed")
 CUT = connection_error(COMMENT, "cut", sent=True)
 UNSENT = connection_error(COMMENT, "refused", sent=False)
+TIMED_OUT = errors.MaestroQAServerError(408, "POST", "/x", "too slow")
+LOCKED = errors.MaestroQAServerError(423, "POST", "/x", "locked")
+MISDIRECTED = errors.MaestroQAServerError(421, "POST", "/x", "wrong server")
+TOO_EARLY = errors.MaestroQAServerError(425, "POST", "/x", "too early")
 INVALID = errors.MaestroQAValidationError(400, "POST", "/x", "wrong")
 
 
@@ -135,9 +143,16 @@ INVALID = errors.MaestroQAValidationError(400, "POST", "/x", "wrong")
         (COMMENT, UNSENT, True),
         (COMMENT, CUT, False),
         (COMMENT, FAILED, False),
+        (COMMENT, TIMED_OUT, False),
+        (COMMENT, LOCKED, False),
+        (COMMENT, MISDIRECTED, True),
+        (COMMENT, TOO_EARLY, True),
         (EXPORT, CUT, False),
         (GET, CUT, True),
         (GET, FAILED, True),
+        (GET, TIMED_OUT, True),
+        (GET, LOCKED, True),
+        (GET, TOO_EARLY, True),
         (GET, INVALID, False),
     ],
 )
@@ -145,20 +160,35 @@ def test_only_what_is_safe_is_sent_again(call, error, again):
     assert Retry(call, deadline=0).is_retryable(error) is again
 
 
-@pytest.mark.parametrize("error", [CUT, FAILED])
+@pytest.mark.parametrize("error", [CUT, FAILED, TIMED_OUT, LOCKED])
 def test_a_lost_answer_to_an_unsafe_write_is_an_unknown_outcome(error):
-    judged = verdict(COMMENT, error)
+    judged = Retry(COMMENT, deadline=0).final_error(error)
     assert isinstance(judged, errors.MaestroQAOutcomeUnknownError)
     assert judged.retryable is False
 
 
-@pytest.mark.parametrize(("call", "error"), [(GET, CUT), (COMMENT, UNSENT), (COMMENT, INVALID), (COMMENT, REFUSED)])
+@pytest.mark.parametrize(
+    ("call", "error"), [(GET, CUT), *((COMMENT, error) for error in (UNSENT, INVALID, REFUSED, TOO_EARLY))]
+)
 def test_every_other_error_stays_what_it_is(call, error):
-    assert verdict(call, error) is error
+    assert Retry(call, deadline=0).final_error(error) is error
+
+
+@pytest.mark.parametrize(("call", "hint"), [(EXPORT, "Clear the task to request it"), (COMMENT, "Look at MaestroQA")])
+def test_the_endpoint_says_what_to_do_about_an_unknown_outcome(call, hint):
+    assert hint in str(Retry(call, deadline=0).final_error(CUT))
+
+
+def test_a_budget_without_a_slot_in_time_is_no_429_that_maestroqa_sent():
+    error = Retry(GET, deadline=0).final_error(BudgetExhaustedError("normal", 12.0))
+    assert type(error) is errors.MaestroQABudgetExhaustedError
+    assert (error.status, error.retry_after) == (None, 12.0)
+    assert "was not sent" in str(error)
+    assert "429" not in str(error)
 
 
 def test_pauses_grow_and_stay_below_half_a_minute():
-    persistence = Retry(GET, deadline=0)
+    retry = Retry(GET, deadline=0)
     for failures, (low, high) in enumerate([(0.5, 1), (1, 2), (2, 4), (4, 8), (8, 16), (15, 30), (15, 30)], start=1):
-        persistence.note(FAILED)
-        assert low <= persistence.pause_s() <= high, failures
+        retry.record_failure(FAILED)
+        assert low <= retry.pause_s() <= high, failures

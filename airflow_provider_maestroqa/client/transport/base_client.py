@@ -1,0 +1,59 @@
+"""What the sync and the async client share: everything but I/O."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from airflow_provider_maestroqa.client.budget import Budget
+from airflow_provider_maestroqa.client.endpoints import Request
+from airflow_provider_maestroqa.client.errors import MaestroQARateLimitError
+from airflow_provider_maestroqa.client.settings import Settings
+from airflow_provider_maestroqa.client.transport.request_stats import RequestStats
+from airflow_provider_maestroqa.client.transport.retry import (
+    DEFAULT_REQUEST_TIMEOUT_S,
+    MAX_TRIES,
+    Response,
+    Retry,
+    rate_limit_pause,
+    read_response,
+)
+
+
+class BaseClient:
+    """Builds requests and reads responses for both clients. The budget's clock is the client's.
+
+    :param settings: the connection's settings, with the token.
+    :param budget: the token's request budget.
+    :param stats: counts what is sent.
+    """
+
+    def __init__(self, settings: Settings, budget: Budget, *, stats: RequestStats | None = None) -> None:
+        self._settings = settings
+        self._budget = budget
+        self._clock = budget.clock
+        self.stats = stats or RequestStats()
+
+    def _retry(self, request: Request, deadline: float | None, *, polling: bool = False) -> Retry:
+        now = self._clock.wall
+        deadline = now() + DEFAULT_REQUEST_TIMEOUT_S if deadline is None else deadline
+        return Retry(request, deadline=deadline, tries=1 if polling else MAX_TRIES, now=now)
+
+    def _http_arguments(self, request: Request) -> dict[str, Any]:
+        """The arguments that requests and aiohttp have in common."""
+        return {
+            "method": request.method,
+            "url": self._settings.base_url + request.path,
+            "params": dict(request.query),
+            "json": request.body,
+            "headers": {**request.endpoint.auth.headers(self._settings.token), "Accept": "application/json"},
+            "allow_redirects": False,
+        }
+
+    def _read(self, request: Request, response: Response) -> Any:
+        return read_response(request, response, now=self._clock.wall(), secrets=(self._settings.token,))
+
+    def _count_rate_limited(self, error: MaestroQARateLimitError, retry: Retry) -> float:
+        """Count a 429; return the seconds for which every sharer of the token pauses."""
+        bucket = retry.request.endpoint.bucket
+        self.stats.count_rate_limited(bucket)
+        return rate_limit_pause(error, self._settings.limits.get(bucket, ()), retry.rate_limited + 1)
