@@ -1,12 +1,14 @@
-"""What every reader of a source gives: rows, each with the place where it stands."""
+"""What the readers of all sources share: rows with their numbers, and how messages show what is in them."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, NamedTuple, Protocol
 
 #: Bytes of one line that are read at most; MaestroQA takes no record that is nearly as large.
-LARGEST_LINE = 8 << 20
+MAX_LINE_BYTES = 8 << 20
+_MAX_SHOWN = 40
+_MAX_NAMES = 30
 
 
 class Row(NamedTuple):
@@ -14,12 +16,12 @@ class Row(NamedTuple):
 
     :param number: of its first line or of itself, from 1.
     :param cells: what it holds: a sequence, or a mapping where each row has names of its own.
-    :param problem: why it cannot be a record; empty when it can.
+    :param error: why it cannot be a record; empty when it can.
     """
 
     number: int
     cells: Any
-    problem: str = ""
+    error: str = ""
 
 
 class Rows(Protocol):
@@ -31,3 +33,27 @@ class Rows(Protocol):
 
     def __iter__(self) -> Iterator[Row]:
         """Read them, one at a time."""
+
+
+def show_value(value: object) -> str:
+    """A cell as a message shows it: short, and with its odd characters made visible."""
+    text = value if isinstance(value, str) else str(value)
+    short = repr(text if len(text) <= _MAX_SHOWN else text[:_MAX_SHOWN] + "...")
+    return short if isinstance(value, str) else f"{short} ({type(value).__name__})"
+
+
+def join_names(names: Sequence[str], *, quoted: bool = True) -> str:
+    """Some names in one line, as a message shows them."""
+    texts = [show_value(name) if quoted else name for name in names[:_MAX_NAMES]]
+    more = f" and {len(names) - _MAX_NAMES} more" if len(names) > _MAX_NAMES else ""
+    return ", ".join(texts) + more
+
+
+def first_duplicate(names: Iterable[str]) -> str | None:
+    """The first name that comes twice."""
+    seen: set[str] = set()
+    for name in names:
+        if name in seen:
+            return name
+        seen.add(name)
+    return None

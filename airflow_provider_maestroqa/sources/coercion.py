@@ -1,8 +1,8 @@
 """The cells of a source, read as the fields that they go to.
 
 The same rules hold for every source: what a file has as text and a database has as a number of its own ends as the
-same field. Each reader gives back the value, ``None`` when the cell counts as empty, or raises :class:`CellError`.
-What it does not know is left to the check of the record.
+same field. Each reader returns the value, ``None`` when the cell counts as empty, or raises :class:`CellError`.
+What it does not know is left to the record's own check.
 """
 
 from __future__ import annotations
@@ -13,19 +13,45 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import date, datetime, timezone, tzinfo
 from decimal import Decimal
+from functools import cache
 from numbers import Integral
-from typing import Any
+from types import MappingProxyType
+from typing import Annotated, Any, get_args, get_origin
 from uuid import UUID
 
+from typing_extensions import NotRequired, Required, get_type_hints
+
 from airflow_provider_maestroqa.client.formatting import format_time
+from airflow_provider_maestroqa.client.resources.coercion import as_attributes, as_number, as_tags, as_texts, as_time
+from airflow_provider_maestroqa.client.resources.models import RecordType
 from airflow_provider_maestroqa.landing.clean.dates import parse_date
-from airflow_provider_maestroqa.sources import field_types as kinds
+from airflow_provider_maestroqa.sources.base import show_value
+
+TEXT = "text"
+NUMBER = "number"
+BOOLEAN = "boolean"
+TIME = "time"
+TAGS = "tags"
+LIST = "list"
+ATTRIBUTES = "attributes"
+#: A custom attribute, of whose type nothing is known here.
+ANYTHING = "anything"
+
+#: What a user may choose for a custom attribute.
+TYPES = (TEXT, NUMBER, BOOLEAN, TIME)
+
+_TYPE_OF: Mapping[Any, str] = {
+    as_number: NUMBER,
+    as_time: TIME,
+    as_tags: TAGS,
+    as_texts: LIST,
+    as_attributes: ATTRIBUTES,
+}
 
 #: What JSON cannot hold.
 BINARY = (bytes, bytearray, memoryview)
-_SHOWN = 40
-_DEEPEST = 20
-_MOST_DIGITS = 4000
+_MAX_DEPTH = 20
+_MAX_DIGITS = 4000
 _TRUE = frozenset({"true", "t", "yes", "1"})
 _FALSE = frozenset({"false", "f", "no", "0"})
 _WHOLE = re.compile(r"[+-]?[0-9]+")
@@ -38,26 +64,26 @@ class CellError(ValueError):
 
 
 @dataclass(frozen=True)
-class Cells:
+class CellReader:
     """Reads cells.
 
-    :param zone: the time zone of times that do not say one; ``None`` refuses them.
+    :param zone: the time zone of times without one; ``None`` rejects them.
     """
 
     zone: tzinfo | None = None
 
-    def reader(self, kind: str) -> Callable[[Any], Any]:
-        """What reads a cell for a field of this kind."""
+    def reader_for(self, field_type: str) -> Callable[[Any], Any]:
+        """What reads a cell for a field of this type."""
         return {
-            kinds.TEXT: self.text,
-            kinds.NUMBER: self.number,
-            kinds.BOOLEAN: self.boolean,
-            kinds.TIME: self.time,
-            kinds.TAGS: self.tags,
-            kinds.LIST: self.texts,
-            kinds.ATTRIBUTES: self.attributes,
-            kinds.ANYTHING: self.anything,
-        }[kind]
+            TEXT: self.text,
+            NUMBER: self.number,
+            BOOLEAN: self.boolean,
+            TIME: self.time,
+            TAGS: self.tags,
+            LIST: self.texts,
+            ATTRIBUTES: self.attributes,
+            ANYTHING: self.anything,
+        }[field_type]
 
     def text(self, value: Any) -> Any:
         """Text; a whole number becomes its digits, a UUID and a date their text."""
@@ -72,25 +98,25 @@ class Cells:
         if isinstance(value, (float, Decimal)):
             raise CellError(f"must be text, got {type(value).__name__}, a number with decimals; cast it to text")
         if isinstance(value, datetime):
-            return format_time(self._zoned(value))
+            return format_time(self._with_zone(value))
         if isinstance(value, date):
             return value.isoformat()
         if isinstance(value, UUID):
             return str(value)
-        return _known(value)
+        return _reject_binary(value)
 
     def number(self, value: Any) -> Any:
         """A number, also one that is written as text with a point."""
         if not isinstance(value, str):
-            return _known(value)
+            return _reject_binary(value)
         text = value.strip()
         if not text:
             return None
-        if len(text) < _MOST_DIGITS and _WHOLE.fullmatch(text):
+        if len(text) < _MAX_DIGITS and _WHOLE.fullmatch(text):
             return int(text)
         if _NUMBER.fullmatch(text):
             return float(text)
-        raise CellError(f"must be a number such as 85.5, got {shown(value)}")
+        raise CellError(f"must be a number such as 85.5, got {show_value(value)}")
 
     def boolean(self, value: Any) -> Any:
         """True or false, also as a word or as 1 and 0."""
@@ -102,21 +128,21 @@ class Cells:
                 return word in _TRUE
         elif isinstance(value, (int, float, Decimal)) and value in (0, 1):
             return bool(value)
-        raise CellError(f"must be true or false (or 1 or 0), got {shown(value)}")
+        raise CellError(f"must be true or false (or 1 or 0), got {show_value(value)}")
 
     def time(self, value: Any) -> Any:
-        """A point in time; one without a zone is read in the zone that the user has named."""
+        """A point in time; one without a zone is read in the zone that the user passes."""
         if isinstance(value, str):
             if not value.strip():
                 return None
             moment = parse_date(value.strip())
             # Other forms of ISO 8601 are left to the check of the record.
-            return value if moment is None else self._zoned(moment)
+            return value if moment is None else self._with_zone(moment)
         if isinstance(value, datetime):
-            return self._zoned(value)
+            return self._with_zone(value)
         if isinstance(value, date):
-            return self._zoned(datetime(value.year, value.month, value.day))
-        return _known(value)
+            return self._with_zone(datetime(value.year, value.month, value.day))
+        return _reject_binary(value)
 
     def tags(self, value: Any) -> Any:
         """Tags: text with commas, or a list; text that begins with ``[`` is a JSON list."""
@@ -125,7 +151,7 @@ class Cells:
         return self._list(value)
 
     def texts(self, value: Any) -> Any:
-        """A list of texts; from text, commas part them, unless it begins with ``[`` and is a JSON list."""
+        """A list of texts; from text, separated by commas, unless it begins with ``[`` and is a JSON list."""
         if isinstance(value, str) and not value.lstrip().startswith("["):
             return [part.strip() for part in value.split(",")] if value.strip() else None
         return self._list(value)
@@ -135,7 +161,7 @@ class Cells:
         if isinstance(value, str):
             if not value.strip():
                 return None
-            value = _parsed(value, dict, 'a JSON object such as {"group": "Tier 2"}')
+            value = _parse_json(value, dict, 'a JSON object such as {"group": "Tier 2"}')
         return self.anything(value)
 
     def anything(self, value: Any) -> Any:
@@ -146,26 +172,26 @@ class Cells:
         if isinstance(value, str):
             return value if value.strip() else None
         if isinstance(value, datetime):
-            return self._zoned(value)
+            return self._with_zone(value)
         if isinstance(value, (date, UUID)):
             return str(value)
-        if depth < _DEEPEST and isinstance(value, Mapping):
+        if depth < _MAX_DEPTH and isinstance(value, Mapping):
             return {name: self._plain(inner, depth + 1) for name, inner in value.items()}
-        if depth < _DEEPEST and isinstance(value, (list, tuple)):
+        if depth < _MAX_DEPTH and isinstance(value, (list, tuple)):
             return [self._plain(inner, depth + 1) for inner in value]
-        return _known(value)
+        return _reject_binary(value)
 
     def _list(self, value: Any) -> Any:
         if isinstance(value, str):
-            value = _parsed(value, list, 'a JSON list such as ["one", "two"] (it begins with "[")')
+            value = _parse_json(value, list, 'a JSON list such as ["one", "two"] (it begins with "[")')
         if isinstance(value, (list, tuple)):
             return [self.text(inner) for inner in value]
-        return _known(value)
+        return _reject_binary(value)
 
-    def _zoned(self, moment: datetime) -> datetime:
+    def _with_zone(self, moment: datetime) -> datetime:
         if moment.utcoffset() is None:
             if self.zone is None:
-                raise CellError(f"{_NO_ZONE}; got {shown(moment.isoformat())}")
+                raise CellError(f"{_NO_ZONE}; got {show_value(moment.isoformat())}")
             moment = moment.replace(tzinfo=self.zone)
         try:
             moment.astimezone(timezone.utc)
@@ -173,17 +199,10 @@ class Cells:
             pass
         else:
             return moment
-        raise CellError(f"is no time between the years 1 and 9999 in UTC; got {shown(moment.isoformat())}")
+        raise CellError(f"is no time between the years 1 and 9999 in UTC; got {show_value(moment.isoformat())}")
 
 
-def shown(value: object) -> str:
-    """A cell as a message may show it: short, and with its odd characters made visible."""
-    text = value if isinstance(value, str) else str(value)
-    short = repr(text if len(text) <= _SHOWN else text[:_SHOWN] + "...")
-    return short if isinstance(value, str) else f"{short} ({type(value).__name__})"
-
-
-def _known(value: Any) -> Any:
+def _reject_binary(value: Any) -> Any:
     if isinstance(value, BINARY):
         raise CellError("is binary, which JSON cannot hold; encode it as text at the source")
     return value
@@ -194,11 +213,30 @@ def _places(value: Decimal) -> int:
     return exponent if isinstance(exponent, int) else -1
 
 
-def _parsed(text: str, wanted: type, what: str) -> Any:
+def _parse_json(text: str, wanted: type, what: str) -> Any:
     try:
         value = json.loads(text)
     except (ValueError, RecursionError):
         value = None
     if isinstance(value, wanted):
         return value
-    raise CellError(f"must be {what}, got {shown(text)}")
+    raise CellError(f"must be {what}, got {show_value(text)}")
+
+
+@cache
+def field_types(record_type: RecordType) -> Mapping[str, str]:
+    """The type of each field of a record."""
+    hints = get_type_hints(record_type.shape, include_extras=True)
+    return MappingProxyType({name: _type_of(hint) for name, hint in hints.items()})
+
+
+def _type_of(hint: Any) -> str:
+    while get_origin(hint) in (Required, NotRequired):
+        (hint,) = get_args(hint)
+    if hint is bool:
+        return BOOLEAN
+    if get_origin(hint) is Annotated:
+        for validator in hint.__metadata__:
+            if (field_type := _TYPE_OF.get(getattr(validator, "func", None))) is not None:
+                return field_type
+    return TEXT

@@ -1,4 +1,4 @@
-"""A file to read records from: looked up, fetched, unzipped, and told by its name."""
+"""A file to read records from: found, downloaded, decompressed, and its format detected by its name."""
 
 from __future__ import annotations
 
@@ -17,6 +17,7 @@ from airflow_provider_maestroqa.client.errors import (
     MaestroQAConnectionError,
     MaestroQADataError,
 )
+from airflow_provider_maestroqa.client.parsing import is_blank
 from airflow_provider_maestroqa.client.resources.upload_body import Source
 from airflow_provider_maestroqa.client.temp_file import TempFile
 
@@ -34,32 +35,32 @@ _ENDINGS = {
     ".parquet": PARQUET,
     ".pq": PARQUET,
 }
-_ZIPPED = (".gz", ".gzip")
+_GZIP_ENDINGS = (".gz", ".gzip")
 _MAGIC = b"\x1f\x8b"
 _BLOCK = 256 << 10
 
 
 @dataclass(frozen=True)
-class Opened:
-    """A file that is open at its first byte, unzipped.
+class OpenFile:
+    """A file that is open at its first byte, decompressed.
 
     :param name: what people call it.
     :param file: its content.
-    :param is_zipped: whether it was zipped.
-    :param original: what is read from the disk, where that may still change.
+    :param is_gzipped: whether it was gzipped.
+    :param original_stat: of the file on the disk, where that may still change.
     """
 
     name: str
     file: IO[bytes]
-    is_zipped: bool
-    original: os.stat_result | None = None
+    is_gzipped: bool
+    original_stat: os.stat_result | None = None
 
-    def readline(self, most: int) -> bytes:
+    def readline(self, max_bytes: int) -> bytes:
         """Read a line, or the first bytes of one that is longer than that.
 
         :raises MaestroQADataError: the file is cut, damaged, or has changed since it was opened.
         """
-        line = self.read_by(lambda: self.file.readline(most))
+        line = self.read_with(lambda: self.file.readline(max_bytes))
         if not line:
             self.check_unchanged()
         return line
@@ -69,34 +70,34 @@ class Opened:
 
         :raises MaestroQADataError: as for :meth:`readline`, after all bytes that can be read.
         """
-        # read1 gives what was unzipped before the damage; read would lose it.
+        # read1 gives what was decompressed before the damage; read would lose it.
         file = cast("io.BufferedReader", self.file)
-        while block := self.read_by(lambda: file.read1(_BLOCK)):
+        while block := self.read_with(lambda: file.read1(_BLOCK)):
             yield block
         self.check_unchanged()
 
-    def read_by(self, read: Callable[[], bytes]) -> bytes:
-        """Read in any way, and say what it means when that fails."""
+    def read_with(self, read: Callable[[], bytes]) -> bytes:
+        """Call ``read`` and explain its errors."""
         retry = False
         try:
             return read()
         except EOFError:
-            problem = "ends in the middle: its gzip stream is cut. Write it anew"
+            problem = "ends in the middle: its gzip stream is cut. Write it again"
         except (zlib.error, gzip.BadGzipFile) as error:
-            problem = f"is damaged: its gzip stream cannot be read ({error}). Write it anew"
+            problem = f"is damaged: its gzip stream cannot be read ({error}). Write it again"
         except OSError as error:
             problem, retry = f"cannot be read: {error.strerror or type(error).__name__}", True
         raise MaestroQADataError(f"{self.name} {problem}.", retryable=retry)
 
     def check_unchanged(self) -> None:
-        """Refuse a file that was written to while it was read: it may end before its records do.
+        """Reject a file that was written to while it was read: it may end before its records do.
 
         :raises MaestroQADataError: it was.
         """
-        if self.original is None:
+        if self.original_stat is None:
             return
         now = os.fstat(self.file.fileno())
-        if (now.st_size, now.st_mtime_ns) != (self.original.st_size, self.original.st_mtime_ns):
+        if (now.st_size, now.st_mtime_ns) != (self.original_stat.st_size, self.original_stat.st_mtime_ns):
             raise MaestroQADataError(
                 f"{self.name} was written to while it was read, so that records may be missing. Write files under "
                 "another name and rename them when they are whole.",
@@ -104,74 +105,58 @@ class Opened:
             )
 
 
-def format_of(name: str, asked: object = None) -> str:
-    """Find out how a file is written.
+def detect_format(name: str, choice: object = None) -> str:
+    """Find out the format of a file.
 
     :param name: the file's name.
-    :param asked: what the user says; ``None`` goes by the name.
+    :param choice: what the user passes; blank goes by the name.
     :raises MaestroQAConfigError: there is no such format, or the name does not tell.
     """
-    if asked is None or asked in ("", "None"):
-        plain = _unzipped_name(name)
-        for ending, known in _ENDINGS.items():
+    if is_blank(choice):
+        plain = plain_name(name)
+        for ending, file_format in _ENDINGS.items():
             if plain.endswith(ending):
-                return known
+                return file_format
         raise MaestroQAConfigError(
-            f"The name of {name} does not tell its format: it ends in none of {', '.join(_ENDINGS)}, which .gz may "
+            f"The name of {name} does not show its format: it ends in none of {', '.join(_ENDINGS)}, which .gz may "
             f"follow. Set file_format to {', '.join(FORMATS[:-1])} or {FORMATS[-1]}."
         )
-    if isinstance(asked, str) and _unzipped_name(asked) in FORMATS:
-        return _unzipped_name(asked)
-    raise MaestroQAConfigError(f"file_format must be one of {', '.join(FORMATS)}; got {asked!r}.")
-
-
-def delimiter_of(name: str, asked: object = None) -> str:
-    """Find out what parts the cells of a CSV file.
-
-    :param name: the file's name; ``.tsv`` has tabs, everything else commas.
-    :param asked: what the user says.
-    :raises MaestroQAConfigError: it is not one character.
-    """
-    if asked is None or asked in ("", "None"):
-        return "\t" if _unzipped_name(name).endswith(".tsv") else ","
-    if asked == "\\t":
-        return "\t"
-    if isinstance(asked, str) and len(asked) == 1 and asked not in '"\r\n\0':
-        return asked
-    raise MaestroQAConfigError(f"delimiter must be one character, such as ';' or '\\t'; got {asked!r}.")
+    if isinstance(choice, str) and plain_name(choice) in FORMATS:
+        return plain_name(choice)
+    raise MaestroQAConfigError(f"file_format must be one of {', '.join(FORMATS)}; got {choice!r}.")
 
 
 @contextmanager
-def opened(source: Source, *, seekable: bool = False) -> Iterator[Opened]:
-    """Open a file for reading, whole and unzipped.
+def open_source(source: Source, *, seekable: bool = False) -> Iterator[OpenFile]:
+    """Open a file for reading, whole and decompressed.
 
     What is not on this machine is first copied to a temporary file, so that a connection that breaks is noticed
     before anything is sent, and none has to be held open while records wait for the request budget.
 
     :param source: where it is; one with a ``path`` is on this machine.
-    :param seekable: whether it must be possible to go back in it, also when it is zipped.
+    :param seekable: whether it must be possible to seek in it, also when it is gzipped.
     :raises MaestroQADataError: there is no such file, or it is cut or damaged.
     :raises MaestroQAConnectionError: the connection broke.
     """
     size = source.size()
     with ExitStack() as stack:
-        path, original = getattr(source, "path", None), None
+        path, original_stat = getattr(source, "path", None), None
         if isinstance(path, Path):
             file = stack.enter_context(_open(path))
-            original = os.fstat(file.fileno())
+            original_stat = os.fstat(file.fileno())
         else:
             with closing(source.open()) as remote:
-                file = _fetched(source.name, remote, size, stack)
-        is_zipped = _is_zipped(source.name, file)
-        result = Opened(source.name, file, is_zipped, original)
-        if is_zipped:
-            unzipped = cast("IO[bytes]", stack.enter_context(gzip.GzipFile(fileobj=file, mode="rb")))
-            result = Opened(source.name, unzipped, is_zipped, original)
+                file = _download(source.name, remote, size, stack)
+        is_gzipped = _is_gzipped(source.name, file)
+        result = OpenFile(source.name, file, is_gzipped, original_stat)
+        if is_gzipped:
+            decompressed = cast("IO[bytes]", stack.enter_context(gzip.GzipFile(fileobj=file, mode="rb")))
+            result = OpenFile(source.name, decompressed, is_gzipped, original_stat)
             if seekable:
-                scratch = stack.enter_context(TempFile())
-                while block := result.read_by(lambda: unzipped.read(_BLOCK)):
-                    scratch.write(block)
-                result = Opened(source.name, _from_start(scratch, stack), is_zipped)
+                temp_file = stack.enter_context(TempFile())
+                while block := result.read_with(lambda: decompressed.read(_BLOCK)):
+                    temp_file.write(block)
+                result = OpenFile(source.name, _from_start(temp_file, stack), is_gzipped)
         yield result
 
 
@@ -183,39 +168,40 @@ def _open(path: Path) -> IO[bytes]:
     raise MaestroQADataError(f"{path} cannot be read: {problem}. Check that the worker may read it.")
 
 
-def _fetched(name: str, file: IO[bytes], size: int | None, stack: ExitStack) -> IO[bytes]:
-    scratch = stack.enter_context(TempFile())
+def _download(name: str, file: IO[bytes], size: int | None, stack: ExitStack) -> IO[bytes]:
+    temp_file = stack.enter_context(TempFile())
     while block := file.read(_BLOCK):
-        scratch.write(block)
-    if size is not None and scratch.size != size:
+        temp_file.write(block)
+    if size is not None and temp_file.size != size:
         raise MaestroQAConnectionError(
-            f"{name} has {size:,} bytes, and {scratch.size:,} came: the connection broke, or the object was replaced "
-            "meanwhile. Nothing was sent; a retry reads it again."
+            f"{name} has {size:,} bytes, and {temp_file.size:,} came: the connection broke, or the object was "
+            "replaced meanwhile. Nothing was sent; a retry reads it again."
         )
-    return _from_start(scratch, stack)
+    return _from_start(temp_file, stack)
 
 
-def _from_start(scratch: TempFile, stack: ExitStack) -> IO[bytes]:
-    scratch.file.seek(0)
+def _from_start(temp_file: TempFile, stack: ExitStack) -> IO[bytes]:
+    temp_file.file.seek(0)
     # The file itself is closed where it was made.
-    reader = io.BufferedReader(cast("io.RawIOBase", scratch.file), _BLOCK)
+    reader = io.BufferedReader(cast("io.RawIOBase", temp_file.file), _BLOCK)
     stack.callback(reader.detach)
     return cast("IO[bytes]", reader)
 
 
-def _is_zipped(name: str, file: IO[bytes]) -> bool:
+def _is_gzipped(name: str, file: IO[bytes]) -> bool:
     start = file.read(len(_MAGIC))
     file.seek(0)
-    if start and start != _MAGIC and name.lower().endswith(_ZIPPED):
+    if start and start != _MAGIC and name.lower().endswith(_GZIP_ENDINGS):
         raise MaestroQADataError(
-            f"{name} is named as a gzip file, and is none: it begins with {start.hex(' ')}. Write it anew, or give "
+            f"{name} is named as a gzip file, but is none: it begins with {start.hex(' ')}. Write it again, or give "
             "it the name of what it is."
         )
     return start == _MAGIC
 
 
-def _unzipped_name(name: str) -> str:
+def plain_name(name: str) -> str:
+    """A file's name in lower case, without the ending of a gzip file."""
     name = name.lower()
-    for ending in _ZIPPED:
+    for ending in _GZIP_ENDINGS:
         name = name.removesuffix(ending)
     return name

@@ -1,21 +1,28 @@
-"""Which field of a record comes from which column, or from nowhere: what a user says about it."""
+"""Which field of a record comes from which column, or from nowhere: as the user maps them."""
 
 from __future__ import annotations
 
 import difflib
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from airflow_provider_maestroqa.client.errors import MaestroQAConfigError
+from airflow_provider_maestroqa.client.parsing import is_blank
 from airflow_provider_maestroqa.client.resources.models import RecordType
-from airflow_provider_maestroqa.sources import field_types as kinds
-from airflow_provider_maestroqa.sources.coercion import CellError, Cells, shown
+from airflow_provider_maestroqa.sources.base import join_names, show_value
+from airflow_provider_maestroqa.sources.coercion import (
+    ANYTHING,
+    ATTRIBUTES,
+    TYPES,
+    CellError,
+    CellReader,
+    field_types,
+)
 
 _OBJECT = "attributes"
 _KEYS = frozenset({"column", "optional", "type", "value"})
-_MOST_NAMED = 30
 _HOW = (
     'Write it like {"ticket_id": "id", "attributes.group": "team", "source_id": {"value": "salesforce"}}: field and '
     "column, or field and constant."
@@ -23,17 +30,17 @@ _HOW = (
 
 
 @dataclass(frozen=True)
-class Target:
+class FieldTarget:
     """Where a value goes in a record.
 
     :param field: the API's name, such as ``ticket_id``.
     :param attribute: the name of a custom attribute within ``attributes``; empty for the field itself.
-    :param kind: what it holds.
+    :param field_type: what it holds.
     """
 
     field: str
     attribute: str
-    kind: str
+    field_type: str
 
     @property
     def name(self) -> str:
@@ -43,7 +50,7 @@ class Target:
 
 @dataclass(frozen=True)
 class Entry:
-    """One line of a mapping.
+    """One entry of a mapping.
 
     :param target: where the value goes.
     :param column: where it comes from; ``None`` for a constant.
@@ -51,24 +58,24 @@ class Entry:
     :param optional: whether the source may lack the column.
     """
 
-    target: Target
+    target: FieldTarget
     column: str | None = None
     constant: Any = None
     optional: bool = False
 
 
-def target_named(name: str, record_type: RecordType) -> Target | None:
+def find_target(name: str, record_type: RecordType) -> FieldTarget | None:
     """Find the field or custom attribute of this name; ``None`` when there is none."""
-    known = kinds.kinds_of(record_type)
-    if name in known:
-        return Target(name, "", known[name])
+    types = field_types(record_type)
+    if name in types:
+        return FieldTarget(name, "", types[name])
     field, _, attribute = name.partition(".")
-    if attribute and known.get(field) == kinds.ATTRIBUTES:
-        return Target(field, attribute, kinds.ANYTHING)
+    if attribute and types.get(field) == ATTRIBUTES:
+        return FieldTarget(field, attribute, ANYTHING)
     return None
 
 
-def parse_mapping(mapping: object, record_type: RecordType, cells: Cells) -> tuple[Entry, ...] | None:
+def parse_mapping(mapping: object, record_type: RecordType, cells: CellReader) -> tuple[Entry, ...] | None:
     """Read a mapping.
 
     :param mapping: ``{field: column}``, with ``{"value": constant}`` or ``{"column": …, "type": …, "optional": …}``
@@ -77,26 +84,26 @@ def parse_mapping(mapping: object, record_type: RecordType, cells: Cells) -> tup
     :param cells: reads the constants.
     :raises MaestroQAConfigError: names the field that is wrong, and what there is.
     """
-    if mapping is None or mapping in ("", "None"):
+    if is_blank(mapping):
         return None
     if isinstance(mapping, str):
         mapping = _from_json(mapping)
     if not isinstance(mapping, Mapping):
         raise MaestroQAConfigError(f"mapping must be a dict, got {type(mapping).__name__}. {_HOW}")
-    entries = tuple(_entry(name, given, record_type, cells) for name, given in mapping.items())
+    entries = tuple(_parse_entry(name, value, record_type, cells) for name, value in mapping.items())
     fields = {entry.target.field for entry in entries}
     if any(entry.target.name == _OBJECT for entry in entries) and any(entry.target.attribute for entry in entries):
         raise MaestroQAConfigError("mapping has both attributes and attributes.…. Use one of the two ways.")
     if missing := [name for name in record_type.fields if name in record_type.required - fields]:
         raise MaestroQAConfigError(
-            f"mapping has nothing for {named(missing, quoted=False)}, which every {record_type.name} needs; a column "
-            f"that the mapping does not name is dropped. {_HOW}"
+            f"mapping has nothing for {join_names(missing, quoted=False)}, which every {record_type.name} needs; a "
+            f"column that the mapping does not name is dropped. {_HOW}"
         )
     return entries
 
 
 def unknown_field(name: str, record_type: RecordType) -> str:
-    """Say that a record has no such field, and what it has."""
+    """The end of a message that a record has no such field; names those that it has."""
     article = "an" if record_type.name[0] in "aeiou" else "a"
     close = difflib.get_close_matches(name, record_type.fields, n=1, cutoff=0.7)
     has = [f"{field}.<name>" if field == _OBJECT else field for field in record_type.fields]
@@ -104,67 +111,50 @@ def unknown_field(name: str, record_type: RecordType) -> str:
     return f"is no field of {article} {record_type.name}. {hint}It has: {', '.join(has)}"
 
 
-def named(names: Sequence[str], *, quoted: bool = True) -> str:
-    """Some names in one line, as a message may show them."""
-    said = [shown(name) if quoted else name for name in names[:_MOST_NAMED]]
-    more = f" and {len(names) - _MOST_NAMED} more" if len(names) > _MOST_NAMED else ""
-    return ", ".join(said) + more
-
-
-def doubled(names: Iterable[str]) -> str | None:
-    """The first name that comes twice."""
-    seen: set[str] = set()
-    for name in names:
-        if name in seen:
-            return name
-        seen.add(name)
-    return None
-
-
-def _entry(name: object, given: object, record_type: RecordType, cells: Cells) -> Entry:
-    target = target_named(name, record_type) if isinstance(name, str) else None
+def _parse_entry(name: object, value: object, record_type: RecordType, cells: CellReader) -> Entry:
+    target = find_target(name, record_type) if isinstance(name, str) else None
     if target is None:
         raise MaestroQAConfigError(f"mapping: {name!r} {unknown_field(str(name), record_type)}.")
-    if isinstance(given, str) and given:
-        return Entry(target, given)
-    if not isinstance(given, Mapping) or not given or not set(given) <= _KEYS:
+    if isinstance(value, str) and value:
+        return Entry(target, value)
+    if not isinstance(value, Mapping) or not value or not set(value) <= _KEYS:
         raise MaestroQAConfigError(
-            f'mapping: {target.name} must get a column\'s name, or a constant as {{"value": …}}, got {given!r}. '
+            f'mapping: {target.name} must get a column\'s name, or a constant as {{"value": …}}, got {value!r}. '
             f"{_HOW}"
         )
-    target = _typed(target, given)
-    if "value" in given:
-        if set(given) & {"column", "optional"}:
+    target = _with_type(target, value)
+    if "value" in value:
+        if set(value) & {"column", "optional"}:
             raise MaestroQAConfigError(f"mapping: {target.name} has both a column and a constant. Leave one out.")
-        return Entry(target, constant=_constant(target, given["value"], cells))
-    column, optional = given.get("column"), given.get("optional", False)
+        return Entry(target, constant=_parse_constant(target, value["value"], cells))
+    column, optional = value.get("column"), value.get("optional", False)
     if not isinstance(column, str) or not column or not isinstance(optional, bool):
         raise MaestroQAConfigError(
             f'mapping: {target.name} must be written like {{"column": "team", "optional": true}}, got '
-            f"{dict(given)!r}."
+            f"{dict(value)!r}."
         )
     return Entry(target, column, optional=optional)
 
 
-def _typed(target: Target, given: Mapping[str, Any]) -> Target:
-    if "type" not in given:
+def _with_type(target: FieldTarget, value: Mapping[str, Any]) -> FieldTarget:
+    if "type" not in value:
         return target
-    if target.kind != kinds.ANYTHING:
+    if target.field_type != ANYTHING:
         raise MaestroQAConfigError(
             f"mapping: {target.name} takes no type, because every {target.name} is the same. Leave type out; it is "
             "for custom attributes."
         )
-    if given["type"] not in kinds.TYPES:
+    if value["type"] not in TYPES:
         raise MaestroQAConfigError(
-            f"mapping: the type of {target.name} must be one of {', '.join(kinds.TYPES)}; got {given['type']!r}."
+            f"mapping: the type of {target.name} must be one of {', '.join(TYPES)}; got {value['type']!r}."
         )
-    return Target(target.field, target.attribute, given["type"])
+    return FieldTarget(target.field, target.attribute, value["type"])
 
 
-def _constant(target: Target, value: Any, cells: Cells) -> Any:
+def _parse_constant(target: FieldTarget, value: Any, cells: CellReader) -> Any:
     problem = "has no value; leave the field out instead"
     try:
-        read = None if value is None else cells.reader(target.kind)(value)
+        read = None if value is None else cells.reader_for(target.field_type)(value)
     except CellError as error:
         problem = str(error)
         read = None
@@ -179,5 +169,5 @@ def _from_json(text: str) -> object:
     except ValueError:
         pass
     raise MaestroQAConfigError(
-        f"mapping is text and no JSON: {shown(text)}. Pass a dict; in a template, write {{{{ … | tojson }}}}."
+        f"mapping is text and no JSON: {show_value(text)}. Pass a dict; in a template, write {{{{ … | tojson }}}}."
     )

@@ -1,4 +1,4 @@
-"""Parquet files as rows. pyarrow is imported when the first one is opened."""
+"""Parquet files as rows. pyarrow is imported when the first file is opened."""
 
 from __future__ import annotations
 
@@ -7,9 +7,8 @@ from functools import partial
 from typing import Any, TypeVar
 
 from airflow_provider_maestroqa.client.errors import MaestroQAConfigError, MaestroQADataError
-from airflow_provider_maestroqa.sources.base import Row
-from airflow_provider_maestroqa.sources.coercion import shown
-from airflow_provider_maestroqa.sources.files import Opened
+from airflow_provider_maestroqa.sources.base import Row, show_value
+from airflow_provider_maestroqa.sources.files import OpenFile
 
 _BATCH = 1000
 _BUFFER = 1 << 20
@@ -21,54 +20,55 @@ T = TypeVar("T")
 class ParquetRows:
     """The rows of a Parquet file, some at a time.
 
-    :param opened: the file.
+    :param file: the file.
     :raises MaestroQAConfigError: pyarrow is not installed.
     :raises MaestroQADataError: it is no Parquet file, or is cut.
     """
 
     unit = "row"
 
-    def __init__(self, opened: Opened) -> None:
-        self._opened = opened
+    def __init__(self, file: OpenFile) -> None:
+        self._open_file = file
         self._arrow, parquet = _pyarrow()
         # Without buffers of its own, pyarrow would hold whole columns of a row group.
-        self._file = self._attempt(
-            "is no Parquet file", lambda: parquet.ParquetFile(opened.file, buffer_size=_BUFFER, pre_buffer=False)
+        self._file = self._translate_errors(
+            "is no Parquet file", lambda: parquet.ParquetFile(file.file, buffer_size=_BUFFER, pre_buffer=False)
         )
         self._schema = self._file.schema_arrow
         self.columns: tuple[str, ...] = tuple(self._schema.names)
         #: How many rows there are.
         self.total: int = self._file.metadata.num_rows
-        self._used: Sequence[int] = range(len(self.columns))
 
-    def use(self, columns: Sequence[str]) -> None:
-        """Read these columns alone.
+    def select(self, columns: Sequence[str]) -> None:
+        """Read only these columns.
 
         :raises MaestroQADataError: one is of a type that JSON cannot hold.
         """
-        wanted = {column.lower() for column in columns}
-        self._used = [index for index, name in enumerate(self.columns) if name.lower() in wanted]
-        for index in self._used:
+        names = {column.lower() for column in columns}
+        selected = [index for index, name in enumerate(self.columns) if name.lower() in names]
+        for index in selected:
             field = self._schema.field(index)
-            if (bad := self._unfit(field.type)) is not None:
-                within = "" if bad == field.type else f" within {field.type}"
+            if (part := self._unsupported_part(field.type)) is not None:
+                within = "" if part == field.type else f" within {field.type}"
                 raise MaestroQADataError(
-                    f"{self._opened.name}: the column {shown(field.name)} is of the Parquet type {bad}{within}, "
-                    "which JSON cannot hold. Write it as another type, or leave it out of the mapping. Nothing was "
-                    "sent."
+                    f"{self._open_file.name}: the column {show_value(field.name)} is of the Parquet type {part}"
+                    f"{within}, which JSON cannot hold. Write it as another type, or leave it out of the mapping. "
+                    "Nothing was sent."
                 )
-        self.columns = tuple(self.columns[index] for index in self._used)
+        self.columns = tuple(self.columns[index] for index in selected)
 
     def __iter__(self) -> Iterator[Row]:
         number = 0
         batches = self._file.iter_batches(
             batch_size=_BATCH, columns=list(dict.fromkeys(self.columns)), use_threads=False
         )
-        while (batch := self._attempt(f"cannot be read after row {number}", lambda: next(batches, None))) is not None:
-            for cells in self._attempt(f"cannot be read after row {number}", partial(self._cells, batch)):
+        while (
+            batch := self._translate_errors(f"cannot be read after row {number}", lambda: next(batches, None))
+        ) is not None:
+            for cells in self._translate_errors(f"cannot be read after row {number}", partial(self._cells, batch)):
                 number += 1
                 yield Row(number, cells)
-        self._opened.check_unchanged()
+        self._open_file.check_unchanged()
 
     def _cells(self, batch: Any) -> list[tuple[Any, ...]]:
         if not self.columns:
@@ -78,25 +78,25 @@ class ParquetRows:
 
     def _plain(self, column: Any) -> Any:
         """Nanoseconds become microseconds, which Python has; a named zone becomes UTC, which every machine has."""
-        kind = column.type
-        if self._arrow.types.is_timestamp(kind) and (kind.unit == "ns" or kind.tz not in (None, "UTC")):
-            unit = "us" if kind.unit == "ns" else kind.unit
-            return column.cast(self._arrow.timestamp(unit, "UTC" if kind.tz else None), safe=False)
+        type_ = column.type
+        if self._arrow.types.is_timestamp(type_) and (type_.unit == "ns" or type_.tz not in (None, "UTC")):
+            unit = "us" if type_.unit == "ns" else type_.unit
+            return column.cast(self._arrow.timestamp(unit, "UTC" if type_.tz else None), safe=False)
         return column
 
-    def _unfit(self, kind: Any) -> Any:
+    def _unsupported_part(self, type_: Any) -> Any:
         """The part of a type that JSON cannot hold; ``None`` when it can."""
         types = self._arrow.types
-        if isinstance(kind, self._arrow.BaseExtensionType):
-            return None if kind.extension_name in _EXTENSIONS else kind
-        if types.is_dictionary(kind):
-            return self._unfit(kind.value_type)
-        if types.is_list(kind) or types.is_large_list(kind) or types.is_fixed_size_list(kind):
-            return self._unfit(kind.value_type)
-        if types.is_struct(kind):
-            inner = (self._unfit(kind.field(index).type) for index in range(kind.num_fields))
-            return next((bad for bad in inner if bad is not None), None)
-        fits = (
+        if isinstance(type_, self._arrow.BaseExtensionType):
+            return None if type_.extension_name in _EXTENSIONS else type_
+        if types.is_dictionary(type_):
+            return self._unsupported_part(type_.value_type)
+        if types.is_list(type_) or types.is_large_list(type_) or types.is_fixed_size_list(type_):
+            return self._unsupported_part(type_.value_type)
+        if types.is_struct(type_):
+            inner = (self._unsupported_part(type_.field(index).type) for index in range(type_.num_fields))
+            return next((part for part in inner if part is not None), None)
+        supported = (
             types.is_string,
             types.is_large_string,
             types.is_boolean,
@@ -107,14 +107,15 @@ class ParquetRows:
             types.is_date,
             types.is_null,
         )
-        return None if any(is_one(kind) for is_one in fits) or str(kind) == "string_view" else kind
+        is_supported = str(type_) == "string_view" or any(check(type_) for check in supported)
+        return None if is_supported else type_
 
-    def _attempt(self, what: str, call: Callable[[], T]) -> T:
+    def _translate_errors(self, what: str, call: Callable[[], T]) -> T:
         try:
             return call()
         except (self._arrow.ArrowException, OSError, EOFError, ValueError, OverflowError) as error:
             problem = " ".join(str(error).split())[:200].rstrip(".")
-        raise MaestroQADataError(f"{self._opened.name} {what}: {problem}. Write it anew.")
+        raise MaestroQADataError(f"{self._open_file.name} {what}: {problem}. Write it again.")
 
 
 def _pyarrow() -> tuple[Any, Any]:

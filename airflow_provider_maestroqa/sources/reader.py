@@ -12,28 +12,29 @@ from itertools import chain
 from zoneinfo import ZoneInfo
 
 from airflow_provider_maestroqa.client.errors import MaestroQAConfigError
+from airflow_provider_maestroqa.client.parsing import is_blank
 from airflow_provider_maestroqa.client.resources.models import RecordType
 from airflow_provider_maestroqa.client.resources.upload_body import Source
 from airflow_provider_maestroqa.pushes.records import SourceRecord
 from airflow_provider_maestroqa.sources.base import Row, Rows
-from airflow_provider_maestroqa.sources.coercion import Cells
-from airflow_provider_maestroqa.sources.csv_rows import CsvRows
-from airflow_provider_maestroqa.sources.files import CSV, PARQUET, Opened, delimiter_of, format_of, opened
+from airflow_provider_maestroqa.sources.coercion import CellReader
+from airflow_provider_maestroqa.sources.csv_rows import CsvRows, detect_delimiter
+from airflow_provider_maestroqa.sources.files import CSV, PARQUET, OpenFile, detect_format, open_source
 from airflow_provider_maestroqa.sources.json_lines import JsonLines
 from airflow_provider_maestroqa.sources.mapping import Entry, parse_mapping
 from airflow_provider_maestroqa.sources.parquet_rows import ParquetRows
-from airflow_provider_maestroqa.sources.row_mapping import KeyPlan, Plan, plan_columns
+from airflow_provider_maestroqa.sources.row_mapping import KeyMapper, RowMapper, map_columns
 from airflow_provider_maestroqa.sources.sql_rows import SqlRows
 
 log = logging.getLogger(__name__)
 
-#: Lines of a JSON Lines file that are looked at before the first record is sent.
-_LOOKED_AT = 1000
-_MOST_HELD = 4 << 20
+#: Lines of a JSON Lines file that are checked before the first record is sent.
+_MAX_PEEKED = 1000
+_MAX_PEEKED_BYTES = 4 << 20
 
 
 @dataclass(frozen=True)
-class Reading:
+class ReadOptions:
     """How rows become records.
 
     :param record_type: what the records are.
@@ -43,48 +44,48 @@ class Reading:
 
     record_type: RecordType
     entries: Sequence[Entry] | None
-    cells: Cells
+    cells: CellReader
 
     @classmethod
-    def checked(cls, record_type: RecordType, *, mapping: object, timezone: object) -> Reading:
+    def parse(cls, record_type: RecordType, *, mapping: object, timezone: object) -> ReadOptions:
         """Read the arguments as a DAG author or a template writes them.
 
         :param mapping: see :func:`~.mapping.parse_mapping`.
-        :param timezone: name of the zone of times that say none; ``None`` refuses such times.
+        :param timezone: name of the time zone of times without one; ``None`` rejects such times.
         :raises MaestroQAConfigError: one is wrong.
         """
-        cells = Cells(_zone(timezone))
+        cells = CellReader(_parse_zone(timezone))
         return cls(record_type, parse_mapping(mapping, record_type, cells), cells)
 
-    def plan(self, name: str, columns: Sequence[str]) -> Plan:
-        """Plan for rows of these columns; see :func:`~.row_mapping.plan_columns`."""
-        return plan_columns(name, columns, self.entries, self.record_type, self.cells)
+    def map_columns(self, name: str, columns: Sequence[str]) -> RowMapper:
+        """Map rows of these columns; see :func:`~.row_mapping.map_columns`."""
+        return map_columns(name, columns, self.entries, self.record_type, self.cells)
 
 
 class Records:
-    """The records of a source, read one at a time, each with its place.
+    """The records of a source, read one at a time, each with its position.
 
     :param rows: gives the rows.
-    :param plan: makes records of them.
-    :param where: what stands before ``line 12`` or ``row 12`` in a place.
+    :param mapper: makes records of them.
+    :param where: what stands before ``line 12`` or ``row 12`` in a position.
     """
 
-    def __init__(self, rows: Rows, plan: Plan | KeyPlan, where: str = "") -> None:
+    def __init__(self, rows: Rows, mapper: RowMapper | KeyMapper, where: str = "") -> None:
         self._rows = rows
-        self._plan = plan
+        self._mapper = mapper
         self._where = f"{where} {rows.unit}".lstrip()
 
     def __iter__(self) -> Iterator[SourceRecord]:
         for row in self._rows:
-            record, problem = (row.cells, row.problem) if row.problem else self._plan.record(row.cells)
-            yield SourceRecord(record, f"{self._where} {row.number}", problem)
+            record, error = (row.cells, row.error) if row.error else self._mapper.record(row.cells)
+            yield SourceRecord(record, f"{self._where} {row.number}", error)
 
 
 class CountedRecords(Records):
     """Records of a source that knows how many there are."""
 
-    def __init__(self, rows: Rows, plan: Plan | KeyPlan, where: str, total: int) -> None:
-        super().__init__(rows, plan, where)
+    def __init__(self, rows: Rows, mapper: RowMapper | KeyMapper, where: str, total: int) -> None:
+        super().__init__(rows, mapper, where)
         self._total = total
 
     def __len__(self) -> int:
@@ -93,69 +94,69 @@ class CountedRecords(Records):
 
 @contextmanager
 def file_records(
-    source: Source, reading: Reading, *, file_format: object = None, delimiter: object = None
+    source: Source, read_options: ReadOptions, *, file_format: object = None, delimiter: object = None
 ) -> Iterator[Records]:
     """Read records from a file. Its columns are checked at once, its rows while they are pushed.
 
     :param source: where the file is.
-    :param reading: how rows become records.
-    :param file_format: ``jsonl``, ``csv`` or ``parquet``; ``None`` goes by the name.
-    :param delimiter: what parts the cells of CSV; ``None`` goes by the name.
+    :param read_options: how rows become records.
+    :param file_format: ``jsonl``, ``csv`` or ``parquet``; blank goes by the name.
+    :param delimiter: separates the cells of CSV; blank goes by the name.
     :raises MaestroQAConfigError: an argument is wrong.
     :raises MaestroQADataError: there is no such file, or it is not what it should be.
     """
-    kind = format_of(source.name, file_format)
-    sign = delimiter_of(source.name, delimiter)
-    if delimiter not in (None, "", "None") and kind != CSV:
-        raise MaestroQAConfigError(f"delimiter is for CSV; {source.name} is read as {kind}. Leave it out.")
-    with opened(source, seekable=kind == PARQUET) as file:
-        log.info("Reading %s as %s%s.", file.name, kind, ", gzipped" if file.is_zipped else "")
-        if kind == CSV:
-            rows = CsvRows(file, delimiter=sign)
-            yield Records(rows, reading.plan(file.name, rows.columns), file.name)
-        elif kind == PARQUET:
-            yield _parquet(file, reading)
+    format_name = detect_format(source.name, file_format)
+    separator = detect_delimiter(source.name, delimiter)
+    if not is_blank(delimiter) and format_name != CSV:
+        raise MaestroQAConfigError(f"delimiter is for CSV; {source.name} is read as {format_name}. Leave it out.")
+    with open_source(source, seekable=format_name == PARQUET) as file:
+        log.info("Reading %s as %s%s.", file.name, format_name, ", gzipped" if file.is_gzipped else "")
+        if format_name == CSV:
+            rows = CsvRows(file, delimiter=separator)
+            yield Records(rows, read_options.map_columns(file.name, rows.columns), file.name)
+        elif format_name == PARQUET:
+            yield _parquet(file, read_options)
         else:
-            yield _json_lines(file, reading)
+            yield _json_lines(file, read_options)
 
 
-def query_records(rows: SqlRows, reading: Reading, name: str) -> Records:
+def query_records(rows: SqlRows, read_options: ReadOptions, name: str) -> Records:
     """Read records from a query.
 
     :param rows: what the query gives.
-    :param reading: how rows become records.
+    :param read_options: how rows become records.
     :param name: what to call the query in a message about its columns.
     :raises MaestroQADataError: the columns are not what they should be.
     """
-    return Records(rows, reading.plan(name, rows.columns))
+    return Records(rows, read_options.map_columns(name, rows.columns))
 
 
-def _parquet(file: Opened, reading: Reading) -> Records:
+def _parquet(file: OpenFile, read_options: ReadOptions) -> Records:
     rows = ParquetRows(file)
-    reading.plan(file.name, rows.columns)
-    if reading.entries is not None:
-        rows.use([entry.column for entry in reading.entries if entry.column is not None])
+    read_options.map_columns(file.name, rows.columns)
+    if read_options.entries is not None:
+        rows.select([entry.column for entry in read_options.entries if entry.column is not None])
     else:
-        rows.use(rows.columns)
-    plan = reading.plan(file.name, rows.columns)
-    return CountedRecords(rows, plan, file.name, rows.total)
+        rows.select(rows.columns)
+    mapper = read_options.map_columns(file.name, rows.columns)
+    return CountedRecords(rows, mapper, file.name, rows.total)
 
 
-def _json_lines(file: Opened, reading: Reading) -> Records:
-    plan = KeyPlan(reading.entries, reading.record_type, reading.cells)
-    rows = _Peeked(JsonLines(file), looking=reading.entries is not None)
-    plan.check(file.name, [row.cells for row in rows.first if not row.problem])
-    return Records(rows, plan, file.name)
+def _json_lines(file: OpenFile, read_options: ReadOptions) -> Records:
+    mapper = KeyMapper(read_options.entries, read_options.record_type, read_options.cells)
+    rows = _PeekedRows(JsonLines(file), peek=read_options.entries is not None)
+    mapper.check(file.name, [row.cells for row in rows.first if not row.error])
+    return Records(rows, mapper, file.name)
 
 
-class _Peeked:
-    """Rows, of which the first ones were already looked at."""
+class _PeekedRows:
+    """Rows, of which the first ones were already read."""
 
-    def __init__(self, rows: JsonLines, *, looking: bool) -> None:
+    def __init__(self, rows: JsonLines, *, peek: bool) -> None:
         self.unit = rows.unit
         self._rest = iter(rows)
         self.first: list[Row] = []
-        while looking and len(self.first) < _LOOKED_AT and rows.size < _MOST_HELD:
+        while peek and len(self.first) < _MAX_PEEKED and rows.size < _MAX_PEEKED_BYTES:
             row = next(self._rest, None)
             if row is None:
                 break
@@ -165,8 +166,8 @@ class _Peeked:
         return chain(self.first, self._rest)
 
 
-def _zone(name: object) -> tzinfo | None:
-    if name is None or name in ("", "None"):
+def _parse_zone(name: object) -> tzinfo | None:
+    if is_blank(name):
         return None
     if isinstance(name, tzinfo):
         return name

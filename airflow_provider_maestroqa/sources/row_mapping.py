@@ -1,4 +1,4 @@
-"""How a row becomes a record: worked out once from the mapping and the columns, then applied to every row."""
+"""How a row becomes a record: compiled once from the mapping and the columns, then applied to every row."""
 
 from __future__ import annotations
 
@@ -10,36 +10,37 @@ from typing import Any
 
 from airflow_provider_maestroqa.client.errors import MaestroQADataError
 from airflow_provider_maestroqa.client.resources.models import RecordType
-from airflow_provider_maestroqa.sources.coercion import BINARY, CellError, Cells, shown
-from airflow_provider_maestroqa.sources.mapping import Entry, Target, doubled, named, target_named, unknown_field
+from airflow_provider_maestroqa.sources.base import first_duplicate, join_names, show_value
+from airflow_provider_maestroqa.sources.coercion import BINARY, CellError, CellReader
+from airflow_provider_maestroqa.sources.mapping import Entry, FieldTarget, find_target, unknown_field
 
 _NOTHING_SENT = "Nothing was sent."
 
 
 @dataclass(frozen=True)
-class Step:
-    """Fetches one value of a row.
+class FieldMapping:
+    """Takes one value from a row.
 
     :param target: where it goes.
-    :param get: takes the row and gives the cell; ``None`` when there is none.
-    :param read: reads the cell as the target's kind.
+    :param get: takes the row and returns the cell; ``None`` when there is none.
+    :param read: reads the cell as the target's type.
     """
 
-    target: Target
+    target: FieldTarget
     get: Callable[[Any], Any]
     read: Callable[[Any], Any]
 
 
 @dataclass(frozen=True)
-class Plan:
+class RowMapper:
     """Makes records of rows.
 
-    :param steps: what comes from the row.
+    :param fields: what comes from the row.
     :param constants: what is the same in every record.
     """
 
-    steps: Sequence[Step]
-    constants: Sequence[tuple[Target, Any]] = ()
+    fields: Sequence[FieldMapping]
+    constants: Sequence[tuple[FieldTarget, Any]] = ()
 
     def record(self, row: Any) -> tuple[dict[str, Any], str]:
         """Make a record.
@@ -47,27 +48,27 @@ class Plan:
         :return: the record, and what is wrong with its cells; the cells that are wrong stay as they are.
         """
         record: dict[str, Any] = {}
-        problems = []
+        errors = []
         for target, value in self.constants:
-            _put(record, target, value)
-        for step in self.steps:
-            cell = step.get(row)
+            _set_path(record, target, value)
+        for field in self.fields:
+            cell = field.get(row)
             if cell is None:
                 continue
             try:
-                value = step.read(cell)
+                value = field.read(cell)
             except CellError as error:
-                problems.append(f"{step.target.name} {error}")
+                errors.append(f"{field.target.name} {error}")
                 value = f"<{len(cell)} bytes>" if isinstance(cell, BINARY) else cell
             if value is not None:
-                _put(record, step.target, value)
-        return record, "; ".join(problems)
+                _set_path(record, field.target, value)
+        return record, "; ".join(errors)
 
 
-def plan_columns(
-    name: str, columns: Sequence[str], entries: Sequence[Entry] | None, record_type: RecordType, cells: Cells
-) -> Plan:
-    """Plan for rows that all have the same columns.
+def map_columns(
+    name: str, columns: Sequence[str], entries: Sequence[Entry] | None, record_type: RecordType, cells: CellReader
+) -> RowMapper:
+    """Map rows that all have the same columns.
 
     :param name: what to call the source in a message.
     :param columns: the names, in the order of the cells.
@@ -75,38 +76,40 @@ def plan_columns(
     :raises MaestroQADataError: names the field or column that is missing, unknown or there twice, and what there is.
     """
     if entries is None:
-        entries = _entries_of(name, columns, record_type)
-    steps = []
+        entries = _columns_as_entries(name, columns, record_type)
+    fields = []
     for entry in entries:
         if entry.column is not None:
             index = _index_of(name, columns, entry)
             if index is not None:
-                steps.append(Step(entry.target, itemgetter(index), cells.reader(entry.target.kind)))
-    _refuse_lack(name, columns, {step.target.field for step in steps}, entries, record_type)
-    return Plan(steps, _constants(entries))
+                fields.append(
+                    FieldMapping(entry.target, itemgetter(index), cells.reader_for(entry.target.field_type))
+                )
+    _check_required(name, columns, {field.target.field for field in fields}, entries, record_type)
+    return RowMapper(fields, _constants(entries))
 
 
-class KeyPlan:
-    """Plans for objects, each of which may have other keys.
+class KeyMapper:
+    """Maps objects, each of which may have other keys.
 
     :param entries: the mapping; without one, each key must be a field.
     """
 
-    def __init__(self, entries: Sequence[Entry] | None, record_type: RecordType, cells: Cells) -> None:
+    def __init__(self, entries: Sequence[Entry] | None, record_type: RecordType, cells: CellReader) -> None:
         self._entries = entries
         self._record_type = record_type
         self._cells = cells
-        self._step_of = lru_cache(maxsize=1000)(self._make_step)
-        self._plan = None if entries is None else self._mapped(entries)
+        self._mapping_of = lru_cache(maxsize=1000)(self._map_key)
+        self._mapper = None if entries is None else self._map_entries(entries)
 
     def record(self, row: Mapping[str, Any]) -> tuple[dict[str, Any], str]:
-        """Make a record, as :meth:`Plan.record` does."""
-        if self._plan is not None:
-            return self._plan.record(row)
-        return Plan([self._step_of(key) for key in row]).record(row)
+        """Make a record, as :meth:`RowMapper.record` does."""
+        if self._mapper is not None:
+            return self._mapper.record(row)
+        return RowMapper([self._mapping_of(key) for key in row]).record(row)
 
     def check(self, name: str, rows: Sequence[Mapping[str, Any]]) -> None:
-        """Refuse a mapping that names a key that none of some rows has.
+        """Reject a mapping that names a key that none of some rows has.
 
         :param name: what to call the source in a message.
         :param rows: the first ones of the source.
@@ -118,40 +121,40 @@ class KeyPlan:
             path = _Path(entry.column)
             if not any(path.is_in(row) for row in rows):
                 keys = list(dict.fromkeys(key for row in rows for key in row))
-                raise _lack(name, f"key {entry.column!r}", entry, f"The first {len(rows)} lines have", keys)
+                raise _missing_column(name, f"key {entry.column!r}", entry, f"The first {len(rows)} lines have", keys)
 
-    def _mapped(self, entries: Sequence[Entry]) -> Plan:
-        steps = [
-            Step(entry.target, _Path(entry.column), self._cells.reader(entry.target.kind))
+    def _map_entries(self, entries: Sequence[Entry]) -> RowMapper:
+        fields = [
+            FieldMapping(entry.target, _Path(entry.column), self._cells.reader_for(entry.target.field_type))
             for entry in entries
             if entry.column is not None
         ]
-        return Plan(steps, _constants(entries))
+        return RowMapper(fields, _constants(entries))
 
-    def _make_step(self, key: str) -> Step:
-        target = target_named(key, self._record_type)
+    def _map_key(self, key: str) -> FieldMapping:
+        target = find_target(key, self._record_type)
         if target is None:
-            # The check of the record refuses it, and says what there is.
-            return Step(Target(key, "", ""), itemgetter(key), _as_it_is)
-        return Step(target, itemgetter(key), self._cells.reader(target.kind))
+            # The record's own check rejects it, and names the fields.
+            return FieldMapping(FieldTarget(key, "", ""), itemgetter(key), _unchanged)
+        return FieldMapping(target, itemgetter(key), self._cells.reader_for(target.field_type))
 
 
-def _entries_of(name: str, columns: Sequence[str], record_type: RecordType) -> list[Entry]:
+def _columns_as_entries(name: str, columns: Sequence[str], record_type: RecordType) -> list[Entry]:
     entries = []
     for column in columns:
-        target = target_named(column, record_type) or target_named(_in_case(column, record_type), record_type)
+        target = find_target(column, record_type) or find_target(_api_case(column, record_type), record_type)
         if target is None:
             raise MaestroQADataError(
-                f"{name}: the column {shown(column)} {unknown_field(column, record_type)}. Pass a mapping: columns "
-                f"that it does not name are dropped. {_NOTHING_SENT}"
+                f"{name}: the column {show_value(column)} {unknown_field(column, record_type)}. Pass a mapping: "
+                f"columns that it does not name are dropped. {_NOTHING_SENT}"
             )
         entries.append(Entry(target, column))
-    if (twice := doubled(entry.target.name for entry in entries)) is not None:
+    if (twice := first_duplicate(entry.target.name for entry in entries)) is not None:
         raise MaestroQADataError(f"{name}: more than one column is {twice}. Leave one out. {_NOTHING_SENT}")
     return entries
 
 
-def _in_case(column: str, record_type: RecordType) -> str:
+def _api_case(column: str, record_type: RecordType) -> str:
     """A column's name as the API writes it: databases such as Snowflake and Oracle give upper case."""
     field, dot, attribute = column.partition(".")
     for known in record_type.fields:
@@ -170,11 +173,11 @@ def _index_of(name: str, columns: Sequence[str], entry: Entry) -> int | None:
             f"each column a name of its own. {_NOTHING_SENT}"
         )
     if not found and not entry.optional:
-        raise _lack(name, f"column {wanted!r}", entry, "It has", columns)
+        raise _missing_column(name, f"column {wanted!r}", entry, "It has", columns)
     return found[0] if found else None
 
 
-def _refuse_lack(
+def _check_required(
     name: str,
     columns: Sequence[str],
     found: set[str],
@@ -187,21 +190,21 @@ def _refuse_lack(
     if missing:
         are = "is" if len(missing) == 1 else "are"
         raise MaestroQADataError(
-            f"{name}: there {are} no column for {named(missing, quoted=False)}, which every {record_type.name} "
-            f"needs. It has: {named(columns)}. Add what is missing, or say in a mapping where it comes from. "
+            f"{name}: there {are} no column for {join_names(missing, quoted=False)}, which every {record_type.name} "
+            f"needs. It has: {join_names(columns)}. Add what is missing, or say in a mapping where it comes from. "
             f"{_NOTHING_SENT}"
         )
 
 
-def _lack(name: str, what: str, entry: Entry, has: str, columns: Sequence[str]) -> MaestroQADataError:
+def _missing_column(name: str, what: str, entry: Entry, has: str, columns: Sequence[str]) -> MaestroQADataError:
     return MaestroQADataError(
-        f"{name} has no {what}, from which the mapping takes {entry.target.name}. {has}: {named(columns)}. Correct "
-        f'the mapping, or write {{"column": "{entry.column}", "optional": true}} if it may be missing. '
+        f"{name} has no {what}, from which the mapping takes {entry.target.name}. {has}: {join_names(columns)}. "
+        f'Correct the mapping, or write {{"column": "{entry.column}", "optional": true}} if it may be missing. '
         f"{_NOTHING_SENT}"
     )
 
 
-def _constants(entries: Sequence[Entry]) -> list[tuple[Target, Any]]:
+def _constants(entries: Sequence[Entry]) -> list[tuple[FieldTarget, Any]]:
     return [(entry.target, entry.constant) for entry in entries if entry.column is None]
 
 
@@ -226,11 +229,11 @@ class _Path:
         return isinstance(within, Mapping) and self._inner in within
 
 
-def _as_it_is(cell: Any) -> Any:
+def _unchanged(cell: Any) -> Any:
     return cell
 
 
-def _put(record: dict[str, Any], target: Target, value: Any) -> None:
+def _set_path(record: dict[str, Any], target: FieldTarget, value: Any) -> None:
     there = record.get(target.field)
     if target.attribute:
         value = {target.attribute: value}

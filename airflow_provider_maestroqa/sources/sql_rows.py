@@ -1,4 +1,4 @@
-"""The rows that a database gives to a query, some at a time, through any DB-API driver."""
+"""The rows that a database returns for a query, some at a time, through any DB-API driver."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from airflow_provider_maestroqa.client.errors import MaestroQAConfigError, Maest
 from airflow_provider_maestroqa.sources.base import Row
 from airflow_provider_maestroqa.storage.base import best_effort
 
-#: What a cursor at the server is called there.
-CURSOR = "maestroqa"
+#: The name of a cursor at the server.
+CURSOR_NAME = "maestroqa"
 _POSTGRES = frozenset({"psycopg2", "psycopg"})
 _MYSQL = frozenset({"MySQLdb", "pymysql"})
 
@@ -29,7 +29,7 @@ class SqlRows:
     :param sql: one statement that returns rows.
     :param parameters: what the driver binds to it.
     :param chunk_size: rows to fetch at once.
-    :param explain: makes an error of this package out of the driver's.
+    :param explain: turns the driver's error into one of this package.
     :raises MaestroQAConfigError: the statement returns no rows.
     """
 
@@ -52,7 +52,7 @@ class SqlRows:
         self.is_at_server = False
         self._ended = False
         try:
-            self._chunk = self._attempt(lambda: self._begin(sql, parameters))
+            self._chunk = self._translate_errors(lambda: self._begin(sql, parameters))
             self.columns = self._read_columns()
         except BaseException:
             self.close()
@@ -65,7 +65,7 @@ class SqlRows:
             for row in chunk:
                 number += 1
                 yield Row(number, [row[name] for name in self.columns] if isinstance(row, Mapping) else row)
-            chunk = self._attempt(self._fetch)
+            chunk = self._translate_errors(self._fetch)
         self._ended = True
 
     def close(self) -> None:
@@ -81,13 +81,13 @@ class SqlRows:
     def _begin(self, sql: str, parameters: Sequence[Any] | Mapping[str, Any] | None) -> Sequence[Any]:
         self._cursor, self.is_at_server = _cursor_of(self._connection)
         best_effort(partial(setattr, self._cursor, "arraysize", self._chunk_size))
-        # Without parameters, a driver takes a percent sign for what it is.
+        # Without parameters, a driver takes a percent sign literally.
         self._cursor.execute(sql) if parameters is None else self._cursor.execute(sql, parameters)
-        # A cursor at the server may tell its columns only once it was read.
+        # A cursor at the server may know its columns only once it was read.
         return self._fetch() if self.is_at_server or self._cursor.description else []
 
     def _read_columns(self) -> tuple[str, ...]:
-        description = self._attempt(lambda: self._cursor.description)
+        description = self._translate_errors(lambda: self._cursor.description)
         if not description:
             raise MaestroQAConfigError(
                 "The statement in sql returns no rows. Pass one that does, such as a SELECT. Nothing was sent."
@@ -98,7 +98,7 @@ class SqlRows:
         chunk: Sequence[Any] = self._cursor.fetchmany(self._chunk_size)
         return chunk
 
-    def _attempt(self, call: Callable[[], T]) -> T:
+    def _translate_errors(self, call: Callable[[], T]) -> T:
         try:
             return call()
         except Exception as error:  # noqa: BLE001 - each driver brings errors of its own
@@ -110,7 +110,7 @@ def _cursor_of(connection: Any) -> tuple[Any, bool]:
     """A cursor, and whether it is one at the server."""
     driver = type(connection).__module__.partition(".")[0]
     if driver in _POSTGRES and not connection.autocommit:
-        return connection.cursor(name=CURSOR), True
+        return connection.cursor(name=CURSOR_NAME), True
     if driver in _MYSQL:
         return connection.cursor(importlib.import_module(f"{driver}.cursors").SSCursor), True
     return connection.cursor(), False

@@ -83,14 +83,16 @@ class ObjectStorageToMaestroQAOperator(PushOperator):
     def execute(self, context: Context) -> dict[str, Any]:
         """Read the file and push its records."""
         from airflow_provider_maestroqa.pushes.resources import resource_named
-        from airflow_provider_maestroqa.sources.reader import Reading, file_records
+        from airflow_provider_maestroqa.sources.reader import ReadOptions, file_records
 
         with airflow_errors():
             record_type = resource_named(self.resource).record_type
-            reading = Reading.checked(record_type, mapping=self.mapping, timezone=self.timezone)
+            read_options = ReadOptions.parse(record_type, mapping=self.mapping, timezone=self.timezone)
             source = self._open()
             self.sources = (stored_data(source.name),)
-            with file_records(source, reading, file_format=self.file_format, delimiter=self.delimiter) as records:
+            with file_records(
+                source, read_options, file_format=self.file_format, delimiter=self.delimiter
+            ) as records:
                 return self.push(context, records)
 
     def _open(self) -> Source:

@@ -85,13 +85,13 @@ class SqlToMaestroQAOperator(PushOperator):
     def execute(self, context: Context) -> dict[str, Any]:
         """Run the query and push its rows."""
         from airflow_provider_maestroqa.pushes.resources import resource_named
-        from airflow_provider_maestroqa.sources.reader import Reading, query_records
+        from airflow_provider_maestroqa.sources.reader import ReadOptions, query_records
 
         with airflow_errors():
             record_type = resource_named(self.resource).record_type
-            reading = Reading.checked(record_type, mapping=self.mapping, timezone=self.timezone)
+            read_options = ReadOptions.parse(record_type, mapping=self.mapping, timezone=self.timezone)
             with self._rows() as rows:
-                records = query_records(rows, reading, f"The query on connection {self.sql_conn_id!r}")
+                records = query_records(rows, read_options, f"The query on connection {self.sql_conn_id!r}")
                 return self.push(context, records)
 
     def get_openlineage_facets_on_complete(self, task_instance: Any) -> Any:  # noqa: ARG002 - as in the base class

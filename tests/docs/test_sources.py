@@ -16,9 +16,9 @@ from pydantic_core import PydanticCustomError
 from airflow_provider_maestroqa.client.resources.coercion import as_attributes, as_number, as_tags, as_texts, as_time
 from airflow_provider_maestroqa.client.resources.models import AGENT, AGENT_METRIC, COMMENT, TICKET, TICKET_METRIC
 from airflow_provider_maestroqa.pushes.records import read_records
-from airflow_provider_maestroqa.sources import field_types as kinds
-from airflow_provider_maestroqa.sources.coercion import CellError, Cells
-from airflow_provider_maestroqa.sources.reader import Reading, file_records
+from airflow_provider_maestroqa.sources import coercion as types
+from airflow_provider_maestroqa.sources.coercion import CellError, CellReader
+from airflow_provider_maestroqa.sources.reader import ReadOptions, file_records
 from airflow_provider_maestroqa.storage.open import LocalFile
 from airflow_provider_maestroqa.transfers.object_storage_to_maestroqa import ObjectStorageToMaestroQAOperator
 from airflow_provider_maestroqa.transfers.sql_to_maestroqa import SqlToMaestroQAOperator
@@ -28,11 +28,11 @@ OPERATORS = [SqlToMaestroQAOperator, ObjectStorageToMaestroQAOperator]
 TYPES = {"date": date, "datetime": datetime, "Decimal": Decimal, "UUID": UUID}
 #: What the check of a record makes of a value that was read.
 CHECKS = {
-    kinds.NUMBER: as_number,
-    kinds.TIME: as_time,
-    kinds.TAGS: as_tags,
-    kinds.LIST: as_texts,
-    kinds.ATTRIBUTES: as_attributes,
+    types.NUMBER: as_number,
+    types.TIME: as_time,
+    types.TAGS: as_tags,
+    types.LIST: as_texts,
+    types.ATTRIBUTES: as_attributes,
 }
 
 
@@ -40,8 +40,8 @@ def test_every_field_is_read_as_the_table_says(tables_in, read):
     (rows,) = [rows for rows in tables_in(read(PAGE)) if rows[0][0] == "Fields"]
     said = {field: kind for fields, kind in rows[1:] for field in re.findall(r"`(\w+)`", fields)}
     for record_type in (TICKET, TICKET_METRIC, AGENT, AGENT_METRIC, COMMENT):
-        for field, kind in kinds.kinds_of(record_type).items():
-            assert said.get(field, kinds.TEXT) == kind, field
+        for field, kind in types.field_types(record_type).items():
+            assert said.get(field, types.TEXT) == kind, field
 
 
 def conversions(text):
@@ -62,16 +62,16 @@ def test_every_row_of_the_conversions_holds(tables_in, read):
             continue
         if becomes.startswith("refused"):
             with pytest.raises((CellError, PydanticCustomError)):
-                travels(Cells(), kind, cell)
+                travels(CellReader(), kind, cell)
             if "`timezone`" in becomes:
-                assert travels(Cells(ZoneInfo("UTC")), kind, cell).startswith("2026-01-31T")
+                assert travels(CellReader(ZoneInfo("UTC")), kind, cell).startswith("2026-01-31T")
         else:
             wanted = None if becomes == "absent" else ast.literal_eval(becomes.strip("`"))
-            assert travels(Cells(), kind, cell) == wanted, (kind, written)
+            assert travels(CellReader(), kind, cell) == wanted, (kind, written)
 
 
 def travels(cells, kind, cell):
-    value = cells.reader(kind)(cell)
+    value = cells.reader_for(kind)(cell)
     return value if value is None else CHECKS.get(kind, lambda given: given)(value)
 
 
@@ -80,8 +80,8 @@ def test_the_sample_of_a_mapping_sends_what_is_shown(code_of, root, tmp_path):
     (sample,) = [block.text for block in blocks if block.language == "text" and block.text.startswith("id,")]
     mapping, record = [json.loads(block.text) for block in blocks if block.language == "json"]
     (tmp_path / "sample.csv").write_text(sample)
-    reading = Reading.checked(TICKET, mapping=mapping, timezone=None)
-    with file_records(LocalFile(tmp_path / "sample.csv"), reading) as records:
+    read_options = ReadOptions.parse(TICKET, mapping=mapping, timezone=None)
+    with file_records(LocalFile(tmp_path / "sample.csv"), read_options) as records:
         (item,) = read_records(records, TICKET.check)
     assert item.body == record
 
@@ -90,5 +90,5 @@ def test_each_way_to_map_is_one_that_is_taken(table, root):
     for written in table(PAGE, "A field is mapped to"):
         mapped = json.loads(written)
         mapping = {name: {"value": "x"} for name in ("ticket_id", "type", "subject", "agents", "link")}
-        reading = Reading.checked(TICKET, mapping={**mapping, "attributes.x": mapped}, timezone=None)
-        assert reading.entries[-1].target.attribute == "x"
+        read_options = ReadOptions.parse(TICKET, mapping={**mapping, "attributes.x": mapped}, timezone=None)
+        assert read_options.entries[-1].target.attribute == "x"

@@ -5,7 +5,7 @@ import pytest
 from airflow_provider_maestroqa.client.errors import MaestroQADataError
 from airflow_provider_maestroqa.pushes.records import read_records
 from airflow_provider_maestroqa.pushes.resources import resource_named
-from airflow_provider_maestroqa.sources.reader import Reading, file_records, query_records
+from airflow_provider_maestroqa.sources.reader import ReadOptions, file_records, query_records
 from airflow_provider_maestroqa.sources.sql_rows import SqlRows
 from airflow_provider_maestroqa.storage.open import LocalFile
 
@@ -40,8 +40,8 @@ def read(tmp_path):
         path = tmp_path / name
         path.write_bytes(content)
         kind = resource_named(resource).record_type
-        reading = Reading.checked(kind, mapping=mapping, timezone=timezone)
-        with file_records(LocalFile(path), reading, **options) as records:
+        read_options = ReadOptions.parse(kind, mapping=mapping, timezone=timezone)
+        with file_records(LocalFile(path), read_options, **options) as records:
             result = Result(read_records(records, kind.check))
         result.positions = [position.removeprefix(f"{tmp_path}/") for position in result.positions]
         result.errors = {position.removeprefix(f"{tmp_path}/"): text for position, text in result.errors.items()}
@@ -65,7 +65,7 @@ def ask():
         chunk_size=1000,
     ):
         kind = resource_named(resource).record_type
-        reading = Reading.checked(kind, mapping=mapping, timezone=timezone)
+        read_options = ReadOptions.parse(kind, mapping=mapping, timezone=timezone)
         rows = SqlRows(
             connection,
             sql,
@@ -74,7 +74,7 @@ def ask():
             explain=lambda error: MaestroQADataError(f"the database said: {error}", retryable=True),
         )
         try:
-            return Result(read_records(query_records(rows, reading, "The query"), kind.check))
+            return Result(read_records(query_records(rows, read_options, "The query"), kind.check))
         finally:
             rows.close()
 

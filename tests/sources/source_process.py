@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from airflow_provider_maestroqa.client.resources.models import TICKET_METRIC
-from airflow_provider_maestroqa.sources.reader import Reading, file_records, query_records
+from airflow_provider_maestroqa.sources.reader import ReadOptions, file_records, query_records
 from airflow_provider_maestroqa.sources.sql_rows import SqlRows
 from airflow_provider_maestroqa.storage.open import LocalFile
 
@@ -23,21 +23,21 @@ FROM numbers
 
 
 @contextmanager
-def from_csv(folder, count, reading):
+def from_csv(folder, count, read_options):
     path = folder / f"{count}.csv"
     with path.open("w") as file:
         file.write(HEADER)
         file.writelines(f"{n:07d},zendesk,agent-1,csat,{n}.5,2026-01-31T00:00:00Z\n" for n in range(count))
-    with file_records(LocalFile(path), reading) as records:
+    with file_records(LocalFile(path), read_options) as records:
         yield records
 
 
 @contextmanager
-def from_sql(folder, count, reading):
+def from_sql(folder, count, read_options):
     connection = sqlite3.connect(folder / "x.db")
     rows = SqlRows(connection, SELECT.format(count=count), None, chunk_size=1000, explain=RuntimeError)
     try:
-        yield query_records(rows, reading, "The query")
+        yield query_records(rows, read_options, "The query")
     finally:
         rows.close()
 
@@ -51,12 +51,12 @@ def peak():
 def main():
     folder, count = Path(sys.argv[1]), int(sys.argv[2])
     mapping = {name: name for name in TICKET_METRIC.fields[:6]}
-    reading = Reading.checked(TICKET_METRIC, mapping=mapping, timezone=None)
+    read_options = ReadOptions.parse(TICKET_METRIC, mapping=mapping, timezone=None)
     told = {}
     for name, source in (("csv", from_csv), ("sql", from_sql)):
         for size in (2000, count):
             before = peak()
-            with source(folder, size, reading) as records:
+            with source(folder, size, read_options) as records:
                 read = sum(1 for record in records if not record.error)
             told[name] = {"read": read, "grown_mb": peak() - before}
     sys.stdout.write(json.dumps(told))

@@ -8,26 +8,26 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from airflow_provider_maestroqa.client.resources.models import AGENT, COMMENT, TICKET, TICKET_METRIC
-from airflow_provider_maestroqa.sources import field_types as kinds
-from airflow_provider_maestroqa.sources.coercion import CellError, Cells
+from airflow_provider_maestroqa.sources import coercion as types
+from airflow_provider_maestroqa.sources.coercion import CellError, CellReader
 
-CELLS = Cells()
-BERLIN = Cells(ZoneInfo("Europe/Berlin"))
+CELLS = CellReader()
+BERLIN = CellReader(ZoneInfo("Europe/Berlin"))
 UTC = timezone.utc
 NOON = datetime(2026, 1, 31, 12, tzinfo=UTC)
 
 
 def test_every_field_has_its_kind():
-    assert dict(kinds.kinds_of(TICKET_METRIC)) == {
-        **dict.fromkeys(("ticket_id", "source_id", "agent_id", "metric_id", "ticket_event_id"), kinds.TEXT),
-        "metric_value": kinds.NUMBER,
-        "timestamp": kinds.TIME,
-        "metric_deleted": kinds.BOOLEAN,
+    assert dict(types.field_types(TICKET_METRIC)) == {
+        **dict.fromkeys(("ticket_id", "source_id", "agent_id", "metric_id", "ticket_event_id"), types.TEXT),
+        "metric_value": types.NUMBER,
+        "timestamp": types.TIME,
+        "metric_deleted": types.BOOLEAN,
     }
-    ticket = kinds.kinds_of(TICKET)
-    assert (ticket["agents"], ticket["tags"], ticket["attributes"]) == (kinds.LIST, kinds.TAGS, kinds.ATTRIBUTES)
-    assert (kinds.kinds_of(COMMENT)["role"], kinds.kinds_of(AGENT)["email"]) == (kinds.TEXT, kinds.TEXT)
-    assert kinds.kinds_of(AGENT)["available"] == kinds.BOOLEAN
+    ticket = types.field_types(TICKET)
+    assert (ticket["agents"], ticket["tags"], ticket["attributes"]) == (types.LIST, types.TAGS, types.ATTRIBUTES)
+    assert (types.field_types(COMMENT)["role"], types.field_types(AGENT)["email"]) == (types.TEXT, types.TEXT)
+    assert types.field_types(AGENT)["available"] == types.BOOLEAN
 
 
 @pytest.mark.parametrize(
@@ -203,6 +203,14 @@ def test_attributes_are_a_mapping_or_a_json_object():
 
 
 def test_a_binary_cell_is_refused_everywhere():
-    for kind in (kinds.TEXT, kinds.NUMBER, kinds.TIME, kinds.TAGS, kinds.LIST, kinds.ATTRIBUTES, kinds.ANYTHING):
+    for field_type in (
+        types.TEXT,
+        types.NUMBER,
+        types.TIME,
+        types.TAGS,
+        types.LIST,
+        types.ATTRIBUTES,
+        types.ANYTHING,
+    ):
         with pytest.raises(CellError, match="is binary, which JSON cannot hold"):
-            CELLS.reader(kind)(b"\x00")
+            CELLS.reader_for(field_type)(b"\x00")

@@ -12,8 +12,8 @@ from airflow_provider_maestroqa.client.errors import (
     MaestroQADataError,
 )
 from airflow_provider_maestroqa.client.resources.models import TICKET_METRIC
-from airflow_provider_maestroqa.sources.files import format_of, opened
-from airflow_provider_maestroqa.sources.reader import Reading, file_records
+from airflow_provider_maestroqa.sources.files import detect_format, open_source
+from airflow_provider_maestroqa.sources.reader import ReadOptions, file_records
 from airflow_provider_maestroqa.storage.open import LocalFile
 
 
@@ -74,7 +74,7 @@ def test_a_damaged_gzip_stream_is_told(read, metric):
 
 
 def test_a_file_that_is_only_named_gzip_is_told(read, metric):
-    with pytest.raises(MaestroQADataError, match=r"is named as a gzip file, and is none: it begins with 74 69"):
+    with pytest.raises(MaestroQADataError, match=r"is named as a gzip file, but is none: it begins with 74 69"):
         read(metric[0], "m.csv.gz")
 
 
@@ -96,21 +96,21 @@ def test_an_empty_file_named_gzip_is_an_empty_file(read):
     ],
 )
 def test_the_name_tells_the_format_unless_the_user_does(name, asked, told):
-    assert format_of(name, asked) == told
+    assert detect_format(name, asked) == told
 
 
 @pytest.mark.parametrize(
     ("name", "asked", "said"),
     [
-        ("part-0001", None, r"part-0001 does not tell its format.*Set file_format to jsonl, csv or parquet"),
-        ("a.xlsx", None, r"does not tell its format"),
+        ("part-0001", None, r"part-0001 does not show its format.*Set file_format to jsonl, csv or parquet"),
+        ("a.xlsx", None, r"does not show its format"),
         ("a.csv", "excel", r"file_format must be one of jsonl, csv, parquet; got 'excel'"),
         ("a.csv", 3, r"file_format must be one of"),
     ],
 )
 def test_a_format_that_is_not_known_is_told(name, asked, said):
     with pytest.raises(MaestroQAConfigError, match=said):
-        format_of(name, asked)
+        detect_format(name, asked)
 
 
 def test_a_delimiter_is_for_csv_alone(read, metric):
@@ -118,14 +118,14 @@ def test_a_delimiter_is_for_csv_alone(read, metric):
         read(b"{}", "m.jsonl", delimiter=";")
 
 
-def reading():
-    return Reading.checked(TICKET_METRIC, mapping=None, timezone=None)
+def read_options():
+    return ReadOptions.parse(TICKET_METRIC, mapping=None, timezone=None)
 
 
 def test_a_file_elsewhere_is_fetched_whole_and_let_go_before_its_records_are_read(metric):
     header, line, sent = metric
     remote = Remote(header + line * 100, announced=len(header + line * 100))
-    with file_records(remote, reading()) as records:
+    with file_records(remote, read_options()) as records:
         assert remote.closed
         found = list(records)
     assert len(found) == 100
@@ -142,7 +142,7 @@ def test_a_file_that_comes_short_or_long_is_an_error_before_any_record(metric, z
         remote.announced = announced
         with (
             pytest.raises(MaestroQAConnectionError, match=rf"has {announced:,} bytes, and .* came.*Nothing was sent"),
-            file_records(remote, reading()),
+            file_records(remote, read_options()),
         ):
             pytest.fail("it was opened")
         assert remote.closed
@@ -150,7 +150,7 @@ def test_a_file_that_comes_short_or_long_is_an_error_before_any_record(metric, z
 
 def test_a_file_of_unknown_size_is_read_to_its_end(metric):
     header, line, _ = metric
-    with file_records(Remote(header + line), reading()) as records:
+    with file_records(Remote(header + line), read_options()) as records:
         assert len(list(records)) == 1
 
 
@@ -158,7 +158,7 @@ def test_a_file_that_is_written_to_meanwhile_is_an_error_worth_a_retry(tmp_path,
     header, line, _ = metric
     path = tmp_path / "m.csv"
     path.write_bytes(header + line)
-    with file_records(LocalFile(path), reading()) as records:
+    with file_records(LocalFile(path), read_options()) as records:
         found = iter(records)
         next(found)
         with path.open("ab") as file:
@@ -170,18 +170,18 @@ def test_a_file_that_is_written_to_meanwhile_is_an_error_worth_a_retry(tmp_path,
 
 def test_a_file_that_is_not_there_is_named(tmp_path):
     missing = LocalFile(tmp_path / "nothing.csv")
-    with pytest.raises(MaestroQADataError, match=r"There is no file .*nothing\.csv"), opened(missing):
+    with pytest.raises(MaestroQADataError, match=r"There is no file .*nothing\.csv"), open_source(missing):
         pytest.fail("it was opened")
 
 
 def test_a_disk_that_fails_is_worth_a_retry(tmp_path, metric):
     path = tmp_path / "m.csv"
     path.write_bytes(metric[0])
-    with opened(LocalFile(path)) as file:
+    with open_source(LocalFile(path)) as file:
 
         def fail():
             raise OSError(5, "Input/output error")
 
         with pytest.raises(MaestroQADataError, match=r"m\.csv cannot be read: Input/output error") as caught:
-            file.read_by(fail)
+            file.read_with(fail)
     assert caught.value.retryable

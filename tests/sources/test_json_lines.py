@@ -37,8 +37,8 @@ def test_an_empty_file_is_no_record(read):
 @pytest.mark.parametrize(
     ("line", "said"),
     [
-        (b'{"ticket_id": "T-1",}', r"the line is no JSON \(.*at character \d+\)"),
-        (b"nonsense", r"the line is no JSON .*'nonsense'"),
+        (b'{"ticket_id": "T-1",}', r"the line is not JSON \(.*at character \d+\)"),
+        (b"nonsense", r"the line is not JSON .*'nonsense'"),
         (b"[1, 2]", r"must hold a JSON object, and holds a list; a JSON array is not JSON Lines"),
         (b"[", r"a JSON array is not JSON Lines"),
         (b'"text"', r"must hold a JSON object, and holds a str"),
@@ -60,7 +60,7 @@ def test_a_bad_line_is_one_bad_record(read, metric, line, said):
 
 
 def test_a_line_that_is_too_long_is_one_bad_record(read, metric, monkeypatch):
-    monkeypatch.setattr("airflow_provider_maestroqa.sources.json_lines.LARGEST_LINE", 1000)
+    monkeypatch.setattr("airflow_provider_maestroqa.sources.json_lines.MAX_LINE_BYTES", 1000)
     sent = metric[2]
     result = read(lines(sent) + b"x" * 4321 + b"\n" + lines(sent) + b"y" * 5000, "m.jsonl")
     assert result.positions == [f"m.jsonl line {number}" for number in (1, 2, 3, 4)]

@@ -171,12 +171,12 @@ def test_a_damaged_page_is_told_after_the_rows_before_it(read):
 
 def test_the_number_of_rows_is_known_beforehand(tmp_path):
     from airflow_provider_maestroqa.client.resources.models import TICKET_METRIC
-    from airflow_provider_maestroqa.sources.reader import Reading, file_records
+    from airflow_provider_maestroqa.sources.reader import ReadOptions, file_records
     from airflow_provider_maestroqa.storage.open import LocalFile
 
     (tmp_path / "m.parquet").write_bytes(parquet(metrics(7)))
-    reading = Reading.checked(TICKET_METRIC, mapping=None, timezone=None)
-    with file_records(LocalFile(tmp_path / "m.parquet"), reading) as records:
+    read_options = ReadOptions.parse(TICKET_METRIC, mapping=None, timezone=None)
+    with file_records(LocalFile(tmp_path / "m.parquet"), read_options) as records:
         assert len(records) == 7
 
 

@@ -165,7 +165,7 @@ def test_bad_lines_are_collected_with_their_places(push, sandbox, tmp_path):
     first, second = [json.loads(line) for line in rejects.read_text().splitlines()]
     assert (first["index"], first["record"]) == (1, "nonsense")
     assert first["place"] == f"{tmp_path}/m.jsonl line 2"
-    assert "is no JSON" in first["reason"]
+    assert "is not JSON" in first["reason"]
     assert (second["index"], second["place"]) == (3, f"{tmp_path}/m.jsonl line 5")
 
 
@@ -197,9 +197,9 @@ def test_an_empty_json_lines_file_and_a_header_alone_are_a_success(push, sandbox
         ("m.csv", b"a;b\n1;2\n", {}, r"Set delimiter=';'"),
         ("m.csv", b"\xff\xfea", {}, r"line 1 is UTF-16"),
         ("m.csv.gz", gzip.compress(as_csv(metrics(300)), mtime=0)[:-20], {}, r"its gzip stream is cut"),
-        ("m.csv.gz", b"plain", {}, r"is named as a gzip file, and is none"),
+        ("m.csv.gz", b"plain", {}, r"is named as a gzip file, but is none"),
         ("m.parquet", b"PAR1", {}, r"m\.parquet is no Parquet file"),
-        ("m.dat", b"", {}, r"does not tell its format"),
+        ("m.dat", b"", {}, r"does not show its format"),
         ("m.csv", b"", {"file_format": "xml"}, r"file_format must be one of"),
         ("m.csv", b"", {"resource": "scores"}, r"resource must be one of"),
         ("m.csv", b"", {"mapping": {"x": "y"}}, r"mapping: 'x' is no field of a ticket metric"),
