@@ -13,7 +13,7 @@ from typing import NoReturn
 from airflow_provider_maestroqa.client.errors import MaestroQADataError
 from airflow_provider_maestroqa.client.formatting import format_size
 from airflow_provider_maestroqa.landing.archive import zip_directory
-from airflow_provider_maestroqa.landing.archive.zip_directory import Directory, Entry, LocalHeader, raise_damaged
+from airflow_provider_maestroqa.landing.archive.zip_directory import Directory, Header, raise_damaged
 
 STORED, DEFLATED = 0, 8
 
@@ -81,7 +81,7 @@ def read_members(fd: int, size: int, *, max_content_bytes: int) -> list[Member]:
     headers = [_local_header(fd, entry, directory) for entry in entries]
     _check_extents(fd, directory, entries, headers)
     return [
-        Member(entry.name, entry.method, header.data_offset, entry.compressed_size, entry.size, entry.crc32)
+        Member(entry.name, entry.method, header.offset, entry.compressed_size, entry.size, entry.crc32)
         for entry, header in zip(entries, headers, strict=True)
         if not entry.name.endswith("/")
     ]
@@ -108,7 +108,7 @@ def _display(name: str) -> str:
     return repr(name if len(name) <= 200 else name[:200] + "…")
 
 
-def _check_entry(entry: Entry) -> None:
+def _check_entry(entry: Header) -> None:
     name = entry.name
     _check_name(name)
     if entry.flags & _ENCRYPTED or entry.method == 99:
@@ -177,7 +177,7 @@ def _fold(name: str) -> str:
     return unicodedata.normalize("NFC", unicodedata.normalize("NFC", name).casefold())
 
 
-def _local_header(fd: int, entry: Entry, directory: Directory) -> LocalHeader:
+def _local_header(fd: int, entry: Header, directory: Directory) -> Header:
     header = zip_directory.read_local_header(fd, entry, directory.offset)
     if header.raw_name != entry.raw_name:
         shown = _display(header.raw_name.decode("utf-8", "replace"))
@@ -190,18 +190,18 @@ def _local_header(fd: int, entry: Entry, directory: Directory) -> LocalHeader:
         and (header.crc32, header.compressed_size, header.size) != declared
     ):
         raise_damaged(f"member {_display(entry.name)} has other sizes or checksums in front of its data")
-    if header.data_offset + entry.compressed_size > directory.offset:
+    if header.offset + entry.compressed_size > directory.offset:
         raise_damaged(f"member {_display(entry.name)} reaches into the directory")
     return header
 
 
-def _check_extents(fd: int, directory: Directory, entries: list[Entry], headers: list[LocalHeader]) -> None:
+def _check_extents(fd: int, directory: Directory, entries: list[Header], headers: list[Header]) -> None:
     order = sorted(zip(entries, headers, strict=True), key=lambda pair: pair[0].offset)
     if order[0][0].offset != 0:
         _reject("other data stands in front of its first member")
     next_starts = [entry.offset for entry, _ in order[1:]] + [directory.offset]
     for (entry, header), next_start in zip(order, next_starts, strict=True):
-        end = header.data_offset + entry.compressed_size
+        end = header.offset + entry.compressed_size
         if end > next_start:
             _reject("overlaps another member", entry.name)
         gap = os.pread(fd, min(next_start - end, zip_directory.MAX_GAP), end)

@@ -40,21 +40,19 @@ HAS_DESCRIPTOR = 0x8
 
 
 @dataclass(frozen=True)
-class Entry:
-    """One member, as the archive's directory describes it.
+class Header:
+    """What the directory, or the local header in front of the data, says of a member.
 
-    :param name: its decoded name.
     :param raw_name: its name as the archive has it.
     :param flags: the general purpose bits.
     :param method: 0 stored, 8 deflated.
     :param crc32: of its content.
     :param compressed_size: bytes in the archive.
     :param size: bytes of its content, as declared.
-    :param offset: where its local header begins.
-    :param mode: Unix file mode, or 0.
+    :param offset: in the directory, of the local header; in a local header, of the data.
+    :param mode: Unix file mode, or 0; in the directory only.
     """
 
-    name: str
     raw_name: bytes
     flags: int
     method: int
@@ -62,37 +60,18 @@ class Entry:
     compressed_size: int
     size: int
     offset: int
-    mode: int
+    mode: int = 0
 
-
-@dataclass(frozen=True)
-class LocalHeader:
-    """The header in front of a member's data.
-
-    :param data_offset: where its data begins.
-    """
-
-    raw_name: bytes
-    flags: int
-    method: int
-    crc32: int
-    compressed_size: int
-    size: int
-    data_offset: int
-
-
-@dataclass(frozen=True)
-class LocalHeaderStart:
-    """The fixed part of a local header, read before the directory is known.
-
-    :param method: 8 for deflated.
-    :param size: bytes of the content, or ``None`` if that follows behind the data.
-    :param length: bytes of the whole header.
-    """
-
-    method: int
-    size: int | None
-    length: int
+    @property
+    def name(self) -> str:
+        """The decoded name."""
+        # Many writers put UTF-8 names without saying so; what is no UTF-8 is what the format began with.
+        try:
+            return self.raw_name.decode("utf-8")
+        except UnicodeDecodeError:
+            if self.flags & _UTF8_NAME:
+                raise_damaged("a member's name is no UTF-8")
+            return self.raw_name.decode("cp437")
 
 
 @dataclass(frozen=True)
@@ -156,7 +135,7 @@ def read_directory(fd: int, size: int) -> Directory:
     return Directory(offset, entries, length)
 
 
-def read_entries(fd: int, directory: Directory) -> Iterator[Entry]:
+def read_entries(fd: int, directory: Directory) -> Iterator[Header]:
     """Read the directory's entries in its order."""
     data = _read_at(fd, directory.offset, directory.size)
     at = 0
@@ -176,13 +155,12 @@ def read_entries(fd: int, directory: Directory) -> Iterator[Entry]:
         size, compressed_size, offset = _widen(extra, size, compressed_size, offset)
         if disk not in {0, 0xFFFF}:
             raise_damaged("it is one piece of several")
-        name, mode = _decode(raw_name, flags), attributes >> 16
-        yield Entry(name, raw_name, flags, method, crc32, compressed_size, size, offset, mode)
+        yield Header(raw_name, flags, method, crc32, compressed_size, size, offset, attributes >> 16)
     if at != len(data):
         raise_damaged("its directory holds more than it announces")
 
 
-def read_local_header(fd: int, entry: Entry, limit: int) -> LocalHeader:
+def read_local_header(fd: int, entry: Header, limit: int) -> Header:
     """Read the header in front of a member's data.
 
     :param limit: where the directory begins.
@@ -196,16 +174,19 @@ def read_local_header(fd: int, entry: Entry, limit: int) -> LocalHeader:
     start = entry.offset + _LOCAL.size
     rest = _read_at(fd, start, name_length + extra_length)
     size, compressed_size, _ = _widen(rest[name_length:], size, compressed_size, 0)
-    return LocalHeader(rest[:name_length], flags, method, crc32, compressed_size, size, start + len(rest))
+    return Header(rest[:name_length], flags, method, crc32, compressed_size, size, start + len(rest))
 
 
-def parse_local_header(data: bytes) -> LocalHeaderStart | None:
-    """Read the fixed part of a local header; ``None`` if it is none."""
+def parse_local_header(data: bytes) -> tuple[int, int | None, int] | None:
+    """Read the fixed part of a local header, before the directory is known; ``None`` if it is none.
+
+    :return: the method, the bytes of the content unless they follow behind the data, and the bytes of the header.
+    """
     if len(data) < _LOCAL.size or not data.startswith(_LOCAL_MAGIC):
         return None
     _, _, flags, method, _, _, _, _, size, name_length, extra_length = _LOCAL.unpack(data[: _LOCAL.size])
     is_known = not flags & HAS_DESCRIPTOR and size != _IN_ZIP64
-    return LocalHeaderStart(method, size if is_known else None, _LOCAL.size + name_length + extra_length)
+    return method, size if is_known else None, _LOCAL.size + name_length + extra_length
 
 
 def find_local_header(gap: bytes) -> int | None:
@@ -261,16 +242,6 @@ def _widen(extra: bytes, size: int, compressed_size: int, offset: int) -> tuple[
             numbers[index] = int.from_bytes(wide[:8], "little")
             wide = wide[8:]
     return numbers[0], numbers[1], numbers[2]
-
-
-def _decode(raw_name: bytes, flags: int) -> str:
-    # Many writers put UTF-8 names without saying so; what is no UTF-8 is what the format began with.
-    try:
-        return raw_name.decode("utf-8")
-    except UnicodeDecodeError:
-        if flags & _UTF8_NAME:
-            raise_damaged("a member's name is no UTF-8")
-        return raw_name.decode("cp437")
 
 
 def _read_at(fd: int, offset: int, length: int) -> bytes:

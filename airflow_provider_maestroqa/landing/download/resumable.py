@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 from collections.abc import Callable
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from airflow_provider_maestroqa.client.clock import Clock
@@ -98,32 +98,28 @@ def download(
         return job.run()
 
 
+@dataclass(repr=False)
 class _Download:
-    def __init__(
-        self,
-        temp_file: TempFile,
-        name: str,
-        fresh_url: Callable[[], str],
-        session: requests.Session,
-        limits: DownloadLimits,
-        log: Callable[[str], None],
-        clock: Clock,
-    ) -> None:
-        self.temp_file = temp_file
-        self.name = name
-        self.fresh_url = fresh_url
-        self.session = session
-        self.limits = limits
-        self.log = log
-        self.clock = clock
-        self.deadline = clock.monotonic() + limits.deadline
-        self.progress = Progress(f"Downloading {name}", total=None, log=log, clock=clock.monotonic)
-        self.offset = self.max_offset = 0
-        self.version = Version()
-        self.head = b""
-        self.content_encoding = ""
-        self.attempts_without_progress = self.denied_urls = self.changes = 0
-        self.ended_at: int | None = None
+    temp_file: TempFile
+    name: str
+    fresh_url: Callable[[], str]
+    session: requests.Session
+    limits: DownloadLimits
+    log: Callable[[str], None]
+    clock: Clock
+    offset: int = 0
+    max_offset: int = 0
+    version: Version = field(default_factory=Version)
+    head: bytes = b""
+    content_encoding: str = ""
+    attempts_without_progress: int = 0
+    denied_urls: int = 0
+    changes: int = 0
+    ended_at: int | None = None
+
+    def __post_init__(self) -> None:
+        self.deadline = self.clock.monotonic() + self.limits.deadline
+        self.progress = Progress(f"Downloading {self.name}", total=None, log=self.log, clock=self.clock.monotonic)
 
     def run(self) -> DownloadedFile:
         url = self._new_url()

@@ -118,15 +118,18 @@ class Verification:
     def _digest_member_at(self, offset: int) -> int | None:
         """Inflate the member whose header begins here; the offset of the next header, or ``None``."""
         header = zip_directory.parse_local_header(self._read(offset, zip_directory.LOCAL_HEADER_SIZE))
-        if header is None or header.method != DEFLATED:
+        if header is None:
             return None
-        start = offset + header.length
+        method, size, length = header
+        if method != DEFLATED:
+            return None
+        start = offset + length
         with self._changed:
             if start in self._verified:
                 return None
             self._current = start
         digest = ContentDigest(self._engine, count_rows=self._count_rows)
-        compressed_size = self._inflate(start, header.size, digest)
+        compressed_size = self._inflate(start, size, digest)
         with self._changed:
             self._current = None
             if compressed_size is not None and not self._stopped:
