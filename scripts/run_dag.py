@@ -1,4 +1,4 @@
-"""Run the DAG of a file once, deferring for real, and say how it ended.
+"""Run the DAG of a file once, deferring for real, and report how it ended.
 
     python scripts/run_dag.py --json ended.json dags_examples/maestroqa_groups_export.py
 
@@ -18,6 +18,8 @@ from datetime import datetime, timezone
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from airflow_provider_maestroqa.pytest_plugin import run_dag, set_argument
+
 if TYPE_CHECKING:
     from airflow import DAG
 
@@ -31,14 +33,14 @@ def prepare_airflow() -> None:
         return
     home.mkdir(parents=True, exist_ok=True)
     command = [sys.executable, "-W", "ignore", "-m", "airflow", "db", "migrate"]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
-    if done.returncode:
-        raise SystemExit(f"`airflow db migrate` failed:\n{done.stdout}\n{done.stderr}")
+    process = subprocess.run(command, capture_output=True, text=True, check=False)
+    if process.returncode:
+        raise SystemExit(f"`airflow db migrate` failed:\n{process.stdout}\n{process.stderr}")
     (home / "migrated").touch()
 
 
 def load_dag(path: Path, *, poll_interval: float) -> DAG:
-    """Import the one DAG of a file, and let its waits look more often than they would against the real thing."""
+    """Import the one DAG of a file, and let its waits poll more often than is good for the real MaestroQA."""
     from airflow import DAG
 
     spec = importlib.util.spec_from_file_location(path.stem, path)
@@ -47,18 +49,13 @@ def load_dag(path: Path, *, poll_interval: float) -> DAG:
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     (dag,) = (value for value in vars(module).values() if isinstance(value, DAG))
-    for task in dag.tasks:
-        arguments = getattr(task, "partial_kwargs", None)
-        for name in ("poke_interval", "poll_interval"):
-            if arguments is not None and name in arguments:
-                arguments[name] = poll_interval
-            elif arguments is None and hasattr(task, name):
-                setattr(task, name, poll_interval)
+    for name in ("poke_interval", "poll_interval"):
+        set_argument(dag, name, poll_interval)
     return dag
 
 
 def hand_over_events(dag: DAG) -> None:
-    """Let the run of a DAG that is scheduled by assets find their events, as the scheduler would."""
+    """Give the run of a DAG that is scheduled by assets their events, as the scheduler would."""
     from airflow.models.dagrun import DagRun
     from sqlalchemy import event
     from sqlalchemy.orm import Session
@@ -76,9 +73,9 @@ def hand_over_events(dag: DAG) -> None:
         return
 
     def add(session: Session, *_: Any) -> None:
-        for made in session.new:
-            if isinstance(made, DagRun) and made.dag_id == dag.dag_id:
-                setattr(made, name, [one for one in session.query(Event) if one.uri in uris])
+        for run in session.new:
+            if isinstance(run, DagRun) and run.dag_id == dag.dag_id:
+                setattr(run, name, [event for event in session.query(Event) if event.uri in uris])
 
     event.listen(Session, "before_flush", add)
 
@@ -91,18 +88,9 @@ def run(dag: DAG, *, logical_date: datetime = LOGICAL_DATE) -> dict[str, Any]:
     if hasattr(dag, "sync_to_db"):  # Airflow 2, which else forgets the events of assets
         dag.sync_to_db()
     hand_over_events(dag)
-    try:
-        ended = dag.test(logical_date=logical_date)
-    except TypeError:  # Airflow 2
-        ended = dag.test(execution_date=logical_date)
-    tasks, returned = {}, {}
-    for instance in ended.get_task_instances():
-        name = instance.task_id if instance.map_index < 0 else f"{instance.task_id}[{instance.map_index}]"
-        tasks[name] = str(getattr(instance.state, "value", instance.state))
-        value = instance.xcom_pull(task_ids=instance.task_id, map_indexes=instance.map_index)
-        if isinstance(value, (str, dict, list)):
-            returned[name] = value
-    return {"state": str(getattr(ended.state, "value", ended.state)), "tasks": tasks, "returned": returned}
+    outcome = run_dag(dag, logical_date=logical_date)
+    returned = {name: value for name, value in outcome.returned.items() if isinstance(value, (str, dict, list))}
+    return {"state": outcome.state, "tasks": outcome.tasks, "returned": returned}
 
 
 def main() -> int:

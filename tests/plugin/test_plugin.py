@@ -101,7 +101,7 @@ def test_marker_setting_and_fixtures_explain_themselves(tmp_path, run_pytest):
     )
     assert "maestroqa_dags_folder" in run_pytest(folder, "--help").output
     told = re.sub(r"\s+", " ", run_pytest(folder, "--fixtures").output)
-    assert "A MaestroQA for this test alone, fresh and empty, and the Airflow connection to it." in told
+    assert "A fresh MaestroQA for this test alone, and the Airflow connection to it." in told
     assert "Run a DAG against this test's sandbox" in told
 
 

@@ -63,7 +63,7 @@ def test_the_tables_of_the_page_name_what_there_is():
         "Fixture": fixtures,
         "Argument": arguments,
         "Result": [field.name for field in fields(pytest_plugin.DagRunOutcome)],
-        "Option": [*pytest_plugin._DEFAULTS, *pytest_plugin._OWN_OPTIONS],
+        "Option": [*pytest_plugin._SANDBOX_DEFAULTS, *pytest_plugin._CONNECTION_OPTIONS],
     }
 
 
