@@ -181,7 +181,12 @@ class RunDag:
 def run_dag(
     dag: Any, *, logical_date: datetime | None = None, conf: Mapping[str, Any] | None = None
 ) -> DagRunOutcome:
-    """Run a DAG object once with Airflow's own ``dag.test()``. Otherwise as :class:`RunDag`."""
+    """Run a DAG once with Airflow's own ``dag.test()``; see :class:`RunDag`.
+
+    :param dag: the DAG.
+    :param logical_date: the run's date, aware. Default: now.
+    :param conf: the run's configuration.
+    """
     date: dict[str, datetime] = {}
     if logical_date is not None and "logical_date" in inspect.signature(dag.test).parameters:
         date = {"logical_date": logical_date}
@@ -204,6 +209,9 @@ def run_dag(
 def set_argument(dag: Any, name: str, value: Any) -> bool:
     """Replace an argument of each task that has it.
 
+    :param dag: the DAG of the tasks.
+    :param name: the argument's name.
+    :param value: its new value.
     :return: whether there is such a task.
     """
     is_argument = False

@@ -1,4 +1,4 @@
-"""What the docs show beyond prose and docstrings: inherited arguments, and tables made from the code."""
+"""What the reference shows beyond the docstrings: templated arguments, inherited ones, and the API's operations."""
 
 from __future__ import annotations
 
@@ -34,7 +34,6 @@ def setup(app: Sphinx) -> dict[str, Any]:
     app.connect("autodoc-process-docstring", _complete)
     app.connect("autodoc-process-signature", _readable)
     app.add_directive("maestroqa-operations", Operations)
-    app.add_directive("maestroqa-connection-fields", ConnectionFields)
     return {"parallel_read_safe": True}
 
 
@@ -220,22 +219,6 @@ class Operations(SphinxDirective):
             asked_with = f"with ``{endpoint.idempotency_param}``" if endpoint.idempotency_param else "no"
             safe = "yes" if endpoint.idempotent else asked_with
             text += _row(title, request, f"{endpoint.bucket}{batch}", safe)
-        return self.parse_text_to_nodes("\n".join(text))
-
-
-class ConnectionFields(SphinxDirective):
-    """``maestroqa-connection-fields``: the keys of a connection's extra as a table, read from the code."""
-
-    def run(self) -> list[nodes.Node]:
-        """Write the table as reStructuredText and parse it."""
-        from airflow_provider_maestroqa.client.connection_fields import EXTRA_FIELDS
-
-        text = [".. list-table::", "   :header-rows: 1", "   :widths: 20 55 25", ""]
-        text += _row("Key", "What it holds", "Default")
-        for field in EXTRA_FIELDS:
-            text += _row(
-                *(cell.replace("`", "``") for cell in (f"`{field.name}`", field.help, field.written_default))
-            )
         return self.parse_text_to_nodes("\n".join(text))
 
 

@@ -3,6 +3,7 @@
 Each table is a directive, which a page holds in an ``eval-rst`` block::
 
     .. maestroqa-arguments:: operators.exports.MaestroQARequestExportOperator
+    .. maestroqa-connection-fields::
 """
 
 from __future__ import annotations
@@ -25,6 +26,7 @@ _PARAMETER = re.compile(r"^:param +(?:\w+ +)?(\w+): *(.*)")
 def setup(app: Sphinx) -> dict[str, Any]:
     """Register with Sphinx."""
     app.add_directive("maestroqa-arguments", Arguments)
+    app.add_directive("maestroqa-connection-fields", ConnectionFields)
     return {"parallel_read_safe": True}
 
 
@@ -52,6 +54,17 @@ class TableDirective(SphinxDirective):
     def run(self) -> list[nodes.Node]:
         """Parse the generated text; in a page of Markdown the directive stands in an ``eval-rst`` block."""
         return self.parse_text_to_nodes(self.text())
+
+
+class ConnectionFields(TableDirective):
+    """``maestroqa-connection-fields``: the keys of a connection's extra, with what they hold and their defaults."""
+
+    def text(self) -> str:
+        """Return the table."""
+        from airflow_provider_maestroqa.client.connection_fields import EXTRA_FIELDS
+
+        rows = [(f"`{field.name}`", field.help, field.written_default) for field in EXTRA_FIELDS]
+        return rst_table(["Key", "What it holds", "Default"], rows, widths="20 55 25").replace("`", "``")
 
 
 class Arguments(TableDirective):

@@ -51,7 +51,7 @@ def test_the_fixture_does_what_it_says(fixtures):
 
 
 @pytest.mark.parametrize(
-    ("name", "said"),
+    ("name", "message"),
     [
         ("test_unknown_option", "has no option pols. There are: agents, attachment_id_reuse, "),
         ("test_unknown_option", "conn_id"),
@@ -61,8 +61,8 @@ def test_the_fixture_does_what_it_says(fixtures):
         ("test_run_without_a_dags_folder", "write `maestroqa_dags_folder = dags` into pytest's configuration"),
     ],
 )
-def test_a_mistake_is_told_in_a_sentence(mistakes, name, said):
-    assert said in mistakes[name]
+def test_a_mistake_is_reported_in_a_sentence(mistakes, name, message):
+    assert message in mistakes[name]
     assert "Traceback" not in mistakes[name]
     assert "pytest_plugin.py" not in mistakes[name]
 
@@ -100,9 +100,9 @@ def test_marker_setting_and_fixtures_explain_themselves(tmp_path, run_pytest):
         "@pytest.mark.maestroqa_sandbox(**options): options of the Sandbox" in run_pytest(folder, "--markers").output
     )
     assert "maestroqa_dags_folder" in run_pytest(folder, "--help").output
-    told = re.sub(r"\s+", " ", run_pytest(folder, "--fixtures").output)
-    assert "A fresh MaestroQA for this test alone, and the Airflow connection to it." in told
-    assert "Run a DAG against this test's sandbox" in told
+    output = re.sub(r"\s+", " ", run_pytest(folder, "--fixtures").output)
+    assert "A fresh MaestroQA for this test alone, and the Airflow connection to it." in output
+    assert "Run a DAG against this test's sandbox" in output
 
 
 @pytest.mark.parametrize("variable", ["AIRFLOW__SECRETS__BACKEND", "AIRFLOW__WORKERS__SECRETS_BACKEND"])
@@ -164,14 +164,14 @@ def test_a_conftest_may_set_what_the_tests_need_of_airflow(with_dags, run_pytest
     assert f"AIRFLOW__CORE__PLUGINS_FOLDER={with_dags / 'dags'}." in ran.output
 
 
-def test_a_dags_folder_that_is_not_there_is_told(tmp_path, run_pytest):
+def test_a_dags_folder_that_is_not_there_is_reported(tmp_path, run_pytest):
     (tmp_path / "pytest.ini").write_text("[pytest]\nmaestroqa_dags_folder = dgas\n")
     ran = run_pytest(project(tmp_path, test_one=SHOWS))
     assert ran.code == pytest.ExitCode.USAGE_ERROR
-    assert f"maestroqa_dags_folder is 'dgas', but there is no folder {tmp_path / 'dgas'}." in ran.output
+    assert f"maestroqa_dags_folder is 'dgas', but the folder {tmp_path / 'dgas'} does not exist." in ran.output
 
 
-def test_an_airflow_that_was_imported_before_is_told(with_dags, run_pytest, clean_environment):
+def test_an_airflow_that_was_imported_before_is_reported(with_dags, run_pytest, clean_environment):
     # As a plugin of another package would, which pytest loads early.
     project(
         with_dags, early="import sys, types\n\nsys.modules['airflow.configuration'] = types.ModuleType('early')\n"
@@ -179,7 +179,7 @@ def test_an_airflow_that_was_imported_before_is_told(with_dags, run_pytest, clea
     paths = os.pathsep.join([str(with_dags), clean_environment["PYTHONPATH"]])
     ran = run_pytest(project(with_dags, test_one=SHOWS), "-p", "early", PYTHONPATH=paths)
     assert ran.code == pytest.ExitCode.USAGE_ERROR
-    assert "Airflow was imported before pytest had read it" in ran.output
+    assert "Airflow was imported before pytest read it" in ran.output
 
 
 def test_pyproject_has_the_entry_points_that_these_tests_install(entry_points):
