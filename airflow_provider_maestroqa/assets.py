@@ -1,4 +1,4 @@
-"""Assets of MaestroQA's data: their URIs, and what the events of an asset say of a landing or a push.
+"""Assets of MaestroQA's data: their URIs, and the extra that a landing or a push adds to their events.
 
 A URI names the host of the connection and a dataset, and never a token::
 
@@ -44,8 +44,8 @@ def maestroqa_asset(dataset: str, *, host: str = DEFAULT_HOST, extra: Mapping[st
     :param dataset: ``exports/raw``, ``exports/groups``, ``exports/audit-log``, ``tickets``, ``comments``,
         ``attachments``, ``ticket-metrics``, ``agent-metrics``, ``agents``, ``todos``, ``coaching-points`` or
         ``coaching-sessions``. Labels of your own may follow, such as ``exports/raw/europe``.
-    :param host: host of the connection, as it stands there: ``app.maestroqa.com`` or ``https://app.maestroqa.com``.
-    :param extra: what else Airflow shall keep of the asset.
+    :param host: host of the connection, as it is written there: ``app.maestroqa.com`` or ``https://app.maestroqa.com``.
+    :param extra: what else Airflow stores with the asset.
     :raises ValueError: there is no such dataset, or the host is none.
     """
     from airflow_provider_maestroqa import _compat
@@ -94,7 +94,7 @@ def convert_asset_to_openlineage(asset: Asset, lineage_context: object) -> Any: 
     """Translate an asset to OpenLineage's dataset. Only called where OpenLineage is installed.
 
     :param asset: an asset with a ``maestroqa://`` URI.
-    :param lineage_context: the hook that told of it.
+    :param lineage_context: the hook that reported it.
     """
     from openlineage.client.event_v2 import Dataset
 
@@ -103,10 +103,10 @@ def convert_asset_to_openlineage(asset: Asset, lineage_context: object) -> Any: 
 
 
 def landing_event_extra(manifest: Mapping[str, Any], window: Mapping[str, Any] | None = None) -> dict[str, Any]:
-    """What an event says of a landing.
+    """Describe a landing for the event of an asset.
 
     :param manifest: what has landed.
-    :param window: what the task was told of the window, where the manifest says nothing of it.
+    :param window: the window that was passed to the task, where the manifest has none.
     :return: ``window``, ``has_data``, ``files``, ``bytes``, ``rows`` (``None`` when they were not counted),
         ``manifest``, and ``export_id`` or ``resource``.
     """
@@ -125,10 +125,10 @@ def landing_event_extra(manifest: Mapping[str, Any], window: Mapping[str, Any] |
 
 
 def push_event_extra(report: Mapping[str, Any]) -> dict[str, Any]:
-    """What an event says of a push.
+    """Describe a push for the event of an asset.
 
     :param report: the report of the push.
-    :return: of the report what tells of records: not how many requests it took, and how long it waited.
+    :return: the report's counts of records, without the number of requests and the time spent waiting.
     """
     return {name: value for name, value in report.items() if name not in ("requests", "waited_s")}
 
@@ -153,8 +153,8 @@ def _dataset(path: str) -> str:
             break
     else:
         raise ValueError(
-            f"{path.strip('/')!r} is no dataset of MaestroQA. Use one of {', '.join(DATASETS)}; labels of your own "
-            f"may follow, as in exports/raw/europe."
+            f"{path.strip('/')!r} is not a dataset of MaestroQA. Use one of {', '.join(DATASETS)}; labels of your "
+            f"own may follow, as in exports/raw/europe."
         )
     if known == "exports" and labels:
         types = ", ".join(kind.dataset for kind in EXPORT_KINDS.values())

@@ -1,7 +1,7 @@
-"""The buttons beside a task in Airflow's UI: to MaestroQA, and to what a task has landed.
+"""The links of a task in Airflow's UI: to MaestroQA, and to the files that a task has landed.
 
-Airflow 3 asks for a link on the worker when a try ends, and keeps the answer; Airflow 2 asks in the webserver, each
-time somebody looks. Both only read what Airflow itself has kept: no link asks MaestroQA or a storage for anything.
+Airflow 3 builds a link on the worker when a try ends, and stores it; Airflow 2 builds it in the webserver whenever a
+user opens the page. Both read only what Airflow itself has stored: no link sends a request to MaestroQA or a storage.
 """
 
 from __future__ import annotations
@@ -25,24 +25,24 @@ _AWS_DOMAINS = {"cn-": "amazonaws.cn", "us-gov-": "amazonaws-us-gov.com"}
 
 
 class MaestroQALink(BaseOperatorLink):
-    """Leads to MaestroQA: the base URL of the task's connection, without anything that is secret."""
+    """Links to MaestroQA: the base URL of the task's connection, without anything secret."""
 
     name = "MaestroQA"
 
     def get_link(self, operator: BaseOperator, *, ti_key: Any) -> str:
-        """The base URL; MaestroQA's own where there is no connection, and empty where its host makes no sense."""
+        """The base URL; MaestroQA's own where there is no connection, and empty where its host is invalid."""
         with suppress(Exception):
             return _dashboard(_field(operator, ti_key, "maestroqa_conn_id") or "maestroqa_default")
         return ""
 
 
 class LandedFilesLink(BaseOperatorLink):
-    """Leads to what the task has landed: the storage's page, else the plain address."""
+    """Links to the files that the task has landed: the storage's page, else the plain address."""
 
     name = "Landed files"
 
     def get_link(self, operator: BaseOperator, *, ti_key: Any) -> str:
-        """A page of the place in the task's manifest; empty where nothing has landed."""
+        """The page of the destination in the task's manifest; empty where nothing has landed."""
         with suppress(Exception):
             manifest = _compat.XCom.get_value(ti_key=ti_key, key="return_value")
             return landed_page(
@@ -52,10 +52,10 @@ class LandedFilesLink(BaseOperatorLink):
 
 
 def landed_page(destination: str, *, aws_extra: Callable[[], Mapping[str, Any]] = dict) -> str:
-    """Find the page on which a person sees what is in a place.
+    """Find the web page that lists the objects of a folder.
 
     :param destination: address of the folder, as in a manifest: ``s3://bucket/prefix``.
-    :param aws_extra: gives the extra of the AWS connection; asked for S3 alone.
+    :param aws_extra: returns the extra of the AWS connection; called for S3 alone.
     :return: the console of S3 or of Google Cloud Storage; the list of its objects for an S3 with an endpoint of its
         own; the plain address, without user and password, for any other.
     """
@@ -86,8 +86,8 @@ def _own_endpoint(extra: Mapping[str, Any]) -> str:
     """The endpoint of an S3 that is not Amazon's; empty for Amazon's, which has the console."""
     services = extra.get("service_config")
     service = services.get("s3") if isinstance(services, Mapping) else None
-    given = (service.get("endpoint_url") if isinstance(service, Mapping) else None) or extra.get("endpoint_url")
-    parts = urlsplit(str(given or ""))
+    url = (service.get("endpoint_url") if isinstance(service, Mapping) else None) or extra.get("endpoint_url")
+    parts = urlsplit(str(url or ""))
     host = parts.hostname or ""
     if parts.scheme not in ("http", "https") or host.endswith((".amazonaws.com", ".amazonaws.com.cn")):
         return ""
@@ -108,7 +108,7 @@ def _dashboard(conn_id: str) -> str:
         host=connection.host,
         schema=connection.schema,
         port=connection.port,
-        password="unknown",  # noqa: S106 - the address is wanted alone, checked as a task would check it
+        password="unknown",  # noqa: S106 - only the address is needed, validated as a task would
         extra={"allow_http": True},
     )
     return settings.base_url
@@ -130,6 +130,6 @@ def _aws_extra(conn_id: str | None) -> Mapping[str, Any]:
 
 
 def _field(operator: BaseOperator, ti_key: Any, name: str) -> str | None:
-    """The value that a template field had in a run."""
+    """The value of a template field in a run."""
     value = _compat.rendered_fields(ti_key).get(name, getattr(operator, name, None))
     return value if isinstance(value, str) else None

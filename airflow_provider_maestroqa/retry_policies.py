@@ -18,10 +18,10 @@ if TYPE_CHECKING or _compat.has_retry_policies():
 
     @dataclass(frozen=True)
     class MaestroQARetryPolicy(_compat.RetryPolicy):
-        """Retries a task when a retry can help, and as soon as MaestroQA takes requests again.
+        """Retries a task when a retry can help, and as soon as MaestroQA accepts requests again.
 
-        An error of this package that no retry can mend fails the task at once, whatever ``retries`` says. One that a
-        retry may mend is retried as the task says; where the error says when, as a used-up request budget does, the
+        An error of this package that no retry can cure fails the task at once, whatever ``retries`` says. One that a
+        retry may cure is retried as the task says; where the error says when, as a used-up request budget does, the
         task waits that long instead of its ``retry_delay``. The error may be the cause of another one. Every other
         error is left to Airflow.
 
@@ -47,10 +47,10 @@ if TYPE_CHECKING or _compat.has_retry_policies():
             error = _ours(exception)
             if error is None:
                 return decision.default()
-            said = f"{type(error).__name__}: {error}"
+            reason = f"{type(error).__name__}: {error}"
             if not error.retryable:
-                return decision.fail(reason=said)
-            return decision.retry(delay=_delay(error), reason=said)
+                return decision.fail(reason=reason)
+            return decision.retry(delay=_delay(error), reason=reason)
 
         def serialize(self) -> dict[str, Any]:
             """Give what is stored of it with a DAG."""
@@ -92,7 +92,7 @@ def _ours(exception: BaseException | None) -> MaestroQAError | None:
 
 
 def _delay(error: MaestroQAError) -> Any:
-    """How long to wait, where the error says when requests are taken again; ``None`` to wait as the task says."""
+    """How long to wait, where the error says when requests are accepted again; ``None`` to wait as the task says."""
     from datetime import timedelta
 
     from airflow_provider_maestroqa.client.budget import DEFAULT_LIMITS

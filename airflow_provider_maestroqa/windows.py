@@ -18,7 +18,7 @@ _REMEDIES = (
 )
 
 
-#: A number of windows past which a cut is surely a mistake; Airflow maps over 1,024 at most, unless told otherwise.
+#: More windows than this are surely a mistake; Airflow maps over 1,024 at most, unless configured otherwise.
 _MAX_WINDOWS = 10_000
 
 
@@ -77,7 +77,7 @@ def explain_too_big(message: str, start: str, end: str) -> str:
     half = f"{max(days / 2, 0.01):.3g}"
     return (
         f"{message} The window was {start} to {end} ({days:.4g} days). To cut it, set max_window_days={half}: then "
-        f"the task asks for several exports and returns a list of ids. Or map it over split_windows({start!r}, "
+        f"the task requests several exports and returns a list of ids. Or map it over split_windows({start!r}, "
         f"{end!r}, {half})."
     )
 
@@ -95,7 +95,7 @@ def resolve_window(
 
     :param context: Airflow's context of the task.
     :param start: an aware datetime or ISO 8601 text.
-    :param end: likewise. Default: the end of the data interval, or the time the run was asked for.
+    :param end: likewise. Default: the end of the data interval, or the time the run was requested.
     :param lookback: a timedelta, counted back from ``end``.
     :raises MaestroQAConfigError: the arguments contradict each other, or leave no window.
     """
@@ -140,7 +140,7 @@ def parse_window(window: object, export_id: str) -> dict[str, str] | None:
             return _window(start, end).as_text()
     raise MaestroQAConfigError(
         f"window must be a dict with start and end, or one that has such a dict for export {export_id}; got "
-        f"{str(window)[:200]}. Pass request.output['window'] of the task that asked for the export."
+        f"{str(window)[:200]}. Pass request.output['window'] of the task that requested the export."
     )
 
 
@@ -155,14 +155,14 @@ def parse_lookback(lookback: object) -> timedelta:
 
 
 def reference_time(context: Mapping[str, Any]) -> datetime:
-    """The end of a run's data interval, or else the time the run was asked for. The same in every try.
+    """The end of a run's data interval, or else the time the run was requested. The same in every try.
 
     :raises MaestroQAConfigError: the run has neither.
     """
     moment = task_context.data_interval(context)[1] or task_context.requested_at(context)
     if moment is not None:
         return parse_time(moment, "the run's time")
-    raise MaestroQAConfigError("This run has neither a data interval nor a time it was asked for. Pass end.")
+    raise MaestroQAConfigError("This run has neither a data interval nor a time it was requested. Pass end.")
 
 
 def _window(start: datetime, end: datetime) -> Window:

@@ -59,8 +59,8 @@ def test_a_dataset_has_one_uri_however_it_is_written(written, host, uri):
         ("maestroqa:///tickets", "must name the host"),
         ("maestroqa://app.maestroqa.com:x/tickets", "must name the host"),
         ("maestroqa://app maestroqa com/tickets", "must name the host"),
-        ("maestroqa://app.maestroqa.com", "is no dataset of MaestroQA. Use one of exports, exports/raw"),
-        ("maestroqa://app.maestroqa.com/grades", "'grades' is no dataset"),
+        ("maestroqa://app.maestroqa.com", "is not a dataset of MaestroQA. Use one of exports, exports/raw"),
+        ("maestroqa://app.maestroqa.com/grades", "'grades' is not a dataset"),
         ("maestroqa://app.maestroqa.com/exports/grades", "is no type of export"),
         ("maestroqa://app.maestroqa.com/tickets//a", "has a label that is empty"),
         ("maestroqa://app.maestroqa.com/tickets/..", "has a label"),
@@ -137,7 +137,7 @@ def test_airflow_finds_the_scheme_of_the_installed_provider(tmp_path):
     assert found["made"] == "maestroqa://app.maestroqa.com/exports/audit-log"
     assert found["factory"] == "maestroqa://app.maestroqa.com/todos"
     assert found["converter"] == "convert_asset_to_openlineage"
-    assert "'grades' is no dataset of MaestroQA" in found["refused"]
+    assert "'grades' is not a dataset of MaestroQA" in found["refused"]
 
 
 def test_the_module_is_light_to_import():

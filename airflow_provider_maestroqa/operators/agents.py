@@ -1,4 +1,4 @@
-"""Creates agents, gives them ids, sets their availability, and keeps a roster in step."""
+"""Creates agents, gives them ids, sets their availability, and upserts a whole roster."""
 
 from __future__ import annotations
 
@@ -15,14 +15,13 @@ if TYPE_CHECKING:
 class MaestroQACreateAgentOperator(MaestroQAOperator):
     """Create one agent. (API: Create an Agent)
 
-    All arguments are templated. A task that may run again is better off with :class:`MaestroQAUpsertAgentsOperator`.
+    All arguments are templated. For a task that may run again, use :class:`MaestroQAUpsertAgentsOperator`.
 
-    :param agent: the agent by the API's field names: ``name``, ``available``, ``email``, and if you like
+    :param agent: the agent by the API's field names: ``name``, ``available``, ``email``, and optionally
         ``agentGroupId`` and ``agentId``.
-    :param maestroqa_conn_id: id of the connection to MaestroQA.
-    :return: the agent as MaestroQA answers it (dict).
+    :return: the agent as MaestroQA returns it (dict).
     :raises AirflowFailException: a retry could not help: a field is wrong, e-mail address or id are taken, or the
-        token is refused.
+        token is rejected.
     """
 
     template_fields: Sequence[str] = ("agent", "maestroqa_conn_id")
@@ -47,10 +46,9 @@ class MaestroQAAddAgentIdOperator(MaestroQAOperator):
 
     :param agent_email: the agent's e-mail address. (``email`` is where Airflow sends its failure mails.)
     :param agent_id: the id, which no other agent may have.
-    :param maestroqa_conn_id: id of the connection to MaestroQA.
-    :return: the agent as MaestroQA answers it (dict).
+    :return: the agent as MaestroQA returns it (dict).
     :raises AirflowFailException: a retry could not help: there is no such agent, the id is taken, or the token is
-        refused.
+        rejected.
     """
 
     template_fields: Sequence[str] = ("agent_email", "agent_id", "maestroqa_conn_id")
@@ -69,15 +67,14 @@ class MaestroQAAddAgentIdOperator(MaestroQAOperator):
 
 
 class MaestroQASetAgentAvailabilityOperator(MaestroQAOperator):
-    """Say whether an agent is available. (API: Update an Agent (update agent availability))
+    """Set whether an agent is available. (API: Update an Agent (update agent availability))
 
     All arguments are templated.
 
     :param agent_email: the agent's e-mail address. (``email`` is where Airflow sends its failure mails.)
     :param available: whether the agent is available; a template may render it to ``True`` or ``False``.
-    :param maestroqa_conn_id: id of the connection to MaestroQA.
-    :return: the agent as MaestroQA answers it (dict).
-    :raises AirflowFailException: a retry could not help: there is no such agent, or the token is refused.
+    :return: the agent as MaestroQA returns it (dict).
+    :raises AirflowFailException: a retry could not help: there is no such agent, or the token is rejected.
     """
 
     template_fields: Sequence[str] = ("agent_email", "available", "maestroqa_conn_id")
@@ -99,9 +96,9 @@ class MaestroQASetAgentAvailabilityOperator(MaestroQAOperator):
 
 
 class MaestroQAUpsertAgentsOperator(PushOperator):
-    """Create agents, and set id and availability of the ones that are there. (API: Agents)
+    """Create agents, and set id and availability of the ones that exist. (API: Agents)
 
-    The API cannot change the name or the group of an agent that is there. All arguments are templated.
+    The API cannot change the name or the group of an agent that exists. All arguments are templated.
 
     :param agents: dicts as :class:`MaestroQACreateAgentOperator` takes one; a list, the output of another task, or a
         callable that takes ``context`` and ``jinja_env``.

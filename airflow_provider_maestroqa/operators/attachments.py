@@ -13,17 +13,17 @@ if TYPE_CHECKING:
 
 
 class MaestroQACreateAttachmentOperator(MaestroQAOperator):
-    """Attach a file to a ticket: one of yours, or one that MaestroQA reads from a URL. (API: Create an Attachment)
+    """Attach a file to a ticket: your own, or one that MaestroQA reads from a URL. (API: Create an Attachment)
 
-    Give either ``file`` or ``url``. A file is streamed, in constant memory, to where MaestroQA says. The attachment's
-    id is made of what is attached, so a task that runs again does not attach twice.
+    Pass either ``file`` or ``url``. A file is streamed in constant memory to MaestroQA's storage. The attachment's id
+    is derived from what is attached, so a task that runs again does not attach twice.
 
     All arguments are templated.
 
     :param ticket_id: the ticket's id.
     :param content_type: MIME type of the file, such as ``audio/mpeg``.
     :param file: a path on the worker, or a storage URL: ``s3://…``, ``gs://…``, ``abfs://…``, ``file:///…``; at most
-        5 GB, and not empty. The connection may stand in it, as in ``s3://my_conn@bucket/call.mp3``.
+        5 GB, and not empty. The URL may name the connection, as in ``s3://my_conn@bucket/call.mp3``.
     :param url: where MaestroQA can read the file, instead of ``file``. ``https://…``.
     :param attachment_id: an id for the attachment. Default: one made of ``ticket_id``, ``content_type`` and the
         file's bytes, or the ``url``. Pass one for a URL whose signature changes, or to attach the same file twice.
@@ -31,10 +31,9 @@ class MaestroQACreateAttachmentOperator(MaestroQAOperator):
     :param public: whether its comment is public. Default: MaestroQA's own, which is yes.
     :param timestamp: when it was written: an aware datetime, or ISO 8601 text with a time zone. Default: now.
     :param storage_conn_id: id of the storage's connection. Default: the one in the URL, else the provider's default.
-    :param maestroqa_conn_id: id of the connection to MaestroQA.
     :return: ``{"id"}``.
-    :raises AirflowFailException: a retry could not help: wrong arguments, a missing, empty or changed file, a refused
-        token, an id that is taken, or it is not known whether the attachment has its bytes.
+    :raises AirflowFailException: a retry could not help: wrong arguments, a missing, empty or changed file, a
+        rejected token, an id that is taken, or it is unknown whether the attachment has its bytes.
     :raises MaestroQAConnectionError: MaestroQA or its storage could not be reached; Airflow retries the task.
     """
 
@@ -78,10 +77,10 @@ class MaestroQACreateAttachmentOperator(MaestroQAOperator):
         self.storage_conn_id = storage_conn_id
 
     def execute(self, context: Context) -> dict[str, str]:
-        """Attach it, and return the attachment's id."""
+        """Attach the file, and return the attachment's id."""
         from airflow_provider_maestroqa.client.errors import MaestroQAConfigError
 
-        more: dict[str, Any] = {
+        options: dict[str, Any] = {
             "attachment_id": self.attachment_id,
             "author_id": self.author_id,
             "public": self.public,
@@ -89,13 +88,13 @@ class MaestroQACreateAttachmentOperator(MaestroQAOperator):
         }
         with self.open_hook() as hook:
             if self.file is not None and self.url is None:
-                more["storage_conn_id"] = self.storage_conn_id
-                answer = hook.upload_attachment(self.ticket_id, self.content_type, self.file, **more)
+                options["storage_conn_id"] = self.storage_conn_id
+                attachment = hook.upload_attachment(self.ticket_id, self.content_type, self.file, **options)
             elif self.url is not None and self.file is None:
-                answer = hook.create_attachment(self.ticket_id, self.content_type, url=self.url, **more)
+                attachment = hook.create_attachment(self.ticket_id, self.content_type, url=self.url, **options)
             else:
                 raise MaestroQAConfigError(
-                    f"{'Both file and url are' if self.url is not None else 'Neither file nor url is'} given. Give "
-                    "one of them: file for a file of yours, url for one that MaestroQA can read by itself."
+                    f"{'Both file and url are' if self.url is not None else 'Neither file nor url is'} given. Pass "
+                    "one of them: file for a file of your own, url for one that MaestroQA can read itself."
                 )
-            return {"id": answer["id"]}
+            return {"id": attachment["id"]}

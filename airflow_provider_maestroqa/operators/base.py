@@ -23,8 +23,8 @@ TRIGGERER_GRACE = timedelta(minutes=10)
 class MaestroQAOperator(BaseOperator):
     """A task that uses a connection to MaestroQA.
 
-    Lineage is not part of it: to OpenLineage, an operator that says anything says all, and what the hook has reported
-    is not asked for any more.
+    Lineage is not part of it: where an operator reports lineage of its own, OpenLineage ignores what its hooks
+    report.
 
     :param maestroqa_conn_id: id of the connection to MaestroQA.
     """
@@ -41,7 +41,7 @@ class MaestroQAOperator(BaseOperator):
     def open_hook(self) -> Iterator[MaestroQAHook]:
         """Open the connection's hook for a ``with`` block, and close it at its end.
 
-        :raises AirflowFailException: raised from an error of this package that no retry can mend.
+        :raises AirflowFailException: raised from an error of this package that no retry can cure.
         """
         from airflow_provider_maestroqa.hooks.maestroqa import MaestroQAHook
 

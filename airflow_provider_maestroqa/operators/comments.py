@@ -1,4 +1,4 @@
-"""Pushes comments into MaestroQA."""
+"""Pushes comments to MaestroQA."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from airflow_provider_maestroqa.operators.push import PushOperator
 class MaestroQACreateCommentsOperator(PushOperator):
     """Add comments to tickets, up to 500 with each request. (API: Create Many Ticket Comments)
 
-    MaestroQA adds a comment each time it is sent one, so none is sent twice: a retry goes on where the try before
-    has stopped, a task that is cleared after its success sends nothing again, and comments whose answer was lost are
-    named instead of sent again. For that the position must be kept: on Airflow older than 3.3 set ``state_path``.
+    MaestroQA adds a comment each time it receives one, so none is sent twice: a retry resumes where the earlier try
+    stopped, a task that is cleared after its success sends nothing again, and comments whose response was lost are
+    named instead of sent again. For that the position must be saved: on Airflow older than 3.3 set ``state_path``.
     All arguments are templated.
 
-    :param comments: dicts of ``ticket_id``, ``body``, and if you like ``author_id``, ``role`` (``customer`` or
+    :param comments: dicts of ``ticket_id``, ``body``, and optionally ``author_id``, ``role`` (``customer`` or
         ``agent``), ``channel``, ``public`` and ``time`` (an aware datetime or ISO 8601 text); a list, the output of
         another task, or a callable that takes ``context`` and ``jinja_env``.
     :return: the report of the push.

@@ -48,7 +48,6 @@ class MaestroQARequestExportOperator(ExportWaiter):
     :param poll_interval: seconds before the second poll; the pauses then grow up to five minutes.
     :param timeout: seconds that the wait may take.
     :param state_path: storage URL of an object that saves the export's id for a retry, on any Airflow.
-    :param maestroqa_conn_id: id of the connection to MaestroQA.
     :return: the export's id (str); with ``max_window_days`` the ids, in the order of their windows (list of str).
         Another XCom, ``window``, says what the export covers: ``{"start", "end"}`` as text in UTC; with
         ``max_window_days`` one such dict for each id; an empty dict for ``groups``.

@@ -1,4 +1,4 @@
-"""Pushes metrics into MaestroQA."""
+"""Pushes metrics to MaestroQA."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from airflow_provider_maestroqa.operators.push import PushOperator
 class MaestroQAPushTicketMetricsOperator(PushOperator):
     """Push metrics of agents on tickets, up to 500 with each request. (API: Create Ticket Metrics)
 
-    A metric is told by ``metric_id``, ``ticket_id``, ``source_id`` and ``agent_id``; pushed again it replaces
-    itself, so that a retry does no harm. All arguments are templated.
+    A metric is identified by ``metric_id``, ``ticket_id``, ``source_id`` and ``agent_id``; pushed again it replaces
+    itself, so a retry does no harm. All arguments are templated.
 
     :param metrics: dicts of ``ticket_id``, ``source_id``, ``agent_id``, ``metric_id``, ``metric_value``,
-        ``timestamp`` (an aware datetime or ISO 8601 text), and if you like ``ticket_event_id`` and
+        ``timestamp`` (an aware datetime or ISO 8601 text), and optionally ``ticket_event_id`` and
         ``metric_deleted``; a list, the output of another task, or a callable that takes ``context`` and
         ``jinja_env``.
     :return: the report of the push.
@@ -34,8 +34,8 @@ class MaestroQAPushTicketMetricsOperator(PushOperator):
 class MaestroQAPushAgentMetricsOperator(PushOperator):
     """Push metrics of agents, up to 500 with each request. (API: Create Agent Metrics)
 
-    A metric is told by ``metric_id`` and ``agent_id`` alone, not by its time: the second day of a daily series may
-    replace the first. All arguments are templated.
+    A metric is identified by ``metric_id`` and ``agent_id`` alone, not by its time: the second day of a daily series
+    may replace the first. All arguments are templated.
 
     :param metrics: dicts of ``agent_id``, ``metric_id``, ``metric_value`` and ``timestamp`` (an aware datetime or
         ISO 8601 text); a list, the output of another task, or a callable that takes ``context`` and ``jinja_env``.

@@ -17,23 +17,22 @@ if TYPE_CHECKING:
 
 
 class PushOperator(LineageMixin, MaestroQAOperator):
-    """Push any number of records, in order, each exactly once; or say which ones are not sure.
+    """Push any number of records, in order, each exactly once; or name the ones whose outcome is unknown.
 
-    A retry goes on where the try before has stopped, where Airflow can keep the position: on Airflow 3.3 and newer,
-    or at ``state_path``.
+    A retry resumes where the earlier try stopped, where the position can be saved: on Airflow 3.3 and newer, or at
+    ``state_path``.
 
-    :param on_error: ``fail`` stops at the first record that is refused; ``collect`` goes on without it.
-    :param rejects_path: storage URL of an object for the refused records that ``collect`` finds: JSON lines of
-        ``index`` (from 0), ``reason`` and ``record``. The connection may stand in it, as in
+    :param on_error: ``fail`` stops at the first rejected record; ``collect`` continues without it.
+    :param rejects_path: storage URL of an object for the rejected records of ``collect``: JSON lines of ``index``
+        (from 0), ``reason`` and ``record``. The URL may name the connection, as in
         ``s3://my_conn@bucket/key``. Each instance of a mapped task appends its index.
-    :param max_rejects: how many refused records ``collect`` allows; one more fails. Default: any number.
+    :param max_rejects: how many rejected records ``collect`` allows; one more fails. Default: any number.
     :param on_unknown_outcome: what to do about records that may or may not have arrived and must not arrive twice:
-        ``fail`` stops and names them, ``resend`` sends them again, ``skip`` goes on after them.
-    :param state_path: storage URL of an object that keeps the position for a retry, on any Airflow. Each run needs
+        ``fail`` stops and names them, ``resend`` sends them again, ``skip`` continues after them.
+    :param state_path: storage URL of an object that saves the position for a retry, on any Airflow. Each run needs
         its own: put ``{{ run_id }}`` into it.
-    :param maestroqa_conn_id: id of the connection to MaestroQA.
-    :raises AirflowFailException: a retry could not help: an argument or a record is wrong, too many are refused, the
-        token is refused, or it is not known whether some records arrived.
+    :raises AirflowFailException: a retry could not help: an argument or a record is wrong, too many are rejected, the
+        token is rejected, or it is unknown whether some records arrived.
     """
 
     template_fields: Sequence[str] = (
@@ -50,7 +49,7 @@ class PushOperator(LineageMixin, MaestroQAOperator):
     records_argument: str
     #: For tickets: whether to try the update first.
     update_first: bool = False
-    #: Where the records come from, as far as lineage knows it.
+    #: Where the records come from, for lineage.
     sources: tuple[Data, ...] = ()
 
     def __init__(

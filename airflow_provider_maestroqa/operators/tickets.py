@@ -19,11 +19,10 @@ class MaestroQACreateTicketOperator(MaestroQAOperator):
     All arguments are templated.
 
     :param ticket: the ticket by the API's field names: ``ticket_id``, ``type``, ``subject``, ``agents`` (a list),
-        ``link``, and if you like ``body``, ``tags``, ``status``, ``csat_score``, ``first_seen``, ``last_seen`` and
+        ``link``, and optionally ``body``, ``tags``, ``status``, ``csat_score``, ``first_seen``, ``last_seen`` and
         ``attributes``. Times are aware datetimes or ISO 8601 text.
-    :param maestroqa_conn_id: id of the connection to MaestroQA.
-    :return: the ticket as MaestroQA answers it (dict).
-    :raises AirflowFailException: a retry could not help: a field is wrong, the id is taken, the token is refused.
+    :return: the ticket as MaestroQA returns it (dict).
+    :raises AirflowFailException: a retry could not help: a field is wrong, the id is taken, the token is rejected.
     """
 
     template_fields: Sequence[str] = ("ticket", "maestroqa_conn_id")
@@ -37,7 +36,7 @@ class MaestroQACreateTicketOperator(MaestroQAOperator):
         """Create the ticket."""
         with self.open_hook() as hook:
             ticket = hook.create_ticket(self.ticket, retried=not is_first_try(context))
-            self.log.info("Ticket %s is at MaestroQA.", self.ticket["ticket_id"])
+            self.log.info("Created ticket %s.", self.ticket["ticket_id"])
             return ticket
 
 
@@ -48,10 +47,9 @@ class MaestroQAUpdateTicketOperator(MaestroQAOperator):
 
     :param ticket_id: the ticket's id.
     :param changes: the fields to change, by the API's names.
-    :param maestroqa_conn_id: id of the connection to MaestroQA.
-    :return: the ticket as MaestroQA answers it (dict).
+    :return: the ticket as MaestroQA returns it (dict).
     :raises AirflowFailException: a retry could not help: a field is wrong, there is no such ticket, the token is
-        refused.
+        rejected.
     """
 
     template_fields: Sequence[str] = ("ticket_id", "changes", "maestroqa_conn_id")
@@ -76,10 +74,9 @@ class MaestroQADeleteTicketOperator(MaestroQAOperator):
     All arguments are templated.
 
     :param ticket_id: the ticket's id.
-    :param missing_ok: whether it is fine that there is no such ticket. A retry of a task that was killed after it has
-        deleted the ticket needs this.
-    :param maestroqa_conn_id: id of the connection to MaestroQA.
-    :raises AirflowFailException: a retry could not help: there is no such ticket, or the token is refused.
+    :param missing_ok: whether a missing ticket is a success. A retry of a task that was killed after it had deleted
+        the ticket needs this.
+    :raises AirflowFailException: a retry could not help: there is no such ticket, or the token is rejected.
     """
 
     template_fields: Sequence[str] = ("ticket_id", "missing_ok", "maestroqa_conn_id")
@@ -114,9 +111,8 @@ class MaestroQAGetTicketsOperator(MaestroQAOperator):
     All arguments are templated.
 
     :param ticket_ids: the tickets' ids, a list.
-    :param maestroqa_conn_id: id of the connection to MaestroQA.
-    :return: the tickets (list of dicts) in the order of the ids; those that are not there are left out.
-    :raises AirflowFailException: a retry could not help: these are no ids, or the token is refused.
+    :return: the tickets (list of dicts) in the order of the ids, without the missing ones.
+    :raises AirflowFailException: a retry could not help: these are no ids, or the token is rejected.
     """
 
     template_fields: Sequence[str] = ("ticket_ids", "maestroqa_conn_id")
@@ -133,20 +129,19 @@ class MaestroQAGetTicketsOperator(MaestroQAOperator):
 
         with self.open_hook() as hook:
             tickets = hook.get_tickets(self.ticket_ids)
-            self.log.info("MaestroQA has %s of those that were asked for.", pluralize(len(tickets), "tickets"))
+            self.log.info("MaestroQA has %s of those ids.", pluralize(len(tickets), "tickets"))
             return tickets
 
 
 class MaestroQAUpsertTicketsOperator(PushOperator):
-    """Create tickets, and update the ones that are there. (API: Create a Ticket, Update a Ticket)
+    """Create tickets, and update the ones that exist. (API: Create a Ticket, Update a Ticket)
 
-    MaestroQA takes one ticket with each request, so that the budget allows about 100 a minute, and half of that when
-    each one is there already; ``update_first`` turns that round. The order of the records is kept. All arguments are
-    templated.
+    Each request holds one ticket, so the budget allows about 100 a minute, and half of that where each one exists
+    already; ``update_first`` reverses that. The order of the records is preserved. All arguments are templated.
 
     :param tickets: dicts as :class:`MaestroQACreateTicketOperator` takes one; a list, the output of another task, or
         a callable that takes ``context`` and ``jinja_env``.
-    :param update_first: whether to try the update first, because most tickets are there already.
+    :param update_first: whether to try the update first, because most tickets exist already.
     :return: the report of the push.
     """
 

@@ -1,7 +1,7 @@
-"""What a task has moved, from where to where: told to OpenLineage and to Airflow's collector of hook lineage.
+"""Lineage: what a task has moved, reported to OpenLineage and to Airflow's collector of hook lineage.
 
-A task notes what it moves while it runs, because nobody may be asked afterwards. Nothing here holds a token, a signed
-address or a record. OpenLineage is imported only by the methods that its Airflow provider calls.
+A task records what it moves while it runs, because the connection may be gone afterwards. Nothing here holds a token,
+a signed URL or a record. OpenLineage is imported only by the methods that its Airflow provider calls.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from airflow_provider_maestroqa.storage.urls import local_path, parse_url
 log = logging.getLogger(__name__)
 
 _EXPORTS = "exports"
-#: Some drivers' placeholders, which are no SQL to a parser.
+#: Some drivers' placeholders, which a SQL parser cannot read.
 _PLACEHOLDER = re.compile(r"%\(\w+\)s|%s|\?")
 
 
@@ -66,17 +66,17 @@ class DataTransfer:
 
 
 class LineageMixin:
-    """An operator that tells OpenLineage what it has moved, when its task has ended."""
+    """An operator that reports to OpenLineage what it has moved, when its task has ended."""
 
-    #: Noted while the task runs.
+    #: Recorded while the task runs.
     data_transfer: DataTransfer | None = None
 
     def get_openlineage_facets_on_complete(self, task_instance: Any) -> Any:  # noqa: ARG002 - the provider gives it
-        """Tell OpenLineage the inputs, the outputs and what is known of them."""
+        """Report the inputs and outputs, with their facets."""
         return None if self.data_transfer is None else operator_lineage(self.data_transfer)
 
     def get_openlineage_facets_on_failure(self, task_instance: Any) -> Any:
-        """Tell OpenLineage between which places the task failed."""
+        """Report the inputs and outputs between which the task failed."""
         return self.get_openlineage_facets_on_complete(task_instance)
 
 
@@ -125,62 +125,62 @@ def landed_data(manifest: Mapping[str, Any], *, written: bool) -> tuple[Data, ..
 
 
 def export_dataset(operator: Any) -> str:
-    """Which dataset an export is of, as far as the DAG tells: MaestroQA does not say it.
+    """Find the dataset of an export in the DAG, because MaestroQA does not name it.
 
-    The operator's own inlets and outlets tell it, or else the one task before it that asks for an export.
+    The operator's own inlets and outlets name it, or else the one task before it that requests an export.
 
     :param operator: the operator that lands the export.
-    :return: ``exports/raw``, ``exports/groups`` or ``exports/audit-log``; ``exports`` when the DAG does not tell.
+    :return: ``exports/raw``, ``exports/groups`` or ``exports/audit-log``; ``exports`` when the DAG does not name it.
     """
     declared = [str(getattr(asset, "uri", "")).partition("://") for asset in (*operator.inlets, *operator.outlets)]
-    found = {rest.partition("/")[2] for scheme, _, rest in declared if scheme == SCHEME}
-    found = {name for name in found if name.startswith(f"{_EXPORTS}/")}
-    if not found and operator.has_dag():
+    datasets = {rest.partition("/")[2] for scheme, _, rest in declared if scheme == SCHEME}
+    datasets = {name for name in datasets if name.startswith(f"{_EXPORTS}/")}
+    if not datasets and operator.has_dag():
         for task in operator.upstream_list:
             arguments = getattr(task, "partial_kwargs", None) or vars(task)
             export_type = arguments.get("export_type")
             if isinstance(export_type, str) and export_type in EXPORT_KINDS:
-                found.add(EXPORT_KINDS[export_type].dataset)
-    return found.pop() if len(found) == 1 else _EXPORTS
+                datasets.add(EXPORT_KINDS[export_type].dataset)
+    return datasets.pop() if len(datasets) == 1 else _EXPORTS
 
 
-def operator_lineage(moved: DataTransfer) -> Any:
-    """Write down what was moved as OpenLineage wants it."""
+def operator_lineage(transfer: DataTransfer) -> Any:
+    """Convert what was moved to OpenLineage."""
     from airflow.providers.openlineage.extractors import OperatorLineage
     from openlineage.client.event_v2 import InputDataset, OutputDataset
 
     return OperatorLineage(
-        inputs=[InputDataset(data.namespace, data.name, facets=_facets(data)) for data in moved.inputs],
+        inputs=[InputDataset(data.namespace, data.name, facets=_facets(data)) for data in transfer.inputs],
         outputs=[
             OutputDataset(data.namespace, data.name, facets=_facets(data), outputFacets=_statistics(data))
-            for data in moved.outputs
+            for data in transfer.outputs
         ],
     )
 
 
-def query_lineage(moved: DataTransfer, sql: str, conn_id: str) -> Any:
-    """Write down what a query has fetched and where it went; no parameter of the query is in it.
+def query_lineage(transfer: DataTransfer, sql: str, conn_id: str) -> Any:
+    """Convert what a query has fetched to OpenLineage, without the query's parameters.
 
-    :param moved: where it went.
-    :param sql: the statement. Its tables become inputs where the database's provider says how to name them.
+    :param transfer: where it went.
+    :param sql: the statement. Its tables become inputs where the database's provider can name them.
     :param conn_id: id of the connection to the database.
     """
     from openlineage.client.facet_v2 import sql_job
 
-    lineage = operator_lineage(moved)
+    lineage = operator_lineage(transfer)
     lineage.job_facets["sql"] = sql_job.SQLJobFacet(query=sql.strip())
     try:
         lineage.inputs.extend(_tables(sql, conn_id))
-    except Exception as error:  # noqa: BLE001 - each database has its own way to fail, and the statement is told anyway
+    except Exception as error:  # noqa: BLE001 - each database fails in its own way, and the statement is reported anyway
         log.debug("The tables of the query are not known to OpenLineage: %s", type(error).__name__)
     return lineage
 
 
 def report(hook: Any, *, read: Iterable[str] = (), written: Iterable[str] = ()) -> None:
-    """Tell Airflow's collector of hook lineage what a hook reads and writes. Never fails.
+    """Report to Airflow's collector of hook lineage what a hook reads and writes. Never fails.
 
     :param hook: the hook.
-    :param read: the URIs that it reads; only looked at where somebody collects them.
+    :param read: the URIs that it reads; only iterated where a plugin collects them.
     :param written: the URIs that it writes; likewise.
     """
     try:
@@ -194,12 +194,12 @@ def report(hook: Any, *, read: Iterable[str] = (), written: Iterable[str] = ()) 
             add_input(hook, uri=uri)
         for uri in written:
             add_output(hook, uri=uri)
-    except Exception as error:  # noqa: BLE001 - what only tells of the work must not stop it
-        log.debug("Airflow was not told of the lineage: %s", type(error).__name__)
+    except Exception as error:  # noqa: BLE001 - a report of the work must not stop it
+        log.debug("The lineage was not reported to Airflow: %s", type(error).__name__)
 
 
 def record_read(hook: Any, resource: str) -> None:
-    """Tell Airflow's collector that a hook reads from MaestroQA. Never fails.
+    """Report to Airflow's collector that a hook reads from MaestroQA. Never fails.
 
     :param hook: the hook.
     :param resource: what it reads.
@@ -208,7 +208,7 @@ def record_read(hook: Any, resource: str) -> None:
 
 
 def record_written(hook: Any, resource: str) -> None:
-    """Tell Airflow's collector that a hook writes to MaestroQA. Never fails.
+    """Report to Airflow's collector that a hook writes to MaestroQA. Never fails.
 
     :param hook: the hook.
     :param resource: what it writes.
@@ -217,7 +217,7 @@ def record_written(hook: Any, resource: str) -> None:
 
 
 def _uri_of(hook: Any, resource: str) -> Iterator[str]:
-    # One at a time: the connection is not looked at where nobody collects.
+    # A generator: the connection is not read where no plugin collects.
     yield maestroqa_data(hook.settings.base_url, resource).uri
 
 
@@ -261,12 +261,12 @@ def _tables(sql: str, conn_id: str) -> Sequence[Any]:
         dialect=hook.get_openlineage_database_dialect(connection),
         default_schema=hook.get_openlineage_default_schema(),
     )
-    # The database has been asked once; it is not asked again for its schema.
-    found = parser.generate_openlineage_metadata_from_sql(
+    # The connection's hook names the database; the database is not queried for its schema.
+    metadata = parser.generate_openlineage_metadata_from_sql(
         sql=_PLACEHOLDER.sub("NULL", sql),
         hook=hook,
         database_info=database,
         database=database.database,
         use_connection=False,
     )
-    return list(found.inputs)
+    return list(metadata.inputs)

@@ -10,7 +10,7 @@ from typing import Any
 
 from airflow_provider_maestroqa import _compat
 
-#: Attributes of a DAG run that say when it was asked for, the most exact first.
+#: Attributes of a DAG run that hold the time it was requested, the most exact first.
 _REQUEST_TIMES = ("run_after", "queued_at", "start_date")
 
 
@@ -58,7 +58,7 @@ def data_interval(context: Mapping[str, Any]) -> tuple[Any, Any]:
 
 
 def requested_at(context: Mapping[str, Any]) -> Any:
-    """When the run was asked for, the same in every try; ``None`` where nothing says it."""
+    """The time the run was requested, the same in every try; ``None`` where it is unknown."""
     times = (getattr(context.get("dag_run"), name, None) for name in _REQUEST_TIMES)
     return next((time for time in times if time is not None), None)
 

@@ -1,4 +1,4 @@
-"""How an error of this package ends a task."""
+"""Turns an error of this package into the failure of a task."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from airflow_provider_maestroqa.client.errors import MaestroQAError
 
 @contextmanager
 def airflow_errors() -> Iterator[None]:
-    """Fail a task at once, without Airflow's retries, on an error that no retry can mend.
+    """Fail a task at once, without Airflow's retries, on an error that no retry can cure.
 
     :raises AirflowFailException: raised from the real error, when that one is not worth a retry.
     """

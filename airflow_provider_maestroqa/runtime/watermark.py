@@ -1,4 +1,4 @@
-"""How far a task has read, kept from one run to the next on an asset (Airflow 3.3 and newer)."""
+"""How far a task has read, saved on an asset from one run to the next (Airflow 3.3 and newer)."""
 
 from __future__ import annotations
 
@@ -21,12 +21,12 @@ class Watermark:
     """The end of the last window that was read, in the ``asset_state_store`` of the task's one asset.
 
     A run reads from ten minutes before the end of the last one to its own end. Doing the last run again reads the
-    same window again. A run that ends before the watermark is an error: what it would read has been read, and its
-    files would be replaced by fewer.
+    same window again. A run that ends before the watermark is an error: its records have been read, and its files
+    would be replaced by fewer.
 
     :param context: Airflow's context of the task.
     :param resource: what is read.
-    :param arguments: what else decides which records are read; with others the reading begins anew.
+    :param arguments: what else decides which records are read; with others the reading starts anew.
     :raises MaestroQAConfigError: this Airflow has no ``asset_state_store``, or the task not one asset.
     """
 
@@ -35,8 +35,8 @@ class Watermark:
         self._key = f"maestroqa_{resource}_{fingerprint(arguments)[:12]}"
         if self._store is None:
             raise MaestroQAConfigError(
-                "incremental='watermark' keeps its place in Airflow's asset_state_store, which needs Airflow 3.3 or "
-                "newer and an asset: give the task outlets=[Asset(...)]. On an older Airflow use "
+                "incremental='watermark' saves its position in Airflow's asset_state_store, which needs Airflow 3.3 "
+                "or newer and an asset: give the task outlets=[Asset(...)]. On an older Airflow use "
                 "incremental='data_interval', or lookback."
             )
 
@@ -54,7 +54,7 @@ class Watermark:
         :param start: where the very first run begins.
         :param lookback: how far the very first run looks back, when ``start`` is not given.
         :param overlap: how far a later run goes back behind the end of the last one.
-        :return: both ends; no start for a first run that was not told where to begin.
+        :return: both ends; no start for a first run without ``start`` and ``lookback``.
         :raises MaestroQAConfigError: the run ends before the watermark.
         """
         state = self._call_store(lambda: self._store.get(self._key))
@@ -68,7 +68,7 @@ class Watermark:
             return (None if begin is None else parse_time(begin, "the watermark's start")), end
         raise MaestroQAConfigError(
             f"This run ends at {format_time(end)}, and records have been read up to {format_time(reached)}. To read "
-            "an older stretch again, run a task with start and end, and without incremental='watermark'."
+            "an older window again, run a task with start and end, and without incremental='watermark'."
         )
 
     def save(self, start: datetime | None, end: datetime) -> None:

@@ -19,8 +19,8 @@ if TYPE_CHECKING:
 class MaestroQAExportSensor(ExportWaiter, BaseSensorOperator):
     """Wait until an export is complete. (API: Retrieve the results of an export)
 
-    A passing failure or a status that is not known does not end the wait; an export that failed at MaestroQA, and
-    401, 403 or 404 do. Airflow's own ``timeout`` (seconds), ``poke_interval`` (seconds), ``mode`` and ``soft_fail``
+    A transient failure or an unknown status does not end the wait; an export that failed at MaestroQA, and 401, 403
+    or 404 do. Airflow's own ``timeout`` (seconds), ``poke_interval`` (seconds), ``mode`` and ``soft_fail``
     mean the same whether the sensor is deferrable or not.
 
     ``export_id`` and ``maestroqa_conn_id`` are templated.
@@ -29,10 +29,10 @@ class MaestroQAExportSensor(ExportWaiter, BaseSensorOperator):
         :class:`~airflow_provider_maestroqa.operators.exports.MaestroQARequestExportOperator`.
     :param deferrable: whether to wait in the triggerer instead of on a worker; there the pauses grow from
         ``poke_interval`` up to five minutes. Default: Airflow's ``[operators] default_deferrable``.
-    :param maestroqa_conn_id: id of the connection to MaestroQA.
     :return: ``{"export_id": str, "has_data": bool}``.
     :raises AirflowSensorTimeout: the export was not complete within ``timeout``.
-    :raises AirflowFailException: a retry could not help: the export failed, or MaestroQA refused to tell.
+    :raises AirflowFailException: a retry could not help: the export failed, or MaestroQA rejected the request. Its
+        cause is the error itself.
     """
 
     template_fields: Sequence[str] = ("export_id", "maestroqa_conn_id")

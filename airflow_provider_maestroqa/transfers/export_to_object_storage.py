@@ -20,25 +20,16 @@ class MaestroQAExportToObjectStorageOperator(LandExportOperator):
 
     All arguments are templated.
 
-    :param export_id: the export's id: the output of
-        :class:`~airflow_provider_maestroqa.operators.exports.MaestroQARequestExportOperator`. It must be complete.
     :param destination: storage URL of a folder: ``gs://…``, ``abfs://…``, ``s3://…``, ``file:///…``.
     :param storage_conn_id: id of the storage's connection. Default: the one in the URL, else the provider's default.
-    :param file_format: ``csv.gz`` (nothing is compressed again), ``csv``, ``zip`` (the archive as it came), or
-        ``parquet`` (always cleaned; needs the extra ``parquet``).
-    :param count_rows: whether to count the records of each file, which takes longer. Those of cleaned files always
-        are.
-    :param clean: whether to clean the CSV files: spreadsheet guards ``="…"`` come off, ``Unknown`` and empty cells
-        become null, known date columns become UTC; all else is text as it was. Not with ``zip``.
-    :param on_no_data: what to do when the export holds nothing: ``succeed``, ``skip`` or ``fail``.
-    :param window: what the export covers, for the manifest: ``request.output["window"]`` of the task that asked for
-        it, or a dict with ``start`` and ``end`` (aware datetimes, or ISO 8601 text with a time zone).
-    :param maestroqa_conn_id: id of the connection to MaestroQA.
+
+    The other arguments are those of all landings of exports.
+
     :return: the manifest: ``{"export_id", "has_data", "destination", "window", "files": [{"name", "uri", "bytes",
         "sha256", "content_bytes", "crc32", "rows"?}], "manifest"}``; sizes in bytes. Cleaned files also have
         ``columns``, ``natural_key``, ``null_counts`` and ``unreadable_dates``.
-    :raises AirflowFailException: a retry could not help: wrong arguments, a refused token, a failed export, an unsafe
-        archive, a file that cannot be cleaned, or no data with ``on_no_data="fail"``.
+    :raises AirflowFailException: a retry could not help: wrong arguments, a rejected token, a failed export, an
+        unsafe archive, a file that cannot be cleaned, or no data with ``on_no_data="fail"``.
     :raises MaestroQAExportTimeoutError: the export is not complete yet.
     :raises MaestroQAError: the download or the storage failed; nothing partial is visible.
     """

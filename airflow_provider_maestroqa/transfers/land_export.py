@@ -1,4 +1,4 @@
-"""What the transfers of exports share: everything but where the files go."""
+"""What the transfers of exports share: everything except where the files go."""
 
 from __future__ import annotations
 
@@ -31,7 +31,20 @@ _ON_NO_DATA = ("succeed", "skip", "fail")
 
 
 class LandExportOperator(LineageMixin, MaestroQAOperator):
-    """Land a complete export; see the two operators that say where."""
+    """Land a complete export; a subclass opens the storage.
+
+    :param export_id: the export's id: the output of
+        :class:`~airflow_provider_maestroqa.operators.exports.MaestroQARequestExportOperator`. It must be complete.
+    :param file_format: ``csv.gz`` (nothing is compressed again), ``csv``, ``zip`` (the archive as it came), or
+        ``parquet`` (always cleaned; needs the extra ``parquet``).
+    :param count_rows: whether to count the records of each file, which takes longer. Those of cleaned files always
+        are.
+    :param clean: whether to clean the CSV files: spreadsheet guards ``="…"`` come off, ``Unknown`` and empty cells
+        become null, known date columns become UTC; all else is text as it was. Not with ``zip``.
+    :param on_no_data: what to do when the export holds nothing: ``succeed``, ``skip`` or ``fail``.
+    :param window: what the export covers, for the manifest: ``request.output["window"]`` of the task that requested
+        it, or a dict with ``start`` and ``end`` (aware datetimes, or ISO 8601 text with a time zone).
+    """
 
     template_fields: Sequence[str] = (
         "export_id",

@@ -1,4 +1,4 @@
-"""Pushes what a file holds."""
+"""Pushes the records of a file."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ class ObjectStorageToMaestroQAOperator(PushOperator):
     """Push the records of a file: JSON Lines, CSV or Parquet, also gzipped, on this machine or in any object storage.
 
     The file is read one record at a time. Errors name the line or row, counted from 1. A retry reads the file again
-    from the start, and refuses to go on where it has changed. All arguments are templated.
+    from the start, and fails where it has changed. All arguments are templated.
 
-    :param source: the file: a path, or a storage URL such as ``s3://bucket/metrics.csv.gz``. The connection may stand
-        in it, as in ``s3://my_conn@bucket/metrics.csv.gz``.
+    :param source: the file: a path, or a storage URL such as ``s3://bucket/metrics.csv.gz``. The URL may name
+        the connection, as in ``s3://my_conn@bucket/metrics.csv.gz``.
     :param resource: what its records are: ``ticket_metrics``, ``agent_metrics``, ``comments``, ``tickets`` or
         ``agents``.
     :param storage_conn_id: id of the storage's connection. Default: the one in the URL, else the provider's default.
@@ -29,19 +29,18 @@ class ObjectStorageToMaestroQAOperator(PushOperator):
         attribute: ``{"attributes.group": "team"}``. In the place of a column may stand a constant,
         ``{"value": "salesforce"}``, or ``{"column": "team", "optional": True, "type": "number"}``. Columns that are
         not named are dropped. Default: every column must be a field.
-    :param file_format: ``jsonl``, ``csv`` or ``parquet``. Default: what the name tells. Whether it is gzipped is
-        always found out.
-    :param delimiter: what parts the cells of a CSV file. Default: a comma; a tab where the name ends in ``.tsv``.
-    :param timezone: name of the time zone of times that do not say one, such as ``UTC``. Default: such times are
-        refused.
-    :param update_first: for tickets: whether to try the update first, because most are there already.
+    :param file_format: ``jsonl``, ``csv`` or ``parquet``. Default: by the name's suffix. Whether it is gzipped
+        is always detected.
+    :param delimiter: what separates the cells of a CSV file. Default: a comma; a tab where the name ends in ``.tsv``.
+    :param timezone: name of the time zone of times without one, such as ``UTC``. Default: such times are rejected.
+    :param update_first: for tickets: whether to try the update first, because most exist already.
 
     The other arguments are those of all pushes: :class:`~airflow_provider_maestroqa.operators.push.PushOperator`.
 
     :return: the report of the push.
     :raises AirflowFailException: a retry could not help: an argument, the file or a record is wrong, or the file has
-        changed since the try before.
-    :raises MaestroQAConnectionError: the storage was out of reach; nothing was sent.
+        changed since the earlier try.
+    :raises MaestroQAConnectionError: the storage could not be reached; nothing was sent.
     """
 
     template_fields: Sequence[str] = (
@@ -100,7 +99,7 @@ class ObjectStorageToMaestroQAOperator(PushOperator):
         from airflow_provider_maestroqa.client.parsing import is_blank
         from airflow_provider_maestroqa.storage.open import open_file
 
-        # An ObjectStoragePath says its URL as text.
+        # An ObjectStoragePath gives its URL as text.
         text = str(self.source)
         if is_blank(text) or text.lower().startswith(("http://", "https://")):
             raise MaestroQAConfigError(

@@ -29,7 +29,7 @@ _INCREMENTAL = ("data_interval", "watermark")
 
 @dataclass(frozen=True)
 class WindowArguments:
-    """The window arguments of a task, as they came.
+    """The window arguments of a task, not parsed yet.
 
     :param start: see :class:`~.records_to_object_storage.MaestroQARecordsToObjectStorageOperator`.
     :param end: likewise.
@@ -160,7 +160,7 @@ def _ends(
         start, end = watermark.window(run_end, start=first, lookback=lookback, overlap=overlap)
         if start is None and resource == EXPORT:
             raise MaestroQAConfigError(
-                "The first run with incremental='watermark' must be told where to begin: pass start or lookback."
+                "The first run with incremental='watermark' needs a beginning: pass start or lookback."
             )
         return start, end
     if window.incremental is not None:
@@ -180,16 +180,16 @@ def _check_filters(filters: object, resource: str) -> dict[str, object]:
         return {}
     if not isinstance(filters, Mapping) or not all(isinstance(name, str) for name in filters):
         raise MaestroQAConfigError(f"filters must be a dict such as {{'agent_id': '72999'}}, got {filters!r}.")
-    given = {name: value for name, value in filters.items() if value is not None}
-    if given and resource == EXPORT:
+    used = {name: value for name, value in filters.items() if value is not None}
+    if used and resource == EXPORT:
         raise MaestroQAConfigError(
-            f"{EXPORT} takes no filters ({', '.join(given)}): it gives all sessions of its days. Land the list "
+            f"{EXPORT} takes no filters ({', '.join(used)}): it returns all sessions of its days. Land the list "
             "coaching_sessions instead, or filter what was landed."
         )
-    for name in given:
+    for name in used:
         if name in ("start", "end", "page_size"):
-            raise MaestroQAConfigError(f"{name} is no filter but an argument of the task itself.")
-    return given
+            raise MaestroQAConfigError(f"{name} is not a filter but an argument of the task.")
+    return used
 
 
 def _moment(value: object) -> object:

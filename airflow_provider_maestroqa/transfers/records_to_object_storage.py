@@ -31,36 +31,35 @@ if TYPE_CHECKING:
 class MaestroQARecordsToObjectStorageOperator(LineageMixin, MaestroQAOperator):
     """Land coaching data under a storage URL, as gzipped JSON Lines. (API: To-Dos, Coaching Points, …)
 
-    All records are read first. Then the files and ``<destination>/_manifest.json`` are published all at once, the
-    manifest last: it is the commit. A run that fails leaves what was there before. Running again reads again, and
+    All records are read first. Then the files and ``<destination>/_manifest.json`` are published together, the
+    manifest last: it is the commit. A run that fails leaves the earlier files. Running again reads again, and
     replaces the files.
 
     The window of the export is ``start`` and ``end`` as given, else ``lookback`` counted back from ``end``, else the
-    run's data interval. A list given none of the three is read whole: a list filters by the time of creation, so a
-    record that changed later is only seen again in a whole list.
+    run's data interval. A list with none of the three is read completely: a list filters by the time of creation,
+    so only a complete list shows a record that changed later.
 
     All arguments are templated.
 
-    :param resource: ``coaching_sessions_export`` (sessions with all that hangs on them), ``todos``,
-        ``coaching_points`` or ``coaching_sessions`` (as the lists give them).
+    :param resource: ``coaching_sessions_export`` (sessions with all their nested records), ``todos``,
+        ``coaching_points`` or ``coaching_sessions`` (as the lists return them).
     :param destination: storage URL of a folder: ``s3://…``, ``gs://…``, ``abfs://…``, ``file:///…``.
     :param storage_conn_id: id of the storage's connection. Default: the one in the URL, else the provider's default.
     :param start: start of the window: an aware datetime, or ISO 8601 text with a time zone; for the export also a
         plain date such as ``2026-01-31``.
-    :param end: end of the window, likewise. Default: the data interval's end, or the time the run was asked for.
+    :param end: end of the window, likewise. Default: the data interval's end, or the time the run was requested.
     :param lookback: a timedelta; the window is ``end - lookback`` to ``end``.
     :param filters: for lists: a dict with ``agent_id``, ``creator_id`` and, for coaching sessions, ``coach_id``.
     :param time_axis: for the export: which date of a session counts, ``meetingDate`` or ``createdAt``.
     :param split_nested: for the export: whether to write sessions, coaching points, to-dos and activity log as four
         files whose rows carry ``session_id``.
-    :param incremental: ``data_interval``: read just the run's data interval. ``watermark``: read on from the end of
-        the last run (Airflow 3.3 and newer, with one asset in the task's outlets or inlets); then ``start`` or
+    :param incremental: ``data_interval``: read just the run's data interval. ``watermark``: resume at the end of the
+        last run (Airflow 3.3 and newer, with one asset in the task's outlets or inlets); then ``start`` or
         ``lookback`` say where the first run begins.
-    :param page_size: for lists: how many records to ask for at once; MaestroQA may give fewer.
-    :param maestroqa_conn_id: id of the connection to MaestroQA.
+    :param page_size: for lists: how many records to request at once; MaestroQA may return fewer.
     :return: the manifest: ``{"resource", "has_data", "destination", "window", "files": [{"name", "uri", "bytes",
         "sha256", "content_bytes", "crc32", "rows"}], "manifest"}``; sizes in bytes.
-    :raises AirflowFailException: a retry could not help: wrong arguments, or a refused token.
+    :raises AirflowFailException: a retry could not help: wrong arguments, or a rejected token.
     :raises MaestroQAError: MaestroQA or the storage failed; nothing partial is visible.
     """
 

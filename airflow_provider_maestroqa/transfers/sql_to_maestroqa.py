@@ -1,4 +1,4 @@
-"""Pushes what a query gives."""
+"""Pushes the rows of a query."""
 
 from __future__ import annotations
 
@@ -19,30 +19,29 @@ class SqlToMaestroQAOperator(PushOperator):
     """Push the rows of a query, on any connection that Airflow's common SQL provider knows.
 
     Rows are fetched as they are pushed: with a cursor at the server on PostgreSQL and MySQL, else in chunks. Errors
-    name the row, counted from 1. A retry runs the query again and refuses to go on where its rows have changed, so
-    let it say ``ORDER BY``. All arguments are templated; ``sql`` may be the path of a ``.sql`` file.
+    name the row, counted from 1. A retry runs the query again and fails where its rows have changed, so use
+    ``ORDER BY``. All arguments are templated; ``sql`` may be the path of a ``.sql`` file.
 
     :param sql: one statement that returns rows.
     :param sql_conn_id: id of the connection to the database.
     :param resource: what the rows are: ``ticket_metrics``, ``agent_metrics``, ``comments``, ``tickets`` or
         ``agents``.
     :param parameters: values for the placeholders in ``sql``: a list or a dict, as the database's driver takes them.
-        The driver binds them; they are never written into the text.
+        The driver binds them; they never become part of the text.
     :param mapping: which field comes from which column: ``{"ticket_id": "id"}``. A dotted field is a custom
         attribute: ``{"attributes.group": "team"}``. In the place of a column may stand a constant,
         ``{"value": "salesforce"}``, or ``{"column": "team", "optional": True, "type": "number"}``. Columns that are
         not named are dropped. Default: every column must be a field.
-    :param timezone: name of the time zone of times that do not say one, such as ``UTC``. Default: such times are
-        refused.
+    :param timezone: name of the time zone of times without one, such as ``UTC``. Default: such times are rejected.
     :param chunk_size: rows to fetch at once.
-    :param update_first: for tickets: whether to try the update first, because most are there already.
+    :param update_first: for tickets: whether to try the update first, because most exist already.
 
     The other arguments are those of all pushes: :class:`~airflow_provider_maestroqa.operators.push.PushOperator`.
 
     :return: the report of the push.
     :raises AirflowFailException: a retry could not help: an argument, the columns or a record is wrong, or the rows
-        have changed since the try before.
-    :raises MaestroQADataError: the database refused the query or broke off; the message has the driver's words.
+        have changed since the earlier try.
+    :raises MaestroQADataError: the database rejected the query or broke off; the message has the driver's.
     """
 
     template_fields: Sequence[str] = (

@@ -42,7 +42,7 @@ class MaestroQAExportTrigger(BaseTrigger):
         self.maestroqa_conn_id = maestroqa_conn_id
 
     def serialize(self) -> tuple[str, dict[str, Any]]:
-        """Give the class and the arguments that make this trigger again."""
+        """The class and the arguments that recreate this trigger."""
         return (
             f"{type(self).__module__}.{type(self).__qualname__}",
             {
@@ -72,7 +72,7 @@ class MaestroQAExportTrigger(BaseTrigger):
         yield TriggerEvent(dict(event))
 
     async def on_kill(self) -> None:
-        """Say that the export outlives the task (Airflow 3.3 and newer)."""
+        """Log that the export outlives the task (Airflow 3.3 and newer)."""
         self.log.warning("Export %s continues at MaestroQA: it cannot be canceled there.", self.export_id)
 
 

@@ -91,7 +91,7 @@ def test_each_parameter_of_an_operator_trigger_or_hook_is_documented(block, pack
     told = "".join(base.__doc__ or "" for base in package.lineage(block))
     assert set(PARAMETER.findall(told)) == set(package.own_arguments(block))
     for base in package.lineage(block):
-        if "__init__" in vars(base) and base.__doc__ and not base.__name__.startswith("Land"):
+        if "__init__" in vars(base) and base.__doc__:
             own = set(inspect.signature(inspect.unwrap(base.__init__)).parameters) - {"self", "kwargs"}
             assert own <= set(PARAMETER.findall(base.__doc__)), base
 

@@ -10,13 +10,14 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
 TESTS = Path(__file__).resolve().parents[1]
 
 
-class Stored:
+class FakeTaskStateStore:
     """Stands in for Airflow 3.3's task state store, which lasts from one try to the next."""
 
     def __init__(self):
@@ -32,9 +33,15 @@ class Stored:
         self.values.pop(key, None)
 
 
+def task_context(*, try_number=1, map_index=-1, **others):
+    """The context of a task instance."""
+    ti = SimpleNamespace(dag_id="d", run_id="r", task_id="t", map_index=map_index, try_number=try_number)
+    return {"ti": ti, **others}
+
+
 @pytest.fixture
 def task_state_store():
-    return Stored()
+    return FakeTaskStateStore()
 
 
 @pytest.fixture
@@ -101,7 +108,7 @@ def folder(tmp_path):
 
 
 @pytest.fixture
-def said(log, capsys):
+def logged(log, capsys):
     """All that was logged; newer Airflows write it to the standard output."""
     return lambda: log.text + capsys.readouterr().out
 

@@ -259,7 +259,7 @@ class TestAllOrNothing:
         ({"split_nested": "perhaps"}, "split_nested must be True or False"),
         ({"filters": {"coach_id": "c"}}, "coach_id is not a filter of todos"),
         ({"filters": {"agentId": "a"}}, "agentId is not a filter of todos"),
-        ({"filters": {"start": "x"}}, "start is no filter but an argument"),
+        ({"filters": {"start": "x"}}, "start is not a filter but an argument"),
         ({"filters": ["agent_id"]}, "filters must be a dict"),
         ({"filters": "agent_id=1"}, "filters must be a dict"),
         ({"filters": {"agent_id": ""}}, "agent_id must be text that is not empty"),
