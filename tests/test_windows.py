@@ -247,11 +247,11 @@ def test_a_raw_export_that_fails_is_explained_with_its_window_and_the_remedy(
     sandbox.fault("errored")
     with pytest.raises(AirflowFailException) as caught:
         run_task(request(wait_for_completion=True, deferrable=deferrable))
-    said = str(caught.value)
-    assert "MaestroQA exports 10,000 to 50,000 scores at a time" in said
-    assert "The window was 2026-01-01T00:00:00Z to 2026-02-01T00:00:00Z (31 days)" in said
-    assert "set max_window_days=15.5" in said
-    assert "split_windows('2026-01-01T00:00:00Z', '2026-02-01T00:00:00Z', 15.5)" in said
+    message = str(caught.value)
+    assert "MaestroQA exports 10,000 to 50,000 scores at a time" in message
+    assert "The window was 2026-01-01T00:00:00Z to 2026-02-01T00:00:00Z (31 days)" in message
+    assert "set max_window_days=15.5" in message
+    assert "split_windows('2026-01-01T00:00:00Z', '2026-02-01T00:00:00Z', 15.5)" in message
 
 
 def test_an_audit_log_that_fails_is_not_blamed_on_its_window(connection, sandbox, run_task):

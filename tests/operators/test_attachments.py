@@ -46,7 +46,7 @@ def quick(monkeypatch, connect, sandbox):
 
 
 @pytest.fixture
-def said(mocker):
+def logged(mocker):
     """What the hook logs at a level, in whatever way this Airflow logs."""
     log = mocker.patch.object(MaestroQAHook, "log", create=True)
     return lambda level: [call.args[0] % call.args[1:] for call in getattr(log, level).call_args_list]
@@ -177,25 +177,25 @@ def test_a_url_is_attached_without_any_bytes(task, sandbox):
     assert posted.body == {"ticket_id": "T-1", "content_type": "audio/mpeg", "id": url_id, "url": URL}
 
 
-def test_the_log_tells_the_story_without_secrets(task, sandbox, said, caplog, recording):
+def test_the_log_tells_the_story_without_secrets(task, sandbox, logged, caplog, recording):
     caplog.set_level(logging.DEBUG)
     sandbox.fault(kind="reset_before", path=PUT)
     sandbox.fault(kind="expired_url")
     task().execute({})
     name = f"attachment {FILE_ID}"
-    assert said("info")[0] == f"Uploading {recording} (0.3 MB, audio/mpeg) as {name} of ticket T-1."
-    assert "Sending it again in " in said("info")[1]
-    assert said("info")[-1] == f"Uploaded {recording}: {name} is complete."
-    assert said("warning") == []
-    everything = "\n".join([*said("info"), caplog.text])
+    assert logged("info")[0] == f"Uploading {recording} (0.3 MB, audio/mpeg) as {name} of ticket T-1."
+    assert "Sending it again in " in logged("info")[1]
+    assert logged("info")[-1] == f"Uploaded {recording}: {name} is complete."
+    assert logged("warning") == []
+    everything = "\n".join([*logged("info"), caplog.text])
     assert "PUT /attachments/" in everything
     assert not [secret for secret in sandbox.secrets if secret in everything]
     assert "X-Amz-Signature" not in everything
 
 
-def test_the_story_of_a_url_shows_its_host_alone(task, said, quick):
+def test_the_story_of_a_url_shows_its_host_alone(task, logged, quick):
     task(file=None, url=URL).execute({})
-    (line,) = said("info")
+    (line,) = logged("info")
     assert line.startswith("Attached the file at recordings.example.com to ticket T-1: attachment airflow-")
     assert quick == ["X-Amz-Signature=5ec7e75ignature", "sandbox-token"]
 
@@ -328,12 +328,12 @@ def test_an_address_that_is_not_safe_gets_nothing(task, sandbox):
     assert "no upload address that is safe" in str(error)
 
 
-def test_an_answer_with_another_id_is_what_is_returned_and_is_warned_of(task, sandbox, said):
+def test_an_answer_with_another_id_is_what_is_returned_and_is_warned_of(task, sandbox, logged):
     url = sandbox.presign("/attachments/none", ttl=60)
     sandbox.fault(kind="status", status=200, path=POST, body={"id": "other", "presigned_url": url})
     fails(task(), sandbox)
-    assert "assigned the id other to the attachment" in said("warning")[0]
-    assert "it is not confirmed that it has its bytes" in said("warning")[1]
+    assert "assigned the id other to the attachment" in logged("warning")[0]
+    assert "it is not confirmed that it has its bytes" in logged("warning")[1]
     with MaestroQAHook() as hook:
         sandbox.fault(kind="status", status=200, path=POST, body={"_id": "comment"})
         assert hook.create_attachment("T-1", "audio/mpeg", url=URL)["id"] == id_for_url("T-1", "audio/mpeg", URL)

@@ -3,6 +3,7 @@ from __future__ import annotations
 from datetime import datetime, timedelta, timezone
 
 import pytest
+from airflow_fixtures import task_context
 
 try:
     from airflow.sdk.exceptions import TaskDeferred
@@ -274,13 +275,11 @@ class TestRetry:
 
 
 def test_mapped_instances_do_not_share_their_state(connection, sandbox, tmp_path):
-    from types import SimpleNamespace
-
     state = f"file://{tmp_path}/request.json"
     sandbox.fault(kind="never", times=None)
     for index in (0, 1):
         with pytest.raises(MaestroQAExportTimeoutError):
-            waiting(timeout=0, state_path=state).execute({"ti": SimpleNamespace(map_index=index)})
+            waiting(timeout=0, state_path=state).execute(task_context(map_index=index))
     assert sandbox.count("POST", ASK) == 2
     assert sorted(path.name for path in tmp_path.iterdir()) == ["request.json.0", "request.json.1"]
 

@@ -6,6 +6,7 @@ import json
 from datetime import datetime, timezone
 
 import pytest
+from airflow_fixtures import task_context
 from factories import agent_metric, comment, ticket_metric
 
 from airflow_provider_maestroqa._compat import AirflowFailException
@@ -117,31 +118,24 @@ def test_the_log_reads_like_a_story_and_holds_no_secret(connection, sandbox, log
 def test_a_store_that_forgets_with_the_success_lets_no_comment_be_sent_twice(
     connection, sandbox, task_state_store, monkeypatch
 ):
-    from types import SimpleNamespace
-
     monkeypatch.setenv("AIRFLOW__STATE_STORE__CLEAR_ON_SUCCESS", "True")
-    ti = SimpleNamespace(dag_id="d", run_id="r", task_id="push", map_index=-1, try_number=1)
     operator = MaestroQACreateCommentsOperator(task_id="push", comments=COMMENTS)
-    operator.execute({"ti": ti, "task_state_store": task_state_store})
+    operator.execute(task_context(task_state_store=task_state_store))
     task_state_store.values.clear()
-    ti.try_number = 2
     with pytest.raises(AirflowFailException, match="not the first try of the task"):
-        operator.execute({"ti": ti, "task_state_store": task_state_store})
+        operator.execute(task_context(try_number=2, task_state_store=task_state_store))
     assert len(sandbox.comments) == 3
 
 
 def test_two_instances_of_a_mapped_task_keep_their_positions_and_rejects_apart(connection, sandbox, tmp_path):
-    from types import SimpleNamespace
-
     for index in (0, 1):
-        ti = SimpleNamespace(dag_id="d", run_id="r", task_id="push", map_index=index, try_number=1)
         MaestroQACreateCommentsOperator(
             task_id="push",
             comments=[*COMMENTS[index:], None],
             on_error="collect",
             rejects_path=str(tmp_path / "rejects.jsonl"),
             state_path=str(tmp_path / "state.json"),
-        ).execute({"ti": ti})
+        ).execute(task_context(map_index=index))
     names = ["rejects.jsonl.0", "rejects.jsonl.1", "state.json.0", "state.json.1"]
     assert sorted(path.name for path in tmp_path.iterdir()) == names
     assert len(sandbox.comments) == 5

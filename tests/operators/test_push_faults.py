@@ -18,6 +18,7 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
+from airflow_fixtures import task_context
 from clocks import SkippingTime
 from factories import agent, agent_metric, comment, ticket, ticket_metric
 
@@ -125,8 +126,8 @@ def kept(request, task_state_store, tmp_path):
     tries = iter(range(1, 99))
 
     def context():
-        ti = SimpleNamespace(dag_id="d", run_id="r", task_id="push", map_index=-1, try_number=next(tries))
-        return {"ti": ti, **({"task_state_store": task_state_store} if request.param == "task_state_store" else {})}
+        others = {"task_state_store": task_state_store} if request.param == "task_state_store" else {}
+        return task_context(try_number=next(tries), **others)
 
     path = str(tmp_path / "state.json") if request.param == "state_path" else None
     return SimpleNamespace(name=request.param, path=path, context=context)

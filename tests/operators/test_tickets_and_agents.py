@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from datetime import datetime, timedelta, timezone
-from types import SimpleNamespace
 
 import pytest
+from airflow_fixtures import task_context
 from clocks import SkippingTime
 from factories import agent, ticket
 
@@ -42,10 +42,6 @@ def hook(connection, monkeypatch):
     monkeypatch.setattr(MaestroQAHook, "clock", SkippingTime().clock())
     with MaestroQAHook(connection) as opened:
         yield opened
-
-
-def context(try_number=1):
-    return {"ti": SimpleNamespace(dag_id="d", run_id="r", task_id="t", map_index=-1, try_number=try_number)}
 
 
 # -- Tickets --------------------------------------------------------------------------------------------------------
@@ -101,8 +97,8 @@ def test_a_retry_of_a_creation_finds_what_the_try_before_has_created(hook, sandb
     hook.create_ticket(TICKET)
     operator = MaestroQACreateTicketOperator(task_id="create", ticket=TICKET)
     with pytest.raises(AirflowFailException, match="MaestroQAConflictError"):
-        operator.execute(context(try_number=1))
-    assert operator.execute(context(try_number=2))["ticket_id"] == "T-1"
+        operator.execute(task_context(try_number=1))
+    assert operator.execute(task_context(try_number=2))["ticket_id"] == "T-1"
 
 
 def test_a_ticket_is_changed(hook, sandbox):
@@ -110,7 +106,7 @@ def test_a_ticket_is_changed(hook, sandbox):
     operator = MaestroQAUpdateTicketOperator(
         task_id="t", ticket_id="T-1", changes={"status": "closed", "tags": ["a"]}
     )
-    assert operator.execute(context())["status"] == "closed"
+    assert operator.execute(task_context())["status"] == "closed"
     assert (sandbox.tickets["T-1"]["status"], sandbox.tickets["T-1"]["tags"]) == ("closed", "a")
     with pytest.raises(MaestroQANotFoundError):
         hook.update_ticket("T-2", {"status": "closed"})
@@ -127,12 +123,12 @@ def test_a_ticket_with_an_odd_id_keeps_it_on_the_way(hook, sandbox):
 def test_a_ticket_is_deleted_and_one_that_is_not_there_is_fine(hook, sandbox):
     hook.create_ticket(TICKET)
     operator = MaestroQADeleteTicketOperator(task_id="delete", ticket_id="T-1")
-    operator.execute(context())
+    operator.execute(task_context())
     assert sandbox.tickets == {}
-    operator.execute(context())
+    operator.execute(task_context())
     strict = MaestroQADeleteTicketOperator(task_id="delete", ticket_id="T-1", missing_ok="false")
     with pytest.raises(AirflowFailException, match="MaestroQANotFoundError"):
-        strict.execute(context())
+        strict.execute(task_context())
 
 
 def test_a_deletion_whose_answer_was_lost_has_happened(hook, sandbox):
@@ -147,7 +143,7 @@ def test_a_deletion_whose_answer_was_lost_has_happened(hook, sandbox):
 def test_a_host_that_is_not_maestroqa_does_not_pass_for_a_deletion(hook, sandbox):
     sandbox.fault(kind="status", status=404, body=b"<html>nginx</html>", method="DELETE")
     with pytest.raises(AirflowFailException, match="MaestroQANotFoundError"):
-        MaestroQADeleteTicketOperator(task_id="delete", ticket_id="T-1").execute(context())
+        MaestroQADeleteTicketOperator(task_id="delete", ticket_id="T-1").execute(task_context())
 
 
 def test_many_tickets_are_read_in_the_order_of_their_ids(hook, sandbox):
@@ -155,7 +151,7 @@ def test_many_tickets_are_read_in_the_order_of_their_ids(hook, sandbox):
     sandbox.add_tickets(ids)
     asked = ["not there", *reversed(ids), ids[0]]
     operator = MaestroQAGetTicketsOperator(task_id="get", ticket_ids=asked)
-    assert [one["ticket_id"] for one in operator.execute(context())] == list(reversed(ids))
+    assert [one["ticket_id"] for one in operator.execute(task_context())] == list(reversed(ids))
     sent = [seen for seen in sandbox.requests if seen.method == "GET"]
     assert 1 < len(sent) < 10
     assert all(len(seen.query["ticket_ids"]) < 2000 for seen in sent)
@@ -197,7 +193,9 @@ def test_an_upsert_creates_and_then_updates(hook, sandbox):
 
 def test_upserts_keep_the_order_of_one_tickets_records(connection, sandbox):
     tickets = [{**TICKET, "ticket_id": f"T-{number % 3}", "subject": f"version {number}"} for number in range(9)]
-    report = MaestroQAUpsertTicketsOperator(task_id="upsert", tickets=tickets, update_first="true").execute(context())
+    report = MaestroQAUpsertTicketsOperator(task_id="upsert", tickets=tickets, update_first="true").execute(
+        task_context()
+    )
     assert (report["created"], report["updated"], report["confirmed"]) == (3, 6, 9)
     assert {one["subject"] for one in sandbox.tickets.values()} == {"version 6", "version 7", "version 8"}
 
@@ -208,7 +206,7 @@ def test_a_bad_ticket_is_collected_and_the_others_arrive(connection, sandbox, tm
     operator = MaestroQAUpsertTicketsOperator(
         task_id="upsert", tickets=tickets, on_error="collect", rejects_path=str(tmp_path / "rejects.jsonl")
     )
-    report = operator.execute(context())
+    report = operator.execute(task_context())
     assert (report["confirmed"], report["rejected"]) == (2, 1)
     assert '"index": 1' in (tmp_path / "rejects.jsonl").read_text()
 
@@ -236,10 +234,10 @@ def test_a_comment_whose_answer_was_lost_is_not_sent_again(hook, sandbox):
 
 
 def test_an_agent_is_created_and_given_an_id_and_an_availability(connection, sandbox):
-    MaestroQACreateAgentOperator(task_id="create", agent=agent()).execute(context())
-    MaestroQAAddAgentIdOperator(task_id="id", agent_email=AGENT["email"], agent_id="ann").execute(context())
+    MaestroQACreateAgentOperator(task_id="create", agent=agent()).execute(task_context())
+    MaestroQAAddAgentIdOperator(task_id="id", agent_email=AGENT["email"], agent_id="ann").execute(task_context())
     MaestroQASetAgentAvailabilityOperator(task_id="off", agent_email=AGENT["email"], available="False").execute(
-        context()
+        task_context()
     )
     there = sandbox.agents[AGENT["email"]]
     assert (there["name"], there["agentId"], there["available"]) == ("Ann", "ann", False)
@@ -293,4 +291,4 @@ def test_a_server_that_stays_away_is_worth_a_retry(connection, sandbox, monkeypa
     monkeypatch.setattr(MaestroQAHook, "clock", SkippingTime().clock())
     sandbox.fault(kind="status", status=503, times=None)
     with pytest.raises(MaestroQAServerError):
-        MaestroQACreateTicketOperator(task_id="create", ticket=TICKET).execute(context())
+        MaestroQACreateTicketOperator(task_id="create", ticket=TICKET).execute(task_context())

@@ -1,9 +1,9 @@
 from __future__ import annotations
 
 import json
-from types import SimpleNamespace
 
 import pytest
+from airflow_fixtures import task_context
 
 from airflow_provider_maestroqa.client.errors import MaestroQAConfigError, MaestroQADataError, MaestroQAError
 from airflow_provider_maestroqa.runtime.retry_state import RetryState
@@ -65,7 +65,7 @@ def test_without_either_nothing_lasts_and_nothing_breaks():
 
 def test_each_mapped_instance_has_an_object_of_its_own(tmp_path):
     for index in (-1, 0, 1):
-        context = {"ti": SimpleNamespace(map_index=index)}
+        context = task_context(map_index=index)
         memory(f"{tmp_path}/state.json", context=context).save({"index": index})
     found = {path.name: json.loads(path.read_text())["value"]["index"] for path in tmp_path.iterdir()}
     assert found == {"state.json": -1, "state.json.0": 0, "state.json.1": 1}

@@ -45,6 +45,12 @@ def task_state_store():
 
 
 @pytest.fixture
+def context(task_state_store):
+    """The context of a task's first try, with a store that lasts until the next one."""
+    return task_context(task_state_store=task_state_store)
+
+
+@pytest.fixture
 def log(caplog):
     """All that is logged, as one text; whatever way this Airflow logs."""
     for name in (

@@ -276,7 +276,7 @@ class TestNoData:
         ({"clean": "perhaps"}, "clean must be True or False"),
         ({"count_rows": "maybe"}, "count_rows must be True or False"),
         ({"on_no_data": "ignore"}, "on_no_data must be one of succeed, skip, fail"),
-        ({"export_id": "None"}, "export_id must be the id"),
+        ({"export_id": "None"}, "export_id must be text that is not empty"),
         ({"s3_bucket": "s3://my-data-lake"}, "s3_bucket must be a bucket's name"),
         ({"s3_bucket": None}, "s3_bucket must be a bucket's name"),
     ],

@@ -6,7 +6,6 @@ import json
 import threading
 from datetime import datetime, timezone
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from types import SimpleNamespace
 
 import pytest
 
@@ -68,12 +67,6 @@ def push(connection, sandbox):
         return task.execute({} if context is None else context)
 
     return run
-
-
-@pytest.fixture
-def context(task_state_store):
-    ti = SimpleNamespace(dag_id="d", run_id="r", task_id="push", try_number=1, map_index=-1)
-    return {"task_state_store": task_state_store, "ti": ti}
 
 
 def values(sandbox):
@@ -190,7 +183,7 @@ def test_an_empty_json_lines_file_and_a_header_alone_are_a_success(push, sandbox
 
 
 @pytest.mark.parametrize(
-    ("name", "content", "changed", "said"),
+    ("name", "content", "changed", "message"),
     [
         ("m.csv", b"", {}, r"m\.csv line 1 should be the header, but the file is empty"),
         ("m.csv", b"a,b\n1,2\n", {}, r"the column 'a' is no field of a ticket metric"),
@@ -208,15 +201,15 @@ def test_an_empty_json_lines_file_and_a_header_alone_are_a_success(push, sandbox
     ],
     ids=range(13),
 )
-def test_a_file_that_cannot_be_read_fails_at_once(push, sandbox, tmp_path, name, content, changed, said):
+def test_a_file_that_cannot_be_read_fails_at_once(push, sandbox, tmp_path, name, content, changed, message):
     (tmp_path / name).write_bytes(content)
-    with pytest.raises(AirflowFailException, match=said):
+    with pytest.raises(AirflowFailException, match=message):
         push(str(tmp_path / name), **changed)
     assert sandbox.ticket_metrics == {}
 
 
 @pytest.mark.parametrize(
-    ("source", "said"),
+    ("source", "message"),
     [
         ("/nowhere/m.csv", r"There is no file /nowhere/m\.csv"),
         ("s3://my-data-lake/in/m.csv", r"There is no object s3://my-data-lake/in/m\.csv"),
@@ -229,8 +222,8 @@ def test_a_file_that_cannot_be_read_fails_at_once(push, sandbox, tmp_path, name,
         ("None", r"source must be a path"),
     ],
 )
-def test_a_source_that_is_not_there_is_named_and_nothing_is_sent(push, sandbox, s3, source, said):
-    with pytest.raises(AirflowFailException, match=said):
+def test_a_source_that_is_not_there_is_named_and_nothing_is_sent(push, sandbox, s3, source, message):
+    with pytest.raises(AirflowFailException, match=message):
         push(source)
     assert sandbox.requests == []
 
@@ -293,9 +286,9 @@ def test_a_file_that_has_changed_since_the_try_before_is_refused(push, sandbox, 
     s3.put_object(Bucket="my-data-lake", Key="m.csv", Body=as_csv(metrics()))
     stop_halfway(push, sandbox, "s3://my-data-lake/m.csv", context)
     sent = sandbox.count("POST", PATH)
-    for body, said in ((as_csv(reversed(list(metrics()))), "another order"), (as_csv(metrics(3)), "fewer")):
+    for body, message in ((as_csv(reversed(list(metrics()))), "another order"), (as_csv(metrics(3)), "fewer")):
         s3.put_object(Bucket="my-data-lake", Key="m.csv", Body=body)
-        with pytest.raises(AirflowFailException, match=rf"not those of the earlier try.*{said}"):
+        with pytest.raises(AirflowFailException, match=rf"not those of the earlier try.*{message}"):
             push("s3://my-data-lake/m.csv", context)
     assert sandbox.count("POST", PATH) == sent
 

@@ -287,15 +287,15 @@ def test_bad_input_fails_at_once_names_the_argument_and_spends_no_request(land, 
     assert sandbox.requests == []
 
 
-def test_the_log_says_what_was_read_and_where_it_landed(land, sandbox, said):
+def test_the_log_says_what_was_read_and_where_it_landed(land, sandbox, logged):
     land(EXPORT, split_nested=True, **FEBRUARY)
-    text = said()
+    text = logged()
     assert "Asking for coaching sessions from 2026-02-01 to 2026-03-01 (window 1 of 1)" in text
     assert "sessions.jsonl.gz (" in text
     assert sandbox.token not in text
 
 
-def test_a_warning_counts_what_came_again(land, sandbox, said):
+def test_a_warning_counts_what_came_again(land, sandbox, logged):
     sandbox.fault("overlap_page", at=10, path="/api/v1/todos", after=1)
     assert land("todos")["files"][0]["rows"] == 500
-    assert "10 records came more than once" in said()
+    assert "10 records came more than once" in logged()

@@ -147,7 +147,7 @@ class TestWatermark:
         assert len(run.store.values) == 2
 
     def test_the_export_begins_on_the_day_that_holds_the_mark(self, run, sandbox):
-        with pytest.raises(AirflowFailException, match="told where to begin: pass start or lookback"):
+        with pytest.raises(AirflowFailException, match="needs a beginning: pass start or lookback"):
             run(1, EXPORT)
         run(1.5, EXPORT, lookback=timedelta(days=3))
         run(2.5, EXPORT, lookback=timedelta(days=3))
@@ -162,9 +162,9 @@ class TestWatermark:
         ]
 
     @pytest.mark.parametrize(("time_axis", "warned"), [("meetingDate", True), ("createdAt", False)])
-    def test_an_axis_by_which_sessions_would_be_missed_is_warned_of(self, run, said, time_axis, warned):
+    def test_an_axis_by_which_sessions_would_be_missed_is_warned_of(self, run, logged, time_axis, warned):
         run(1, EXPORT, lookback=timedelta(days=3), time_axis=time_axis)
-        assert ("use time_axis='createdAt'" in said()) is warned
+        assert ("use time_axis='createdAt'" in logged()) is warned
 
     def test_an_airflow_or_a_task_without_a_store_is_told_the_remedy(self, land, sandbox):
         with pytest.raises(AirflowFailException, match=r"Airflow 3\.3 or newer and an asset.*data_interval"):

@@ -5,7 +5,6 @@ import json
 import shutil
 import sqlite3
 from datetime import datetime, timezone
-from types import SimpleNamespace
 
 import pytest
 
@@ -85,12 +84,6 @@ def push(connection, database, sandbox):
     return run
 
 
-@pytest.fixture
-def context(task_state_store):
-    ti = SimpleNamespace(dag_id="d", run_id="r", task_id="push", try_number=1, map_index=-1)
-    return {"task_state_store": task_state_store, "ti": ti}
-
-
 def test_ten_thousand_rows_arrive_in_batches(push, database, sandbox):
     fill(database, range(COUNT, 10_050))
     report = push()
@@ -157,7 +150,7 @@ def test_a_bad_row_is_named_and_the_rest_collected(push, database, tmp_path, san
 
 
 @pytest.mark.parametrize(
-    ("changed", "said"),
+    ("changed", "message"),
     [
         ({"mapping": {**MAPPING, "metric": "score"}}, r"'metric' is no field of a ticket metric"),
         (
@@ -183,8 +176,8 @@ def test_a_bad_row_is_named_and_the_rest_collected(push, database, tmp_path, san
         ),
     ],
 )
-def test_what_cannot_work_fails_at_once_and_sends_nothing(push, sandbox, changed, said):
-    with pytest.raises(AirflowFailException, match=said):
+def test_what_cannot_work_fails_at_once_and_sends_nothing(push, sandbox, changed, message):
+    with pytest.raises(AirflowFailException, match=message):
         push(**changed)
     assert sandbox.requests == []
 

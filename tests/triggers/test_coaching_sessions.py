@@ -215,7 +215,7 @@ def test_a_store_of_several_assets_is_done_without(sandbox, make_session):
     ("arguments", "named"),
     [
         ({"since": "2026-01-01"}, "since=.* has no time zone"),
-        ({"agent_id": ""}, "agent_id must be an id"),
+        ({"agent_id": ""}, "agent_id must be text that is not empty"),
         ({"poll_interval": "often"}, "poll_interval must be a number of seconds"),
     ],
 )
