@@ -53,12 +53,10 @@ class Limiter:
             return None
         now = self._clock()
         log = self._log.setdefault((token, bucket), deque())
-        max_window = max(window for _, window in windows)
-        while log and log[0] <= now - 2 * max_window:
+        while log and log[0] <= now - 2 * max(window for _, window in windows):
             log.popleft()
-        over = next(
-            (self._over(log, now, int(n), window) for n, window in windows if self._full(log, now, n, window)), None
-        )
+        waits = ((window, self._wait(log, now, int(number), window)) for number, window in windows)
+        over = next(((window, wait) for window, wait in waits if wait is not None), None)
         if over is None or self._count_refused:
             log.append(now)
         if over is None:
@@ -66,21 +64,15 @@ class Limiter:
         window, wait = over
         return OverLimit(_window_name(window, [window for _, window in windows]), wait)
 
-    def _start(self, now: float, window: float) -> float:
-        return now // window * window if self._fixed else now - window
-
-    def _in_window(self, log: deque[float], now: float, window: float) -> list[float]:
-        start = self._start(now, window)
-        return [at for at in log if (at >= start if self._fixed else at > start)]
-
-    def _full(self, log: deque[float], now: float, number: float, window: float) -> bool:
-        return len(self._in_window(log, now, window)) >= number
-
-    def _over(self, log: deque[float], now: float, number: int, window: float) -> tuple[float, float]:
+    def _wait(self, log: deque[float], now: float, number: int, window: float) -> float | None:
+        """Seconds until a window has room, or ``None`` when it has."""
+        start = now // window * window if self._fixed else now - window
+        inside = [at for at in log if (at >= start if self._fixed else at > start)]
+        if len(inside) < number:
+            return None
         if self._fixed:
-            return window, self._start(now, window) + window - now
-        inside = self._in_window(log, now, window)
-        return window, inside[-number] + window - now if number else math.inf
+            return start + window - now
+        return inside[-number] + window - now if number else math.inf
 
 
 def _window_name(window: float, windows: list[float]) -> str:

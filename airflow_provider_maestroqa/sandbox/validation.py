@@ -13,17 +13,27 @@ from typing import Any
 
 from airflow_provider_maestroqa.sandbox.responses import APIError
 
-#: Gives the problem with a value, or ``None``.
-Check = Callable[[Any], "str | None"]
-
 _DATE = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{3})?Z", re.ASCII)
 _PLAIN_DATE = re.compile(r"\d{4}-\d\d-\d\d", re.ASCII)
-_MIME_TYPE = re.compile(r"[\w!#$&^.+-]+/[\w!#$&^.+-]+( *; *[\w-]+=[^\s;]+)*", re.ASCII)
-_EMAIL = re.compile(r"[^@\s]+@[^@\s]+")
-_URL = re.compile(r"https?://[^/\s]\S*")
 _ABSENT = object()
 #: So many problems are listed one by one; a batch may have thousands.
 _MAX_LISTED = 20
+
+
+@dataclass(frozen=True)
+class Check:
+    """A check of a value: gives the problem with it, or ``None``.
+
+    :param fits: whether a value is right.
+    :param problem: what an error says about any other.
+    """
+
+    fits: Callable[[Any], Any]
+    problem: str
+
+    def __call__(self, value: Any) -> str | None:
+        """Return the problem with a value."""
+        return None if self.fits(value) else self.problem
 
 
 @dataclass(frozen=True)
@@ -35,91 +45,57 @@ class Parameter:
     :param nullable: whether it may be null.
     """
 
-    check: Check
+    check: Callable[[Any], str | None]
     required: bool = False
     nullable: bool = False
 
 
-def text(value: Any) -> str | None:
-    """Any string that is not empty."""
-    return None if isinstance(value, str) and value else "must be a non-empty string"
+def _matches(pattern: str, problem: str) -> Check:
+    matches = re.compile(pattern).fullmatch
+    return Check(lambda value: isinstance(value, str) and matches(value), problem)
 
 
-def any_text(value: Any) -> str | None:
-    """Any string."""
-    return None if isinstance(value, str) else "must be a string"
-
-
-def flag(value: Any) -> str | None:
-    """True or false."""
-    return None if isinstance(value, bool) else "must be true or false"
-
-
-def number(value: Any) -> str | None:
-    """A number; true and false are none, nor is one too big to be told from infinity."""
-    value_type = type(value)
-    fits = value_type is int or (value_type is float and math.isfinite(value))
-    return None if fits else "must be a number"
-
-
-def date(value: Any) -> str | None:
-    """A UTC date as the API writes it."""
-    if isinstance(value, str) and _DATE.fullmatch(value) and _parses(datetime.fromisoformat, value[:-1]):
-        return None
-    return "must be a UTC date like 2017-12-13T05:00:00Z"
-
-
-def plain_date(value: Any) -> str | None:
-    """A date without a time."""
-    if isinstance(value, str) and _PLAIN_DATE.fullmatch(value) and _parses(day.fromisoformat, value):
-        return None
-    return "must be a date like 2021-12-01"
-
-
-def digits(value: Any) -> str | None:
-    """A number of 0 or more, as a query holds it."""
-    return None if isinstance(value, str) and value.isascii() and value.isdigit() else "must be a number of 0 or more"
-
-
-def texts(value: Any) -> str | None:
-    """An array of strings that are not empty."""
-    fits = isinstance(value, list) and all(isinstance(one, str) and one for one in value)
-    return None if fits else "must be an array of non-empty strings"
-
-
-def array(value: Any) -> str | None:
-    """An array of anything."""
-    return None if isinstance(value, list) else "must be an array"
-
-
-def mapping(value: Any) -> str | None:
-    """An object."""
-    return None if isinstance(value, dict) else "must be an object"
-
-
-def email(value: Any) -> str | None:
-    """Something with an @ in the middle."""
-    return None if isinstance(value, str) and _EMAIL.fullmatch(value) else "must be an email address"
-
-
-def web_address(value: Any) -> str | None:
-    """A URL that can be fetched."""
-    return None if isinstance(value, str) and _URL.fullmatch(value) else "must be a URL with http or https"
-
-
-def mime_type(value: Any) -> str | None:
-    """A MIME type, perhaps with parameters."""
-    return None if isinstance(value, str) and _MIME_TYPE.fullmatch(value) else "must be a MIME type like audio/mp3"
+def _parses(parse: Callable[[str], Any], value: str) -> bool:
+    try:
+        parse(value)
+    except ValueError:
+        return False
+    return True
 
 
 def one_of(*values: str) -> Check:
     """One of a few strings."""
+    return Check(lambda value: isinstance(value, str) and value in values, f"must be one of {', '.join(values)}")
 
-    def check(value: Any) -> str | None:
-        return None if isinstance(value, str) and value in values else f"must be one of {', '.join(values)}"
 
-    return check
-
+text = Check(lambda value: isinstance(value, str) and value, "must be a non-empty string")
+any_text = Check(lambda value: isinstance(value, str), "must be a string")
+flag = Check(lambda value: isinstance(value, bool), "must be true or false")
+#: True and false are no numbers, nor is one too big to be told from infinity.
+number = Check(
+    lambda value: type(value) is int or (type(value) is float and math.isfinite(value)), "must be a number"
+)
+#: A UTC date as the API writes it.
+date = Check(
+    lambda value: isinstance(value, str) and _DATE.fullmatch(value) and _parses(datetime.fromisoformat, value[:-1]),
+    "must be a UTC date like 2017-12-13T05:00:00Z",
+)
+#: A date without a time.
+plain_date = Check(
+    lambda value: isinstance(value, str) and _PLAIN_DATE.fullmatch(value) and _parses(day.fromisoformat, value),
+    "must be a date like 2021-12-01",
+)
+#: A number as a query holds it.
+digits = _matches(r"[0-9]+", "must be a number of 0 or more")
+texts = Check(
+    lambda value: isinstance(value, list) and all(isinstance(one, str) and one for one in value),
+    "must be an array of non-empty strings",
+)
+array = Check(lambda value: isinstance(value, list), "must be an array")
+mapping = Check(lambda value: isinstance(value, dict), "must be an object")
+email = _matches(r"[^@\s]+@[^@\s]+", "must be an email address")
+web_address = _matches(r"https?://[^/\s]\S*", "must be a URL with http or https")
+mime_type = _matches(r"(?a)[\w!#$&^.+-]+/[\w!#$&^.+-]+( *; *[\w-]+=[^\s;]+)*", "must be a MIME type like audio/mp3")
 
 #: The checks of custom attributes by the names of their types.
 ATTRIBUTE_TYPES: Mapping[str, Check] = {"string": any_text, "number": number, "boolean": flag}
@@ -181,14 +157,6 @@ def format_date(at: float) -> str:
     """Format Unix seconds as the API writes dates in its responses."""
     moment = datetime.fromtimestamp(at, timezone.utc)
     return f"{moment:%Y-%m-%dT%H:%M:%S}.{moment.microsecond // 1000:03d}Z"
-
-
-def _parses(parse: Callable[[str], Any], value: str) -> bool:
-    try:
-        parse(value)
-    except ValueError:
-        return False
-    return True
 
 
 def _reject_constant(name: str) -> Any:

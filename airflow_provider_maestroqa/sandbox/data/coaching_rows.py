@@ -34,6 +34,12 @@ _STEP = 0x1_9E37_79B9_7F4A_7C15
 _BACK = pow(_STEP, -1, _IDS)
 _SALTS = {"todo": 0x5EED1, "point": 0x5EED2, "session": 0x5EED3}
 _NOTES = 101
+#: What an exported session or to-do has in common with the one in the list.
+_SESSION_FIELDS = {
+    *("coachingTemplateId", "meetingFormat", "coachName", "coachId", "agentId", "agentName"),
+    *("createdAt", "updatedAt", "agentConfirmed", "coachConfirmed", "coachNotes", "agentNotes"),
+}
+_TODO_FIELDS = ["createdAt", "updatedAt", "creatorId", "description", "status", "title", "type"]
 _HOUR = 3600
 #: A meeting is this long after its session was created, at least and at most.
 MEETING_AFTER = (24 * _HOUR, 47 * _HOUR)
@@ -114,38 +120,23 @@ class Rows:
 
     def exported_session(self, number: int) -> Fields:
         """A coaching session as the export gives it, with its points, to-dos and activities."""
+        listed = self.session(number)
         at = created_at(number, self.counts["session"])
-        session_id = self.record_id("session", number)
         return {
-            "_id": session_id,
-            "coachingFormName": f"Coaching session {number}",
-            "coachingTemplateId": f"template_{number % 4}",
+            "_id": listed["id"],
+            "coachingFormName": listed["name"],
             "coachingTemplateName": f"Template {number % 4}",
-            "meetingFormat": ("inPerson", "remote")[number % 2],
-            "formCreatorId": owner("creatorId", number),
+            "formCreatorId": listed["creatorId"],
             "formCreatorName": person(number // 2),
-            "coachName": person(number // 3),
-            "coachId": owner("coachId", number),
-            "agentId": owner("agentId", number),
-            "agentName": person(number),
-            "createdAt": format_date(at),
-            "updatedAt": format_date(at + 60 * (number % 9)),
+            **{name: value for name, value in listed.items() if name in _SESSION_FIELDS},
             "sharedWithAgent": number % 4 != 0,
             "meetingDate": format_date(meeting_at(number, self.counts["session"])),
-            "agentConfirmed": number % 2 == 0,
-            "coachConfirmed": number % 5 == 0,
-            "coachNotes": self._note(number),
-            "agentNotes": "",
             "isDeleted": number % 50 == 49,
             "activityLog": [_activity(number, step, at) for step in range(1 + number % 4)],
             "coachingPoints": [
-                self._exported_point(point, session_id)
-                for point in range(2 * number, min(2 * number + _points_of(number), self.counts["point"]))
+                self._exported_point(point, listed["id"]) for point in self._parts("point", number, _points_of)
             ],
-            "todos": [
-                self._exported_todo(todo, session_id)
-                for todo in range(2 * number, min(2 * number + _todos_of(number), self.counts["todo"]))
-            ],
+            "todos": [self._exported_todo(todo, listed["id"]) for todo in self._parts("todo", number, _todos_of)],
         }
 
     def record_id(self, record_type: str, number: int) -> str:
@@ -172,13 +163,16 @@ class Rows:
         exists = session < self.counts["session"] and place < per_session(session)
         return [self.record_id("session", session)] if exists else []
 
+    def _parts(self, record_type: str, session: int, per_session: Callable[[int], int]) -> range:
+        """The numbers of the to-dos or points of a session."""
+        return range(2 * session, min(2 * session + per_session(session), self.counts[record_type]))
+
     def _exported_point(self, number: int, session_id: str) -> Fields:
         point = self.point(number)
         return {
             "_id": point["id"],
             "coachingFormIds": [session_id],
             "type": ("strength", "opportunity", "n/a")[number % 3],
-            "classification": point["classification"],
             "ticketId": f"00{number}",
             "subject": _title(number),
             "rubricName": "Email Quality" if number % 2 else None,
@@ -186,29 +180,20 @@ class Rows:
             "kpiName": None,
             "score": f"{number % 101}.5",
             "agentNotes": "",
-            "coachNotes": point["coachNotes"],
-            "createdAt": point["createdAt"],
-            "updatedAt": point["updatedAt"],
+            **{name: point[name] for name in ("classification", "coachNotes", "createdAt", "updatedAt")},
             "isDeleted": False,
         }
 
     def _exported_todo(self, number: int, session_id: str) -> Fields:
         todo = self.todo(number)
-        done = todo["status"] == "complete"
         return {
             "_id": todo["id"],
             "actionString": "",
             "coachingFormIds": [session_id],
-            "completedAt": todo["updatedAt"] if done else None,
-            "createdAt": todo["createdAt"],
-            "creatorId": todo["creatorId"],
+            "completedAt": todo["updatedAt"] if todo["status"] == "complete" else None,
             "creatorName": person(number),
-            "description": todo["description"],
             "link": "",
-            "status": todo["status"],
-            "title": todo["title"],
-            "type": todo["type"],
-            "updatedAt": todo["updatedAt"],
+            **{name: todo[name] for name in _TODO_FIELDS},
             "isDeleted": False,
         }
 

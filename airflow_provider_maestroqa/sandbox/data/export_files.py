@@ -11,6 +11,7 @@ import hashlib
 import zipfile
 import zlib
 from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any
@@ -73,21 +74,14 @@ def write_export_file(
     :return: for each CSV file, by name, its records, bytes and checksums.
     """
     if isinstance(target, (str, Path)):
-        with Path(target).open("wb") as file:
-            return write_export_file(
-                file,
-                export_type=export_type,
-                rows=rows,
-                seed=seed,
-                single_file=single_file,
-                content=content,
-                level=level,
-                cancelled=cancelled,
-            )
+        opened: AbstractContextManager[IO[bytes]] = Path(target).open("wb")  # noqa: SIM115
+    else:
+        opened = nullcontext(target)
     made = tables(export_type, rows, content or Content(seed=seed), single_file)
-    if is_zip(export_type, single_file):
-        return _write_zip(target, made, level, cancelled)
-    return {table.name + ".csv": _write_table(target.write, table, cancelled) for table in made}
+    with opened as file:
+        if is_zip(export_type, single_file):
+            return _write_zip(file, made, level, cancelled)
+        return {table.name + ".csv": _write_table(file.write, table, cancelled) for table in made}
 
 
 def rows_for_bytes(size: int, *, export_type: str = "raw", single_file: str | None = None, seed: int = 1) -> int:
