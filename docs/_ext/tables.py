@@ -19,6 +19,9 @@ from docutils.parsers.rst import directives
 from sphinx.application import Sphinx
 from sphinx.util.docutils import SphinxDirective
 
+from airflow_provider_maestroqa.landing.manifest import ARCHIVE_NAME, BARE_NAME
+from airflow_provider_maestroqa.landing.outputs import OUTPUT_FORMATS, OutputFormat
+
 PACKAGE = "airflow_provider_maestroqa"
 _PARAMETER = re.compile(r"^:param +(?:\w+ +)?(\w+): *(.*)")
 
@@ -27,6 +30,7 @@ def setup(app: Sphinx) -> dict[str, Any]:
     """Register with Sphinx."""
     app.add_directive("maestroqa-arguments", Arguments)
     app.add_directive("maestroqa-connection-fields", ConnectionFields)
+    app.add_directive("maestroqa-output-formats", OutputFormats)
     return {"parallel_read_safe": True}
 
 
@@ -85,6 +89,24 @@ class Arguments(TableDirective):
         if not rows:
             raise self.error(f"{self.arguments[0]} has no arguments that its docstring explains.")
         return rst_table(["Argument", "Default", "What it is"], rows) + _templated(cls, [name for name, *_ in rows])
+
+
+class OutputFormats(TableDirective):
+    """``maestroqa-output-formats``: the formats that an export can be landed in."""
+
+    def text(self) -> str:
+        """Return the table."""
+        header = ["``file_format``", "A ZIP becomes", "A single CSV becomes", "Cleaned"]
+        return rst_table(header, map(self._row, OUTPUT_FORMATS.values()))
+
+    @staticmethod
+    def _row(output_format: OutputFormat) -> tuple[str, ...]:
+        name = f"``{output_format.name}``"
+        if output_format.keeps_archive:
+            return name, f"``{ARCHIVE_NAME}``", f"``{output_format.stored_name(BARE_NAME)}``", "never"
+        table, single = output_format.table_name("<file>.csv"), output_format.table_name(BARE_NAME)
+        cleaned = "always" if output_format.always_cleans else "on request"
+        return name, f"``{table}`` for each ``<file>.csv``", f"``{single}``", cleaned
 
 
 def _arguments(homes: Iterable[type]) -> Iterator[tuple[str, inspect.Parameter, str]]:
