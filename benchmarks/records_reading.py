@@ -108,9 +108,9 @@ def our_list(made: Any) -> Iterator[Any]:
 
 def our_export(made: Any) -> Iterator[Any]:
     """All sessions of the window, as the hook gives them."""
-    from airflow_provider_maestroqa.client.resources.coaching_export import SessionExport, session_windows
+    from airflow_provider_maestroqa.client.resources.coaching_export import SessionExport, session_requests
 
-    calls = session_windows(*WINDOW, "createdAt")
+    calls = session_requests(*WINDOW, "createdAt")
     return SessionExport(calls, made.save, log=lambda _: None, warn=print)
 
 

@@ -19,7 +19,7 @@ from airflow_provider_maestroqa.client.errors import (
 from airflow_provider_maestroqa.client.formatting import format_size
 from airflow_provider_maestroqa.client.presigned import host_of, secrets_of
 from airflow_provider_maestroqa.client.resources.attachments import attachment_parameters, id_for_file, id_for_url
-from airflow_provider_maestroqa.client.resources.upload_body import Content, Source, look_through
+from airflow_provider_maestroqa.client.resources.upload_body import FileDigest, Source, compute_digest
 from airflow_provider_maestroqa.client.resources.uploads import upload
 from airflow_provider_maestroqa.hooks.base import BaseMaestroQAHook
 from airflow_provider_maestroqa.runtime.lineage import record_written
@@ -134,28 +134,29 @@ class AttachmentMethods(BaseMaestroQAHook):
             timestamp=timestamp,
         )
         source = open_file(file, conn_id=storage_conn_id)
-        content = look_through(source)
-        parameters.setdefault("id", id_for_file(ticket_id, content_type, content.sha256))
-        return self._upload(source, content, parameters)
+        digest = compute_digest(source)
+        parameters.setdefault("id", id_for_file(ticket_id, content_type, digest.sha256))
+        return self._upload(source, digest, parameters)
 
-    def _upload(self, source: Source, content: Content, parameters: Mapping[str, Any]) -> dict[str, Any]:
+    def _upload(self, source: Source, digest: FileDigest, parameters: Mapping[str, Any]) -> dict[str, Any]:
         name = f"attachment {parameters['id']} of ticket {parameters['ticket_id']}"
         self.log.info(
-            "Uploading %s (%s, %s) as %s.", source.name, format_size(content.size), parameters["content_type"], name
+            "Uploading %s (%s, %s) as %s.", source.name, format_size(digest.size), parameters["content_type"], name
         )
         attachment_id, url = self._request_upload_url(name, parameters)
         try:
             with self.storage_session() as session:
                 upload(
                     source,
-                    content,
+                    digest,
                     attachment=name,
                     content_type=parameters["content_type"],
                     url=url,
                     fresh_url=lambda: self._request_upload_url(name, parameters, attachment_id=attachment_id)[1],
                     session=session,
                     timeouts=self.settings.timeouts,
-                    say=self.log.info,
+                    log=self.log.info,
+                    clock=self.clock,
                 )
         except MaestroQAError:
             self.log.warning("MaestroQA has %s, but it is not confirmed that it has its bytes.", name)

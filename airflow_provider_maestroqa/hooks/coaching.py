@@ -14,7 +14,11 @@ from airflow_provider_maestroqa.client.resources.catalogue import (
     list_parameters,
     parse_page_size,
 )
-from airflow_provider_maestroqa.client.resources.coaching_export import PATIENCE_S, SessionExport, session_windows
+from airflow_provider_maestroqa.client.resources.coaching_export import (
+    WINDOW_TIMEOUT_S,
+    SessionExport,
+    session_requests,
+)
 from airflow_provider_maestroqa.client.resources.pagination import Paginator, RecordIterator
 from airflow_provider_maestroqa.client.transport.spooled_response import SpooledJsonArray
 from airflow_provider_maestroqa.hooks.base import BaseMaestroQAHook
@@ -169,9 +173,9 @@ class CoachingMethods(BaseMaestroQAHook):
         :raises MaestroQAConfigError: an argument is wrong; nothing was sent.
         :raises MaestroQAServerError: an answer was no whole JSON array, again and again.
         """
-        windows = session_windows(start, end, time_axis)
+        windows = session_requests(start, end, time_axis)
         record_read(self, "coaching_sessions")
-        return SessionExport(windows, self._save, say=self.log.info, warn=self.log.warning)
+        return SessionExport(windows, self._save, log=self.log.info, warn=self.log.warning)
 
     def _get(self, resource: str, record_id: str) -> dict[str, Any]:
         request = build_request(LIST_RESOURCES[resource].get_operation, id=record_id)
@@ -187,4 +191,4 @@ class CoachingMethods(BaseMaestroQAHook):
         return self.client.send(call)
 
     def _save(self, call: Request, target: SpooledJsonArray) -> None:
-        self.client.stream(call, target, timeout_s=PATIENCE_S)
+        self.client.stream(call, target, timeout_s=WINDOW_TIMEOUT_S)

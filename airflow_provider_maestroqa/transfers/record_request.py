@@ -17,8 +17,7 @@ from airflow_provider_maestroqa.client.parsing import (
     parse_optional_time,
 )
 from airflow_provider_maestroqa.client.resources.catalogue import LIST_RESOURCES, list_parameters, parse_page_size
-from airflow_provider_maestroqa.client.resources.coaching_export import TIME_AXES
-from airflow_provider_maestroqa.client.resources.date_windows import as_days
+from airflow_provider_maestroqa.client.resources.coaching_export import TIME_AXES, parse_day_range
 from airflow_provider_maestroqa.landing.record_files import EXPORT
 from airflow_provider_maestroqa.runtime.watermark import OVERLAP, Watermark
 from airflow_provider_maestroqa.windows import parse_lookback, reference_time, resolve_window
@@ -78,7 +77,7 @@ class RecordRequest:
         if self.start is None and self.end is None:
             return None
         if self.is_export:
-            first, last = (day.isoformat() for day in as_days(self.start, self.end))
+            first, last = (day.isoformat() for day in parse_day_range(self.start, self.end))
             return {"start": f"{first}T00:00:00Z", "end": f"{last}T00:00:00Z"}
         return {"start": _text(self.start), "end": _text(self.end)}
 
@@ -140,7 +139,7 @@ def check_request(
         watermark = Watermark(context, resource=name, arguments=bound_to)
     start, end = _ends(context, window, name, watermark)
     if name == EXPORT:
-        as_days(start, end)
+        parse_day_range(start, end)
     else:
         list_parameters(name, start=start, end=end, **names)
     return RecordRequest(name, start, end, options, split, watermark)

@@ -86,9 +86,9 @@ class MaestroQACoachingSessionTrigger(BaseEventTrigger):
             hook = await asyncio.to_thread(_make_hook, self.maestroqa_conn_id)
             event = None
             try:
-                event = watch.after(await self._poll(hook, watch))
+                event = watch.on_sessions(await self._poll(hook, watch))
             except MaestroQAError as error:
-                self.log.warning("%s", watch.failed(error))
+                self.log.warning("%s", watch.on_error(error))
             finally:
                 await asyncio.to_thread(hook.close)
             if event is not None:

@@ -290,7 +290,7 @@ def test_bad_input_fails_at_once_names_the_argument_and_spends_no_request(land, 
 def test_the_log_says_what_was_read_and_where_it_landed(land, sandbox, logged):
     land(EXPORT, split_nested=True, **FEBRUARY)
     text = logged()
-    assert "Asking for coaching sessions from 2026-02-01 to 2026-03-01 (window 1 of 1)" in text
+    assert "Requesting coaching sessions from 2026-02-01 to 2026-03-01 (window 1 of 1)" in text
     assert "sessions.jsonl.gz (" in text
     assert sandbox.token not in text
 

@@ -23,8 +23,8 @@ pytestmark = pytest.mark.usefixtures("connection")
 @pytest.fixture(autouse=True)
 def impatient(mocker):
     """Looks that are a moment apart, not minutes."""
-    mocker.patch("airflow_provider_maestroqa.client.resources.coaching_watch.SHORTEST_PAUSE_S", 0.01)
-    mocker.patch("airflow_provider_maestroqa.client.resources.coaching_watch._LONGEST_PAUSE_S", 0.05)
+    mocker.patch("airflow_provider_maestroqa.client.resources.coaching_watch.MIN_PAUSE_S", 0.01)
+    mocker.patch("airflow_provider_maestroqa.client.resources.coaching_watch._MAX_PAUSE_S", 0.05)
 
 
 @pytest.fixture

@@ -1,63 +1,99 @@
-"""The export of coaching sessions: any range of days, asked for in windows that MaestroQA accepts."""
+"""The export of coaching sessions: any range of days, requested in windows that MaestroQA accepts.
+
+MaestroQA's document does not say whether the end day itself is part of an export, nor in which time zone a day
+begins. So that nothing is lost either way, a window begins on the very day on which the one before it ends: whichever
+way the end day is read, the windows together have no gap. Where it is part of an export, the sessions of that day
+come twice, and are recognized by their ids.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from datetime import date
-from typing import Any
+from datetime import date, timedelta
 
 from airflow_provider_maestroqa.client.endpoints import Request, build_request
+from airflow_provider_maestroqa.client.errors import MaestroQAConfigError
 from airflow_provider_maestroqa.client.formatting import format_size
-from airflow_provider_maestroqa.client.parsing import parse_choice
-from airflow_provider_maestroqa.client.resources.date_windows import as_days, cut_days
+from airflow_provider_maestroqa.client.parsing import parse_choice, parse_midnight
 from airflow_provider_maestroqa.client.resources.pagination import DigestSet, Record, content_key, id_of
 from airflow_provider_maestroqa.client.transport.spooled_response import SpooledJsonArray
 
 #: Which of a session's dates decides whether it is in a window.
 TIME_AXES = ("meetingDate", "createdAt")
-#: Seconds that one window may take with its repeats: an answer may have hundreds of megabytes.
-PATIENCE_S = 3600.0
+#: Days that the two ends of one window may be apart.
+MAX_DAYS = 90
+#: Seconds that one window may take with its retries: a response may have hundreds of megabytes.
+WINDOW_TIMEOUT_S = 3600.0
 
 
-def session_windows(start: object, end: object, time_axis: object) -> list[Request]:
-    """Check the arguments of the export and list the calls that it takes. (API: Get Coaching Data)
+def parse_day_range(start: object, end: object) -> tuple[date, date]:
+    """Read a range of days.
 
-    :param start: first day; see :func:`~.date_windows.as_days`.
+    A plain date (a ``date``, or text such as ``2026-01-31``) is taken as it is. Of a point in time, the day in UTC is
+    taken, and the end is moved to the next midnight, so that the days hold all of the time that was meant.
+
+    :param start: first day: a date, an aware datetime, or ISO 8601 text of either.
+    :param end: last day, likewise; after ``start``.
+    :raises MaestroQAConfigError: a value is neither, has a time and no time zone, or the range is empty.
+    """
+    first, last = parse_midnight(start, "start").date(), parse_midnight(end, "end", round_up=True).date()
+    if first >= last:
+        raise MaestroQAConfigError(
+            f"start ({first}) must be a day before end ({last}). For a single day pass the next day as the end."
+        )
+    return first, last
+
+
+def cut_days(first: date, last: date, max_days: int = MAX_DAYS) -> list[tuple[date, date]]:
+    """Cut a range of days into windows, each of which begins on the day on which the one before it ends."""
+    windows = []
+    while first < last:
+        stop = min(first + timedelta(days=max_days), last)
+        windows.append((first, stop))
+        first = stop
+    return windows
+
+
+def session_requests(start: object, end: object, time_axis: object) -> list[Request]:
+    """Validate the arguments of the export and build a request for each of its windows. (API: Get Coaching Data)
+
+    :param start: first day; see :func:`parse_day_range`.
     :param end: last day, likewise.
     :param time_axis: ``meetingDate`` or ``createdAt``.
     :raises MaestroQAConfigError: an argument is wrong.
     """
     axis = parse_choice(time_axis, "time_axis", TIME_AXES)
-    return [_call(first, last, axis) for first, last in cut_days(*as_days(start, end))]
-
-
-def _call(first: date, last: date, time_axis: str) -> Request:
-    parameters: dict[str, Any] = {"startDate": first.isoformat(), "endDate": last.isoformat(), "timeAxis": time_axis}
-    return build_request("export_coaching_sessions", parameters)
+    return [
+        build_request(
+            "export_coaching_sessions",
+            {"startDate": first.isoformat(), "endDate": last.isoformat(), "timeAxis": axis},
+        )
+        for first, last in cut_days(*parse_day_range(start, end))
+    ]
 
 
 class SessionExport(Iterator[Record]):
-    """The coaching sessions of all windows, one by one; each comes once. Nothing is asked for before it is needed.
+    """The coaching sessions of all windows, one by one; each comes once. Nothing is requested before it is needed.
 
-    A window's answer is saved and checked as a whole before the first of its sessions comes. When the iterator is
-    dropped, its temporary file goes with it.
+    The response to a window's request is saved and checked as a whole before its first session comes. When the
+    iterator is dropped, its temporary file goes with it.
 
-    :param calls: the windows.
-    :param save: sends a call and gives its answer to the file.
-    :param say: told of each window, and at the end how many sessions came more than once.
-    :param warn: told of that instead, when a session had no id, or came again within one window.
+    :param requests: the windows.
+    :param save: sends a request and saves the response in the file.
+    :param log: logs each window, and at the end how many sessions came more than once.
+    :param warn: logs that instead when a session had no id, or came again within one window.
     """
 
     def __init__(
         self,
-        calls: Sequence[Request],
+        requests: Sequence[Request],
         save: Callable[[Request, SpooledJsonArray], None],
         *,
-        say: Callable[[str], None],
+        log: Callable[[str], None],
         warn: Callable[[str], None],
     ) -> None:
         # The generator must not hold this object, or the file would stay until the garbage is collected.
-        self._records = _read(calls, save, say, warn)
+        self._records = _read(requests, save, log, warn)
 
     def __iter__(self) -> SessionExport:
         return self
@@ -67,67 +103,67 @@ class SessionExport(Iterator[Record]):
 
 
 def _read(
-    calls: Sequence[Request],
+    requests: Sequence[Request],
     save: Callable[[Request, SpooledJsonArray], None],
-    say: Callable[[str], None],
+    log: Callable[[str], None],
     warn: Callable[[str], None],
 ) -> Iterator[Record]:
-    sessions = _Sessions()
-    for number, call in enumerate(calls, 1):
-        window = f"from {call.body['startDate']} to {call.body['endDate']}"
-        say(f"Asking for coaching sessions {window} (window {number} of {len(calls)}).")
-        sessions.begin_window()
-        with SpooledJsonArray(call) as saved:
-            save(call, saved)
-            say(f"Coaching sessions {window} have come: {format_size(saved.size)}.")
-            for session in saved.records():
-                if sessions.is_new(session):
+    counter = _SessionCounter()
+    for number, request in enumerate(requests, 1):
+        window = f"from {request.body['startDate']} to {request.body['endDate']}"
+        log(f"Requesting coaching sessions {window} (window {number} of {len(requests)}).")
+        counter.begin_window()
+        with SpooledJsonArray(request) as response:
+            save(request, response)
+            log(f"Received coaching sessions {window}: {format_size(response.size)}.")
+            for session in response.records():
+                if counter.is_new(session):
                     yield session
     # Windows share a day, so between windows repeats are as they should be.
-    is_odd = sessions.unnamed or (sessions.repeated and len(calls) == 1)
-    if sessions.unnamed or sessions.repeated:
-        (warn if is_odd else say)(sessions.summary())
+    is_odd = counter.without_id or (counter.repeated and len(requests) == 1)
+    if counter.without_id or counter.repeated:
+        (warn if is_odd else log)(counter.summary())
 
 
-class _Sessions:
-    """Tells new sessions from those that have come, and counts them."""
+class _SessionCounter:
+    """Counts sessions, and recognizes those that have come before."""
 
     def __init__(self) -> None:
         self.read = 0
         self.repeated = 0
-        self.unnamed = 0
+        self.without_id = 0
         self._seen = DigestSet()
         # By their content: sessions without an id of this window, and of the one before.
-        self._unnamed_here, self._unnamed_before = DigestSet(), DigestSet()
+        self._this_window, self._last_window = DigestSet(), DigestSet()
 
     def begin_window(self) -> None:
-        """Another window begins, on the day on which the last one ended."""
-        self._unnamed_here, self._unnamed_before = DigestSet(), self._unnamed_here
+        """Begin another window, on the day on which the last one ended."""
+        self._this_window, self._last_window = DigestSet(), self._this_window
 
     def is_new(self, session: Record) -> bool:
-        """Count a session, and say whether it is a new one."""
+        """Count a session; return whether it is new."""
         is_new = self._is_new(session)
         self.read += is_new
         self.repeated += not is_new
         return is_new
 
     def summary(self) -> str:
-        """How many there were."""
-        said = []
+        """How many sessions there were, as one sentence."""
+        parts = []
         if self.repeated:
-            said.append(f"{self.repeated} came more than once and were left out")
-        if self.unnamed:
-            said.append(f"{self.unnamed} had no _id and were told apart by their content")
-        return f"Coaching sessions: {'; '.join([*said, f'{self.read} different ones were read'])}."
+            parts.append(f"{self.repeated:,} came more than once and were left out")
+        if self.without_id:
+            parts.append(f"{self.without_id:,} had no _id and were identified by their content")
+        return f"Coaching sessions: {'; '.join([*parts, f'{self.read:,} different ones were read'])}."
 
     def _is_new(self, session: Record) -> bool:
-        name = id_of(session)
-        if name is not None:
-            return self._seen.add(name)
-        self.unnamed += 1
+        record_id = id_of(session)
+        if record_id is not None:
+            return self._seen.add(record_id)
+        self.without_id += 1
         key = content_key(session)
         # Within one window, equal sessions may be two. On the day that two windows share, they are one.
-        if key in self._unnamed_before:
+        if key in self._last_window:
             return False
-        self._unnamed_here.add(key)
+        self._this_window.add(key)
         return True

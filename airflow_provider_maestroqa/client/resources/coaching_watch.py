@@ -1,4 +1,4 @@
-"""Watching for new coaching sessions: what to ask for, and which of the answers are news. Pure, no I/O."""
+"""Watching for new coaching sessions: what to request, and which of the sessions are new. No I/O."""
 
 from __future__ import annotations
 
@@ -12,11 +12,13 @@ from airflow_provider_maestroqa.client.parsing import parse_time
 from airflow_provider_maestroqa.client.resources.catalogue import list_parameters
 from airflow_provider_maestroqa.client.resources.pagination import content_key, id_of
 
-#: Seconds by which each look goes back behind the newest session seen: another one may show up late.
+#: How far each poll goes back behind the newest session seen, because another one may show up late.
 OVERLAP = timedelta(minutes=10)
-#: Seconds between two looks at least, whatever the user says: a watcher looks for ever, and on a token's budget.
-SHORTEST_PAUSE_S = 60.0
-_LONGEST_PAUSE_S = 3600.0
+#: Seconds between two polls at least, whatever the user asks for: a watcher never ends, and uses a token's budget.
+MIN_PAUSE_S = 60.0
+_MAX_PAUSE_S = 3600.0
+#: Enough failures for the longest pause.
+_MANY_FAILURES = 12
 
 
 class SessionsEvent(TypedDict):
@@ -32,8 +34,8 @@ class SessionsEvent(TypedDict):
 class SessionWatch:
     """What one watcher knows: the newest session it has seen, and the ids near it.
 
-    :param since: sessions created after this time are news.
-    :param poll_interval: seconds between two looks.
+    :param since: sessions created after this time are new.
+    :param poll_interval: seconds between two polls.
     :param filters: as for the list of coaching sessions.
     :raises MaestroQAConfigError: a filter is wrong.
     """
@@ -41,31 +43,31 @@ class SessionWatch:
     def __init__(self, since: datetime, *, poll_interval: float, filters: Mapping[str, object] | None = None) -> None:
         self._filters = dict(filters or {})
         list_parameters("coaching_sessions", **self._filters)
-        self._began = since
+        self._since = since
         self._known: dict[str, datetime] = {}
         self._failures = 0
-        self._interval_s = max(poll_interval, SHORTEST_PAUSE_S)
+        self._interval_s = max(poll_interval, MIN_PAUSE_S)
         #: When the newest session seen was created.
         self.newest = since
 
     @property
     def pause_s(self) -> float:
-        """Seconds until the next look; longer and longer while looks fail."""
-        return min(self._interval_s * 2.0**self._failures, max(self._interval_s, _LONGEST_PAUSE_S))
+        """Seconds until the next poll; longer and longer while polls fail."""
+        return min(self._interval_s * 2.0**self._failures, max(self._interval_s, _MAX_PAUSE_S))
 
     def parameters(self) -> dict[str, Any]:
-        """What to ask the list for."""
-        start = max(self.newest - OVERLAP, self._began)
+        """The filters of the next request for the list."""
+        start = max(self.newest - OVERLAP, self._since)
         return list_parameters("coaching_sessions", start=start, **self._filters)
 
-    def after(self, sessions: Iterable[Mapping[str, Any]]) -> SessionsEvent | None:
-        """Take what a look found; the answer is the event to fire, if there is news."""
+    def on_sessions(self, sessions: Iterable[Mapping[str, Any]]) -> SessionsEvent | None:
+        """Add the sessions that a poll has read; return the event to fire, if any of them is new."""
         self._failures = 0
         since, count = self.newest, 0
         for session in sessions:
             key = id_of(session) or content_key(session)
             created = _created(session) or since
-            if key in self._known or created < self._began:
+            if key in self._known or created < self._since:
                 continue
             self._known[key] = created
             self.newest = max(self.newest, created)
@@ -81,11 +83,11 @@ class SessionWatch:
             "until": format_time(self.newest),
         }
 
-    def failed(self, error: MaestroQAError) -> str:
-        """A look has failed; the answer is what to tell the user."""
-        # What no retry can mend, a person can: the token may be replaced. So it goes on, but seldom.
-        self._failures = self._failures + 1 if error.retryable else 12
-        return f"{error} Looking for new coaching sessions again in {self.pause_s:.0f} s."
+    def on_error(self, error: MaestroQAError) -> str:
+        """Note that a poll has failed; return the message to log."""
+        # What no retry can mend, a person can: the token may be replaced. So polling goes on, but seldom.
+        self._failures = self._failures + 1 if error.retryable else _MANY_FAILURES
+        return f"{error} Next poll for new coaching sessions in {self.pause_s:.0f} s."
 
 
 def _created(session: Mapping[str, Any]) -> datetime | None:

@@ -1,14 +1,14 @@
-"""Carries a file to a presigned URL: every byte that was announced, no other, and never a token."""
+"""Uploads a file to a presigned URL: every byte that was announced, no other, and never a token."""
 
 from __future__ import annotations
 
 import re
-import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 import tenacity
 
+from airflow_provider_maestroqa.client.clock import Clock
 from airflow_provider_maestroqa.client.endpoints import Endpoint, Request
 from airflow_provider_maestroqa.client.errors import (
     TRANSIENT_STATUSES,
@@ -26,27 +26,28 @@ from airflow_provider_maestroqa.client.presigned import (
     is_safe,
     signatures_kept_out_of_logs,
 )
-from airflow_provider_maestroqa.client.resources.upload_body import Body, ChangedError, Content, Source
+from airflow_provider_maestroqa.client.resources.upload_body import ChangedError, FileDigest, Source, UploadBody
 from airflow_provider_maestroqa.client.transport.retry import Retry
 
 if TYPE_CHECKING:
     import requests
 
-#: A presigned URL lasts ten minutes. A storage that refuses one in the middle of a large body may be heard or not, so
-#: an old one is not tried.
-_URL_LIFE_S = 540.0
-_MOST_REFUSALS = 3
-_PATIENCE_S = 6 * 3600.0
-_NEWS_EVERY_S = 20.0
+#: A presigned URL lasts ten minutes. The response of a storage that rejects one in the middle of a large body may be
+#: lost, so an old one is not tried.
+_MAX_URL_AGE_S = 540.0
+_MAX_REJECTED_URLS = 3
+_TIMEOUT_S = 6 * 3600.0
+_LOG_INTERVAL_S = 20.0
+_REAL_TIME = Clock()
 _PUT = Request(Endpoint("PUT", "a presigned URL", "Tickets", idempotent=True), "a presigned URL")
-_REFUSED = {401, 403}
+_URL_REJECTED = {401, 403}
 _CODE = re.compile(rb"<Code>([A-Za-z.]{1,60})</Code>")
-_MOST_SAID = 16 << 10
+_MAX_ERROR_BYTES = 16 << 10
 
 
 def upload(
     source: Source,
-    content: Content,
+    digest: FileDigest,
     *,
     attachment: str,
     content_type: str,
@@ -54,129 +55,127 @@ def upload(
     fresh_url: Callable[[], str],
     session: requests.Session,
     timeouts: tuple[float, float],
-    say: Callable[[str], None],
-    clock: Callable[[], float] = time.time,
-    sleep: Callable[[float], None] = time.sleep,
+    log: Callable[[str], None],
+    clock: Clock = _REAL_TIME,
 ) -> None:
-    """Send a file to a presigned URL, and again when the answer is lost or the URL has expired.
+    """Send a file to a presigned URL, and again when the response is lost or the URL has expired.
 
     :param source: the file.
-    :param content: what it must still hold.
-    :param attachment: what it is sent for, in words for an error.
+    :param digest: what it must still hold.
+    :param attachment: the attachment that it is sent for, as error messages name it.
     :param content_type: its MIME type, for which the URL was signed.
     :param url: the presigned URL, fresh.
-    :param fresh_url: asks MaestroQA for another one; called when the storage refuses the last one.
+    :param fresh_url: requests another one from MaestroQA; called when the storage rejects the last one.
     :param session: proxies and TLS settings come from here, and no token.
-    :param timeouts: seconds to connect (and for each block to go out), and seconds to wait for the answer.
-    :param say: takes one line of text.
-    :param clock: Unix time in seconds.
-    :param sleep: waits that many seconds.
+    :param timeouts: seconds to connect (and for each block to go out), and seconds to wait for the response.
+    :param log: logs one line.
+    :param clock: the time.
     :raises MaestroQADataError: the file has changed, so it was not stored; or the URL is not safe.
-    :raises MaestroQAConnectionError: five tries brought no answer that says it is stored.
+    :raises MaestroQAConnectionError: five tries brought no response that confirms that it is stored.
     :raises MaestroQAConfigError: the storage's TLS certificate cannot be verified.
-    :raises MaestroQAError: the storage refused the file, or each of three fresh URLs.
+    :raises MaestroQAError: the storage rejected the file, or each of three fresh URLs.
     """
-    job = _Upload(source, content, attachment, content_type, url, session, timeouts, say, clock)
+    task = _Upload(source, digest, attachment, content_type, url, session, timeouts, log, clock)
     with signatures_kept_out_of_logs():
-        job.run(fresh_url, sleep)
+        task.run(fresh_url)
 
 
-class _LostError(MaestroQAConnectionError):
-    """A try of which it is not known that the storage kept the file."""
+class _AmbiguousUploadError(MaestroQAConnectionError):
+    """A try of which it is not known whether the storage kept the file."""
 
 
 class _Upload:
     def __init__(
         self,
         source: Source,
-        content: Content,
+        digest: FileDigest,
         attachment: str,
         content_type: str,
         url: str,
         session: requests.Session,
         timeouts: tuple[float, float],
-        say: Callable[[str], None],
-        clock: Callable[[], float],
+        log: Callable[[str], None],
+        clock: Clock,
     ) -> None:
         self.source = source
-        self.content = content
+        self.digest = digest
         self.attachment = attachment
         self.content_type = content_type
         self.session = session
         self.timeouts = timeouts
-        self.say = say
+        self.log = log
         self.clock = clock
-        self.refusals = 0
+        self.rejected_urls = 0
         self.may_be_stored = False
-        self.spoke_at = clock()
-        self._take(url)
+        self.logged_at = clock.wall()
+        self._use_url(url)
 
-    def run(self, fresh_url: Callable[[], str], sleep: Callable[[float], None]) -> None:
-        retry = Retry(_PUT, deadline=self.clock() + _PATIENCE_S, now=self.clock)
-        rules = {**retry.tenacity_options(sleep), "before_sleep": self._say_again}
-        # MaestroQA is asked outside of the repeats: its own driver repeats already.
-        while not self._repeat(rules):
-            self._take(fresh_url())
+    def run(self, fresh_url: Callable[[], str]) -> None:
+        retry = Retry(_PUT, deadline=self.clock.wall() + _TIMEOUT_S, now=self.clock.wall)
+        options = {**retry.tenacity_options(self.clock.sleep), "before_sleep": self._log_retry}
+        # MaestroQA is asked for URLs outside of these retries: its own client retries already.
+        while not self._send_with_retries(options):
+            self._use_url(fresh_url())
 
-    def _repeat(self, rules: dict[str, Any]) -> bool:
+    def _send_with_retries(self, options: dict[str, Any]) -> bool:
         """Try until the file is stored (``True``) or another URL is needed (``False``)."""
         failure: MaestroQAError
         try:
-            return bool(tenacity.Retrying(**rules)(self._try))
-        except _LostError as error:
+            return bool(tenacity.Retrying(**options)(self._try))
+        except _AmbiguousUploadError as error:
             failure = MaestroQAConnectionError(
-                f"{self.source.name} could not be sent to {self.host}: {error}. {self._what_is_there()} Check the "
+                f"{self.source.name} could not be sent to {self.host}: {error}. {self._outcome()} Check the "
                 f"network, proxy and TLS settings between the worker and the storage.",
                 sent=self.may_be_stored,
             )
         except ChangedError as error:
             failure = MaestroQADataError(
                 f"{self.source.name} changed while it was being uploaded: {error} than when it was first read. The "
-                f"upload was broken off before its end. {self._what_is_there()} Attach it when nobody writes to it "
+                f"upload was stopped before its end. {self._outcome()} Attach it when nothing writes to it "
                 f"any more."
             )
         raise failure
 
-    def _what_is_there(self) -> str:
+    def _outcome(self) -> str:
         if self.may_be_stored:
-            return f"It is not known whether {self.attachment} has its bytes: the answer to a try was lost."
+            return f"It is not known whether {self.attachment} has its bytes: the response to a try was lost."
         return f"{self.attachment[:1].upper()}{self.attachment[1:]} is without its bytes."
 
-    def _take(self, url: str) -> None:
+    def _use_url(self, url: str) -> None:
         if not is_safe(url):
             raise MaestroQADataError(
-                f"{self.source.name} was not sent: MaestroQA gave no upload address that is safe. It must begin with "
-                f"https:// (or lead to this machine). {self._what_is_there()}"
+                f"{self.source.name} was not sent: MaestroQA returned no upload address that is safe. It must begin "
+                f"with https:// (or lead to this machine). {self._outcome()}"
             )
         self._url = url
-        self._taken_at = self.clock()
+        self._url_since = self.clock.wall()
 
     @property
     def host(self) -> str:
         return host_of(self._url)
 
     def _try(self) -> bool:
-        if self.clock() - self._taken_at > _URL_LIFE_S:
-            self.say(f"The upload address of {self.source.name} is too old. Asking MaestroQA for a fresh one.")
+        if self.clock.wall() - self._url_since > _MAX_URL_AGE_S:
+            self.log(f"The upload address of {self.source.name} is too old. Asking MaestroQA for a fresh one.")
             return False
-        body = Body(self.source, self.content, self._say_progress)
-        status, said, is_storage, trouble = self._put(body)
-        if trouble == BAD_CERTIFICATE:
+        body = UploadBody(self.source, self.digest, self._log_progress)
+        status, code, is_storage, error = self._put(body)
+        if error == BAD_CERTIFICATE:
             raise MaestroQAConfigError(
-                f"{self.source.name} cannot be uploaded: {trouble} ({self.host}). {self._what_is_there()} If a "
+                f"{self.source.name} cannot be uploaded: {error} ({self.host}). {self._outcome()} If a "
                 f"proxy on the way has its own certificate authority, name its file as verify in the connection's "
                 f"extra."
             )
         self.may_be_stored = self.may_be_stored or (body.is_sent and (status == 0 or status >= 500))
-        if trouble:
-            raise _LostError(trouble)
-        return self._judge(status, said, is_storage=is_storage, is_sent=body.is_sent)
+        if error:
+            raise _AmbiguousUploadError(error)
+        return self._check_response(status, code, is_storage=is_storage, is_sent=body.is_sent)
 
-    def _put(self, body: Body) -> tuple[int, str, bool, str]:
+    def _put(self, body: UploadBody) -> tuple[int, str, bool, str]:
         """Send the file once.
 
-        :return: the status, what the storage calls its error, whether the answer is a storage's; and, instead of
-            these, in what way the answer was lost.
+        :return: the status, the storage's error code, whether the response is a storage's; and, instead of these, why
+            there was no response.
         """
         try:
             with self.session.put(
@@ -191,37 +190,38 @@ class _Upload:
                 stream=True,
                 allow_redirects=False,
             ) as response:
-                # A storage confirms with an ETag, or with an answer without a word. What talks is something else.
+                # A storage confirms with an ETag, or with an empty body. A body with text comes from something else.
                 if response.ok and "ETag" in response.headers:
                     return response.status_code, "", True, ""
-                said = response.raw.read(_MOST_SAID, decode_content=True) or b""
-                code = _CODE.search(said)
-                return response.status_code, code[1].decode() if code else "", not said.strip(), ""
+                body_text = response.raw.read(_MAX_ERROR_BYTES, decode_content=True) or b""
+                code = _CODE.search(body_text)
+                return response.status_code, code[1].decode() if code else "", not body_text.strip(), ""
         except MaestroQAError:
             raise
-        except Exception as error:  # noqa: BLE001 - every kind of it may hold the URL
+        except Exception as error:  # noqa: BLE001 - any of them may hold the URL
             return 0, "", False, explain(error)
 
-    def _judge(self, status: int, code: str, *, is_storage: bool, is_sent: bool) -> bool:
-        words = f"the storage answered {status}{f' ({code})' if code else ''}"
+    def _check_response(self, status: int, code: str, *, is_storage: bool, is_sent: bool) -> bool:
+        answer = f"the storage answered {status}{f' ({code})' if code else ''}"
         if 200 <= status < 300:
             if is_storage and is_sent:
                 return True
             self.may_be_stored = self.may_be_stored or is_sent
-            raise _LostError(f"{words}, but not as a storage does" if is_sent else f"{words} before all was sent")
+            how = ", but not as a storage does" if is_sent else " before all was sent"
+            raise _AmbiguousUploadError(answer + how)
         if status in TRANSIENT_STATUSES or code == "RequestTimeout":
-            raise _LostError(words)
-        if status in _REFUSED or code == "ExpiredToken":
-            self.refusals += 1
-            if self.refusals < _MOST_REFUSALS:
-                self.say(
-                    f"The upload address of {self.source.name} was refused, as it is when it has expired: {words}. "
+            raise _AmbiguousUploadError(answer)
+        if status in _URL_REJECTED or code == "ExpiredToken":
+            self.rejected_urls += 1
+            if self.rejected_urls < _MAX_REJECTED_URLS:
+                self.log(
+                    f"The upload address of {self.source.name} was rejected, as it is when it has expired: {answer}. "
                     f"Asking MaestroQA for a fresh one."
                 )
                 return False
             raise MaestroQAError(
-                f"{self.source.name} was refused with {self.refusals} upload addresses, each fresh from MaestroQA "
-                f"({words}). {self._what_is_there()} Check whether the worker's network may reach the storage.",
+                f"{self.source.name} was rejected with {self.rejected_urls} upload addresses, each fresh from "
+                f"MaestroQA ({answer}). {self._outcome()} Check whether the worker's network may reach the storage.",
                 retryable=True,
             )
         remedy = (
@@ -230,18 +230,18 @@ class _Upload:
             else "Check its size and type, and the proxy on the way."
         )
         raise MaestroQAError(
-            f"{self.source.name} was not taken by {self.host}: {words}. {self._what_is_there()} {remedy}"
+            f"{self.source.name} was not accepted by {self.host}: {answer}. {self._outcome()} {remedy}"
         )
 
-    def _say_progress(self, done: int) -> None:
-        now = self.clock()
-        if now - self.spoke_at >= _NEWS_EVERY_S:
-            self.spoke_at = now
-            share = 100 * done // self.content.size
-            self.say(
-                f"Uploading {self.source.name}: {format_size(done)} of {format_size(self.content.size)} ({share} %)."
+    def _log_progress(self, done: int) -> None:
+        now = self.clock.wall()
+        if now - self.logged_at >= _LOG_INTERVAL_S:
+            self.logged_at = now
+            share = 100 * done // self.digest.size
+            self.log(
+                f"Uploading {self.source.name}: {format_size(done)} of {format_size(self.digest.size)} ({share} %)."
             )
 
-    def _say_again(self, state: tenacity.RetryCallState) -> None:
+    def _log_retry(self, state: tenacity.RetryCallState) -> None:
         error = state.outcome.exception() if state.outcome else None
-        self.say(f"Uploading {self.source.name}: {error}. Sending it again in {state.upcoming_sleep:.1f} s.")
+        self.log(f"Uploading {self.source.name}: {error}. Sending it again in {state.upcoming_sleep:.1f} s.")

@@ -15,7 +15,7 @@ import pytest
 
 from airflow_provider_maestroqa.client import errors
 from airflow_provider_maestroqa.client.formatting import format_size
-from airflow_provider_maestroqa.client.resources.upload_body import MOST_BYTES, Content, look_through
+from airflow_provider_maestroqa.client.resources.upload_body import MAX_BYTES, FileDigest, compute_digest
 
 ROOT = Path(__file__).resolve().parents[3]
 DATA = bytes(range(256)) * 1000
@@ -40,26 +40,26 @@ class Source:
 
 
 def test_it_finds_size_and_digest():
-    assert look_through(Source(DATA)) == Content(len(DATA), hashlib.sha256(DATA).hexdigest())
+    assert compute_digest(Source(DATA)) == FileDigest(len(DATA), hashlib.sha256(DATA).hexdigest())
 
 
 @pytest.mark.parametrize("size", [None, 0])
 def test_an_empty_file_is_refused(size):
     with pytest.raises(errors.MaestroQADataError, match=r"one\.mp3 is empty"):
-        look_through(Source(b"", size=size))
+        compute_digest(Source(b"", size=size))
 
 
 def test_a_file_too_large_is_refused_without_reading_it():
-    source = Source(b"x", size=MOST_BYTES + 1)
+    source = Source(b"x", size=MAX_BYTES + 1)
     with pytest.raises(errors.MaestroQADataError, match="larger than the 5 GB"):
-        look_through(source)
+        compute_digest(source)
     assert source.opened == 0
 
 
 def test_a_file_too_large_whose_size_nobody_knows_is_refused_while_it_is_read(mocker):
-    mocker.patch("airflow_provider_maestroqa.client.resources.upload_body.MOST_BYTES", len(DATA) - 1)
+    mocker.patch("airflow_provider_maestroqa.client.resources.upload_body.MAX_BYTES", len(DATA) - 1)
     with pytest.raises(errors.MaestroQADataError, match="larger than"):
-        look_through(Source(DATA))
+        compute_digest(Source(DATA))
 
 
 @pytest.mark.parametrize(
@@ -74,7 +74,7 @@ MEMORY = """
 import sys
 from pathlib import Path
 import requests
-from airflow_provider_maestroqa.client.resources.upload_body import look_through
+from airflow_provider_maestroqa.client.resources.upload_body import compute_digest
 from airflow_provider_maestroqa.client.settings import read_settings
 from airflow_provider_maestroqa.client.transport.sync_client import make_session
 from airflow_provider_maestroqa.client.resources.uploads import upload
@@ -83,8 +83,8 @@ from airflow_provider_maestroqa.storage.open import open_file
 def send(path):
     source = open_file(path)
     with make_session(read_settings("c", password="t")) as session:
-        upload(source, look_through(source), attachment="a", content_type="audio/mpeg", url=sys.argv[1],
-               fresh_url=None, session=session, timeouts=(10, 10), say=print)
+        upload(source, compute_digest(source), attachment="a", content_type="audio/mpeg", url=sys.argv[1],
+               fresh_url=None, session=session, timeouts=(10, 10), log=print)
     # Not getrusage: its peak begins with that of the process that started this one.
     lines = Path("/proc/self/status").read_text().splitlines()
     return next(int(line.split()[1]) for line in lines if line.startswith("VmHWM"))

@@ -15,7 +15,8 @@ import pytest
 import requests
 
 from airflow_provider_maestroqa.client import errors
-from airflow_provider_maestroqa.client.resources.upload_body import look_through
+from airflow_provider_maestroqa.client.clock import Clock
+from airflow_provider_maestroqa.client.resources.upload_body import compute_digest
 from airflow_provider_maestroqa.client.resources.uploads import upload
 from airflow_provider_maestroqa.client.settings import read_settings
 from airflow_provider_maestroqa.client.transport.sync_client import make_session
@@ -148,16 +149,15 @@ class Job:
             session.headers.update({"apitoken": "t0ken", "Authorization": "Bearer t0ken"})
             upload(
                 source,
-                look_through(source),
+                compute_digest(source),
                 attachment=WHAT,
                 content_type="audio/mpeg",
                 url=self.url,
                 fresh_url=self.fresh_url,
                 session=session,
                 timeouts=self.timeouts,
-                say=self.said.append,
-                clock=self.clock,
-                sleep=self.sleep,
+                log=self.said.append,
+                clock=Clock(wall=self.clock, sleep=self.sleep),
             )
 
 
@@ -292,7 +292,7 @@ def test_three_addresses_that_are_refused_are_enough(job, storage):
     storage.answers = [EXPIRED]
     error = fails(job, errors.MaestroQAError)
     assert (job.asked, len(storage.seen)) == (2, 3)
-    assert "refused with 3 upload addresses" in str(error)
+    assert "rejected with 3 upload addresses" in str(error)
     assert "403 (AccessDenied)" in str(error)
     assert error.retryable
 
