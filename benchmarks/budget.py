@@ -64,9 +64,9 @@ class Worker:
             while True:
                 contender.wait()
                 connection.request("GET", "/" + self._name)
-                answer = connection.getresponse()
-                body = answer.read()
-                if answer.status == 200:
+                result = connection.getresponse()
+                body = result.read()
+                if result.status == 200:
                     break
                 tries += 1
                 contender.refused(json.loads(body)["window"], tries)
@@ -119,10 +119,10 @@ def in_process(work, results, begin=0.0):
     status = 1
     try:
         time.sleep(max(0.0, begin - time.monotonic()))
-        told = work()
-        told["cpu"] = time.process_time()
+        samples = work()
+        samples["cpu"] = time.process_time()
         with Path(results).open("a") as lines:
-            lines.write(json.dumps(told) + "\n")
+            lines.write(json.dumps(samples) + "\n")
         status = 0
     except KeyboardInterrupt:
         pass
@@ -137,9 +137,12 @@ def plain(worker, until, requests):
     own = tempfile.mktemp()
     while time.monotonic() < until:
         os.waitpid(in_process(lambda: worker.run(until, requests) or {"longest": worker.longest}, own), 0)
-    told = [json.loads(line) for line in Path(own).read_text().splitlines()]
+    samples = [json.loads(line) for line in Path(own).read_text().splitlines()]
     Path(own).unlink()
-    return {"longest": max(one["longest"] for one in told), "children_cpu": sum(one["cpu"] for one in told)}
+    return {
+        "longest": max(one["longest"] for one in samples),
+        "children_cpu": sum(one["cpu"] for one in samples),
+    }
 
 
 def coroutines(worker, until, count):
@@ -153,11 +156,12 @@ def run(server, contender, store, scenario, limits, warm, measured):
     _, processes, many, requests = scenario
     folder = tempfile.mkdtemp()
     results = Path(folder, "results")
-    where = store(folder)
+    store_factory = store(folder)
     begin = time.monotonic() + 0.2
     until = begin + warm + measured
     workers = [
-        Worker(contender, limits, where, server.port, f"w{number}") for number in range(processes + bool(many))
+        Worker(contender, limits, store_factory, server.port, f"w{number}")
+        for number in range(processes + bool(many))
     ]
     children = [
         in_process(lambda worker=worker: plain(worker, until, requests), results, begin)
@@ -179,12 +183,12 @@ def run(server, contender, store, scenario, limits, warm, measured):
             os.waitpid(child, 0)
             failed += 1
     report = server.report()
-    told = [json.loads(line) for line in results.read_text().splitlines()] if results.exists() else []
+    samples = [json.loads(line) for line in results.read_text().splitlines()] if results.exists() else []
     shutil.rmtree(folder)
-    return row(report, told, workers, limits, begin, warm, measured, failed)
+    return row(report, samples, workers, limits, begin, warm, measured, failed)
 
 
-def row(report, told, workers, limits, begin, warm, measured, failed):
+def row(report, samples, workers, limits, begin, warm, measured, failed):
     accepted = [(at, name) for at, name in report["accepted"] if begin + warm <= at < begin + warm + measured]
     requests, seconds = max(limits, key=lambda limit: limit[1] / limit[0])
     callers = {}
@@ -197,9 +201,9 @@ def row(report, told, workers, limits, begin, warm, measured, failed):
         "429s": report["refused"],
         "requests": len(report["accepted"]),
         "fairness": min(shares) / max(shares) if shares and max(shares) else 0.0,
-        "longest s": max((one["longest"] for one in told), default=float("nan")),
-        "lag ms": max((one["lag"] * 1000 for one in told if "lag" in one), default=float("nan")),
-        "CPU %": 100 * sum(one["cpu"] + one.get("children_cpu", 0) for one in told) / (warm + measured),
+        "longest s": max((one["longest"] for one in samples), default=float("nan")),
+        "lag ms": max((one["lag"] * 1000 for one in samples if "lag" in one), default=float("nan")),
+        "CPU %": 100 * sum(one["cpu"] + one.get("children_cpu", 0) for one in samples) / (warm + measured),
         "failed": failed,
     }
 

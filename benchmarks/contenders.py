@@ -26,10 +26,10 @@ class BudgetContender:
         await self._budget.acquire_async("normal", polling=polling)
 
     def refused(self, window, _tries):
-        self._budget.penalise("normal", window)
+        self._budget.pause("normal", window)
 
     async def refused_async(self, window, _tries):
-        await self._budget.penalise_async("normal", window)
+        await self._budget.pause_async("normal", window)
 
     def close(self):
         self._budget.close()

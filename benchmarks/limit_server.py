@@ -25,7 +25,7 @@ class Counter:
         self.server = Server([tuple(limit) for limit in settings["limits"]], fixed=settings.get("fixed", False))
         self.accepted, self.refused = [], 0
 
-    def answer(self, path):
+    def respond(self, path):
         if path.startswith("/-/begin?"):
             self.begin(json.loads(unquote(path.partition("?")[2])))
             return 200, "{}"
@@ -52,7 +52,7 @@ class Connection(asyncio.Protocol):
         self.received += data
         while b"\r\n\r\n" in self.received:
             head, _, self.received = self.received.partition(b"\r\n\r\n")
-            status, body = self.counter.answer(head.split(b" ", 2)[1].decode())
+            status, body = self.counter.respond(head.split(b" ", 2)[1].decode())
             self.transport.write(f"HTTP/1.1 {status} X\r\nContent-Length: {len(body)}\r\n\r\n{body}".encode())
 
 
@@ -82,8 +82,8 @@ class LimitServer:
         self._process.stdout.close()
 
     def _get(self, path):
-        with urllib.request.urlopen(f"http://127.0.0.1:{self.port}/-/{path}", timeout=30) as answer:
-            return answer.read()
+        with urllib.request.urlopen(f"http://127.0.0.1:{self.port}/-/{path}", timeout=30) as result:
+            return result.read()
 
 
 if __name__ == "__main__":

@@ -38,9 +38,9 @@ class Token:
     def minute(self):
         return int((self.world.now - self.begin) // MINUTE)
 
-    def request(self, budget, counter, **wish):
+    def request(self, budget, counter, **request):
         """Wait for a slot, send, wait for the answer; returns the seconds waited for the slot."""
-        waited = yield Acquire(budget, **wish)
+        waited = yield Acquire(budget, **request)
         counter[self.minute] += 1
         there = 0.02 + 0.06 * self.world.chance.random()
         yield there

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from airflow_provider_maestroqa.client.budget import Budget, BudgetExhaustedError, Clock
-from airflow_provider_maestroqa.client.budget.acquisition import Acquisition, Ask, Sleep
+from airflow_provider_maestroqa.client.budget.acquisition import Acquisition, AskStore, Sleep
 from airflow_provider_maestroqa.client.budget.limits import DEFAULT_LIMITS, Limits, make_rules
 from airflow_provider_maestroqa.client.budget.stores.memory import MemoryStore
 
@@ -62,10 +62,10 @@ class World:
     def process(self, limits: Limits = DEFAULT_LIMITS, margins: dict[float, float] | None = None) -> Budget:
         """Return the budget as a process of its own sees it; all share one store."""
 
-        def where() -> MemoryStore:
+        def store_factory() -> MemoryStore:
             return self.store
 
-        self._budgets.append(Budget(where, "token", make_rules(limits, margins), clock=self.clock))
+        self._budgets.append(Budget(store_factory, "token", make_rules(limits, margins), clock=self.clock))
         return self._budgets[-1]
 
     def close(self) -> None:
@@ -81,16 +81,16 @@ class World:
     def spawn(self, task: Task, *, after: float = 0.0) -> Running:
         """Start a task."""
         running = Running(task)
-        self.at(self.now + after, lambda: self._go_on(running, None))
+        self.at(self.now + after, lambda: self._resume(running, None))
         return running
 
     def cancel(self, running: Running) -> None:
         """Stop a task as a cancelled coroutine stops: what it booked is given back."""
-        self._leave(running, give_back=True)
+        self._leave(running, release=True)
 
     def kill(self, running: Running) -> None:
         """Stop a task as SIGKILL stops: nothing is given back."""
-        self._leave(running, give_back=False)
+        self._leave(running, release=False)
 
     def run(self, seconds: float) -> None:
         """Let time pass."""
@@ -101,58 +101,58 @@ class World:
             event()
         self.now = until
 
-    def _leave(self, running: Running, *, give_back: bool) -> None:
+    def _leave(self, running: Running, *, release: bool) -> None:
         running.over = True
         acquisition = running.acquisition
         if acquisition is not None:
             acquisition.leave_queue()
-            if give_back:
-                acquisition.give_back()
+            if release:
+                acquisition.release()
 
-    def _go_on(self, running: Running, answer: Any) -> None:
+    def _resume(self, running: Running, result: Any) -> None:
         if running.over:
             return
         while True:
             try:
                 if running.steps is None:
-                    step = running.task.throw(answer) if isinstance(answer, Exception) else running.task.send(answer)
+                    step = running.task.throw(result) if isinstance(result, Exception) else running.task.send(result)
                 else:
-                    step = running.steps.send(answer)
+                    step = running.steps.send(result)
             except StopIteration as done:
                 if running.steps is None:
                     running.over = True
                     return
-                answer = self._arrived(running, done.value)
+                result = self._arrived(running, done.value)
                 continue
             except BudgetExhaustedError as error:
-                answer = self._arrived(running, error)
+                result = self._arrived(running, error)
                 continue
             if isinstance(step, Acquire):
                 running.acquisition = step.budget.start(step.bucket, deadline=step.deadline, polling=step.polling)
-                running.steps, answer = running.acquisition.steps(), None
-            elif isinstance(step, Ask):
-                answer = step.call()
+                running.steps, result = running.acquisition.steps(), None
+            elif isinstance(step, AskStore):
+                result = step.call()
             elif isinstance(step, Sleep):
                 lateness = self.chance.random() * self.late
-                self.at(self.now + step.seconds + lateness, lambda: self._go_on(running, None))
+                self.at(self.now + step.seconds + lateness, lambda: self._resume(running, None))
                 return
             elif isinstance(step, (int, float)):
-                self.at(self.now + step, lambda: self._go_on(running, None))
+                self.at(self.now + step, lambda: self._resume(running, None))
                 return
             else:
                 self._queue(running)
                 return
 
-    def _arrived(self, running: Running, answer: Any) -> Any:
+    def _arrived(self, running: Running, result: Any) -> Any:
         acquisition, running.steps, running.acquisition = running.acquisition, None, None
         acquisition.leave_queue()
-        if isinstance(answer, Exception):
-            acquisition.give_back()
-        return answer
+        if isinstance(result, Exception):
+            acquisition.release()
+        return result
 
     def _queue(self, running: Running) -> None:
         acquisition = running.acquisition
-        acquisition.join_queue(lambda: self.at(self.now, lambda: self._go_on(running, True)))
+        acquisition.join_queue(lambda: self.at(self.now, lambda: self._resume(running, True)))
 
 
 class Server:

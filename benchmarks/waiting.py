@@ -94,17 +94,17 @@ def measure(server, store, callers, case, results):
     server.begin(limits=SCALED)
     folder = tempfile.mkdtemp()
     lines = Path(folder, "lines")
-    where = store(folder)
+    store_factory = store(folder)
     begin = time.monotonic()
-    waiting = Waiting(where, server.port, callers)
+    waiting = Waiting(store_factory, server.port, callers)
     children = [in_process(lambda: asyncio.run(waiting.run(3 * PHASE_S)), lines)]
     time.sleep(1 + PHASE_S)
-    pushes = [Worker(BudgetContender, SCALED, where, server.port, f"push{number}") for number in range(4)]
+    pushes = [Worker(BudgetContender, SCALED, store_factory, server.port, f"push{number}") for number in range(4)]
     until = time.monotonic() + PHASE_S
     children += [in_process(lambda push=push: push.run(until, None) or {}, f"{folder}/pushes") for push in pushes]
     for child in children[::-1]:
         os.waitpid(child, 0)
-    told, report = json.loads(lines.read_text()), server.report()
+    samples, report = json.loads(lines.read_text()), server.report()
     shares, parts = [], []
     for phase in range(3):
         since = begin + 1 + phase * PHASE_S + 5
@@ -112,18 +112,18 @@ def measure(server, store, callers, case, results):
         polls = names.count("poll")
         parts.append((polls / 80, (len(names) - polls) / 80))
         shares.append(f"{polls / 80:.2f} polls + {(len(names) - polls) / 80:.2f} push")
-    busy = 100 * told["cpu"] / (3 * PHASE_S)
-    print(f"  memory for each waiting caller {told['KiB for each']:.1f} KiB, CPU {busy:.1f} %")
-    print(f"  event loop lag: longest {told['lag ms']:.1f} ms, 99 of 100 below {told['lag p99 ms']:.1f} ms")
-    print(f"  all cancelled within {told['all cancelled in ms']:.0f} ms; 429s: {report['refused']}")
+    busy = 100 * samples["cpu"] / (3 * PHASE_S)
+    print(f"  memory for each waiting caller {samples['KiB for each']:.1f} KiB, CPU {busy:.1f} %")
+    print(f"  event loop lag: longest {samples['lag ms']:.1f} ms, 99 of 100 below {samples['lag p99 ms']:.1f} ms")
+    print(f"  all cancelled within {samples['all cancelled in ms']:.0f} ms; 429s: {report['refused']}")
     print(f"  share of the budget: alone {shares[0]}; with a push {shares[1]}; alone again {shares[2]}", flush=True)
     results.add(
         case,
         OURS,
-        kib_each=told["KiB for each"],
+        kib_each=samples["KiB for each"],
         cpu_percent=busy,
-        lag_ms=told["lag ms"],
-        lag_99_ms=told["lag p99 ms"],
+        lag_ms=samples["lag ms"],
+        lag_99_ms=samples["lag p99 ms"],
         refused=report["refused"],
         polls_alone=parts[0][0],
         polls_beside_a_push=parts[1][0],

@@ -2,14 +2,13 @@
 
 ::
 
-    opening     settings → Budget
-    core        Budget: acquire, penalise; carries out the steps in threads and event loops
-    waiting     one caller's steps to its slot, as data
-    sharing     what the budgets of one process share
-    turns       the line of waiting polls in one process
-    algorithm   the log of slots, as arithmetic: the only place that decides
-    rules       limits, margins, the share of polls
-    memory; sqlite, sqlite_file, sqlite_ledger; redis, redis_script   where the log is kept
+    factory       settings → Budget
+    budget        Budget: acquire, pause; performs the steps in threads and event loops
+    acquisition   one caller's steps to its slot, as data
+    shared_store  what the budgets of one process share: the open store, the queue of polls, a thread
+    slot_log      the log of slots, as arithmetic: the only place that decides
+    limits        limits, margins, the share of polls
+    stores/       where the log is kept: memory; sqlite, sqlite_file, sqlite_log; redis, redis_script
 """
 
 from airflow_provider_maestroqa.client.budget.acquisition import BudgetExhaustedError, Wait

@@ -1,4 +1,4 @@
-"""How one caller comes to its slot, written once: the steps are data, threads and event loops carry them out."""
+"""One caller's steps to its slot, without I/O: the steps are data, which threads and event loops perform."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from functools import partial
 from typing import Any, TypeAlias
 
 from airflow_provider_maestroqa.client.budget.limits import Rules
-from airflow_provider_maestroqa.client.budget.shared_store import Shared
-from airflow_provider_maestroqa.client.budget.slot_log import Booked, Refused, Wish
+from airflow_provider_maestroqa.client.budget.shared_store import StoreHandle
+from airflow_provider_maestroqa.client.budget.slot_log import Denied, Reservation, SlotRequest
 from airflow_provider_maestroqa.client.clock import Clock
 from airflow_provider_maestroqa.client.errors import MaestroQAError
 from airflow_provider_maestroqa.client.formatting import format_duration
@@ -59,8 +59,8 @@ class BudgetExhaustedError(Exception):
 
 
 @dataclass(frozen=True)
-class Ask:
-    """Step: carry out a call to the store; its answer is sent back."""
+class AskStore:
+    """Step: make a call to the store; its result is sent back."""
 
     call: Callable[[], Any]
 
@@ -73,19 +73,19 @@ class Sleep:
 
 
 @dataclass(frozen=True)
-class QueueUp:
-    """Step: stand in this process's line of polls; whether the turn came within the seconds is sent back."""
+class WaitForTurn:
+    """Step: join this process's queue of polls; whether the turn came within the seconds is sent back."""
 
-    patience: float | None
+    max_wait: float | None
 
 
-Step: TypeAlias = Ask | Sleep | QueueUp
+Step: TypeAlias = AskStore | Sleep | WaitForTurn
 
 
 class Acquisition:
     """One caller's way to its slot.
 
-    :param shared: the open store of this process.
+    :param store_handle: the open store of this process.
     :param key: the name of the bucket's log in the store.
     :param bucket: the bucket that the slot is taken from.
     :param rules: the windows of the bucket.
@@ -97,7 +97,7 @@ class Acquisition:
 
     def __init__(
         self,
-        shared: Shared,
+        store_handle: StoreHandle,
         key: str,
         *,
         bucket: str,
@@ -107,7 +107,7 @@ class Acquisition:
         clock: Clock,
         on_wait: Callable[[Wait], None] | None,
     ) -> None:
-        self.shared = shared
+        self.store_handle = store_handle
         self.key = key
         self.bucket = bucket
         self.rules = rules
@@ -117,24 +117,24 @@ class Acquisition:
         self._on_wait = on_wait
         self.handle: Any = None
         self._ahead = 0
-        self._told = False
-        self._since = clock.monotonic()
-        self._ticket = os.urandom(8).hex() if polling else ""
+        self._is_reported = False
+        self._started_at = clock.monotonic()
+        self._waiter_id = os.urandom(8).hex() if polling else ""
 
     @property
-    def patience(self) -> float | None:
+    def max_wait(self) -> float | None:
         """Seconds until the deadline."""
         return None if self.deadline is None else self.deadline - self._clock.wall()
 
     def steps(self) -> Generator[Step, Any, float]:
         """Yield what to do; return the seconds that it took."""
-        if self.polling and not (yield QueueUp(self.patience)):
+        if self.polling and not (yield WaitForTurn(self.max_wait)):
             raise BudgetExhaustedError(self.bucket, (self._ahead + 1) * self.rules.interval)
         missed = 0
         wait = yield from self._book(None)
         while wait > 0:
             yield Sleep(wait)
-            left = yield Ask(self._left)
+            left = yield AskStore(self._left)
             if left is None or (left < -self.rules.margin and missed < _MISSED_SLOTS):
                 # Lost with its log, or missed by a pause so long that the windows may be full without this request.
                 missed += left is not None
@@ -143,76 +143,76 @@ class Acquisition:
             else:
                 wait = left
                 self._check(wait)
-        self.shared.remember(self.key)
-        return self._clock.monotonic() - self._since
+        self.store_handle.record_request(self.key)
+        return self._clock.monotonic() - self._started_at
 
-    def _book(self, instead_of: Any) -> Generator[Step, Any, float]:
+    def _book(self, replaces: Any) -> Generator[Step, Any, float]:
         while True:
-            patience = self.patience
-            wish = Wish(
+            max_wait = self.max_wait
+            request = SlotRequest(
                 polling=self.polling,
-                patience=float("inf") if patience is None else patience,
-                instead_of=instead_of,
-                witness=self.shared.witness(self.key),
-                ticket=self._ticket,
-                waited=self._clock.monotonic() - self._since,
+                max_wait=float("inf") if max_wait is None else max_wait,
+                replaces=replaces,
+                known_log=self.store_handle.known_log(self.key),
+                waiter_id=self._waiter_id,
+                waited=self._clock.monotonic() - self._started_at,
             )
-            answer = yield Ask(partial(self._book_now, wish))
-            if isinstance(answer, Booked):
-                self.handle = answer.handle
+            result = yield AskStore(partial(self._book_now, request))
+            if isinstance(result, Reservation):
+                self.handle = result.handle
                 self.leave_queue()
-                self.shared.recall(self.key, answer.generation)
-                if answer.wait > 0:
-                    window = None if answer.window is None else self.rules.limits[answer.window]
-                    self._tell(Wait(self.bucket, answer.wait, window, answer.ahead))
-                return answer.wait
-            instead_of = None
-            if answer.final:
-                raise BudgetExhaustedError(self.bucket, answer.wait)
-            self._tell_of_line(answer.wait)
-            yield Sleep(answer.wait)
+                self.store_handle.record_generation(self.key, result.generation)
+                if result.wait > 0:
+                    window = None if result.window is None else self.rules.limits[result.window]
+                    self._report(Wait(self.bucket, result.wait, window, result.ahead))
+                return result.wait
+            replaces = None
+            if result.final:
+                raise BudgetExhaustedError(self.bucket, result.wait)
+            self._report_queue(result.wait)
+            yield Sleep(result.wait)
 
-    def _book_now(self, wish: Wish) -> Booked | Refused:
-        return self.shared.store.book(self.key, self.rules, wish)
+    def _book_now(self, request: SlotRequest) -> Reservation | Denied:
+        return self.store_handle.store.book(self.key, self.rules, request)
 
     def _left(self) -> float | None:
-        return self.shared.store.remaining(self.key, self.handle)
+        return self.store_handle.store.remaining(self.key, self.handle)
 
     def _check(self, wait: float) -> None:
-        patience = self.patience
-        if patience is not None and wait > patience:
+        max_wait = self.max_wait
+        if max_wait is not None and wait > max_wait:
             raise BudgetExhaustedError(self.bucket, wait)
 
     def leave_queue(self) -> None:
         """Let the next waiting poll of this process ask the store."""
         if self.polling:
-            self.shared.turns(self.key).leave(self)
+            self.store_handle.poll_queue(self.key).leave(self)
 
-    def give_back(self) -> None:
-        """Let others have the slot that was booked, because the caller has stopped waiting."""
+    def release(self) -> None:
+        """Release the slot that was booked, because the caller has stopped waiting."""
         handle, self.handle = self.handle, None
         if handle is not None:
             # If this fails, the slot passes unused: no reason to hide why the caller stops.
             with contextlib.suppress(MaestroQAError):
-                self.shared.store.give_back(self.key, handle)
+                self.store_handle.store.release(self.key, handle)
 
-    def regret(self, answer: Any) -> None:
-        """Give back what was booked for a caller that did not wait for the answer."""
-        if isinstance(answer, Booked):
-            self.handle = answer.handle
-            self.give_back()
+    def undo(self, result: Any) -> None:
+        """Release what was booked for a caller that did not wait for the result."""
+        if isinstance(result, Reservation):
+            self.handle = result.handle
+            self.release()
 
     def join_queue(self, wake: Callable[[], None]) -> None:
-        """Stand in this process's line of polls; ``wake`` is called when it is this one's turn."""
-        self._ahead = self.shared.turns(self.key).join(self, wake)
+        """Join this process's queue of polls; ``wake`` is called when it is this one's turn."""
+        self._ahead = self.store_handle.poll_queue(self.key).join(self, wake)
         if self._ahead:
-            self._tell_of_line(self._ahead * self.rules.interval)
+            self._report_queue(self._ahead * self.rules.interval)
 
-    def _tell_of_line(self, seconds: float) -> None:
-        if not self._told:
-            self._told = True
-            self._tell(Wait(self.bucket, seconds, self.rules.limits[self.rules.slowest], self._ahead))
+    def _report_queue(self, seconds: float) -> None:
+        if not self._is_reported:
+            self._is_reported = True
+            self._report(Wait(self.bucket, seconds, self.rules.limits[self.rules.slowest], self._ahead))
 
-    def _tell(self, wait: Wait) -> None:
+    def _report(self, wait: Wait) -> None:
         if self._on_wait is not None:
             self._on_wait(wait)

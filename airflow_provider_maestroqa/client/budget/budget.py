@@ -1,4 +1,4 @@
-"""The token's request budget, as the HTTP drivers see it."""
+"""The token's request budget, as the HTTP clients see it."""
 
 from __future__ import annotations
 
@@ -8,9 +8,16 @@ import weakref
 from collections.abc import Callable
 from typing import Any
 
-from airflow_provider_maestroqa.client.budget.acquisition import Acquisition, Ask, QueueUp, Sleep, Step, Wait
+from airflow_provider_maestroqa.client.budget.acquisition import Acquisition, AskStore, Sleep, Step, Wait, WaitForTurn
 from airflow_provider_maestroqa.client.budget.limits import Rules
-from airflow_provider_maestroqa.client.budget.shared_store import Shared, Store, attach, drop, lock, release
+from airflow_provider_maestroqa.client.budget.shared_store import (
+    Store,
+    StoreHandle,
+    acquire_handle,
+    discard_handle,
+    lock,
+    release_handle,
+)
 from airflow_provider_maestroqa.client.clock import Clock
 from airflow_provider_maestroqa.client.errors import MaestroQAConfigError, MaestroQAError
 
@@ -18,10 +25,10 @@ from airflow_provider_maestroqa.client.errors import MaestroQAConfigError, Maest
 class Budget:
     """How many requests a token may still send, shared by all that use the token.
 
-    Serves threads and event loops; may be pickled and carried over a fork. Make one with
+    Serves threads and event loops; may be pickled, and used after a fork. Make one with
     :func:`~airflow_provider_maestroqa.client.budget.open_budget`.
 
-    :param where: opens the store; budgets with equal ``where`` share one open store in a process. Picklable.
+    :param store_factory: opens the store; budgets with equal factories share one open store in a process. Picklable.
     :param key: names the token and its host, and is no secret.
     :param rules: the windows of each bucket.
     :param on_wait: called when a caller has to wait. It is not pickled.
@@ -30,7 +37,7 @@ class Budget:
 
     def __init__(
         self,
-        where: Callable[[], Store],
+        store_factory: Callable[[], Store],
         key: str,
         rules: dict[str, Rules],
         *,
@@ -39,10 +46,10 @@ class Budget:
     ) -> None:
         self.clock = clock or Clock()
         self.on_wait = on_wait
-        self._where = where
+        self._store_factory = store_factory
         self._key = key
         self._rules = rules
-        self._shared: Shared | None = None
+        self._store_handle: StoreHandle | None = None
         self._finalizer: Any = None
 
     def acquire(self, bucket: str, *, deadline: float | None = None, polling: bool = False) -> float:
@@ -58,16 +65,16 @@ class Budget:
         """
         acquisition = self.start(bucket, deadline=deadline, polling=polling)
         steps = acquisition.steps()
-        answer: Any = None
+        result: Any = None
         try:
             while True:
-                answer = self._carry_out(steps.send(answer), acquisition)
+                result = self._perform(steps.send(result), acquisition)
         except StopIteration as done:
             return float(done.value)
         except MaestroQAError:
             raise  # the store is gone: nothing can be given back
         except BaseException:
-            acquisition.give_back()
+            acquisition.release()
             raise
         finally:
             acquisition.leave_queue()
@@ -76,18 +83,18 @@ class Budget:
         """Wait until a request may be sent, without holding up the event loop. See :meth:`acquire`."""
         acquisition = self.start(bucket, deadline=deadline, polling=polling)
         steps = acquisition.steps()
-        answer: Any = None
+        result: Any = None
         try:
             while True:
                 try:
-                    step = steps.send(answer)
+                    step = steps.send(result)
                 except StopIteration as done:
                     return float(done.value)
-                answer = await self._carry_out_async(step, acquisition)
+                result = await self._perform_async(step, acquisition)
         except MaestroQAError:
             raise
         except BaseException:
-            acquisition.shared.in_background(acquisition.give_back)
+            acquisition.store_handle.in_background(acquisition.release)
             raise
         finally:
             acquisition.leave_queue()
@@ -95,7 +102,7 @@ class Budget:
     def start(self, bucket: str, *, deadline: float | None, polling: bool) -> Acquisition:
         """Begin one caller's way to its slot; see :meth:`acquire`."""
         return Acquisition(
-            self.shared,
+            self.store_handle,
             self.log_name(bucket),
             bucket=bucket,
             rules=self.rules(bucket),
@@ -105,45 +112,47 @@ class Budget:
             on_wait=self.on_wait,
         )
 
-    def penalise(self, bucket: str, seconds: float) -> None:
-        """Let every sharer of the budget wait, after MaestroQA refused a request with 429.
+    def pause(self, bucket: str, seconds: float) -> None:
+        """Let every sharer of the budget wait, after MaestroQA responded with 429.
 
-        Those that wait already keep their order; they go on behind the pause.
+        Those that wait already keep their order behind the pause.
 
-        :param bucket: the bucket of the refused request.
+        :param bucket: the bucket of the rate-limited request.
         :param seconds: the pause, from now; at most an hour.
         """
-        self.store.penalise(self.log_name(bucket), self.rules(bucket), seconds)
+        self.store.pause(self.log_name(bucket), self.rules(bucket), seconds)
 
-    async def penalise_async(self, bucket: str, seconds: float) -> None:
-        """Let every sharer of the budget wait. See :meth:`penalise`."""
-        await self.shared.ask_async(lambda: self.penalise(bucket, seconds))
+    async def pause_async(self, bucket: str, seconds: float) -> None:
+        """Let every sharer of the budget wait. See :meth:`pause`."""
+        await self.store_handle.ask_async(lambda: self.pause(bucket, seconds))
 
     def close(self) -> None:
         """Close the store if nobody else in this process uses it. Using the budget again opens it again."""
         with lock():
-            shared, self._shared = self._shared, None
+            store_handle, self._store_handle = self._store_handle, None
             if self._finalizer is not None:
                 self._finalizer.detach()
-        if shared is not None:
-            release(self._where, shared)
+        if store_handle is not None:
+            release_handle(self._store_factory, store_handle)
 
     @property
-    def shared(self) -> Shared:
+    def store_handle(self) -> StoreHandle:
         """What this process shares; opened when first used, and again in a forked child."""
-        shared = self._shared
-        if shared is not None and shared.pid == os.getpid():
-            return shared
+        store_handle = self._store_handle
+        if store_handle is not None and store_handle.pid == os.getpid():
+            return store_handle
         with lock():
-            if self._shared is None or self._shared.pid != os.getpid():
-                self._shared = attach(self._where, lambda: Shared(self._where(), self.clock.monotonic))
-                self._finalizer = weakref.finalize(self, drop, self._where, self._shared)
-            return self._shared
+            if self._store_handle is None or self._store_handle.pid != os.getpid():
+                self._store_handle = acquire_handle(
+                    self._store_factory, lambda: StoreHandle(self._store_factory(), self.clock.monotonic)
+                )
+                self._finalizer = weakref.finalize(self, discard_handle, self._store_factory, self._store_handle)
+            return self._store_handle
 
     @property
     def store(self) -> Store:
         """The store of the log."""
-        return self.shared.store
+        return self.store_handle.store
 
     def log_name(self, bucket: str) -> str:
         """Return the name of the log of a bucket in the store."""
@@ -157,20 +166,20 @@ class Budget:
             known = ", ".join(sorted(self._rules))
         raise MaestroQAConfigError(f"rate_limits name no windows for the bucket {bucket!r}, only for {known}.")
 
-    def _carry_out(self, step: Step, acquisition: Acquisition) -> Any:
-        if isinstance(step, Ask):
+    def _perform(self, step: Step, acquisition: Acquisition) -> Any:
+        if isinstance(step, AskStore):
             return step.call()
         if isinstance(step, Sleep):
             return self.clock.sleep(step.seconds)
         turn = threading.Event()
         acquisition.join_queue(turn.set)
-        return turn.wait(_at_least_nothing(step))
+        return turn.wait(_non_negative(step))
 
-    async def _carry_out_async(self, step: Step, acquisition: Acquisition) -> Any:
+    async def _perform_async(self, step: Step, acquisition: Acquisition) -> Any:
         import asyncio
 
-        if isinstance(step, Ask):
-            return await acquisition.shared.ask_async(step.call, acquisition.regret)
+        if isinstance(step, AskStore):
+            return await acquisition.store_handle.ask_async(step.call, acquisition.undo)
         if isinstance(step, Sleep):
             return await self.clock.sleep_async(step.seconds)
         loop = asyncio.get_running_loop()
@@ -184,15 +193,15 @@ class Budget:
             loop.call_soon_threadsafe(take_turn)
 
         acquisition.join_queue(wake)
-        done, _ = await asyncio.wait({turn}, timeout=_at_least_nothing(step))
+        done, _ = await asyncio.wait({turn}, timeout=_non_negative(step))
         return bool(done)
 
     def __getstate__(self) -> dict[str, Any]:
-        return {"where": self._where, "key": self._key, "rules": self._rules, "clock": self.clock}
+        return {"store_factory": self._store_factory, "key": self._key, "rules": self._rules, "clock": self.clock}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
-        self.__init__(state["where"], state["key"], state["rules"], clock=state["clock"])  # type: ignore[misc]
+        self.__init__(state["store_factory"], state["key"], state["rules"], clock=state["clock"])  # type: ignore[misc]
 
 
-def _at_least_nothing(step: QueueUp) -> float | None:
-    return None if step.patience is None else max(0.0, step.patience)
+def _non_negative(step: WaitForTurn) -> float | None:
+    return None if step.max_wait is None else max(0.0, step.max_wait)

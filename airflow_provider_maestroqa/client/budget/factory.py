@@ -30,7 +30,7 @@ _KNOWN_STORES = (
 
 
 @dataclass(frozen=True)
-class InMemory:
+class MemoryStoreFactory:
     """Opens the store of a single process."""
 
     clock: Clock
@@ -41,7 +41,7 @@ class InMemory:
 
 
 @dataclass(frozen=True)
-class InFile:
+class FileStoreFactory:
     """Opens a SQLite file that the user named."""
 
     path: str
@@ -56,7 +56,7 @@ class InFile:
 
 
 @dataclass(frozen=True)
-class InDefaultFile:
+class DefaultFileStoreFactory:
     """Opens the SQLite file of this machine, in Airflow's home or else in the temporary folder."""
 
     home: str | None
@@ -71,7 +71,7 @@ class InDefaultFile:
 
 
 @dataclass(frozen=True, repr=False)
-class InRedis:
+class RedisStoreFactory:
     """Opens a Redis or Valkey server."""
 
     url: str
@@ -112,7 +112,11 @@ def open_budget(
     clock = clock or Clock()
     rules = make_rules(limits, margins)
     return Budget(
-        _where(store, home, clock, store_timeout), budget_key(base_url, token), rules, on_wait=on_wait, clock=clock
+        _store_factory(store, home, clock, store_timeout),
+        budget_key(base_url, token),
+        rules,
+        on_wait=on_wait,
+        clock=clock,
     )
 
 
@@ -130,23 +134,23 @@ def budget_key(base_url: str, token: str) -> str:
     return hashlib.sha256(f"maestroqa budget\n{host}\n{token}".encode()).hexdigest()[:32]
 
 
-def _where(store: str | None, home: str | Path | None, clock: Clock, timeout: float) -> Callable[[], Store]:
+def _store_factory(store: str | None, home: str | Path | None, clock: Clock, timeout: float) -> Callable[[], Store]:
     if store is None:
-        return InDefaultFile(None if home is None else str(home), clock, timeout)
+        return DefaultFileStoreFactory(None if home is None else str(home), clock, timeout)
     if store == "memory":
-        return InMemory(clock)
+        return MemoryStoreFactory(clock)
     scheme, separator, rest = store.partition("://")
     if separator and scheme in ("redis", "rediss", "unix"):
         store_name(store)
         if importlib.util.find_spec("redis") is None:
             raise MaestroQAConfigError(MISSING)
-        return InRedis(store, timeout)
+        return RedisStoreFactory(store, timeout)
     if separator and scheme != "sqlite":
         raise MaestroQAConfigError(f"rate_limit_store has the unknown scheme {scheme!r}. {_KNOWN_STORES}")
     path = Path(rest if separator else store).expanduser()
     if not path.name or not path.is_absolute():
         raise MaestroQAConfigError(f"rate_limit_store is neither a store nor an absolute path. {_KNOWN_STORES}")
-    return InFile(str(path), clock, timeout)
+    return FileStoreFactory(str(path), clock, timeout)
 
 
 def default_file(home: str | None) -> Path:
@@ -166,7 +170,7 @@ def default_file(home: str | None) -> Path:
             path.parent.mkdir(parents=True, exist_ok=True)
             if path.exists():
                 if not os.access(path, os.R_OK | os.W_OK):
-                    raise _foreign(path)
+                    raise _foreign_file_error(path)
                 return path
             if os.access(path.parent, os.W_OK | os.X_OK):
                 return path
@@ -181,13 +185,13 @@ def default_file(home: str | None) -> Path:
     else:
         # Anybody may put a file into the temporary folder: only a plain file of this user is trusted.
         if not stat.S_ISREG(found.st_mode) or found.st_uid != os.getuid():
-            raise _foreign(path)
+            raise _foreign_file_error(path)
     if folder:
         log.warning("The request budget is kept in %s, because %s.", path, reason)
     return path
 
 
-def _foreign(path: Path) -> MaestroQAConfigError:
+def _foreign_file_error(path: Path) -> MaestroQAConfigError:
     return MaestroQAConfigError(
         f"The request budget's file {path} belongs to another user or may not be written by this one, so "
         "that the two would not share the token's budget. Set rate_limit_store to a Redis that both can reach."

@@ -23,8 +23,8 @@ DEFAULT_LIMITS: Limits = {"normal": ((10, 1.0), (100, 60.0)), "hard": ((1, 1.0),
 #: The part of the budget that polls may use while other requests have to wait.
 POLL_SHARE = 0.08
 
-#: Nobody waits longer than this for one 429, whatever the answer asked for. Seconds.
-LONGEST_PENALTY_S = 3600.0
+#: Nobody pauses longer than this for one 429, whatever the response asks for. Seconds.
+MAX_PAUSE_S = 3600.0
 
 _POLLS_AT_ONCE = 3
 
@@ -89,7 +89,7 @@ class Rules:
 
     @property
     def poll_retry(self) -> tuple[float, float]:
-        """The shortest and the longest pause, in seconds, before a refused poll asks again."""
+        """The shortest and the longest pause, in seconds, before a denied poll asks again."""
         return self.longest / 3000, self.longest / 60
 
 
@@ -122,19 +122,19 @@ def _rules(limits: Limits, windows: Sequence[tuple[int, float]], margins: Mappin
     slowest = max(pairs, key=lambda pair: (pair[1] / pair[0], pair[1]))
     stretched = slowest[1] + margins.get(slowest[1], min(0.5, max(0.04, slowest[1] / 120)))
     interval = stretched / slowest[0]
-    pluralize = []
+    stretched_windows = []
     for requests, seconds in pairs:
         if (requests, seconds) == slowest:
-            pluralize.append((requests, stretched))
+            stretched_windows.append((requests, stretched))
         elif seconds in margins:
-            pluralize.append((requests, seconds + margins[seconds]))
+            stretched_windows.append((requests, seconds + margins[seconds]))
         else:
             free = max(seconds, requests * interval)
-            pluralize.append((requests, min(seconds + min(0.25, seconds / 4), free)))
+            stretched_windows.append((requests, min(seconds + min(0.25, seconds / 4), free)))
     if not all(math.isfinite(margin) and margin >= 0 for margin in margins.values()):
         raise MaestroQAConfigError(f"Margins are seconds to add to a window, 0 or more; got {dict(margins)!r}.")
-    smallest = min(stretch - seconds for (_, seconds), (_, stretch) in zip(pairs, pluralize, strict=True))
-    return Rules(limits=pairs, windows=tuple(pluralize), margin=max(smallest, 0.02))
+    smallest = min(stretch - seconds for (_, seconds), (_, stretch) in zip(pairs, stretched_windows, strict=True))
+    return Rules(limits=pairs, windows=tuple(stretched_windows), margin=max(smallest, 0.02))
 
 
 def _bad_limits(limits: object) -> MaestroQAConfigError:

@@ -1,4 +1,4 @@
-"""What the budgets of one process share: the open store, the line of waiting polls, and one thread for event loops.
+"""What the budgets of one process share: the open store, the queue of waiting polls, and one thread for event loops.
 
 A triggerer makes a client for each of a thousand triggers; all of them use one connection to the store.
 A forked child never touches what it inherited: it opens its own.
@@ -12,19 +12,18 @@ import copy
 import os
 import threading
 import time
-from collections import deque
+from collections import OrderedDict, deque
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
-from airflow_provider_maestroqa.client.budget.fifo_lock import Turns
 from airflow_provider_maestroqa.client.budget.limits import Rules
-from airflow_provider_maestroqa.client.budget.slot_log import Booked, Refused, Wish, Witness
+from airflow_provider_maestroqa.client.budget.slot_log import Denied, LogGeneration, Reservation, SlotRequest
 from airflow_provider_maestroqa.client.errors import MaestroQAError
 
 if TYPE_CHECKING:
     from concurrent.futures import Future, ThreadPoolExecutor
 
-Answer = TypeVar("Answer")
+Result = TypeVar("Result")
 
 # Closing may happen in an event loop, so a store that does not answer is not waited for.
 _CLOSING_S = 0.2
@@ -45,26 +44,62 @@ class Store(Protocol):
         """Whether a call may block, so that an event loop must not make it."""
 
     @property
-    def lasting(self) -> bool:
+    def stays_open(self) -> bool:
         """Whether closing it would lose the log, so that it stays open as long as the process."""
 
-    def book(self, budget: str, rules: Rules, wish: Wish) -> Booked | Refused:
+    def book(self, budget: str, rules: Rules, request: SlotRequest) -> Reservation | Denied:
         """Book a slot."""
 
     def remaining(self, budget: str, handle: Any) -> float | None:
         """Return the seconds until a booked slot, ``None`` when the booking is lost."""
 
-    def give_back(self, budget: str, handle: Any) -> None:
-        """Return a slot that will not be used."""
+    def release(self, budget: str, handle: Any) -> None:
+        """Release a slot that will not be used."""
 
-    def penalise(self, budget: str, rules: Rules, seconds: float) -> None:
+    def pause(self, budget: str, rules: Rules, seconds: float) -> None:
         """Let every sharer wait."""
 
     def close(self) -> None:
         """Close what is open."""
 
 
-class Shared:
+class PollQueue:
+    """A queue within this process: of a thousand waiting polls, one at a time asks the store.
+
+    First come, first served. Serves threads and event loops alike, because it only calls ``wake``.
+    """
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._queue: OrderedDict[object, Callable[[], None]] = OrderedDict()
+
+    def join(self, waiter_id: object, wake: Callable[[], None]) -> int:
+        """Join the queue; ``wake`` is called, from any thread, when it is this ticket's turn.
+
+        :param waiter_id: any object that names this place in the queue.
+        :return: how many wait before.
+        """
+        with self._lock:
+            ahead = len(self._queue)
+            self._queue[waiter_id] = wake
+        if not ahead:
+            wake()
+        return ahead
+
+    def leave(self, waiter_id: object) -> None:
+        """Leave the queue, whether or not the turn has come; doing it twice does no harm."""
+        with self._lock:
+            first = next(iter(self._queue), None)
+            self._queue.pop(waiter_id, None)
+            upcoming = next(iter(self._queue.items()), None) if first is waiter_id else None
+        if upcoming is not None:
+            try:
+                upcoming[1]()
+            except RuntimeError:  # its event loop is closed: nobody is there any more
+                self.leave(upcoming[0])
+
+
+class StoreHandle:
     """One open store of this process and those who use it.
 
     :param store: the store.
@@ -76,16 +111,16 @@ class Shared:
         self.pid = os.getpid()
         self.users = 0
         self._now = now
-        self._turns: dict[str, Turns] = {}
+        self._poll_queues: dict[str, PollQueue] = {}
         self._last: dict[str, tuple[str, float]] = {}
         self._thread: ThreadPoolExecutor | None = None
         self._failure: tuple[float, MaestroQAError] | None = None
 
-    def turns(self, log: str) -> Turns:
-        """Return the line of polls for a log."""
-        return self._turns.setdefault(log, Turns())
+    def poll_queue(self, log: str) -> PollQueue:
+        """Return the queue of polls for a log."""
+        return self._poll_queues.setdefault(log, PollQueue())
 
-    def recall(self, log: str, generation: str) -> None:
+    def record_generation(self, log: str, generation: str) -> None:
         """Note which log the process books in."""
         known = self._last.get(log)
         if known is not None and known[0] != generation:
@@ -93,20 +128,20 @@ class Shared:
         elif known is None:
             self._last[log] = (generation, float("-inf"))
 
-    def remember(self, log: str) -> None:
+    def record_request(self, log: str) -> None:
         """Note that a request of this process goes out now."""
         self._last[log] = (self._last[log][0], self._now())
 
-    def witness(self, log: str) -> Witness | None:
+    def known_log(self, log: str) -> LogGeneration | None:
         """Return what this process knows of a log."""
         known = self._last.get(log)
-        return None if known is None else Witness(known[0], self._now() - known[1])
+        return None if known is None else LogGeneration(known[0], self._now() - known[1])
 
-    async def ask_async(self, call: Callable[[], Answer], regret: Callable[[Answer], None] | None = None) -> Answer:
+    async def ask_async(self, call: Callable[[], Result], undo: Callable[[Result], None] | None = None) -> Result:
         """Make a call to the store without holding up the event loop.
 
         :param call: the call.
-        :param regret: takes the answer when the caller was cancelled meanwhile.
+        :param undo: takes the result when the caller was cancelled meanwhile.
         """
         if not self.store.blocking:
             return call()
@@ -116,25 +151,25 @@ class Shared:
         try:
             return await asyncio.wrap_future(asked)
         except asyncio.CancelledError:
-            if regret is not None and not asked.cancelled():
+            if undo is not None and not asked.cancelled():
                 # One thread, one after the other: when this runs, the call is done.
-                self.in_background(lambda: None if asked.exception() else regret(asked.result()))
+                self.in_background(lambda: None if asked.exception() else undo(asked.result()))
             raise
 
     def in_background(self, call: Callable[[], None]) -> None:
-        """Make a call to the store whose answer nobody waits for."""
+        """Make a call to the store whose result nobody waits for."""
         if not self.store.blocking:
             call()
             return
         with contextlib.suppress(RuntimeError):  # closed meanwhile, or the interpreter ends
             self._submit(call)
 
-    def _submit(self, call: Callable[[], Answer]) -> Future[Answer]:
-        # When the store fails, those that wait in line behind the failed call fail with it: else each would wait for
+    def _submit(self, call: Callable[[], Result]) -> Future[Result]:
+        # When the store fails, those that are queued behind the failed call fail with it: else each would wait for
         # its own time-out, and the last of a thousand for an hour.
         asked = time.monotonic()
 
-        def guarded() -> Answer:
+        def guarded() -> Result:
             if self._failure is not None and self._failure[0] >= asked:
                 raise copy.copy(self._failure[1])
             try:
@@ -167,8 +202,8 @@ class Shared:
 
 
 _lock = threading.RLock()
-_open: dict[object, Shared] = {}
-_dropped: deque[tuple[object, Shared]] = deque()
+_open: dict[object, StoreHandle] = {}
+_dropped: deque[tuple[object, StoreHandle]] = deque()
 _inherited: list[object] = []
 
 
@@ -177,47 +212,47 @@ def lock() -> threading.RLock:
     return _lock
 
 
-def attach(name: object, make: Callable[[], Shared]) -> Shared:
+def acquire_handle(name: object, make: Callable[[], StoreHandle]) -> StoreHandle:
     """Return this process's open store of that name, opening it for the first user.
 
     :param name: what is the same for two that may share.
     :param make: opens it.
     """
-    _sweep()
+    _close_unused()
     with _lock:
-        shared = _open.get(name)
-        if shared is None:
-            shared = _open[name] = make()
-        shared.users += 1
-        return shared
+        store_handle = _open.get(name)
+        if store_handle is None:
+            store_handle = _open[name] = make()
+        store_handle.users += 1
+        return store_handle
 
 
-def release(name: object, shared: Shared) -> None:
+def release_handle(name: object, store_handle: StoreHandle) -> None:
     """Say that one user is gone; the last one closes the store."""
-    _sweep()
-    _release(name, shared)
+    _close_unused()
+    _release_handle(name, store_handle)
 
 
-def drop(name: object, shared: Shared) -> None:
+def discard_handle(name: object, store_handle: StoreHandle) -> None:
     """The same from a finalizer, which may run anywhere and so must not take a lock: the next user sweeps."""
-    _dropped.append((name, shared))
+    _dropped.append((name, store_handle))
 
 
-def _sweep() -> None:
+def _close_unused() -> None:
     while _dropped:
-        _release(*_dropped.popleft())
+        _release_handle(*_dropped.popleft())
 
 
-def _release(name: object, shared: Shared) -> None:
-    if shared.pid != os.getpid():
+def _release_handle(name: object, store_handle: StoreHandle) -> None:
+    if store_handle.pid != os.getpid():
         return
     with _lock:
-        shared.users -= 1
-        last = shared.users == 0 and not shared.store.lasting
-        if last and _open.get(name) is shared:
+        store_handle.users -= 1
+        last = store_handle.users == 0 and not store_handle.store.stays_open
+        if last and _open.get(name) is store_handle:
             del _open[name]
     if last:
-        shared.close()
+        store_handle.close()
 
 
 def _after_fork() -> None:
@@ -230,4 +265,4 @@ def _after_fork() -> None:
 
 
 os.register_at_fork(after_in_child=_after_fork)
-atexit.register(_sweep)
+atexit.register(_close_unused)

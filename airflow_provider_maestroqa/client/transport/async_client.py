@@ -79,7 +79,7 @@ class AsyncClient(BaseClient):
         try:
             return self._read(request, await self._transmit(request))
         except MaestroQARateLimitError as error:
-            await self._budget.penalise_async(bucket, self._count_rate_limited(error, retry))
+            await self._budget.pause_async(bucket, self._count_rate_limited(error, retry))
             raise
 
     async def _transmit(self, request: Request) -> Response:

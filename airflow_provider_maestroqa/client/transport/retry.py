@@ -138,10 +138,10 @@ def _read_json(request: Request, response: Response) -> Any:
 def _server_message(body: bytes, secrets: Sequence[str]) -> str:
     """Take the server's own message out of an error's body, without any secret in it."""
     try:
-        answer = json.loads(body)
+        content = json.loads(body)
     except ValueError:
         return ""
-    message = answer.get("error") or answer.get("message") if isinstance(answer, Mapping) else None
+    message = content.get("error") or content.get("message") if isinstance(content, Mapping) else None
     if not message:
         return ""
     text = message if isinstance(message, str) else json.dumps(message)

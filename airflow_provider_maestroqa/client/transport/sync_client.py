@@ -133,7 +133,7 @@ class SyncClient(BaseClient):
             if is_not_carried_out(error):
                 on_in_flight(False)
             if isinstance(error, MaestroQARateLimitError):
-                self._budget.penalise(bucket, self._count_rate_limited(error, retry))
+                self._budget.pause(bucket, self._count_rate_limited(error, retry))
             raise
 
     def _transmit(self, request: Request, sink: ResponseSink | None) -> Response:

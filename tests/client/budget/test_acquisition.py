@@ -8,7 +8,7 @@ import pickle
 import pytest
 
 from airflow_provider_maestroqa.client.budget import BudgetExhaustedError, Wait, open_budget
-from airflow_provider_maestroqa.client.budget.slot_log import Wish
+from airflow_provider_maestroqa.client.budget.slot_log import SlotRequest
 
 LIMITS = {"normal": [(2, 10.0)]}
 EXACT = {10.0: 0.0}
@@ -56,17 +56,17 @@ def test_a_poll_is_told_once_that_it_stands_behind_others(budget, waits, fake_ti
         budget.acquire("normal")
     budget.acquire("normal", polling=True)
     waits.clear()
-    turns = budget.shared.turns(budget.log_name("normal"))
-    turns.join("another poll", lambda: None)
+    poll_queue = budget.store_handle.poll_queue(budget.log_name("normal"))
+    poll_queue.join("another poll", lambda: None)
     with pytest.raises(BudgetExhaustedError) as error:
         budget.acquire("normal", polling=True, deadline=fake_time.wall)
-    turns.leave("another poll")
+    poll_queue.leave("another poll")
     assert waits == [Wait("normal", 5.0, (2, 10.0), 1)]
     assert error.value.needed_s == 10.0
 
 
 def test_a_pause_that_maestroqa_asked_for_is_called_so(acquire, budget, waits):
-    budget.penalise("normal", 3)
+    budget.pause("normal", 3)
     acquire("normal")
     assert waits == [Wait("normal", 3.0, None, 0)]
     assert "MaestroQA asked for a pause" in str(waits[0])
@@ -89,14 +89,14 @@ def test_the_deadline_error_survives_pickling():
 def test_a_penalty_that_comes_while_waiting_makes_the_wait_longer(acquire, budget, fake_time):
     acquire("normal")
     acquire("normal")
-    fake_time.meanwhile = lambda: budget.penalise("normal", 30)
+    fake_time.meanwhile = lambda: budget.pause("normal", 30)
     assert acquire("normal") == 5 + 30
 
 
 def test_a_penalty_beyond_the_deadline_ends_the_wait_and_gives_the_slot_back(acquire, budget, fake_time):
     acquire("normal")
     acquire("normal")
-    fake_time.meanwhile = lambda: budget.penalise("normal", 60)
+    fake_time.meanwhile = lambda: budget.pause("normal", 60)
     with pytest.raises(BudgetExhaustedError) as error:
         acquire("normal", deadline=fake_time.wall + 20)
     assert error.value.needed_s == pytest.approx(55)
@@ -109,8 +109,8 @@ def test_who_wakes_so_late_that_its_slot_is_stale_books_again(acquire, budget, f
 
     def stopped():
         fake_time.pass_by(12)
-        budget.store.book(budget.log_name("normal"), budget.rules("normal"), Wish())
-        budget.store.book(budget.log_name("normal"), budget.rules("normal"), Wish())
+        budget.store.book(budget.log_name("normal"), budget.rules("normal"), SlotRequest())
+        budget.store.book(budget.log_name("normal"), budget.rules("normal"), SlotRequest())
 
     fake_time.meanwhile = stopped
     assert acquire("normal") == 5 + 12 + 10
@@ -126,7 +126,7 @@ def test_on_a_machine_that_is_always_late_everybody_still_gets_on(acquire, fake_
 
 def test_a_log_that_is_lost_while_waiting_costs_a_window_and_not_the_limit(budget, fake_time, tmp_path):
     if budget.store.name == "memory":
-        lose = budget.store._ledgers.clear
+        lose = budget.store._logs.clear
     else:
         lose = (tmp_path / "budget.sqlite3").unlink
     used = []
@@ -157,8 +157,8 @@ def test_an_interrupted_wait_gives_its_slot_back(budget, fake_time, monkeypatch)
 def test_a_callback_that_fails_gives_the_slot_back(budget, acquire):
     acquire("normal")
     acquire("normal")
-    told, budget.on_wait = budget.on_wait, lambda wait: 1 / 0
+    on_wait, budget.on_wait = budget.on_wait, lambda wait: 1 / 0
     with pytest.raises(ZeroDivisionError):
         acquire("normal")
-    budget.on_wait = told
+    budget.on_wait = on_wait
     assert [acquire("normal"), acquire("normal"), acquire("normal")] == [10, 0, 10]

@@ -160,7 +160,7 @@ def test_a_penalty_reaches_the_processes_that_already_sleep(shared_store, sharer
     sleeper.go()
     time.sleep(0.15)
     budget = open_budget(store=shared_store, base_url="https://app.maestroqa.com", token="token", limits=limits)
-    budget.penalise("normal", 0.6)
+    budget.pause("normal", 0.6)
     penalised = time.monotonic()
     with pytest.raises(BudgetExhaustedError):
         budget.acquire("normal", deadline=time.time() + 0.4)

@@ -21,7 +21,7 @@ def real_budget(store, **options):
 
 
 def open_stores(store):
-    return [shared for shared in sharing._open.values() if store.removesuffix("/0") in shared.store.name]
+    return [handle for handle in sharing._open.values() if store.removesuffix("/0") in handle.store.name]
 
 
 def test_a_cancelled_coroutine_ends_at_once_and_its_slot_goes_to_the_next(shared_store):
@@ -54,10 +54,10 @@ def test_a_coroutine_that_is_cancelled_while_its_slot_is_being_booked_leaves_no_
     book, entered, go_on = store.book, threading.Event(), threading.Event()
 
     def slow(*arguments):
-        answer = book(*arguments)
+        result = book(*arguments)
         entered.set()
         go_on.wait(5)
-        return answer
+        return result
 
     async def story():
         store.book = slow
@@ -77,7 +77,7 @@ def test_a_coroutine_that_is_cancelled_while_its_slot_is_being_booked_leaves_no_
 def test_the_event_loop_never_touches_the_store(shared_store):
     budget = real_budget(shared_store)
     store, threads = budget.store, set()
-    for name in ("book", "remaining", "give_back", "penalise"):
+    for name in ("book", "remaining", "release", "pause"):
         call = getattr(store, name)
 
         def noted(*arguments, call=call):
@@ -91,7 +91,7 @@ def test_the_event_loop_never_touches_the_store(shared_store):
         task = asyncio.create_task(budget.acquire_async("normal"))
         await asyncio.sleep(0.05)
         task.cancel()
-        await budget.penalise_async("normal", 0.1)
+        await budget.pause_async("normal", 0.1)
 
     asyncio.run(story())
     budget.close()
@@ -108,7 +108,7 @@ def test_a_thousand_coroutines_need_one_thread_and_one_connection(shared_store):
         while sum(task.done() for task in tasks) < 500 and time.monotonic() < until:  # noqa: ASYNC110
             await asyncio.sleep(0.01)
         assert threading.active_count() == before + 1
-        assert len({id(budget.shared) for budget in budgets}) == 1
+        assert len({id(budget.store_handle) for budget in budgets}) == 1
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)

@@ -6,8 +6,8 @@ import random
 
 import pytest
 
-from airflow_provider_maestroqa.client.budget.limits import LONGEST_PENALTY_S, make_rules
-from airflow_provider_maestroqa.client.budget.slot_log import Booked, Refused, Wish, Witness
+from airflow_provider_maestroqa.client.budget.limits import MAX_PAUSE_S, make_rules
+from airflow_provider_maestroqa.client.budget.slot_log import Denied, LogGeneration, Reservation, SlotRequest
 from airflow_provider_maestroqa.client.budget.stores.memory import MemoryStore
 
 
@@ -19,8 +19,8 @@ class Machine:
         self.rules = make_rules({"normal": limits}, {window: 0.0 for _, window in limits})["normal"]
         self.store = MemoryStore(lambda: self.now)
 
-    def book(self, **wish):
-        return self.store.book("log", self.rules, Wish(**wish))
+    def book(self, **request):
+        return self.store.book("log", self.rules, SlotRequest(**request))
 
     def slot(self, booked):
         left = self.store.remaining("log", booked.handle)
@@ -50,16 +50,16 @@ def random_life(seed, worst):
                 del waiting[name]
         event = chance.random()
         if event < 0.75:
-            answer = machine.book(polling=chance.random() < 0.3, patience=chance.choice([1.0, 20.0, float("inf")]))
-            if isinstance(answer, Booked):
-                assert answer.wait >= 0
-                waiting[step] = answer
+            result = machine.book(polling=chance.random() < 0.3, max_wait=chance.choice([1.0, 20.0, float("inf")]))
+            if isinstance(result, Reservation):
+                assert result.wait >= 0
+                waiting[step] = result
         elif event < 0.9 and waiting:
-            machine.store.give_back("log", waiting.pop(chance.choice(list(waiting))).handle)
+            machine.store.release("log", waiting.pop(chance.choice(list(waiting))).handle)
         elif event > 0.97:
             order = sorted(waiting, key=lambda name: machine.slot(waiting[name]))
             pause = chance.random() * 3
-            machine.store.penalise("log", machine.rules, pause)
+            machine.store.pause("log", machine.rules, pause)
             slots = [machine.slot(waiting[name]) for name in order]
             assert slots == sorted(slots)
             assert all(slot >= machine.now + pause for slot in slots)
@@ -104,7 +104,7 @@ def test_a_freed_slot_goes_to_the_next_caller_and_moves_nobody():
     machine = Machine([(1, 1.0)])
     first, second, third = (machine.book() for _ in range(3))
     slots = machine.slot(second), machine.slot(third)
-    machine.store.give_back("log", second.handle)
+    machine.store.release("log", second.handle)
     newcomer = machine.book()
     assert (machine.slot(newcomer), machine.slot(third)) == slots
     assert machine.slot(first) == 100.0
@@ -116,8 +116,8 @@ def test_freed_slots_at_the_end_of_the_log_are_as_if_they_had_never_been():
     chance = random.Random(3)
     rest = booked[5:]
     chance.shuffle(rest)
-    for answer in rest:
-        machine.store.give_back("log", answer.handle)
+    for result in rest:
+        machine.store.release("log", result.handle)
     assert machine.book().wait == pytest.approx(5.0)
 
 
@@ -127,7 +127,7 @@ def test_a_slot_that_passed_without_being_used_costs_nothing():
     machine.now += 1
     unused = machine.book()
     machine.now += 1
-    machine.store.give_back("log", unused.handle)
+    machine.store.release("log", unused.handle)
     assert machine.book().wait == 0
 
 
@@ -135,54 +135,54 @@ def test_giving_a_slot_back_twice_frees_it_once():
     machine = Machine([(1, 1.0)])
     machine.book()
     mine, _ = machine.book(), machine.book()
-    machine.store.give_back("log", mine.handle)
-    machine.store.give_back("log", mine.handle)
+    machine.store.release("log", mine.handle)
+    machine.store.release("log", mine.handle)
     assert [machine.book().wait, machine.book().wait] == [pytest.approx(1.0), pytest.approx(3.0)]
 
 
 def test_a_caller_without_the_patience_is_told_how_long_it_would_be_and_books_nothing():
     machine = Machine([(1, 10.0)])
     machine.book()
-    assert machine.book(patience=9.0) == Refused(wait=10.0, final=True)
+    assert machine.book(max_wait=9.0) == Denied(wait=10.0, final=True)
     assert machine.book().wait == 10.0
 
 
 def test_a_penalty_holds_up_everyone_from_now_on():
     machine = Machine([(5, 1.0)])
     machine.book()
-    machine.store.penalise("log", machine.rules, 7.0)
-    answer = machine.book()
-    assert (answer.wait, answer.window) == (7.0, None)
+    machine.store.pause("log", machine.rules, 7.0)
+    result = machine.book()
+    assert (result.wait, result.window) == (7.0, None)
 
 
 def test_a_penalty_moves_the_bookings_ahead_and_newcomers_stay_behind_them():
     machine = Machine([(1, 1.0)])
     booked = [machine.book() for _ in range(4)]
     machine.now += 0.5
-    machine.store.penalise("log", machine.rules, 10.0)
+    machine.store.pause("log", machine.rules, 10.0)
     newcomer = machine.book()
-    slots = [machine.slot(answer) for answer in [*booked, newcomer]]
+    slots = [machine.slot(result) for result in [*booked, newcomer]]
     assert slots == [100.0, 110.5, 111.5, 112.5, 113.5]
 
 
 def test_a_shorter_penalty_does_not_shorten_a_longer_one():
     machine = Machine([(5, 1.0)])
-    machine.store.penalise("log", machine.rules, 30.0)
-    machine.store.penalise("log", machine.rules, 1.0)
+    machine.store.pause("log", machine.rules, 30.0)
+    machine.store.pause("log", machine.rules, 1.0)
     assert machine.book().wait == 30.0
 
 
 def test_a_penalty_is_never_longer_than_an_hour():
     machine = Machine([(5, 1.0)])
-    machine.store.penalise("log", machine.rules, 1e9)
-    assert machine.book().wait == LONGEST_PENALTY_S
+    machine.store.pause("log", machine.rules, 1e9)
+    assert machine.book().wait == MAX_PAUSE_S
 
 
 def test_who_missed_its_slot_gives_it_up_when_it_books_again():
     machine = Machine([(2, 10.0)])
     missed = machine.book()
     machine.now += 5
-    again = machine.book(instead_of=missed.handle)
+    again = machine.book(replaces=missed.handle)
     assert again.wait == 0
     assert machine.book().wait == 0
     assert machine.slot(missed) is None
@@ -190,33 +190,33 @@ def test_who_missed_its_slot_gives_it_up_when_it_books_again():
 
 def test_one_who_knows_of_requests_that_the_log_has_lost_makes_everybody_wait_until_they_are_past():
     machine = Machine([(5, 10.0)])
-    answer = machine.book(witness=Witness("a log that is lost", age=3.0))
-    assert answer.wait == 7.0
+    result = machine.book(known_log=LogGeneration("a log that is lost", age=3.0))
+    assert result.wait == 7.0
     assert machine.book().wait == 7.0
 
 
 def test_one_whose_memory_is_older_than_every_window_does_not():
     machine = Machine([(5, 10.0)])
-    assert machine.book(witness=Witness("a log that is lost", age=11.0)).wait == 0
+    assert machine.book(known_log=LogGeneration("a log that is lost", age=11.0)).wait == 0
 
 
 def test_two_sharers_with_different_windows_both_keep_their_own():
     machine = Machine([(2, 1.0)])
     other = make_rules({"normal": [(3, 100.0)]}, {100.0: 0.0})["normal"]
-    assert machine.store.book("log", other, Wish()).wait == 0
+    assert machine.store.book("log", other, SlotRequest()).wait == 0
     for _ in range(2):
         machine.now += 2
         assert machine.book().wait == 0
     machine.now += 50
-    assert machine.store.book("log", other, Wish(patience=1.0)) == Refused(wait=46.0, final=True)
+    assert machine.store.book("log", other, SlotRequest(max_wait=1.0)) == Denied(wait=46.0, final=True)
     assert machine.book().wait == 0
 
 
 def test_the_answer_says_which_window_decided_and_how_many_are_ahead():
     machine = Machine([(2, 1.0), (4, 60.0)])
     answers = [machine.book() for _ in range(7)]
-    assert [answer.window for answer in answers] == [None, None, 0, 0, 1, 1, 0]
-    assert [answer.ahead for answer in answers] == [0, 0, 0, 1, 2, 3, 4]
+    assert [result.window for result in answers] == [None, None, 0, 0, 1, 1, 0]
+    assert [result.ahead for result in answers] == [0, 0, 0, 1, 2, 3, 4]
 
 
 def test_the_log_does_not_grow_for_ever():
@@ -224,5 +224,5 @@ def test_the_log_does_not_grow_for_ever():
     for _ in range(3000):
         machine.now += 1.0
         machine.book()
-    ledger = machine.store._ledger("log")
-    assert ledger.count(-1.0, 1e9) <= 101
+    log = machine.store._log_of("log")
+    assert log.count(-1.0, 1e9) <= 101

@@ -8,7 +8,7 @@ from dataclasses import replace
 import pytest
 
 from airflow_provider_maestroqa.client.budget.limits import make_rules
-from airflow_provider_maestroqa.client.budget.slot_log import Booked, Wish, Witness
+from airflow_provider_maestroqa.client.budget.slot_log import LogGeneration, Reservation, SlotRequest
 from airflow_provider_maestroqa.client.budget.stores.memory import MemoryStore
 from airflow_provider_maestroqa.client.budget.stores.redis import RedisStore
 from airflow_provider_maestroqa.client.budget.stores.sqlite import SqliteStore
@@ -31,17 +31,17 @@ def stores(fake_time, tmp_path, redis_server):
 
 def agree(answers):
     first = answers[0]
-    for answer in answers[1:]:
-        if isinstance(first, Booked):
-            assert replace(answer, handle=None, generation="", wait=0.0) == replace(
+    for result in answers[1:]:
+        if isinstance(first, Reservation):
+            assert replace(result, handle=None, generation="", wait=0.0) == replace(
                 first, handle=None, generation="", wait=0.0
             )
-            assert answer.wait == pytest.approx(first.wait, abs=1e-6)
+            assert result.wait == pytest.approx(first.wait, abs=1e-6)
         elif first is None or isinstance(first, float):
-            assert answer == (None if first is None else pytest.approx(first, abs=1e-6))
+            assert result == (None if first is None else pytest.approx(first, abs=1e-6))
         else:
-            assert (type(answer), answer.final) == (type(first), first.final)
-            assert answer.wait == pytest.approx(first.wait, abs=1e-6)
+            assert (type(result), result.final) == (type(first), first.final)
+            assert result.wait == pytest.approx(first.wait, abs=1e-6)
 
 
 @pytest.mark.parametrize("seed", range(6))
@@ -53,31 +53,31 @@ def test_memory_sqlite_and_redis_agree_on_every_answer(seed, stores, fake_time):
         event = chance.random()
         if event < 0.6 or not held:
             stale = held.pop(chance.randrange(len(held))) if held and chance.random() < 0.1 else None
-            wish = Wish(
+            request = SlotRequest(
                 polling=chance.random() < 0.4,
-                patience=chance.choice([0.5, 15.0, float("inf")]),
-                witness=Witness("lost", age=chance.choice([5.0, 500.0])) if chance.random() < 0.02 else None,
-                ticket=chance.choice("abc"),
+                max_wait=chance.choice([0.5, 15.0, float("inf")]),
+                known_log=LogGeneration("lost", age=chance.choice([5.0, 500.0])) if chance.random() < 0.02 else None,
+                waiter_id=chance.choice("abc"),
                 waited=chance.random() * 5,
             )
             answers = [
-                store.book("log", RULES, replace(wish, instead_of=stale and stale[place]))
+                store.book("log", RULES, replace(request, replaces=stale and stale[place]))
                 for place, store in enumerate(stores)
             ]
             agree(answers)
-            if isinstance(answers[0], Booked):
-                held.append([answer.handle for answer in answers])
+            if isinstance(answers[0], Reservation):
+                held.append([result.handle for result in answers])
         elif event < 0.75:
             mine = chance.choice(held)
             agree([store.remaining("log", handle) for store, handle in zip(stores, mine, strict=True)])
         elif event < 0.97:
             mine = held.pop(chance.randrange(len(held)))
             for store, handle in zip(stores, mine, strict=True):
-                store.give_back("log", handle)
+                store.release("log", handle)
         else:
             pause = chance.choice([0.0, 2.0, 30.0])
             for store in stores:
-                store.penalise("log", RULES, pause)
+                store.pause("log", RULES, pause)
     for mine in held:
         agree([store.remaining("log", handle) for store, handle in zip(stores, mine, strict=True)])
 
@@ -85,28 +85,28 @@ def test_memory_sqlite_and_redis_agree_on_every_answer(seed, stores, fake_time):
 def test_buckets_do_not_share_and_neither_do_tokens(stores):
     for store in stores:
         for _ in range(30):
-            store.book("one:normal", RULES, Wish())
-        assert store.book("one:hard", RULES, Wish()).wait == 0
-        assert store.book("two:normal", RULES, Wish()).wait == 0
+            store.book("one:normal", RULES, SlotRequest())
+        assert store.book("one:hard", RULES, SlotRequest()).wait == 0
+        assert store.book("two:normal", RULES, SlotRequest()).wait == 0
 
 
 def test_a_handle_of_a_log_that_was_lost_means_nothing_in_the_next(stores, tmp_path, running_redis):
-    handles = [store.book("log", RULES, Wish()).handle for store in stores[1:]]
+    handles = [store.book("log", RULES, SlotRequest()).handle for store in stores[1:]]
     (tmp_path / "budget.sqlite3").unlink()
     with running_redis.client() as client:
         client.flushall()
     for store, handle in zip(stores[1:], handles, strict=True):
-        new = store.book("log", RULES, Wish()).handle
+        new = store.book("log", RULES, SlotRequest()).handle
         assert new[1] == handle[1]
         assert store.remaining("log", handle) is None
-        store.give_back("log", handle)
+        store.release("log", handle)
         assert store.remaining("log", new) is not None
 
 
 def test_sqlite_and_redis_forget_what_is_past(stores, fake_time, tmp_path, running_redis):
     for store in stores:
         for _ in range(100):
-            store.book("log", RULES, Wish())
+            store.book("log", RULES, SlotRequest())
             fake_time.pass_by(5)
     with running_redis.client() as client:
         assert client.zcard("maestroqa:budget:{log}:log") < 20
@@ -117,9 +117,9 @@ def test_sqlite_and_redis_forget_what_is_past(stores, fake_time, tmp_path, runni
 def test_redis_keys_expire_by_themselves(redis_server):
     store = RedisStore(redis_server.url, timeout=5)
     for _ in range(6):
-        store.book("log", RULES, Wish(polling=True))
-        store.book("log", RULES, Wish())
-    store.penalise("log", RULES, 100.0)
+        store.book("log", RULES, SlotRequest(polling=True))
+        store.book("log", RULES, SlotRequest())
+    store.pause("log", RULES, 100.0)
     with redis_server.client() as client:
         times = {key: client.ttl(key) for key in client.scan_iter()}
     store.close()

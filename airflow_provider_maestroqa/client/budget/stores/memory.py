@@ -8,13 +8,13 @@ from bisect import bisect_left, bisect_right, insort
 from collections.abc import Callable
 from math import inf
 
-from airflow_provider_maestroqa.client.budget import slot_log as algorithm
+from airflow_provider_maestroqa.client.budget import slot_log as slot_log
 from airflow_provider_maestroqa.client.budget.limits import Rules
-from airflow_provider_maestroqa.client.budget.slot_log import Booked, Ledger, Refused, State, Wish
+from airflow_provider_maestroqa.client.budget.slot_log import Denied, Reservation, SlotLog, SlotRequest, State
 
 
-class _MemoryLedger(Ledger):
-    """A ledger in two sorted lists: all bookings, and those of polls. A handle is the booking's number."""
+class _MemoryLog(SlotLog):
+    """A log in two sorted lists: all bookings, and those of polls. A handle is the booking's number."""
 
     def __init__(self) -> None:
         self.state = State(generation=os.urandom(16).hex())
@@ -22,10 +22,10 @@ class _MemoryLedger(Ledger):
         self._polls: list[tuple[float, int]] = []
         self._free: list[tuple[float, int]] = []
         self._slots: dict[int, float] = {}
-        self._line: dict[str, tuple[float, float]] = {}
+        self._queue: dict[str, tuple[float, float]] = {}
         self._numbers = 0
 
-    def forget(self, before: float, now: float) -> None:
+    def expire(self, before: float, now: float) -> None:
         for entry in self._free[: bisect_left(self._free, (now, -1))]:
             self.remove(entry[1])
         for entry in self._log[: bisect_left(self._log, (before, -1))]:
@@ -69,7 +69,7 @@ class _MemoryLedger(Ledger):
                 if _has(entries, (at, handle)):
                     del entries[bisect_left(entries, (at, handle))]
 
-    def take_after(self, now: float) -> list[tuple[tuple[int, bool], float]]:
+    def pop_after(self, now: float) -> list[tuple[tuple[int, bool], float]]:
         ahead = self._log[bisect_right(self._log, (now, inf)) :]
         taken = []
         for entry in ahead:
@@ -78,19 +78,19 @@ class _MemoryLedger(Ledger):
             self.remove(entry[1])
         return taken
 
-    def put_back(self, handle: tuple[int, bool], at: float) -> None:
+    def restore(self, handle: tuple[int, bool], at: float) -> None:
         self._insert(handle[0], at, handle[1])
 
-    def older_polls(self, ticket: str, since: float, now: float) -> int:
-        self._line = {name: place for name, place in self._line.items() if place[1] >= now}
-        mine = self._line.get(ticket, (since, 0.0))[0]
-        return sum(place[0] < mine for place in self._line.values())
+    def older_polls(self, waiter_id: str, since: float, now: float) -> int:
+        self._queue = {name: place for name, place in self._queue.items() if place[1] >= now}
+        mine = self._queue.get(waiter_id, (since, 0.0))[0]
+        return sum(place[0] < mine for place in self._queue.values())
 
-    def stand_in_line(self, ticket: str, since: float, until: float) -> None:
-        self._line[ticket] = (self._line.get(ticket, (since, 0.0))[0], until)
+    def enqueue_poll(self, waiter_id: str, since: float, until: float) -> None:
+        self._queue[waiter_id] = (self._queue.get(waiter_id, (since, 0.0))[0], until)
 
-    def leave_line(self, ticket: str) -> None:
-        self._line.pop(ticket, None)
+    def dequeue_poll(self, waiter_id: str) -> None:
+        self._queue.pop(waiter_id, None)
 
     def _insert(self, number: int, at: float, polling: bool) -> None:
         self._slots[number] = at
@@ -100,45 +100,45 @@ class _MemoryLedger(Ledger):
 
 
 class MemoryStore:
-    """Ledgers in this process's memory. Other processes do not see them.
+    """Logs in this process's memory. Other processes do not see them.
 
     :param now: the clock, in seconds; it must not go back.
     """
 
     name = "memory"
     blocking = False
-    lasting = True
+    stays_open = True
 
     def __init__(self, now: Callable[[], float]) -> None:
         self._now = now
         self._lock = threading.Lock()
-        self._ledgers: dict[str, _MemoryLedger] = {}
+        self._logs: dict[str, _MemoryLog] = {}
 
-    def book(self, budget: str, rules: Rules, wish: Wish) -> Booked | Refused:
+    def book(self, budget: str, rules: Rules, request: SlotRequest) -> Reservation | Denied:
         """Book a slot."""
         with self._lock:
-            return algorithm.book(self._ledger(budget), rules, wish, self._now())
+            return slot_log.book(self._log_of(budget), rules, request, self._now())
 
     def remaining(self, budget: str, handle: int) -> float | None:
         """Return the seconds until a booked slot, ``None`` when the booking is lost."""
         with self._lock:
-            return algorithm.remaining(self._ledger(budget), handle, self._now())
+            return slot_log.remaining(self._log_of(budget), handle, self._now())
 
-    def give_back(self, budget: str, handle: int) -> None:
-        """Return a slot that will not be used."""
+    def release(self, budget: str, handle: int) -> None:
+        """Release a slot that will not be used."""
         with self._lock:
-            algorithm.give_back(self._ledger(budget), handle, self._now())
+            slot_log.release(self._log_of(budget), handle, self._now())
 
-    def penalise(self, budget: str, rules: Rules, seconds: float) -> None:
+    def pause(self, budget: str, rules: Rules, seconds: float) -> None:
         """Let every sharer wait."""
         with self._lock:
-            algorithm.penalise(self._ledger(budget), rules, seconds, self._now())
+            slot_log.pause(self._log_of(budget), rules, seconds, self._now())
 
     def close(self) -> None:
         """Nothing is open."""
 
-    def _ledger(self, budget: str) -> _MemoryLedger:
-        return self._ledgers.setdefault(budget, _MemoryLedger())
+    def _log_of(self, budget: str) -> _MemoryLog:
+        return self._logs.setdefault(budget, _MemoryLog())
 
 
 def _between(entries: list[tuple[float, int]], after: float, until: float) -> int:

@@ -10,8 +10,8 @@ from math import inf, isinf
 from typing import Any
 from urllib.parse import urlsplit
 
-from airflow_provider_maestroqa.client.budget.limits import LONGEST_PENALTY_S, Rules
-from airflow_provider_maestroqa.client.budget.slot_log import Booked, Refused, Wish
+from airflow_provider_maestroqa.client.budget.limits import MAX_PAUSE_S, Rules
+from airflow_provider_maestroqa.client.budget.slot_log import Denied, Reservation, SlotRequest
 from airflow_provider_maestroqa.client.budget.stores.redis_script import SCRIPT
 from airflow_provider_maestroqa.client.errors import MaestroQAConfigError, MaestroQAConnectionError, MaestroQAError
 
@@ -23,17 +23,18 @@ MISSING = (
     "Install it with: pip install 'airflow-provider-maestroqa[redis]'"
 )
 
-_PARTS = ("log", "polls", "free", "line", "line_until", "state")
+#: Parts of the log; the names stay, because processes of other versions share them.
+_KEYS = ("log", "polls", "free", "line", "line_until", "state")
 
 # What a server says while another one takes over, or while it starts.
-_PASSING = ("READONLY", "MASTERDOWN", "LOADING", "TRYAGAIN", "BUSY")
+_TRANSIENT_ERRORS = ("READONLY", "MASTERDOWN", "LOADING", "TRYAGAIN", "BUSY")
 
-# One answer that does not come must not use up all the time there is for trying again.
+# One response that does not come must not use up all the time there is for retries.
 _ANSWER_S = 3.0
 
 
 class RedisStore:
-    """Ledgers in a Redis server. Every call is one run of one script, by the server's own clock.
+    """Logs in a Redis server. Every call is one run of one script, by the server's own clock.
 
     A server that restarts or moves is waited for; what is lost with it is made up for by waiting one window.
 
@@ -44,7 +45,7 @@ class RedisStore:
     """
 
     blocking = True
-    lasting = False
+    stays_open = False
 
     def __init__(self, url: str, *, timeout: float, now: Callable[[], float] | None = None) -> None:
         self.name = store_name(url)
@@ -55,26 +56,26 @@ class RedisStore:
         self._client: Any = None
         self._script: Any = None
 
-    def book(self, budget: str, rules: Rules, wish: Wish) -> Booked | Refused:
+    def book(self, budget: str, rules: Rules, request: SlotRequest) -> Reservation | Denied:
         """Book a slot."""
-        stale, witness = wish.instead_of, wish.witness
-        answer = self._run(
+        stale, known_log = request.replaces, request.known_log
+        result = self._run(
             budget,
             "book",
             *_numbers(rules),
-            int(wish.polling),
-            "" if wish.patience == inf else wish.patience,
+            int(request.polling),
+            "" if request.max_wait == inf else request.max_wait,
             "" if stale is None else stale[1],
-            "" if witness is None else witness.generation,
-            "" if witness is None or isinf(witness.age) else witness.age,
+            "" if known_log is None else known_log.generation,
+            "" if known_log is None or isinf(known_log.age) else known_log.age,
             "" if stale is None else stale[0],
-            wish.ticket,
-            wish.waited,
+            request.waiter_id,
+            request.waited,
         )
-        if answer[0] == "refused":
-            return Refused(wait=float(answer[1]), final=bool(int(answer[2])))
-        _, member, wait, window, ahead, generation = answer
-        return Booked(
+        if result[0] == "denied":
+            return Denied(wait=float(result[1]), final=bool(int(result[2])))
+        _, member, wait, window, ahead, generation = result
+        return Reservation(
             handle=(generation, member),
             wait=float(wait),
             window=int(window) if window else None,
@@ -84,16 +85,16 @@ class RedisStore:
 
     def remaining(self, budget: str, handle: Handle) -> float | None:
         """Return the seconds until a booked slot, ``None`` when the booking is lost."""
-        answer = self._run(budget, "remaining", *handle)
-        return float(answer) if answer else None
+        result = self._run(budget, "remaining", *handle)
+        return float(result) if result else None
 
-    def give_back(self, budget: str, handle: Handle) -> None:
-        """Return a slot that will not be used."""
-        self._run(budget, "give_back", *handle)
+    def release(self, budget: str, handle: Handle) -> None:
+        """Release a slot that will not be used."""
+        self._run(budget, "release", *handle)
 
-    def penalise(self, budget: str, rules: Rules, seconds: float) -> None:
+    def pause(self, budget: str, rules: Rules, seconds: float) -> None:
         """Let every sharer wait."""
-        self._run(budget, "penalise", *_numbers(rules), min(max(seconds, 0.0), LONGEST_PENALTY_S))
+        self._run(budget, "pause", *_numbers(rules), min(max(seconds, 0.0), MAX_PAUSE_S))
 
     def close(self) -> None:
         """Close the connections."""
@@ -104,19 +105,16 @@ class RedisStore:
             client.connection_pool.disconnect()  # which redis 5.0.0 leaves open
 
     def _run(self, budget: str, call: str, *arguments: object) -> Any:
-        keys = [
-            f"maestroqa:budget:{{{budget}}}:{part}"
-            for part in ("log", "polls", "free", "line", "line_until", "state")
-        ]
+        keys = [f"maestroqa:budget:{{{budget}}}:{part}" for part in _KEYS]
         now = "" if self._now is None else repr(self._now())
-        given = [call, now, os.urandom(16).hex(), *arguments]
+        script_args = [call, now, os.urandom(16).hex(), *arguments]
         self._prepare()
         until, pause = time.monotonic() + self._timeout, 0.0
         while True:
-            answer, failure, passing = self._once(keys, given)
+            result, failure, is_transient = self._once(keys, script_args)
             if failure is None:
-                return answer
-            if not passing or time.monotonic() + pause >= until:
+                return result
+            if not is_transient or time.monotonic() + pause >= until:
                 raise failure
             time.sleep(pause)
             pause = min(1.0, 2 * pause + 0.05)
@@ -129,19 +127,19 @@ class RedisStore:
                 self._script = client.register_script(SCRIPT)
                 self._client = client
 
-    def _once(self, keys: list[str], given: list[object]) -> tuple[Any, MaestroQAError | None, bool]:
+    def _once(self, keys: list[str], script_args: list[object]) -> tuple[Any, MaestroQAError | None, bool]:
         from redis import exceptions
 
         try:
-            return self._script(keys=keys, args=given), None, False
+            return self._script(keys=keys, args=script_args), None, False
         except (exceptions.AuthenticationError, exceptions.AuthorizationError, exceptions.NoPermissionError) as error:
-            return None, _refused(self.name, error), False
+            return None, _auth_error(self.name, error), False
         except exceptions.RedisError as error:
             lost = isinstance(error, (exceptions.ConnectionError, exceptions.TimeoutError))
             # Redis 7 tells by the error's class what Redis 6 tells in the text of a script's error.
-            told = f"{type(error).__name__} {error}".upper()
-            passing = lost or any(sign in told for sign in _PASSING)
-            return None, _lost(self.name, error), passing
+            message = f"{type(error).__name__} {error}".upper()
+            is_transient = lost or any(sign in message for sign in _TRANSIENT_ERRORS)
+            return None, _connection_error(self.name, error), is_transient
 
 
 def store_name(url: str) -> str:
@@ -212,14 +210,14 @@ def _numbers(rules: Rules) -> list[float]:
     ]
 
 
-def _refused(name: str, error: Exception) -> MaestroQAError:
+def _auth_error(name: str, error: Exception) -> MaestroQAError:
     return MaestroQAConfigError(
-        f"{name[0].upper()}{name[1:]}, which keeps the request budget, refused user or password "
+        f"{name[0].upper()}{name[1:]}, which keeps the request budget, rejected user or password "
         f"({type(error).__name__}). Check rate_limit_store in the connection."
     )
 
 
-def _lost(name: str, error: Exception) -> MaestroQAError:
+def _connection_error(name: str, error: Exception) -> MaestroQAError:
     return MaestroQAConnectionError(
         f"{name[0].upper()}{name[1:]}, which keeps the request budget, cannot be used ({error}). Nothing was sent. "
         "Check that it runs and can be reached from here.",

@@ -1,6 +1,6 @@
 """The algorithm once more, in Lua, so that Redis runs each call as one step and by its own clock.
 
-It says what ``algorithm.py`` says; the tests feed both the same calls and compare every answer. Moments are Unix
+It does what ``slot_log.py`` does; the tests feed both the same calls and compare every result. Moments are Unix
 seconds of the Redis server. They are written with 17 digits, so that nothing is lost on the way.
 """
 
@@ -68,10 +68,10 @@ local function find(member)
   return tonumber(redis.call('ZSCORE', log, member) or '')
 end
 
-if call == 'remaining' or call == 'give_back' then
+if call == 'remaining' or call == 'release' then
   local member = ARGV[5]
   local at = (ARGV[4] == known[1]) and find(member) or nil
-  if call == 'give_back' and at then
+  if call == 'release' and at then
     if at > now then
       redis.call('ZADD', free, text(at), member)
       local back, last = 0, redis.call('ZREVRANGE', log, 0, 0)[1]
@@ -85,7 +85,7 @@ if call == 'remaining' or call == 'give_back' then
       remove(member)
     end
   end
-  if known[1] and (set_back or call == 'give_back') then save() end
+  if known[1] and (set_back or call == 'release') then save() end
   return at and text(at - now) or ''
 end
 
@@ -116,7 +116,7 @@ local function next_slot(earliest)
   return at, window
 end
 
-if call == 'penalise' then
+if call == 'pause' then
   not_before = math.max(not_before, now + tonumber(ARGV[rest]))
   forget()
   local moved = not_before
@@ -175,14 +175,14 @@ if polling then
     redis.call('ZADD', line, text(since), ticket)
     redis.call('ZADD', line_until, text(now + pause + longest_pause), ticket)
     save()
-    return {'refused', text(pause), pause > patience and 1 or 0}
+    return {'denied', text(pause), pause > patience and 1 or 0}
   end
   redis.call('ZREM', line, ticket)
   redis.call('ZREM', line_until, ticket)
 end
 if at - now > patience then
   save()
-  return {'refused', text(at - now), 1}
+  return {'denied', text(at - now), 1}
 end
 if freed[1] then remove(freed[1]) end
 if not polling and at > now then wanted_until = math.max(wanted_until, at + contention) end

@@ -14,21 +14,21 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TypeVar
 
-from airflow_provider_maestroqa.client.budget import slot_log as algorithm
+from airflow_provider_maestroqa.client.budget import slot_log as slot_log
 from airflow_provider_maestroqa.client.budget.limits import Rules
-from airflow_provider_maestroqa.client.budget.slot_log import Booked, Refused, Wish
+from airflow_provider_maestroqa.client.budget.slot_log import Denied, Reservation, SlotRequest
 from airflow_provider_maestroqa.client.budget.stores.sqlite_file import BudgetFile, clock_name, is_busy
-from airflow_provider_maestroqa.client.budget.stores.sqlite_log import Handle, SqliteLedger, slot_of
+from airflow_provider_maestroqa.client.budget.stores.sqlite_log import Handle, SqliteLog, slot_of
 from airflow_provider_maestroqa.client.clock import Clock
 from airflow_provider_maestroqa.client.errors import MaestroQAConnectionError, MaestroQAError
 
-Answer = TypeVar("Answer")
+Result = TypeVar("Result")
 
-_LOOK_AGAIN_AFTER_S = (0.0, 0.02, 0.1, 0.3, 0.0)
+_RETRY_PAUSES_S = (0.0, 0.02, 0.1, 0.3, 0.0)
 
 
 class SqliteStore:
-    """Ledgers in a SQLite file. Every call is one transaction that ends within about ``timeout`` seconds.
+    """Logs in a SQLite file. Every call is one transaction that ends within about ``timeout`` seconds.
 
     :param path: the file; it is made when it is missing, readable by its owner alone.
     :param clock: the time.
@@ -37,7 +37,7 @@ class SqliteStore:
     """
 
     blocking = True
-    lasting = False
+    stays_open = False
 
     def __init__(self, path: Path, clock: Clock, *, timeout: float, disposable: bool = False) -> None:
         self.name = f"the SQLite file {path}"
@@ -48,9 +48,9 @@ class SqliteStore:
         self._lock = threading.Lock()
         self._closed = False
 
-    def book(self, budget: str, rules: Rules, wish: Wish) -> Booked | Refused:
+    def book(self, budget: str, rules: Rules, request: SlotRequest) -> Reservation | Denied:
         """Book a slot."""
-        return self._transact(budget, rules, lambda ledger, now: algorithm.book(ledger, rules, wish, now))
+        return self._transact(budget, rules, lambda log, now: slot_log.book(log, rules, request, now))
 
     def remaining(self, budget: str, handle: Handle) -> float | None:
         """Return the seconds until a booked slot, ``None`` when the booking is lost."""
@@ -61,47 +61,45 @@ class SqliteStore:
         shift = 0.0 if clock == self._clock_name else to_wall - self._to_wall()
         return at + shift - self._clock.monotonic()
 
-    def give_back(self, budget: str, handle: Handle) -> None:
-        """Return a slot that will not be used."""
-        self._transact(budget, None, lambda ledger, now: algorithm.give_back(ledger, handle, now))
+    def release(self, budget: str, handle: Handle) -> None:
+        """Release a slot that will not be used."""
+        self._transact(budget, None, lambda log, now: slot_log.release(log, handle, now))
 
-    def penalise(self, budget: str, rules: Rules, seconds: float) -> None:
+    def pause(self, budget: str, rules: Rules, seconds: float) -> None:
         """Let every sharer wait."""
-        self._transact(budget, rules, lambda ledger, now: algorithm.penalise(ledger, rules, seconds, now))
+        self._transact(budget, rules, lambda log, now: slot_log.pause(log, rules, seconds, now))
 
     def close(self) -> None:
         """Close the file. It is not opened again: the next user makes a new store."""
-        with self._alone():
+        with self._locked():
             self._closed = True
             self._file.close()
 
     def _to_wall(self) -> float:
         return self._clock.wall() - self._clock.monotonic()
 
-    def _transact(self, budget: str, rules: Rules | None, work: Callable[[SqliteLedger, float], Answer]) -> Answer:
-        def transaction(connection: sqlite3.Connection) -> Answer:
+    def _transact(self, budget: str, rules: Rules | None, work: Callable[[SqliteLog, float], Result]) -> Result:
+        def transaction(connection: sqlite3.Connection) -> Result:
             connection.execute("BEGIN IMMEDIATE")
             try:
                 now = self._clock.monotonic()
-                ledger = SqliteLedger(
-                    connection, budget, rules, now=now, clock=self._clock_name, to_wall=self._to_wall()
-                )
-                answer = work(ledger, now)
-                ledger.save_state()
+                log = SqliteLog(connection, budget, rules, now=now, clock=self._clock_name, to_wall=self._to_wall())
+                result = work(log, now)
+                log.save_state()
                 connection.execute("COMMIT")
             finally:
                 if connection.in_transaction:
                     with contextlib.suppress(sqlite3.Error):
                         connection.execute("ROLLBACK")
-            return answer
+            return result
 
         return self._with_file(transaction)
 
-    def _with_file(self, work: Callable[[sqlite3.Connection], Answer]) -> Answer:
-        with self._alone():
+    def _with_file(self, work: Callable[[sqlite3.Connection], Result]) -> Result:
+        with self._locked():
             if self._closed:
                 raise MaestroQAConnectionError("The request budget was closed while it was in use.", sent=False)
-            for pause in _LOOK_AGAIN_AFTER_S:
+            for pause in _RETRY_PAUSES_S:
                 try:
                     return work(self._file.connection())
                 except sqlite3.ProgrammingError:
@@ -116,7 +114,7 @@ class SqliteStore:
         raise failure
 
     @contextlib.contextmanager
-    def _alone(self) -> Iterator[None]:
+    def _locked(self) -> Iterator[None]:
         if not self._lock.acquire(timeout=2 * self._timeout):
             raise self._describe(sqlite3.OperationalError("locked by another thread"))
         try:

@@ -67,7 +67,7 @@ class BudgetFile:
         :raises MaestroQAConfigError: there is something else at the path.
         :raises sqlite3.Error: the file cannot be opened, or is damaged.
         """
-        if self._connection is not None and self._look() == self._identity:
+        if self._connection is not None and self._identify() == self._identity:
             return self._connection
         self.close()
         until = time.monotonic() + self._timeout
@@ -99,8 +99,8 @@ class BudgetFile:
         self.close()
         if not (is_damage(error) and self._disposable):
             return
-        with self._alone():
-            if not self._still_damaged():
+        with self._locked():
+            if not self._is_still_damaged():
                 return
             aside = self.path.with_name(self.path.name + ".damaged")
             for suffix in ("-wal", "-shm", "-journal"):
@@ -120,7 +120,7 @@ class BudgetFile:
         # Never open a file that exists other than through SQLite: closing it would drop this process's locks on it.
         with contextlib.suppress(FileExistsError):
             os.close(os.open(self.path, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o600))
-        before = self._look()
+        before = self._identify()
         connection = sqlite3.connect(
             self.path, timeout=self._timeout, isolation_level=None, check_same_thread=False, cached_statements=32
         )
@@ -149,14 +149,14 @@ class BudgetFile:
         # Without this, a commit waits for the disk. What a power cut can take is a minute's log.
         connection.execute("PRAGMA synchronous = NORMAL")
 
-    def _look(self) -> tuple[int, int] | None:
+    def _identify(self) -> tuple[int, int] | None:
         try:
             found = os.stat(self.path)  # noqa: PTH116 - once for every request, so the fast way
         except OSError:
             return None
         return found.st_dev, found.st_ino
 
-    def _still_damaged(self) -> bool:
+    def _is_still_damaged(self) -> bool:
         try:
             with contextlib.closing(sqlite3.connect(self.path, timeout=self._timeout)) as connection:
                 connection.execute("SELECT 1 FROM state, booking, line LIMIT 0")
@@ -165,7 +165,7 @@ class BudgetFile:
             return is_damage(error)
 
     @contextlib.contextmanager
-    def _alone(self) -> Iterator[None]:
+    def _locked(self) -> Iterator[None]:
         lock = os.open(self.path.with_name(self.path.name + ".lock"), os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600)
         try:
             until = time.monotonic() + self._timeout

@@ -1,4 +1,4 @@
-"""The ledger of one bucket, as rows in SQLite. Lives within one transaction."""
+"""The log of one bucket, as rows in SQLite. Lives within one transaction."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ import sqlite3
 from math import inf
 from typing import Any
 
-from airflow_provider_maestroqa.client.budget.limits import LONGEST_PENALTY_S, Rules
-from airflow_provider_maestroqa.client.budget.slot_log import Ledger, State
+from airflow_provider_maestroqa.client.budget.limits import MAX_PAUSE_S, Rules
+from airflow_provider_maestroqa.client.budget.slot_log import SlotLog, State
 from airflow_provider_maestroqa.client.budget.stores.sqlite_file import LOST
 
 Handle = tuple[str, int]
@@ -18,7 +18,7 @@ _STATE = "SELECT id, clock, to_wall, generation, not_before, wanted_until, keep 
 _DRIFT_S = 0.1
 
 
-class SqliteLedger(Ledger):
+class SqliteLog(SlotLog):
     """The bookings of one bucket. A handle is the log's generation and the booking's number.
 
     :param connection: in a transaction.
@@ -58,8 +58,8 @@ class SqliteLedger(Ledger):
         if values != self._before:
             self._sql("UPDATE state SET not_before = ?, wanted_until = ?, keep = ? WHERE id = ?", (*values, self._id))
 
-    def forget(self, before: float, now: float) -> None:
-        """See :class:`Ledger`, here and below."""
+    def expire(self, before: float, now: float) -> None:
+        """See :class:`SlotLog`, here and below."""
         self._sql("DELETE FROM booking WHERE state = ? AND at < ?", (self._id, before))
         self._sql("DELETE FROM booking WHERE state = ? AND freed = 1 AND at < ?", (self._id, now))
 
@@ -113,7 +113,7 @@ class SqliteLedger(Ledger):
         if handle[0] == self.state.generation:
             self._sql("DELETE FROM booking WHERE state = ? AND number = ?", (self._id, handle[1]))
 
-    def take_after(self, now: float) -> list[tuple[tuple[int, int], float]]:
+    def pop_after(self, now: float) -> list[tuple[tuple[int, int], float]]:
         """Take the bookings after now out of the log."""
         rows = self._sql(
             "SELECT number, polling, at FROM booking WHERE state = ? AND at > ? AND freed = 0 ORDER BY at, number",
@@ -122,33 +122,33 @@ class SqliteLedger(Ledger):
         self._sql("DELETE FROM booking WHERE state = ? AND at > ?", (self._id, now))
         return [((number, polling), at) for number, polling, at in rows]
 
-    def put_back(self, handle: tuple[int, int], at: float) -> None:
+    def restore(self, handle: tuple[int, int], at: float) -> None:
         """Put a booking back."""
         self._sql(
             "INSERT INTO booking (number, state, at, polling) VALUES (?, ?, ?, ?)",
             (handle[0], self._id, at, handle[1]),
         )
 
-    def older_polls(self, ticket: str, since: float, now: float) -> int:
-        """Count the polls in line that have waited longer."""
+    def older_polls(self, waiter_id: str, since: float, now: float) -> int:
+        """Count the queued polls that have waited longer."""
         self._sql("DELETE FROM line WHERE state = ? AND until < ?", (self._id, now))
-        mine = self._one("SELECT since FROM line WHERE state = ? AND ticket = ?", ticket)
+        mine = self._one("SELECT since FROM line WHERE state = ? AND ticket = ?", waiter_id)
         older = self._one("SELECT count(*) FROM line WHERE state = ? AND since < ?", since if mine is None else mine)
         return int(older or 0)
 
-    def stand_in_line(self, ticket: str, since: float, until: float) -> None:
-        """Put a poll in line."""
+    def enqueue_poll(self, waiter_id: str, since: float, until: float) -> None:
+        """Queue a poll."""
         if not self._sql(
-            "UPDATE line SET until = ? WHERE state = ? AND ticket = ?", (until, self._id, ticket)
+            "UPDATE line SET until = ? WHERE state = ? AND ticket = ?", (until, self._id, waiter_id)
         ).rowcount:
-            self._sql("INSERT INTO line VALUES (?, ?, ?, ?)", (self._id, ticket, since, until))
+            self._sql("INSERT INTO line VALUES (?, ?, ?, ?)", (self._id, waiter_id, since, until))
 
-    def leave_line(self, ticket: str) -> None:
-        """Take a poll out of the line."""
-        self._sql("DELETE FROM line WHERE state = ? AND ticket = ?", (self._id, ticket))
+    def dequeue_poll(self, waiter_id: str) -> None:
+        """Take a poll out of the queue."""
+        self._sql("DELETE FROM line WHERE state = ? AND ticket = ?", (self._id, waiter_id))
 
     def _values(self) -> tuple[float, float, float]:
-        return self.state.not_before, self.state.wanted_until, self.state.keep
+        return self.state.not_before, self.state.contended_until, self.state.keep
 
     def _one(self, statement: str, *values: float | str) -> float | None:
         row = self._sql(statement, (self._id, *values)).fetchone()
@@ -177,8 +177,8 @@ class SqliteLedger(Ledger):
         if last is not None and last + shift > now + 2 * self.state.keep:
             shift = now - last
         self._sql("UPDATE booking SET at = at + ? WHERE state = ?", (shift, self._id))
-        self.state.not_before = min(self.state.not_before + shift, now + LONGEST_PENALTY_S)
-        self.state.wanted_until = min(self.state.wanted_until + shift, now + 2 * self.state.keep)
+        self.state.not_before = min(self.state.not_before + shift, now + MAX_PAUSE_S)
+        self.state.contended_until = min(self.state.contended_until + shift, now + 2 * self.state.keep)
         self._sql("DELETE FROM line WHERE state = ?", (self._id,))
 
 

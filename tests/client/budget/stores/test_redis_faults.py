@@ -16,7 +16,7 @@ import pytest
 
 from airflow_provider_maestroqa.client.budget import open_budget
 from airflow_provider_maestroqa.client.budget.limits import make_rules
-from airflow_provider_maestroqa.client.budget.slot_log import Wish
+from airflow_provider_maestroqa.client.budget.slot_log import SlotRequest
 from airflow_provider_maestroqa.client.budget.stores.redis import RedisStore
 from airflow_provider_maestroqa.client.errors import MaestroQAConfigError, MaestroQAConnectionError
 
@@ -127,13 +127,13 @@ def test_scripts_that_were_flushed_are_loaded_again(redis_server, make):
 def test_a_wrong_password_is_an_error_at_once_that_repeats_neither_password(locked_redis, make, password):
     login = f":{password}@" if password else ""
     began = time.monotonic()
-    with pytest.raises(MaestroQAConfigError, match="refused user or password") as error:
+    with pytest.raises(MaestroQAConfigError, match="rejected user or password") as error:
         make(f"redis://{login}127.0.0.1:{locked_redis.port}/0", timeout=5.0).acquire("normal")
     assert time.monotonic() - began < 3
     assert not error.value.retryable
-    told = "".join(traceback.format_exception(error.value)) + repr(error.value)
-    assert "wr0ng-s3cret" not in told
-    assert locked_redis.password not in told
+    message = "".join(traceback.format_exception(error.value)) + repr(error.value)
+    assert "wr0ng-s3cret" not in message
+    assert locked_redis.password not in message
     assert error.value.__cause__ is None
     assert error.value.__context__ is None
 
@@ -149,7 +149,7 @@ def test_an_error_about_a_server_with_a_password_does_not_repeat_it(locked_redis
     with pytest.raises(MaestroQAConnectionError) as error:
         budget.acquire("normal")
     assert locked_redis.password not in "".join(traceback.format_exception(error.value))
-    assert locked_redis.password not in repr(budget) + repr(budget._where)
+    assert locked_redis.password not in repr(budget) + repr(budget._store_factory)
 
 
 def test_a_server_that_is_out_of_memory_still_keeps_the_small_log(own_redis, make, worst):
@@ -195,21 +195,21 @@ def test_options_that_redis_does_not_know_are_a_clear_error(make, url):
 
 def test_a_server_clock_that_is_set_back_does_not_keep_anybody_waiting(redis_server, fake_time):
     store = RedisStore(redis_server.url, timeout=2, now=lambda: fake_time.monotonic)
-    handles = [store.book("log", RULES, Wish()).handle for _ in range(3)]
+    handles = [store.book("log", RULES, SlotRequest()).handle for _ in range(3)]
     fake_time.pass_by(4)
-    store.book("log", RULES, Wish())
+    store.book("log", RULES, SlotRequest())
     fake_time.monotonic -= 1000
     assert store.remaining("log", handles[2]) == pytest.approx(6.0)
-    assert store.book("log", RULES, Wish()).wait == pytest.approx(16.0)
+    assert store.book("log", RULES, SlotRequest()).wait == pytest.approx(16.0)
     store.close()
 
 
 def test_the_store_uses_the_servers_clock_and_not_its_own(redis_server, monkeypatch):
     store = RedisStore(redis_server.url, timeout=2)
-    store.book("log", RULES, Wish())
+    store.book("log", RULES, SlotRequest())
     monkeypatch.setattr(time, "time", lambda: 0.0)
-    store.book("log", RULES, Wish())
-    assert 9 < store.book("log", RULES, Wish()).wait <= 10
+    store.book("log", RULES, SlotRequest())
+    assert 9 < store.book("log", RULES, SlotRequest()).wait <= 10
     store.close()
 
 

@@ -17,7 +17,7 @@ import pytest
 from airflow_provider_maestroqa.client.budget import BudgetExhaustedError, open_budget
 from airflow_provider_maestroqa.client.budget.factory import default_file
 from airflow_provider_maestroqa.client.budget.limits import make_rules
-from airflow_provider_maestroqa.client.budget.slot_log import Wish
+from airflow_provider_maestroqa.client.budget.slot_log import SlotRequest
 from airflow_provider_maestroqa.client.budget.stores.sqlite import SqliteStore
 from airflow_provider_maestroqa.client.errors import MaestroQAConfigError, MaestroQAConnectionError
 
@@ -256,26 +256,26 @@ def boots(tmp_path, monkeypatch):
 
 def test_the_log_is_carried_over_when_the_machine_starts_anew(boots, fake_time):
     before = boots.store("boot one", fake_time)
-    handles = [before.book("log", RULES, Wish()).handle for _ in range(3)]
+    handles = [before.book("log", RULES, SlotRequest()).handle for _ in range(3)]
     before.close()
     fake_time.monotonic = 7.0
     fake_time.wall += 4.0
     after = boots.store("boot two", fake_time)
     assert after.remaining("log", handles[2]) == pytest.approx(6.0)
-    assert after.book("log", RULES, Wish()).wait == pytest.approx(6.0)
+    assert after.book("log", RULES, SlotRequest()).wait == pytest.approx(6.0)
     after.close()
 
 
 def test_unix_time_that_was_set_back_meanwhile_costs_a_window_at_most(boots, fake_time):
     before = boots.store("boot one", fake_time)
-    before.book("log", RULES, Wish())
-    before.book("log", RULES, Wish())
-    before.penalise("log", RULES, 5.0)
+    before.book("log", RULES, SlotRequest())
+    before.book("log", RULES, SlotRequest())
+    before.pause("log", RULES, 5.0)
     before.close()
     fake_time.monotonic = 7.0
     fake_time.wall -= 86_400.0 * 30
     after = boots.store("boot two", fake_time)
-    assert after.book("log", replace(RULES), Wish()).wait <= 3600
+    assert after.book("log", replace(RULES), SlotRequest()).wait <= 3600
     after.close()
 
 
@@ -287,7 +287,7 @@ def test_two_machines_that_take_turns_on_one_file_agree(boots, fake_time, tmp_pa
     here, there = boots.store("here", fake_time), boots.store("there", other_time)
     waits = []
     for _ in range(3):
-        waits += [here.book("log", RULES, Wish()).wait, there.book("log", RULES, Wish()).wait]
+        waits += [here.book("log", RULES, SlotRequest()).wait, there.book("log", RULES, SlotRequest()).wait]
         fake_time.pass_by(1)
         other_time.pass_by(1)
     assert waits == pytest.approx([0, 0, 9, 9, 18, 18])
