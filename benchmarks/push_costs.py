@@ -107,7 +107,9 @@ def push(resource, records):
         json.dumps(call.body).encode()
         return {"results": [{"ticket_id": record["ticket_id"]} for record in call.body["batch"]]}
 
-    report = run_push(resource_named(resource), records, send=send, usage=RequestStats(), options=PushOptions())
+    report = run_push(
+        resource_named(resource), records, send=send, request_stats=RequestStats(), options=PushOptions()
+    )
     assert report.confirmed == RECORDS, report
 
 

@@ -94,7 +94,7 @@ class PackageSender:
         )
 
     def push(self, resource, source):
-        settings, usage = self._settings, RequestStats()
+        settings, request_stats = self._settings, RequestStats()
         budget = open_budget(
             store=settings.rate_limit_store,
             base_url=settings.base_url,
@@ -102,14 +102,19 @@ class PackageSender:
             limits=settings.limits,
             margins=self._margins,
         )
-        client = SyncClient(settings, budget, stats=usage)
+        client = SyncClient(settings, budget, stats=request_stats)
         options = PushOptions.parse(on_error="collect", on_unknown_outcome="skip")
         passed_over = PassedOver()
         LOG.addHandler(passed_over)
         LOG.propagate = False
         try:
             report = run_push(
-                resource_named(resource), source, send=client.send, usage=usage, options=options, run="benchmark"
+                resource_named(resource),
+                source,
+                send=client.send,
+                request_stats=request_stats,
+                options=options,
+                run="benchmark",
             )
         finally:
             LOG.removeHandler(passed_over)
@@ -127,7 +132,7 @@ class PassedOver(logging.Handler):
         self.numbers = []
 
     def emit(self, record):
-        found = re.match(r"Going on after records? ([0-9 to,]+), which may or may not", record.getMessage())
+        found = re.match(r"Continuing after records? ([0-9 to,]+), which may or may not", record.getMessage())
         for part in found[1].split(", ") if found else ():
             first, _, last = part.partition(" to ")
             self.numbers += range(int(first), int(last or first) + 1)

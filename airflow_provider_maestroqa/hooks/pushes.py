@@ -74,7 +74,7 @@ class PushMethods(BaseMaestroQAHook):
             pushed,
             check_source(records, pushed.name.replace("_", " ")),
             send=send,
-            usage=self.request_stats,
+            request_stats=self.request_stats,
             options=options,
             rejects_to=open_object(rejects_path) if rejects_path else None,
             state_store=memory,

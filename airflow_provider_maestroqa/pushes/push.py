@@ -4,7 +4,7 @@
 
     source → read and check → collect a batch → send ──→ commit: report, rejects, checkpoint
                   │                 ↑            │
-                  └→ rejects        └── put back ┴→ rejected as a whole: find the first bad record, go on after it
+                  └→ rejects        └── put back ┴→ rejected as a whole: find the first bad record, continue after it
 
 Records are committed strictly in their order, so that one number says how far the push is.
 """
@@ -46,10 +46,10 @@ MAX_BATCH_BYTES = 4_000_000
 class PushOptions:
     """What to do when a record is rejected, or when an outcome is unknown.
 
-    :param on_error: ``fail`` stops at the first record that is rejected; ``collect`` goes on without it.
+    :param on_error: ``fail`` stops at the first record that is rejected; ``collect`` continues without it.
     :param max_rejects: how many rejected records ``collect`` allows; one more fails. ``None`` is no limit.
     :param on_unknown_outcome: what to do about records that may or may not have arrived and must not be sent twice:
-        ``fail`` stops and names them, ``resend`` sends them again, ``skip`` goes on after them.
+        ``fail`` stops and names them, ``resend`` sends them again, ``skip`` continues after them.
     """
 
     on_error: str = "fail"
@@ -58,7 +58,7 @@ class PushOptions:
 
     @property
     def collects(self) -> bool:
-        """Whether the push goes on without records that are rejected."""
+        """Whether the push continues without records that are rejected."""
         return self.on_error == "collect"
 
     @property
@@ -266,9 +266,9 @@ class Push:
             raise MaestroQAOutcomeUnknownError(
                 f"It is not known whether {names} of the {self._report.noun} arrived: {reason}. They must not "
                 "be sent twice, so they are not sent again. Check MaestroQA; then clear the task with "
-                "on_unknown_outcome='resend' to send them again, or 'skip' to go on after them."
+                "on_unknown_outcome='resend' to send them again, or 'skip' to continue after them."
             )
-        log.warning("Going on after %s, which may or may not have arrived: %s.", names, reason)
+        log.warning("Continuing after %s, which may or may not have arrived: %s.", names, reason)
         self._report.sent += len(records)
         self._report.unconfirmed += len(records)
         self._commit(records[-1])
@@ -289,7 +289,7 @@ class Push:
     # -- Rejected records -------------------------------------------------------------------------------------------
 
     def _handle_rejection(self, batch: Sequence[Record], error: MaestroQAAPIError) -> None:
-        """MaestroQA rejected a batch as a whole: find the first record that it rejects, and go on after it."""
+        """MaestroQA rejected a batch as a whole: find the first record that it rejects, and continue after it."""
         if len(batch) > 1 and error.status == 413:
             self._max_bytes = max(sum(record.size for record in batch) // 2, 1)
             log.info("MaestroQA finds %d records in one request too large; sending fewer.", len(batch))

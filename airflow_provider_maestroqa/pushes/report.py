@@ -73,7 +73,7 @@ class PushProgress:
     """Keeps a report up to date with the requests of this try, and logs every half minute how far the push is.
 
     :param report: what earlier tries have done; the push adds to it.
-    :param usage: counts the requests of this try.
+    :param request_stats: counts the requests of this try.
     :param total: records in all, where that is known.
     :param log: takes one line of text.
     :param clock: seconds that never go back.
@@ -82,15 +82,15 @@ class PushProgress:
     def __init__(
         self,
         report: Report,
-        usage: RequestStats,
+        request_stats: RequestStats,
         *,
         total: int | None,
         log: Callable[[str], None],
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._report = report
-        self._usage = usage
-        self._earlier = report.requests - usage.requests, report.waited_s - usage.waited_s
+        self._request_stats = request_stats
+        self._earlier = report.requests - request_stats.requests, report.waited_s - request_stats.waited_s
         self._progress = Progress(
             report.noun.capitalize(),
             total=total,
@@ -109,8 +109,8 @@ class PushProgress:
     def update_report(self) -> None:
         """Add the requests so far to the report."""
         requests, waited_s = self._earlier
-        self._report.requests = requests + self._usage.requests
-        self._report.waited_s = waited_s + self._usage.waited_s
+        self._report.requests = requests + self._request_stats.requests
+        self._report.waited_s = waited_s + self._request_stats.waited_s
 
     def log_if_due(self, done: int) -> None:
         """Log a line if it is time for one."""

@@ -25,7 +25,7 @@ def run_push(
     records: Iterable[object],
     *,
     send: Sender,
-    usage: RequestStats,
+    request_stats: RequestStats,
     options: PushOptions,
     rejects_to: Target | None = None,
     state_store: StateStore | None = None,
@@ -38,7 +38,7 @@ def run_push(
     :param records: dicts with the API's keys, or ``SourceRecord`` objects; read one at a time, from the start at each
         try.
     :param send: sends requests.
-    :param usage: counts what ``send`` uses of the budget.
+    :param request_stats: counts what ``send`` uses of the budget.
     :param options: what the user decided.
     :param rejects_to: the object for rejected records.
     :param state_store: saves the position for a retry; ``None`` saves nothing.
@@ -65,7 +65,7 @@ def run_push(
         what = report.noun if total is None else pluralize(total, report.noun)
         log.info("Pushing %s, %s with each request.", what, per_request)
     rejects = Rejects(rejects_to, max_rejects=options.max_rejects)
-    progress = PushProgress(report, usage, total=total, log=log.info)
+    progress = PushProgress(report, request_stats, total=total, log=log.info)
     push = Push(
         resource, send, options=options, report=report, progress=progress, rejects=rejects, checkpoint=checkpoint
     )
@@ -121,5 +121,5 @@ def _check_all(records: Iterable[object], resource: Resource, noun: str) -> None
             continue
         raise MaestroQADataError(
             f"Record {index} of the {noun} is rejected: {reason}. Nothing was sent. "
-            "Correct it, or set on_error='collect' to go on without such records."
+            "Correct it, or set on_error='collect' to continue without such records."
         )

@@ -60,7 +60,7 @@ def test_every_row_of_the_conversions_holds(tables_in, read):
         if cell is None:
             assert becomes == "absent"
             continue
-        if becomes.startswith("refused"):
+        if becomes.startswith("rejected"):
             with pytest.raises((CellError, PydanticCustomError)):
                 travels(CellReader(), kind, cell)
             if "`timezone`" in becomes:

@@ -82,8 +82,8 @@ def push(request):
         )
         address = {"base_url": settings.base_url, "token": settings.token}
         budget = open_budget(store="memory", limits=settings.limits, clock=clock, **address)
-        usage = RequestStats()
-        client = SyncClient(settings, budget, stats=usage)
+        request_stats = RequestStats()
+        client = SyncClient(settings, budget, stats=request_stats)
         chosen = PushOptions.parse(**options)
 
         def send(call, *, in_flight=None):
@@ -98,7 +98,7 @@ def push(request):
                 resource_named(resource, update_first=update_first),
                 records,
                 send=send,
-                usage=usage,
+                request_stats=request_stats,
                 options=chosen,
                 rejects_to=open_object(str(rejects)) if rejects else None,
                 state_store=state_store,

@@ -72,14 +72,14 @@ def push_to(url, count):
     wide = {"normal": [[1_000_000, 1]], "hard": [[1_000_000, 1]]}
     settings = read_settings("test", host=url, password="sandbox-token", extra={"rate_limits": wide})
     budget = open_budget(store="memory", base_url=url, token=settings.token, limits=settings.limits)
-    usage = RequestStats()
-    client = SyncClient(settings, budget, stats=usage)
+    request_stats = RequestStats()
+    client = SyncClient(settings, budget, stats=request_stats)
     try:
         return run_push(
             resource_named("ticket_metrics"),
             metrics(count, some_bad=False),
             send=client.send,
-            usage=usage,
+            request_stats=request_stats,
             options=PushOptions(),
         )
     finally:
@@ -101,7 +101,7 @@ def push_to_nobody(folder, count):
         resource_named("ticket_metrics"),
         metrics(count, some_bad=True),
         send=send,
-        usage=RequestStats(),
+        request_stats=RequestStats(),
         options=PushOptions(on_error="collect"),
         rejects_to=Rejects(folder),
         state_store=StateStore(),

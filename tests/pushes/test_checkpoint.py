@@ -193,7 +193,7 @@ def test_a_push_that_passes_over_goes_on_by_itself(push, sandbox, comments, capl
     report = push("comments", comments, on_unknown_outcome="skip")
     assert (report.confirmed, report.unconfirmed) == (800, 500)
     assert texts(sandbox) == in_order(1300)
-    assert "Going on after records 500 to 999, which may or may not have arrived" in caplog.text
+    assert "Continuing after records 500 to 999, which may or may not have arrived" in caplog.text
 
 
 def test_without_saved_state_a_second_try_of_comments_sends_nothing(push, sandbox, comments):

@@ -81,7 +81,7 @@ def push_metrics(store, state_store, metrics, **options):
         resource_named("ticket_metrics"),
         metrics,
         send=rejecting,
-        usage=RequestStats(),
+        request_stats=RequestStats(),
         options=PushOptions(on_error="collect"),
         rejects_to=StoredObject(store, NAME),
         state_store=state_store,

@@ -22,8 +22,8 @@ def lines():
 
 @pytest.fixture
 def start(clock, lines):
-    def start(report, *, total=None, usage=None):
-        return PushProgress(report, usage or RequestStats(), total=total, log=lines.append, clock=clock)
+    def start(report, *, total=None, request_stats=None):
+        return PushProgress(report, request_stats or RequestStats(), total=total, log=lines.append, clock=clock)
 
     return start
 
@@ -57,11 +57,11 @@ def test_the_rate_is_that_of_this_try(start, lines, clock):
 
 
 def test_requests_of_earlier_tries_count(start):
-    usage = RequestStats()
-    usage.count_request("normal", waited_s=5)
+    request_stats = RequestStats()
+    request_stats.count_request("normal", waited_s=5)
     report = Report("comments", requests=7, waited_s=1.5)
-    progress = start(report, usage=usage)
-    usage.count_request("normal", waited_s=0.25)
+    progress = start(report, request_stats=request_stats)
+    request_stats.count_request("normal", waited_s=0.25)
     progress.update_report()
     assert (report.requests, report.waited_s) == (8, 1.75)
 
