@@ -63,8 +63,8 @@ def _status(fault: Fault, _request: web.Request) -> web.Response:
         return web.json_response(body, status=fault.status)
     if fault.host == "storage":
         code = "SlowDown" if fault.status == 503 else "InternalError" if fault.status >= 500 else "InvalidRequest"
-        return storage_error(fault.status, code, "A fault was asked for.")
-    return api_error(fault.status, f"A fault was asked for: status {fault.status}.")
+        return storage_error(fault.status, code, "A fault of the sandbox.")
+    return api_error(fault.status, f"A fault of the sandbox: status {fault.status}.")
 
 
 def _html(fault: Fault, _request: web.Request) -> web.Response:

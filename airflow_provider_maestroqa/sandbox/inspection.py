@@ -155,8 +155,8 @@ class Records:
         fields = {"name": name or email.partition("@")[0], "available": available, "email": email}
         optional = {"agentId": agent_id, "agentGroupId": agent_group_id}
         fields |= {key: value for key, value in optional.items() if value is not None}
-        if taken := [one for one in (email, agent_id) if one in account.agent_keys]:
-            raise ValueError(f"There is an agent already with {' and '.join(map(str, taken))}.")
+        if in_use := [one for one in (email, agent_id) if one in account.agent_keys]:
+            raise ValueError(f"There is an agent already with {' and '.join(map(str, in_use))}.")
         self._run_in_loop(lambda: account.add_agent(fields))
 
 

@@ -127,8 +127,8 @@ def fault_middleware(host: str) -> Middleware:
             return await handler(request)
         fired = state_of(request).faults.fire(host, request.method, request.path, await _export_id(request, host))
         context_of(request).faults = [one for one in fired if one.family != "answer"]
-        answer = next((one for one in fired if one.family == "answer"), None)
-        return await handler(request) if answer is None else await apply_fault(answer, request, handler)
+        answer_fault = next((one for one in fired if one.family == "answer"), None)
+        return await handler(request) if answer_fault is None else await apply_fault(answer_fault, request, handler)
 
     return fault
 

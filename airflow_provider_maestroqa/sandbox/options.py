@@ -38,7 +38,7 @@ class Option:
     :param parse: turns the text on the command line into a value; by default the type of the default.
     :param metavar: what stands for the value in the help.
     :param repeated: whether it may be given several times, each time with one item of a mapping.
-    :param shown: whether the control endpoint shows it.
+    :param public: whether the control endpoint shows it.
     """
 
     default: Any
@@ -50,7 +50,7 @@ class Option:
     parse: Callable[[str], Any] | None = None
     metavar: str | None = None
     repeated: bool = False
-    shown: bool = True
+    public: bool = True
 
     @property
     def written_default(self) -> str:
@@ -114,9 +114,9 @@ def parse_attribute(text: str) -> tuple[str, str]:
 class SandboxOptions:
     """How a sandbox behaves. One more option is one more field."""
 
-    token: str = _option("sandbox-token", "the API token that is accepted", shown=False)
-    port: int = _option(0, "port of the API; 0 takes a free one", command_default=8765, shown=False)
-    storage_port: int = _option(0, "port of the storage; 0 takes a free one", command_default=8766, shown=False)
+    token: str = _option("sandbox-token", "the API token that is accepted", public=False)
+    port: int = _option(0, "port of the API; 0 takes a free one", command_default=8765, public=False)
+    storage_port: int = _option(0, "port of the storage; 0 takes a free one", command_default=8766, public=False)
     seed: int = _option(1, "decides the content of the export files")
     rows: int = _option(200, "graded tickets, memberships or events in each export", minimum=0)
     polls: int = _option(2, 'polls that answer "not yet" before an export is complete', minimum=0)
@@ -126,7 +126,7 @@ class SandboxOptions:
         "requests and seconds for each bucket, as in the connection's ``rate_limits``; ``{}`` or ``None`` for none; "
         "on the command line ``real``, ``none`` or JSON",
         parse=parse_limits,
-        shown=False,
+        public=False,
     )
     window_kind: str = _option(
         "sliding", "windows of the limits: ``sliding`` or ``fixed``", choices=("sliding", "fixed"), flag="--window"
@@ -135,7 +135,7 @@ class SandboxOptions:
     retry_after: bool = _option(False, "a 429 carries Retry-After")
     url_ttl: float = _option(600.0, "seconds until a presigned URL expires", minimum=0)
     clock: Callable[[], float] = _option(
-        time.time, "gives Unix seconds; for limits, expiry and the age of exports", flag=None, shown=False
+        time.time, "gives Unix seconds; for limits, expiry and the age of exports", flag=None, public=False
     )
     agents: int = _option(
         20, "agents at the start: ``agent-1`` with the email ``agent-1@example.com``, and so on", minimum=0
@@ -194,7 +194,7 @@ class SandboxOptions:
 
     def as_json(self) -> dict[str, Any]:
         """The options as the control endpoint shows them, without secrets."""
-        return {name: getattr(self, name) for name, option in OPTIONS.items() if option.shown}
+        return {name: getattr(self, name) for name, option in OPTIONS.items() if option.public}
 
 
 #: The options by name.

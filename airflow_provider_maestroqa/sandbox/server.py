@@ -154,9 +154,10 @@ class Sandbox(Records):
         """
         if isinstance(fault, str):
             parameters["kind"] = fault
-        made = fault if isinstance(fault, Fault) else Fault(**parameters)
-        self._state.faults.add(made)
-        return made
+        if not isinstance(fault, Fault):
+            fault = Fault(**parameters)
+        self._state.faults.add(fault)
+        return fault
 
     def clear_faults(self) -> None:
         """Remove all faults. Responses that are held stay held until :meth:`release`."""

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import threading
+from contextlib import contextmanager
 from dataclasses import dataclass
 from types import SimpleNamespace
 
@@ -10,8 +12,6 @@ from factories import agent_metric, comment, ticket, ticket_metric
 from airflow_provider_maestroqa.sandbox import Sandbox
 
 WINDOW = {"startDate": "2021-03-01T00:00:00Z", "endDate": "2021-03-08T00:00:00Z"}
-
-
 AES = {"x-amz-server-side-encryption": "AES256"}
 
 
@@ -82,6 +82,23 @@ class Client:
             except (requests.ConnectionError, requests.exceptions.ChunkedEncodingError):
                 return answer, bytes(received), True
         return answer, bytes(received), False
+
+
+@contextmanager
+def held(sandbox, send):
+    """Send a request beside the test; the list of its result is filled when it is released at the end."""
+    results = []
+    thread = threading.Thread(target=lambda: results.append(send()))
+    thread.start()
+    sandbox.wait_for(lambda: sandbox.requests and sandbox.requests[-1].held)
+    yield results
+    sandbox.release()
+    thread.join(10)
+
+
+@pytest.fixture(name="held")
+def provide_held():
+    return held
 
 
 @pytest.fixture

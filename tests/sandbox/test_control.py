@@ -1,5 +1,4 @@
 import json
-import threading
 
 import pytest
 
@@ -80,24 +79,17 @@ def test_a_reset_from_python_lets_in_the_first_token_alone(client):
     )
 
 
-def test_held_answers_are_released_over_http(client, make_client):
+def test_held_responses_are_released_over_http(client, make_client, held):
     sandbox = client.sandbox
     sandbox.fault(kind="timeout")
-    other = threading.Thread(target=make_client(sandbox).ask, args=("groups",))
-    other.start()
-    sandbox.wait_for(lambda: sandbox.requests and sandbox.requests[0].held)
-    assert control(client, "POST", "/sandbox/release").status_code == 200
-    other.join()
-    assert sandbox.requests[0].status == 200
+    with held(sandbox, lambda: make_client(sandbox).ask("groups")):
+        assert control(client, "POST", "/sandbox/release").status_code == 200
+        sandbox.wait_for(lambda: sandbox.requests[0].status == 200)
 
 
-def test_the_api_answers_while_another_request_is_held(client):
+def test_the_api_responds_while_another_request_is_held(client, held):
     sandbox = client.sandbox
     sandbox.fault(kind="timeout", path="get-export-data")
-    other = threading.Thread(target=client.poll, args=("x",))
-    other.start()
-    sandbox.wait_for(lambda: sandbox.requests and sandbox.requests[0].held)
-    assert client.ask("groups").status_code == 200
-    sandbox.release()
-    other.join()
+    with held(sandbox, lambda: client.poll("x")):
+        assert client.ask("groups").status_code == 200
     assert sandbox.requests[0].status == 404

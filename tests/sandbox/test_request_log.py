@@ -87,17 +87,41 @@ def test_the_record_does_not_grow_for_ever():
     ]
 
 
-def test_a_request_under_way_at_a_reset_does_not_spoil_the_new_record(client):
+def test_a_request_in_flight_at_a_reset_is_not_in_the_new_log(client, held):
     sandbox = client.sandbox
     sandbox.fault(kind="timeout")
-    other = threading.Thread(target=client.ask, args=("groups",))
-    other.start()
-    sandbox.wait_for(lambda: sandbox.requests and sandbox.requests[0].held)
-    sandbox.reset()
-    other.join()
+    with held(sandbox, lambda: client.ask("groups")):
+        sandbox.reset()
     assert sandbox.requests == []
 
 
 def test_a_request_that_is_too_large_is_refused(client):
     answer = client.api("POST", "/api/v1/request-groups-export", data=b" " * (65 << 20))
     assert answer.status_code == 413
+
+
+def test_the_record_forgets_the_oldest_bodies_when_they_are_too_many():
+    record = RequestLog(max_requests=4, max_bytes=10)
+    for number in range(6):
+        record.add(LoggedRequest("POST", "/x", {}, {}, b'"%03d"' % number, "api", 0.0))
+    assert [(one.number, one.body) for one in record.all()] == [(2, None), (3, None), (4, "004"), (5, "005")]
+    assert record.count("POST", "/x") == 6
+    record.clear()
+    record.add(LoggedRequest("POST", "/x", {}, {}, b'"12345678"', "api", 0.0))
+    assert (record.all()[0].body, record.count("POST", "/x")) == ("12345678", 1)
+
+
+def test_bodies_that_went_with_their_requests_leave_room_for_others():
+    record = RequestLog(max_requests=2, max_bytes=12)
+    for number in range(6):
+        record.add(LoggedRequest("POST", "/x", {}, {}, b'"%03d"' % number, "api", 0.0))
+    assert [one.body for one in record.all()] == ["004", "005"]
+    record.add(LoggedRequest("POST", "/x", {}, {}, b'"123456"', "api", 0.0))
+    assert [one.body for one in record.all()] == [None, "123456"]
+
+
+def test_a_body_larger_than_all_that_is_kept_is_forgotten_at_once():
+    record = RequestLog(max_bytes=3)
+    record.add(LoggedRequest("POST", "/x", {}, {}, b"12345", "api", 0.0, received=5))
+    record.add(LoggedRequest("POST", "/x", {}, {}, b"12", "api", 0.0, received=2))
+    assert [(one.body, one.received) for one in record.all()] == [(None, 5), (12, 2)]

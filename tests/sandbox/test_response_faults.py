@@ -1,5 +1,3 @@
-import threading
-
 import pytest
 import requests
 
@@ -16,7 +14,7 @@ def test_a_status_fault_answers_instead_of_the_api(client):
 @pytest.mark.parametrize(
     ("body", "content_type", "text"),
     [
-        (None, "application/json", '{"error": "A fault was asked for: status 422."}'),
+        (None, "application/json", '{"error": "A fault of the sandbox: status 422."}'),
         ({"error": "agentId is taken"}, "application/json", '{"error": "agentId is taken"}'),
         ("plain", "text/plain", "plain"),
         (b"\x00", "application/octet-stream", "\x00"),
@@ -56,19 +54,12 @@ def test_a_timeout_holds_the_answer_until_the_client_goes_away(client, done, exp
     assert client.sandbox.requests[0].status is None
 
 
-def test_a_held_answer_comes_when_it_is_released(client, make_client):
+def test_a_held_response_is_sent_when_it_is_released(client, held):
     client.sandbox.fault(kind="timeout")
-    sandbox = client.sandbox
-
-    def release():
-        sandbox.wait_for(lambda: sandbox.requests and sandbox.requests[0].held)
-        sandbox.release()
-
-    answers = []
-    with Beside(lambda: answers.append(client.ask("groups").status_code)):
-        release()
-    assert answers == [200]
-    assert not sandbox.requests[0].held
+    with held(client.sandbox, lambda: client.ask("groups").status_code) as statuses:
+        assert statuses == []
+    assert statuses == [200]
+    assert not client.sandbox.requests[0].held
 
 
 @pytest.mark.parametrize(
@@ -163,16 +154,3 @@ def test_an_answer_fault_can_hit_the_storage_host(client):
     with pytest.raises(requests.ConnectionError):
         client.get(answer["dataUrl"])
     assert client.get(answer["dataUrl"]).status_code == 200
-
-
-class Beside:
-    """Runs something beside the test, and waits for it."""
-
-    def __init__(self, work):
-        self._thread = threading.Thread(target=work)
-
-    def __enter__(self):
-        self._thread.start()
-
-    def __exit__(self, *_):
-        self._thread.join(10)

@@ -11,7 +11,7 @@ ROOT = FOLDER.parents[1]
 
 def test_the_sandbox_imports_nothing_of_the_rest_and_little_besides():
     foreign = set()
-    for file in FOLDER.glob("*.py"):
+    for file in FOLDER.rglob("*.py"):
         for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
             names = [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
             if isinstance(node, ast.ImportFrom):

@@ -1,5 +1,3 @@
-import threading
-
 import pytest
 import requests
 
@@ -112,15 +110,10 @@ def test_who_goes_away_while_its_request_is_held_leaves_what_was_done(write, don
 
 
 @pytest.mark.parametrize("done", [False, True])
-def test_a_held_request_is_carried_out_before_or_after_its_release(write, done):
+def test_a_held_request_is_handled_before_or_after_its_release(write, held, done):
     write.sandbox.fault("timeout", done=done)
-    statuses = []
-    other = threading.Thread(target=lambda: statuses.append(write().status_code))
-    other.start()
-    write.sandbox.wait_for(lambda: write.sandbox.requests and write.sandbox.requests[-1].held)
-    assert write.happened() is done
-    write.sandbox.release()
-    other.join()
+    with held(write.sandbox, lambda: write().status_code) as statuses:
+        assert write.happened() is done
     assert statuses[0] in (200, 201)
     assert write.happened()
 
@@ -135,14 +128,10 @@ def test_a_refusal_can_be_spoiled_as_well(client, kind):
             client.api("DELETE", "/api/v1/tickets/none")
 
 
-def test_a_refusal_can_be_held(client):
+def test_an_error_response_can_be_held(client, held):
     client.sandbox.fault("timeout", done=True)
-    statuses = []
-    other = threading.Thread(target=lambda: statuses.append(client.call("DELETE", "/tickets/none")[0]))
-    other.start()
-    client.sandbox.wait_for(lambda: client.sandbox.requests and client.sandbox.requests[-1].held)
-    client.sandbox.release()
-    other.join()
+    with held(client.sandbox, lambda: client.call("DELETE", "/tickets/none")[0]) as statuses:
+        pass
     assert statuses == [404]
 
 

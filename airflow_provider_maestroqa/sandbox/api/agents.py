@@ -27,8 +27,8 @@ routes = web.RouteTableDef()
 async def _create(request: web.Request) -> web.Response:
     account = state_of(request).account
     agent = await body_parameters(request, _NEW)
-    taken = [name for name in ("email", "agentId") if agent.get(name) in account.agent_keys]
-    reject_if(409, "Already in use by another agent", [f"{name} {agent[name]!r}" for name in taken])
+    in_use = [name for name in ("email", "agentId") if agent.get(name) in account.agent_keys]
+    reject_if(409, "Already in use by another agent", [f"{name} {agent[name]!r}" for name in in_use])
     return web.json_response(account.add_agent(agent))
 
 

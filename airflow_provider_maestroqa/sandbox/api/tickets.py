@@ -128,12 +128,12 @@ def _as_written(account: Account, ticket: Fields) -> Fields:
 
 def _as_read(account: Account, ticket: Fields) -> Fields:
     """A ticket as the API returns it when it is read."""
-    answer = {"id": ticket["id"], **_as_written(account, ticket), **{name: ticket[name] for name in _READ_ONLY}}
-    if "csat_score" in answer:
-        answer["csat_score"] = _number_as_text(answer["csat_score"])
+    ticket_json = {"id": ticket["id"], **_as_written(account, ticket), **{name: ticket[name] for name in _READ_ONLY}}
+    if "csat_score" in ticket_json:
+        ticket_json["csat_score"] = _number_as_text(ticket_json["csat_score"])
     if ticket["source"] != MANUAL:
-        answer.pop("attributes", None)
-    return answer
+        ticket_json.pop("attributes", None)
+    return ticket_json
 
 
 def _number_as_text(number: float) -> str:

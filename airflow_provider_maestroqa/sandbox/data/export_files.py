@@ -77,11 +77,11 @@ def write_export_file(
         opened: AbstractContextManager[IO[bytes]] = Path(target).open("wb")  # noqa: SIM115
     else:
         opened = nullcontext(target)
-    made = tables(export_type, rows, content or Content(seed=seed), single_file)
+    csv_tables = tables(export_type, rows, content or Content(seed=seed), single_file)
     with opened as file:
         if is_zip(export_type, single_file):
-            return _write_zip(file, made, level, cancelled)
-        return {table.name + ".csv": _write_table(file.write, table, cancelled) for table in made}
+            return _write_zip(file, csv_tables, level, cancelled)
+        return {table.name + ".csv": _write_table(file.write, table, cancelled) for table in csv_tables}
 
 
 def rows_for_bytes(size: int, *, export_type: str = "raw", single_file: str | None = None, seed: int = 1) -> int:
@@ -102,12 +102,12 @@ def rows_for_bytes(size: int, *, export_type: str = "raw", single_file: str | No
 
 
 def _write_zip(
-    target: IO[bytes], made: list[Table], level: int, cancelled: Callable[[], bool]
+    target: IO[bytes], csv_tables: list[Table], level: int, cancelled: Callable[[], bool]
 ) -> Mapping[str, ExportFile]:
     files = {}
     # A file that cannot seek makes zipfile write sizes behind the data, as servers that stream archives do.
     with zipfile.ZipFile(_Unseekable(target), "w", zipfile.ZIP_DEFLATED, compresslevel=level) as archive:  # type: ignore[call-overload]
-        for table in made:
+        for table in csv_tables:
             info = zipfile.ZipInfo(table.name + ".csv", date_time=(2021, 3, 8, 0, 0, 0))
             info.compress_type = zipfile.ZIP_DEFLATED
             _set_level(info, level)

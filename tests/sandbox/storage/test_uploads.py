@@ -1,6 +1,5 @@
 import hashlib
 import socket
-import threading
 from urllib.parse import urlsplit
 
 import pytest
@@ -43,7 +42,7 @@ def attachment(make_sandbox, make_client, records, clock):
     return Attachment(make_client(sandbox), records.aes)
 
 
-def told(data, content_type="audio/mp3"):
+def upload_of(data, content_type="audio/mp3"):
     return {"size": len(data), "sha256": hashlib.sha256(data).hexdigest(), "content_type": content_type}
 
 
@@ -55,7 +54,7 @@ def files(sandbox):
 def test_bytes_that_are_put_are_stored(attachment, data):
     # An empty body has no Content-Length of its own accord.
     assert attachment.put(data, {**attachment.headers, "Content-Length": str(len(data))}) == (200, "")
-    assert attachment.stored == told(data)
+    assert attachment.stored == upload_of(data)
 
 
 def test_the_record_tells_of_an_upload_without_its_bytes(attachment):
@@ -111,7 +110,7 @@ def test_a_url_expires_and_a_fresh_one_goes_on(attachment, clock):
     status, text = attachment.put()
     assert (status, "Request has expired" in text) == (403, True)
     assert attachment.put(url=attachment.fresh_url())[0] == 200
-    assert attachment.stored == told(DATA)
+    assert attachment.stored == upload_of(DATA)
 
 
 @pytest.mark.parametrize("method", ["GET", "POST", "HEAD"])
@@ -130,16 +129,16 @@ def test_a_url_leads_to_its_own_attachment_alone(attachment):
 def test_a_second_upload_replaces_the_bytes(attachment):
     attachment.put(b"first")
     attachment.put(b"second")
-    assert attachment.stored == told(b"second")
+    assert attachment.stored == upload_of(b"second")
     assert len(files(attachment.sandbox)) == 1
 
 
 def test_bytes_stay_when_the_id_is_used_again(attachment):
     attachment.put(b"first")
     url = attachment.fresh_url(content_type="audio/wav")
-    assert attachment.stored == told(b"first")
+    assert attachment.stored == upload_of(b"first")
     assert attachment.put(b"second", {**attachment.headers, "Content-Type": "audio/wav"}, url)[0] == 200
-    assert attachment.stored == told(b"second", "audio/wav")
+    assert attachment.stored == upload_of(b"second", "audio/wav")
 
 
 def test_an_upload_that_breaks_off_changes_nothing(attachment):
@@ -147,7 +146,7 @@ def test_an_upload_that_breaks_off_changes_nothing(attachment):
     raw_put(attachment, DATA[:5000], length=len(DATA), until=5000)
     attachment.sandbox.wait_for(lambda: attachment.last.done)
     assert (attachment.last.status, attachment.last.received) == (None, 5000)
-    assert attachment.stored == told(b"first")
+    assert attachment.stored == upload_of(b"first")
     attachment.sandbox.wait_for(lambda: len(files(attachment.sandbox)) == 1)
 
 
@@ -160,20 +159,16 @@ def test_an_upload_can_be_cut_at_any_byte(attachment, kind, at):
         attachment.put()
     attachment.sandbox.wait_for(lambda: attachment.last.done)
     assert (attachment.last.status, attachment.last.received) == (None, at)
-    assert attachment.stored == told(b"first")
+    assert attachment.stored == upload_of(b"first")
     assert attachment.put()[0] == 200
-    assert attachment.stored == told(DATA)
+    assert attachment.stored == upload_of(DATA)
 
 
-def test_an_upload_can_be_held_at_any_byte(attachment):
+def test_an_upload_can_be_held_at_any_byte(attachment, held):
     attachment.sandbox.fault("stall_at_byte", at=len(DATA) - 1)
-    other = threading.Thread(target=attachment.put)
-    other.start()
-    attachment.sandbox.wait_for(lambda: attachment.last.held)
-    assert (attachment.last.received, attachment.stored) == (len(DATA) - 1, None)
-    attachment.sandbox.release()
-    other.join()
-    assert attachment.stored == told(DATA)
+    with held(attachment.sandbox, attachment.put):
+        assert (attachment.last.received, attachment.stored) == (len(DATA) - 1, None)
+    assert attachment.stored == upload_of(DATA)
 
 
 def test_an_upload_can_be_slow(attachment):
@@ -181,10 +176,10 @@ def test_an_upload_can_be_slow(attachment):
     before = attachment.sandbox._state.log._changes
     assert attachment.put()[0] == 200
     assert attachment.sandbox._state.log._changes - before >= 5
-    assert attachment.stored == told(DATA)
+    assert attachment.stored == upload_of(DATA)
 
 
-@pytest.mark.parametrize(("done", "stored"), [(False, None), (True, told(DATA))])
+@pytest.mark.parametrize(("done", "stored"), [(False, None), (True, upload_of(DATA))])
 @pytest.mark.parametrize(("status", "code"), [(500, "InternalError"), (503, "SlowDown")])
 def test_the_storage_can_fail_before_or_after_the_bytes_are_stored(attachment, done, stored, status, code):
     attachment.sandbox.fault("status", status=status, path="/attachments/*", done=done)
@@ -197,7 +192,7 @@ def test_the_connection_can_drop_after_the_bytes_are_stored(attachment):
     attachment.sandbox.fault("reset_after", host="storage")
     with pytest.raises(requests.ConnectionError):
         attachment.put()
-    assert attachment.stored == told(DATA)
+    assert attachment.stored == upload_of(DATA)
 
 
 def test_a_url_can_expire_before_its_time(attachment):
@@ -220,15 +215,10 @@ def test_a_fault_that_is_about_a_file_going_out_leaves_uploads_alone(attachment)
     assert [one["fired"] for one in attachment.sandbox._state.faults.as_json()] == [0, 0]
 
 
-def test_bytes_for_a_ticket_that_was_deleted_are_kept_nowhere(attachment):
+def test_bytes_for_a_ticket_that_was_deleted_are_stored_nowhere(attachment, held):
     attachment.sandbox.fault("stall_at_byte", at=10)
-    statuses = []
-    other = threading.Thread(target=lambda: statuses.append(attachment.put()[0]))
-    other.start()
-    attachment.sandbox.wait_for(lambda: attachment.last.held)
-    attachment.client.__class__(attachment.sandbox, requests).call("DELETE", "/tickets/t-1")
-    attachment.sandbox.release()
-    other.join()
+    with held(attachment.sandbox, lambda: attachment.put()[0]) as statuses:
+        attachment.client.__class__(attachment.sandbox, requests).call("DELETE", "/tickets/t-1")
     assert (statuses, attachment.sandbox.attachments, files(attachment.sandbox)) == ([200], {}, [])
     assert attachment.put()[0] == 404
 
