@@ -152,41 +152,19 @@ def describe_error(error: Exception) -> str:
 
 
 _DENIED = {
-    "AccessDenied",
-    "AllAccessDisabled",
-    "AccountProblem",
-    "InvalidAccessKeyId",
-    "SignatureDoesNotMatch",
-    "ExpiredToken",
-    "InvalidToken",
-    "TokenRefreshRequired",
-    "RequestTimeTooSkewed",
-    "Forbidden",
-}
+    "AccessDenied", "AllAccessDisabled", "AccountProblem", "InvalidAccessKeyId", "SignatureDoesNotMatch",
+    "ExpiredToken", "InvalidToken", "TokenRefreshRequired", "RequestTimeTooSkewed", "Forbidden",
+}  # fmt: skip
 _NO_BUCKET = {
-    "NoSuchBucket",
-    "PermanentRedirect",
-    "AuthorizationHeaderMalformed",
-    "IllegalLocationConstraintException",
+    "NoSuchBucket", "PermanentRedirect", "AuthorizationHeaderMalformed", "IllegalLocationConstraintException",
     "InvalidBucketName",
-}
+}  # fmt: skip
 _DAMAGED = {
-    "BadDigest",
-    "InvalidDigest",
-    "IncompleteBody",
-    "XAmzContentSHA256Mismatch",
-    "XAmzContentChecksumMismatch",
-}
+    "BadDigest", "InvalidDigest", "IncompleteBody", "XAmzContentSHA256Mismatch", "XAmzContentChecksumMismatch",
+}  # fmt: skip
 _BUSY = {
-    "SlowDown",
-    "InternalError",
-    "ServiceUnavailable",
-    "RequestTimeout",
-    "Throttling",
-    "503",
-    "500",
-    "NoSuchUpload",
-}
+    "SlowDown", "InternalError", "ServiceUnavailable", "RequestTimeout", "Throttling", "503", "500", "NoSuchUpload",
+}  # fmt: skip
 _NO_CREDENTIALS = {"NoCredentialsError", "PartialCredentialsError", "ProfileNotFound"}
 
 

@@ -1,33 +1,13 @@
 """What a reader of the storage sees, before, while and after an export is landed."""
 
 import json
-import zlib
 
 import pytest
+from landing_fixtures import DATA, listing
 
-from airflow_provider_maestroqa.client.errors import (
-    MaestroQADataError,
-    MaestroQAError,
-)
+from airflow_provider_maestroqa.client.errors import MaestroQADataError, MaestroQAError
 from airflow_provider_maestroqa.landing.exports import LandingOptions, publish_no_data, published_manifest
 from airflow_provider_maestroqa.storage.base import StorageDeniedError
-from airflow_provider_maestroqa.storage.s3_store import PART_SIZE, S3Store
-
-DATA = b"h\n" + b"some text\n" * 50
-
-
-@pytest.fixture
-def two_files(origin, make_zip, part):
-    origin.body = make_zip(part(name=b"a.csv", data=DATA), part(name=b"x/b.csv"))
-
-
-def listing(store):
-    """All names in a store, hidden ones too."""
-    if isinstance(store, S3Store):
-        found = store.client.list_objects_v2(Bucket=store.bucket).get("Contents", [])
-        uploads = store.client.list_multipart_uploads(Bucket=store.bucket).get("Uploads", [])
-        return sorted(item["Key"].removeprefix(f"{store.prefix}/") for item in found) + [u["Key"] for u in uploads]
-    return sorted(path.removeprefix(store.root + "/") for path in store.fs.find(store.root))
 
 
 class Watching:
@@ -252,36 +232,3 @@ def test_an_export_without_data_gets_a_manifest_that_says_so(store, land):
     }
     assert published_manifest(store, export_id="e1", options=LandingOptions()) == manifest
     assert published_manifest(store, export_id="e2", options=LandingOptions()) is None
-
-
-def test_small_objects_are_stored_replaced_read_and_deleted(store):
-    assert (store.get_bytes("state/one"), store.size("state/one")) == (None, None)
-    for data in (b"first", b"", b"third"):
-        store.put_bytes("state/one", data)
-        assert (store.get_bytes("state/one"), store.size("state/one")) == (data, len(data))
-    store.delete("state/one")
-    store.delete("state/one")
-    assert store.get_bytes("state/one") is None
-    assert listing(store) == []
-
-
-def test_a_file_of_many_parts_arrives_whole(store):
-    data = bytes(range(256)) * (PART_SIZE * 2 // 256) + b"end"
-    upload = store.begin("big", size=len(data))
-    for start in range(0, len(data), 1_000_003):
-        upload.write(data[start : start + 1_000_003])
-    upload.seal(zlib.crc32(data))
-    assert store.get_bytes("big") is None
-    upload.publish()
-    upload.discard()
-    assert store.get_bytes("big") == data
-
-
-def test_a_file_that_is_discarded_after_many_bytes_leaves_nothing(store):
-    store.put_bytes("big", b"what was there")
-    upload = store.begin("big", size=PART_SIZE * 3)
-    upload.write(bytes(PART_SIZE * 2 + 1))
-    upload.discard()
-    upload.discard()
-    assert listing(store) == ["big"]
-    assert store.get_bytes("big") == b"what was there"

@@ -5,16 +5,10 @@ import gc
 import fsspec
 import pytest
 from fsspec.spec import AbstractBufferedFile, AbstractFileSystem
+from landing_fixtures import DATA
 
 from airflow_provider_maestroqa.client.errors import MaestroQADataError, MaestroQAError
 from airflow_provider_maestroqa.storage.fsspec_store import FilesystemStore
-
-DATA = b"h\n" + b"some text\n" * 50
-
-
-@pytest.fixture
-def two_files(origin, make_zip, part):
-    origin.body = make_zip(part(name=b"a.csv", data=DATA), part(name=b"x/b.csv"))
 
 
 def test_local_files_get_the_permissions_of_any_other_file(local, tmp_path):

@@ -20,6 +20,7 @@ from airflow_provider_maestroqa.storage.fsspec_store import FilesystemStore
 from airflow_provider_maestroqa.storage.s3_store import S3Store
 
 SECRET = "X-Amz-Signature=5ec2e7"
+DATA = b"h\n" + b"some text\n" * 50
 
 
 @dataclass
@@ -227,3 +228,17 @@ def make_zip():
 @pytest.fixture
 def deflate():
     return deflated
+
+
+@pytest.fixture
+def two_files(origin, make_zip, part):
+    origin.body = make_zip(part(name=b"a.csv", data=DATA), part(name=b"x/b.csv"))
+
+
+def listing(store):
+    """All names in a store, hidden ones too."""
+    if isinstance(store, S3Store):
+        found = store.client.list_objects_v2(Bucket=store.bucket).get("Contents", [])
+        uploads = store.client.list_multipart_uploads(Bucket=store.bucket).get("Uploads", [])
+        return sorted(item["Key"].removeprefix(f"{store.prefix}/") for item in found) + [u["Key"] for u in uploads]
+    return sorted(path.removeprefix(store.root + "/") for path in store.fs.find(store.root))

@@ -1,0 +1,47 @@
+"""Which store a URL opens, with which connection."""
+
+import fsspec
+import pytest
+
+from airflow_provider_maestroqa.client.errors import MaestroQAConfigError
+from airflow_provider_maestroqa.storage.open import open_object, open_store
+
+
+@pytest.fixture
+def opened(monkeypatch):
+    """What Airflow is asked for."""
+    calls = []
+
+    def get_fs(scheme, conn_id):
+        calls.append((scheme, conn_id))
+        return fsspec.filesystem("memory")
+
+    monkeypatch.setattr("airflow_provider_maestroqa._compat.get_fs", get_fs, raising=False)
+    return calls
+
+
+@pytest.mark.parametrize(
+    ("url", "conn_id", "used", "root"),
+    [
+        ("gs://lake/raw", None, ("gs", None), "/lake/raw"),
+        ("gs://mine@lake/raw/", None, ("gs", "mine"), "/lake/raw"),
+        ("gs://mine@lake/raw", "other", ("gs", "other"), "/lake/raw"),
+        ("abfs://mine@lake/raw", None, ("abfs", "mine"), "/lake/raw"),
+        (
+            "abfss://lake@account.dfs.core.windows.net/raw",
+            None,
+            ("abfss", None),
+            "/lake@account.dfs.core.windows.net/raw",
+        ),
+    ],
+)
+def test_a_store_is_opened_with_the_connection_that_is_named(opened, url, conn_id, used, root):
+    store = open_store(url, conn_id=conn_id)
+    assert opened == [used]
+    assert store.root == root
+
+
+@pytest.mark.parametrize("url", ["s3://bucket", "s3://bucket/folder/", "name", "", None])
+def test_an_object_needs_a_name(url):
+    with pytest.raises(MaestroQAConfigError, match="names no object"):
+        open_object(url)
