@@ -79,7 +79,7 @@ def test_a_process_killed_while_publishing_to_s3_shows_no_partial_object(process
     assert sorted(item["Key"] for item in found) == ["day/_manifest.json", "day/a.csv", "day/x/b.csv"]
 
 
-def test_a_full_temporary_disk_is_told_with_the_folder_and_the_remedy(process, local, origin, tmp_path):
+def test_a_full_temporary_disk_is_reported_with_the_folder_and_the_remedy(process, local, origin, tmp_path):
     origin.body = b"h\n" + b"x\n" * 200_000
     done = process(local.root, "", "100000")
     assert done.returncode == 1

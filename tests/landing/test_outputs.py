@@ -101,7 +101,7 @@ def test_folders_of_the_archive_are_kept(land, store, origin, make_zip, part):
     assert store.get_bytes("2026/11/a [1] #2?.csv") == store.get_bytes("2026/b*.csv") == b"h\n1\n"
 
 
-def test_rows_are_told_only_when_asked_for_and_only_of_csv_files(land, memory, origin, make_zip, part):
+def test_rows_are_counted_only_on_request_and_only_in_csv_files(land, memory, origin, make_zip, part):
     origin.body = make_zip(part(), part(name=b"readme.txt", data=b"a\nb\nc\n"))
     assert all("rows" not in file for file in land(memory)["files"])
     assert [file.get("rows") for file in land(memory, count_rows=True)["files"]] == [1, None]
@@ -139,21 +139,21 @@ def test_a_large_content_is_framed_right_across_many_blocks(land, memory, origin
 
 
 @pytest.mark.parametrize("file_format", ["xlsx", "tar", ""])
-def test_an_unknown_format_is_refused(file_format):
+def test_an_unknown_format_is_rejected(file_format):
     with pytest.raises(MaestroQAConfigError, match=r"csv\.gz, csv, zip, parquet"):
         LandingOptions(file_format=file_format)
 
 
-def test_a_summary_tells_what_was_landed(land, memory, export, said):
+def test_a_summary_says_what_was_landed(land, memory, export, log_lines):
     land(memory, count_rows=True)
-    assert said[-1].startswith(f"Export e1 landed at {memory.uri()}: 5 files with ")
-    assert "MB stored" in said[-1]
+    assert log_lines[-1].startswith(f"Export e1 landed at {memory.uri()}: 5 files with ")
+    assert "MB stored" in log_lines[-1]
 
 
-def test_a_line_tells_how_far_checking_and_storing_is(land, memory, export, said, clock):
+def test_the_progress_of_checking_and_storing_is_logged(land, memory, export, log_lines, clock):
     clock.step = 15
     land(memory, limits={"deadline": 1e9})
-    lines = [line for line in said if line.startswith("Checking and storing export e1")]
+    lines = [line for line in log_lines if line.startswith("Checking and storing export e1")]
     assert lines
     assert all("MB of" in line for line in lines)
     assert any(line.endswith(" left") for line in lines)

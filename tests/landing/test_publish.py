@@ -10,7 +10,7 @@ from airflow_provider_maestroqa.landing.exports import LandingOptions, publish_n
 from airflow_provider_maestroqa.storage.base import StorageDeniedError
 
 
-class Watching:
+class RecordingStore:
     """A store that records what is done to it, and fails where it is told to."""
 
     def __init__(self, store, fail_at=None, error=None):
@@ -22,26 +22,26 @@ class Watching:
     def __getattr__(self, name):
         return getattr(self.store, name)
 
-    def note(self, what):
+    def record(self, what):
         self.done.append(what)
         if what == self.fail_at:
             raise self.error
 
     def begin(self, name, **arguments):
         upload = self.store.begin(name, **arguments)
-        watching = self
+        recording = self
 
         class Upload:
             def write(self, data):
-                watching.note(f"write {name}")
+                recording.record(f"write {name}")
                 upload.write(data)
 
             def seal(self, crc32):
-                watching.note(f"seal {name}")
+                recording.record(f"seal {name}")
                 upload.seal(crc32)
 
             def publish(self):
-                watching.note(f"publish {name}")
+                recording.record(f"publish {name}")
                 upload.publish()
 
             def discard(self):
@@ -50,18 +50,18 @@ class Watching:
         return Upload()
 
     def put_bytes(self, name, data):
-        self.note(f"put {name}")
+        self.record(f"put {name}")
         self.store.put_bytes(name, data)
 
     def delete(self, name):
-        self.note(f"delete {name}")
+        self.record(f"delete {name}")
         self.store.delete(name)
 
 
 def test_nothing_is_published_before_all_is_stored_and_the_manifest_comes_last(land, store, two_files):
-    watching = Watching(store)
-    land(watching, file_format="csv")
-    order = [step for step in dict.fromkeys(watching.done) if not step.startswith("write")]
+    recording = RecordingStore(store)
+    land(recording, file_format="csv")
+    order = [step for step in dict.fromkeys(recording.done) if not step.startswith("write")]
     assert order == ["seal a.csv", "seal x/b.csv", "publish a.csv", "publish x/b.csv", "put _manifest.json"]
     assert listing(store) == ["_manifest.json", "a.csv", "x/b.csv"]
 
@@ -70,7 +70,7 @@ def test_nothing_is_published_before_all_is_stored_and_the_manifest_comes_last(l
 def test_a_failure_before_the_first_file_is_published_leaves_what_was_there(land, store, two_files, step):
     first = land(store, file_format="csv", export_id="earlier")
     with pytest.raises(MaestroQAError, match="no"):
-        land(Watching(store, step), file_format="csv", export_id="later")
+        land(RecordingStore(store, step), file_format="csv", export_id="later")
     assert listing(store)[-2:] == ["a.csv", "x/b.csv"]
     assert store.get_bytes("a.csv") == DATA
     if not step.startswith("publish"):
@@ -81,7 +81,7 @@ def test_a_failure_before_the_first_file_is_published_leaves_what_was_there(land
 def test_a_failure_while_publishing_leaves_whole_files_and_no_manifest(land, store, two_files, step):
     land(store, file_format="csv", export_id="earlier")
     with pytest.raises(MaestroQAError, match="no"):
-        land(Watching(store, step), file_format="csv", export_id="later")
+        land(RecordingStore(store, step), file_format="csv", export_id="later")
     assert listing(store) == ["a.csv", "x/b.csv"]
     again = land(store, file_format="csv", export_id="later")
     assert listing(store) == ["_manifest.json", "a.csv", "x/b.csv"]
@@ -95,14 +95,14 @@ def test_a_damaged_last_member_keeps_the_first_ones_from_being_published(land, s
     assert listing(store) == []
 
 
-def test_landing_again_downloads_and_writes_nothing(land, store, origin, two_files, said):
+def test_landing_again_downloads_and_writes_nothing(land, store, origin, two_files, log_lines):
     first = land(store, count_rows=True)
-    watching = Watching(store)
+    recording = RecordingStore(store)
     asked = len(origin.seen)
-    assert land(watching, count_rows=True, fresh_url=lambda: pytest.fail("a URL was asked for")) == first
-    assert land(watching, fresh_url=lambda: pytest.fail("a URL was asked for")) == first
-    assert (len(origin.seen), watching.done) == (asked, [])
-    assert "is already landed" in said[-1]
+    assert land(recording, count_rows=True, fresh_url=lambda: pytest.fail("a URL was asked for")) == first
+    assert land(recording, fresh_url=lambda: pytest.fail("a URL was asked for")) == first
+    assert (len(origin.seen), recording.done) == (asked, [])
+    assert "is already landed" in log_lines[-1]
 
 
 FORMS = [("csv.gz", False), ("csv", False), ("zip", False), ("csv.gz", True), ("csv", True), ("parquet", True)]
@@ -196,25 +196,25 @@ def test_what_is_not_there_as_wanted_is_landed_again(land, store, origin, two_fi
 
 def test_the_older_manifest_is_gone_before_the_first_file_is_replaced(land, store, two_files):
     land(store, file_format="csv", export_id="earlier")
-    watching = Watching(store)
-    land(watching, file_format="csv", export_id="later")
-    assert watching.done.index("delete _manifest.json") == watching.done.index("publish a.csv") - 1
+    recording = RecordingStore(store)
+    land(recording, file_format="csv", export_id="later")
+    assert recording.done.index("delete _manifest.json") == recording.done.index("publish a.csv") - 1
 
 
-def test_who_may_not_delete_makes_the_older_manifest_invalid(land, store, two_files):
+def test_without_the_right_to_delete_the_older_manifest_is_overwritten(land, store, two_files):
     land(store, file_format="csv", export_id="earlier")
     denied = StorageDeniedError("may not delete")
-    watching = Watching(store, "delete _manifest.json", denied)
+    recording = RecordingStore(store, "delete _manifest.json", denied)
     seen = []
-    note = watching.note
+    record = recording.record
 
-    def looking(what):
+    def record_and_look(what):
         if what == "publish a.csv":
             seen.append(json.loads(store.get_bytes("_manifest.json")))
-        note(what)
+        record(what)
 
-    watching.note = looking
-    land(watching, file_format="csv", export_id="later")
+    recording.record = record_and_look
+    land(recording, file_format="csv", export_id="later")
     assert seen == [{"landing": "later"}]
     assert json.loads(store.get_bytes("_manifest.json"))["export_id"] == "later"
 

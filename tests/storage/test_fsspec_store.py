@@ -31,7 +31,7 @@ def test_what_a_killed_process_left_beside_a_local_file_is_removed(local, tmp_pa
     assert list(folder.iterdir()) == []
 
 
-def test_a_local_folder_that_cannot_be_made_is_told(tmp_path):
+def test_a_local_folder_that_cannot_be_created_is_an_error(tmp_path):
     (tmp_path / "file").write_bytes(b"")
     store = FilesystemStore(fsspec.filesystem("file"), str(tmp_path / "file"), "file")
     with pytest.raises(MaestroQAError, match="Cannot write"):

@@ -137,7 +137,7 @@ def test_a_part_that_is_too_much_at_once_for_a_slow_line_is_sent_in_pieces(s3_st
     assert s3_store.get_bytes("big") == data
 
 
-def test_a_lost_answer_to_the_last_request_is_no_failure(s3_store, monkeypatch):
+def test_a_lost_response_to_the_last_request_is_no_failure(s3_store, monkeypatch):
     real = s3_store.client.complete_multipart_upload
 
     def lost(**arguments):
@@ -153,7 +153,7 @@ def test_a_lost_answer_to_the_last_request_is_no_failure(s3_store, monkeypatch):
     assert s3_store.size("big") == len(data)
 
 
-def test_a_bucket_that_does_not_exist_is_told(s3_client):
+def test_a_bucket_that_does_not_exist_is_an_error(s3_client):
     store = S3Store(s3_client, "no-such-bucket-here", "x")
     with pytest.raises(MaestroQAConfigError, match=r"s3://no-such-bucket-here/x/a.*NoSuchBucket.*name and region"):
         store.put_bytes("a", b"1")
@@ -171,7 +171,7 @@ def test_a_bucket_that_does_not_exist_is_told(s3_client):
         ("Strange", 400, MaestroQAError, "Strange"),
     ],
 )
-def test_what_s3_refuses_is_told_with_its_remedy(s3_store, monkeypatch, code, status, kind, remedy):
+def test_an_error_of_s3_is_reported_with_its_remedy(s3_store, monkeypatch, code, status, kind, remedy):
     answer = {"Error": {"Code": code, "Message": "see https://h/?X-Amz-Signature=5ec2e7"}}
     answer["ResponseMetadata"] = {"HTTPStatusCode": status}
 
@@ -185,7 +185,7 @@ def test_what_s3_refuses_is_told_with_its_remedy(s3_store, monkeypatch, code, st
     assert caught.value.__context__ is None
 
 
-def test_missing_credentials_are_told(s3_server):
+def test_missing_credentials_are_an_error(s3_server):
     import boto3
 
     client = boto3.client("s3", endpoint_url=s3_server, region_name="us-east-1")
@@ -199,7 +199,7 @@ def test_missing_credentials_are_told(s3_server):
     client.close()
 
 
-def test_a_refusal_to_read_the_old_manifest_does_not_stop_a_landing(land, s3_store, monkeypatch):
+def test_denied_access_to_the_old_manifest_does_not_stop_a_landing(land, s3_store, monkeypatch):
     def denied(**_):
         raise ClientError({"Error": {"Code": "AccessDenied", "Message": "no"}}, "GetObject")
 
@@ -207,6 +207,6 @@ def test_a_refusal_to_read_the_old_manifest_does_not_stop_a_landing(land, s3_sto
     assert len(land(s3_store)["files"]) == 1
 
 
-def test_a_key_that_is_too_long_for_s3_is_told(s3_client):
+def test_a_key_that_is_too_long_for_s3_is_an_error(s3_client):
     with pytest.raises(MaestroQAConfigError, match="shorter prefix"):
         S3Store(s3_client, "b", "p" * 1020).begin("name.csv", size=1).publish()

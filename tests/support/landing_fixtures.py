@@ -137,12 +137,12 @@ def session():
 
 
 @pytest.fixture
-def said():
+def log_lines():
     return []
 
 
 @pytest.fixture
-def land(origin, clock, session, said, tmp_path):
+def land(origin, clock, session, log_lines, tmp_path):
     """Land the origin's file; every argument can be replaced. ``limits`` replaces single limits."""
 
     def run(store, *, file_format="csv.gz", count_rows=False, clean=False, limits=None, **changed):
@@ -153,7 +153,7 @@ def land(origin, clock, session, said, tmp_path):
             "fresh_url": lambda: origin.link,
             "options": options,
             "session": session,
-            "log": said.append,
+            "log": log_lines.append,
             "clock": clock,
             "temp_dir": str(tmp_path / "scratch"),
             **changed,

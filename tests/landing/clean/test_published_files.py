@@ -246,7 +246,7 @@ def test_a_zip_cannot_be_cleaned():
         LandingOptions(file_format="zip", clean=True)
 
 
-def test_dates_that_cannot_be_read_are_logged_once(land, memory, origin, said):
+def test_dates_that_cannot_be_read_are_logged_once(land, memory, origin, log_lines):
     warned = []
     data = b'date_graded,id\n="soon",1\nlater,2\n2021-03-04,3\n'
     origin.body = build_zip(Part(data=data), Part(name=b"b.csv", data=data), Part(name=b"c.csv", data=SCORES))
@@ -256,13 +256,13 @@ def test_dates_that_cannot_be_read_are_logged_once(land, memory, origin, said):
     (line,) = warned
     assert "2 in date_graded of a.csv.gz, 2 in date_graded of b.csv.gz" in line
     assert "soon" not in line
-    assert not any("cannot be read" in line for line in said)
+    assert not any("cannot be read" in line for line in log_lines)
 
 
-def test_progress_of_cleaning_is_logged(land, memory, export, said, clock):
+def test_progress_of_cleaning_is_logged(land, memory, export, log_lines, clock):
     clock.step = 15
     land(memory, clean=True, limits={"deadline": 1e9})
-    lines = [line for line in said if line.startswith("Checking and storing export e1")]
+    lines = [line for line in log_lines if line.startswith("Checking and storing export e1")]
     shares = [int(re.search(r"\((\d+) %\)", line).group(1)) for line in lines]
     assert shares == sorted(shares)
     assert shares[-1] == 100

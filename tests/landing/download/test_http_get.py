@@ -64,14 +64,14 @@ def test_the_session_s_proxy_is_used(landed, origin, session):
     assert origin.seen[0][":path"] == "http://storage.example/export?s=1"
 
 
-def test_neither_log_lines_nor_urllib3_s_debug_lines_hold_the_signature(landed, origin, reply, said, caplog):
+def test_neither_log_lines_nor_urllib3_s_debug_lines_hold_the_signature(landed, origin, reply, log_lines, caplog):
     caplog.set_level(logging.DEBUG)
     origin.plan.extend([origin.dropping(5), reply(403), reply(500), reply(302, {"Location": origin.link})])
     landed()
-    assert any("127.0.0.1" in line for line in said)
+    assert any("127.0.0.1" in line for line in log_lines)
     assert any("GET" in record.getMessage() for record in caplog.records)
-    assert "Signature" not in "\n".join(said) + caplog.text
-    assert "5ec2e7" not in "\n".join(said) + caplog.text
+    assert "Signature" not in "\n".join(log_lines) + caplog.text
+    assert "5ec2e7" not in "\n".join(log_lines) + caplog.text
 
 
 @pytest.mark.parametrize("fault", ["refused", "404", "500", "html", "reset"])

@@ -240,11 +240,11 @@ def test_the_temporary_file_is_private_while_it_is_there(landed, origin, tmp_pat
     assert seen[0].st_nlink == 0
 
 
-def test_progress_is_logged_every_half_minute(landed, origin, clock, said):
+def test_progress_is_logged_every_half_minute(landed, origin, clock, log_lines):
     origin.body = BODY * 500
     clock.step = 9
     landed(limits={"deadline": 1e9, "stall_after": 1e9})
-    lines = [line for line in said if "MB of" in line and line.startswith("Downloading")]
+    lines = [line for line in log_lines if "MB of" in line and line.startswith("Downloading")]
     assert lines
     assert all("B/s" in line and "%" in line for line in lines)
     assert all(line.endswith(" left") for line in lines if "100 %" not in line)
