@@ -1,7 +1,7 @@
-"""An Airflow of its own, for tests of how connections get into it. Asked with JSON on the standard input.
+"""An Airflow of its own, for tests of how connections get into it. Reads its orders as JSON from standard input.
 
-Writes what came to the file named first, as JSON: the settings that each connection has, as a server, a task and the
-triggerer read it, and what each command and request answered.
+Writes JSON to the file named first: the settings of each connection, as a server, a task and the triggerer read them,
+and the result of each command and request.
 """
 
 from __future__ import annotations
@@ -29,17 +29,17 @@ def make_database() -> None:
 
 
 def command(words: list[str]) -> dict:
-    """What ``airflow`` followed by these words does and says."""
+    """Run ``airflow`` followed by these words."""
     from airflow.cli.cli_parser import get_parser
 
-    said = io.StringIO()
-    with contextlib.redirect_stdout(said), contextlib.redirect_stderr(said):
+    output = io.StringIO()
+    with contextlib.redirect_stdout(output), contextlib.redirect_stderr(output):
         try:
-            given = get_parser().parse_args(words)
-            ended = given.func(given)
+            arguments = get_parser().parse_args(words)
+            exit_code = arguments.func(arguments)
         except SystemExit as stop:
-            ended = stop.code
-    return {"ended": ended or 0, "said": said.getvalue()}
+            exit_code = stop.code
+    return {"exit_code": exit_code or 0, "output": output.getvalue()}
 
 
 def settings_of(conn_id: str) -> dict:
@@ -76,8 +76,8 @@ class Read(BaseOperator):
     def execute(self, context):
         from connection_process import settings_of
 
-        found = {conn_id: settings_of(conn_id) for conn_id in json.loads((HERE / "asked.json").read_text())}
-        (HERE / "found.json").write_text(json.dumps(found))
+        settings = {conn_id: settings_of(conn_id) for conn_id in json.loads((HERE / "conn_ids.json").read_text())}
+        (HERE / "settings.json").write_text(json.dumps(settings))
 
 
 with DAG("reads_connections", schedule=None, start_date=datetime(2026, 1, 1, tzinfo=timezone.utc)) as dag:
@@ -89,13 +89,13 @@ def settings_in_a_task(conn_ids: list[str]) -> dict:
     """Run a DAG whose one task reads the connections as tasks do: on Airflow 3 through the API server."""
     folder = Path(os.environ["AIRFLOW_HOME"]) / "dags"
     folder.mkdir()
-    (folder / "asked.json").write_text(json.dumps(conn_ids))
+    (folder / "conn_ids.json").write_text(json.dumps(conn_ids))
     (folder / "reads_connections.py").write_text(DAG_FILE)
     sys.path.insert(0, str(folder))
     importlib.invalidate_caches()
     with contextlib.redirect_stdout(io.StringIO()):
         importlib.import_module("reads_connections").dag.test()
-    return json.loads((folder / "found.json").read_text())
+    return json.loads((folder / "settings.json").read_text())
 
 
 def form_of_2(data: dict) -> str:
@@ -159,11 +159,11 @@ def _form_of_2():
 
 
 def api_of_3(requests: list) -> list:
-    """Ask the API server of Airflow 3, as its UI does."""
+    """Send requests to the API server of Airflow 3, as its UI does."""
     from airflow.api_fastapi.app import create_app, get_auth_manager
     from fastapi.testclient import TestClient
 
-    answers = []
+    responses = []
     with TestClient(create_app(apps="core"), base_url="http://testserver") as client:
         from airflow.api_fastapi.auth.managers.simple.user import SimpleAuthManagerUser
 
@@ -174,9 +174,9 @@ def api_of_3(requests: list) -> list:
                 # As the UI does: it shows the stored connection, and sends what it shows.
                 shown = client.get(path).json()
                 method, body = "PATCH", {name: shown[name] for name in body}
-            answer = client.request(method, path, json=body)
-            answers.append({"status": answer.status_code, "text": answer.text})
-    return answers
+            response = client.request(method, path, json=body)
+            responses.append({"status": response.status_code, "text": response.text})
+    return responses
 
 
 def form_fields() -> dict:
@@ -210,24 +210,24 @@ def tested_on_a_worker(fields: dict) -> list:
     return list(Connection(conn_id="stored_nowhere", **fields).test_connection())
 
 
-def main(answer_file: str) -> None:
-    asked = json.load(sys.stdin)
+def main(results_file: str) -> None:
+    orders = json.load(sys.stdin)
     make_database()
-    answer = {"form": form_fields(), "commands": [command(words) for words in asked.get("commands", [])]}
-    if asked.get("api"):
-        answer["api"] = api_of_3(asked["api"])
-    if asked.get("worker"):
-        answer["worker"] = tested_on_a_worker(asked["worker"])
-    saved = {name: form_of_2(data) for name, data in asked.get("forms", {}).items()}
-    saved |= {name: edit_in_2(name) for name in asked.get("edits", [])}
+    results = {"form": form_fields(), "commands": [command(words) for words in orders.get("commands", [])]}
+    if orders.get("api"):
+        results["api"] = api_of_3(orders["api"])
+    if orders.get("worker"):
+        results["worker"] = tested_on_a_worker(orders["worker"])
+    saved = {name: form_of_2(data) for name, data in orders.get("forms", {}).items()}
+    saved |= {name: edit_in_2(name) for name in orders.get("edits", [])}
     for name, extra in saved.items():
         command(["connections", "delete", name])
-        command(["connections", "add", name, "--conn-type", "maestroqa", *asked["standard"], "--conn-extra", extra])
-    conn_ids = asked["conn_ids"]
-    answer["server"] = {conn_id: settings_of(conn_id) for conn_id in conn_ids}
-    answer["triggerer"] = {conn_id: asyncio.run(settings_in_triggerer(conn_id)) for conn_id in conn_ids}
-    answer["task"] = settings_in_a_task(conn_ids)
-    Path(answer_file).write_text(json.dumps(answer, default=str))
+        command(["connections", "add", name, "--conn-type", "maestroqa", *orders["standard"], "--conn-extra", extra])
+    conn_ids = orders["conn_ids"]
+    results["server"] = {conn_id: settings_of(conn_id) for conn_id in conn_ids}
+    results["triggerer"] = {conn_id: asyncio.run(settings_in_triggerer(conn_id)) for conn_id in conn_ids}
+    results["task"] = settings_in_a_task(conn_ids)
+    Path(results_file).write_text(json.dumps(results, default=str))
 
 
 if __name__ == "__main__":
