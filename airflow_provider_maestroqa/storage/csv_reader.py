@@ -94,7 +94,7 @@ class CsvReader:
             for record in parsed:
                 if record:
                     yield line, record
-                line += _lines_in([record]) if has_breaks else 1
+                line += 1 + "".join(record).count("\n") if has_breaks else 1
 
     def chunks(self) -> Iterator[Chunk]:
         """The records behind the header, about one block of them at a time, all with as many cells as the header.
@@ -269,4 +269,4 @@ def _pieces(blocks: Iterable[bytes]) -> Iterator[bytes]:
 
 def _lines_in(records: Sequence[Sequence[str]]) -> int:
     """How many lines of the file some records take up."""
-    return sum(1 + sum(cell.count("\n") for cell in record) for record in records)
+    return len(records) + sum("".join(record).count("\n") for record in records)
