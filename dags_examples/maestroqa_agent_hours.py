@@ -26,13 +26,13 @@ with DAG(
 
     @task
     def hours(data_interval_end: datetime | None = None) -> list[dict[str, Any]]:
-        """Say who worked how long; with real hours, a query of the workforce planning."""
+        """Return who worked how long; in real life, a query of the workforce planning."""
         moment = data_interval_end or datetime.now(timezone.utc)
         worked = {"agent-1": 7.5, "agent-2": 8.0}
         return [
             {
                 "agent_id": agent,
-                # MaestroQA tells agent metrics apart without their time, so the day is part of the name.
+                # The time does not identify an agent metric, so the day is part of its id.
                 "metric_id": f"hours_worked_{moment:%Y-%m-%d}",
                 "metric_value": value,
                 "timestamp": moment.isoformat(),

@@ -1,4 +1,4 @@
-"""Every night, bring the roster of agents to MaestroQA: who is new, who has another id, and who is away."""
+"""Every night, push the roster of agents to MaestroQA: who is new, who has another id, and who is away."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ with DAG(
 
     @task
     def roster() -> list[dict[str, Any]]:
-        """Read the roster; a list of some hundred agents may well travel through XCom."""
+        """Read the roster; a list of some hundred agents fits into an XCom."""
         warehouse = BaseHook.get_hook("helpdesk_warehouse")
         rows = warehouse.get_records("SELECT name, email, id, is_active FROM agents ORDER BY email")
         return [
@@ -38,7 +38,7 @@ with DAG(
     MaestroQAUpsertAgentsOperator(
         task_id="agents",
         agents=roster(),
-        # One agent whose id is taken by another one must not keep the others away.
+        # One agent whose id is taken must not hold up the others.
         on_error="collect",
         rejects_path="s3://my-data-lake/maestroqa/rejects/{{ run_id }}/agents.jsonl",
         max_rejects=10,

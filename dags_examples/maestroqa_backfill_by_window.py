@@ -27,7 +27,7 @@ with DAG(
 
     @task
     def windows(params: dict | None = None) -> list[dict[str, str]]:
-        """Cut the stretch into windows, with no gap and no overlap."""
+        """Split the range into windows, with no gap and no overlap."""
         return [
             {**window, "s3_prefix": f"maestroqa/backfill/from={window['start']}"}
             for window in split_windows(params["start"], params["end"], params["max_days"])
@@ -42,7 +42,7 @@ with DAG(
             end=end,
             wait_for_completion=True,
             deferrable=True,
-            # However long the stretch is, MaestroQA prepares three exports at a time for it.
+            # However long the range is, MaestroQA prepares at most three exports at a time.
             max_active_tis_per_dagrun=3,
         )
         MaestroQAExportToS3Operator(

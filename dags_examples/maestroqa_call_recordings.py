@@ -25,7 +25,7 @@ with DAG(
 
     @task
     def recordings() -> list[dict[str, str]]:
-        """Say what was recorded; with real calls, a query of the telephone system or of the warehouse."""
+        """Return what was recorded; in real life, a query of the telephone system or the warehouse."""
         return [
             {
                 "ticket_id": "T-1001",
@@ -43,7 +43,7 @@ with DAG(
         task_id="attach",
         content_type="audio/mpeg",
         public=False,
-        # The recordings share the token's request budget with whatever else runs.
+        # The recordings share the token's request budget with all other tasks.
         max_active_tis_per_dagrun=4,
     ).expand_kwargs(recordings())
 # [END howto_call_recordings]

@@ -28,7 +28,7 @@ with DAG(
     MaestroQARecordsToObjectStorageOperator(
         task_id="todos",
         resource="todos",
-        # Without a window the whole list comes, so a to-do that was completed today is seen, too.
+        # Without a window the list is read completely, so a to-do that was completed today is included.
         destination="s3://my-data-lake/maestroqa/todos/run={{ run_id }}",
     )
 # [END howto_coaching_to_object_storage]

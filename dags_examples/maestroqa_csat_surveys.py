@@ -1,4 +1,4 @@
-"""An operator of one's own: ask for one file, wait for it in the triggerer, and read it without landing it."""
+"""A custom operator: request one file, wait for it in the triggerer, and read it without landing it."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from airflow_provider_maestroqa.triggers.exports import MaestroQAExportTrigger
 class CountSurveys(BaseOperator):
     """Counts the satisfaction surveys of the last day, and holds no worker while MaestroQA prepares them."""
 
-    #: Seconds before the first look; each pause is then a fifth longer.
+    #: Seconds before the first poll; the pauses then grow.
     poll_interval = 30.0
 
     def execute(self, context: Any) -> None:
@@ -47,7 +47,7 @@ class CountSurveys(BaseOperator):
             return {"surveys": 0}
         with tempfile.TemporaryFile() as file:
             with MaestroQAHook("maestroqa_default") as hook, hook.storage_session() as session:
-                # The URL is a secret. It is asked for here, used here, and goes nowhere else: not into a log either.
+                # The URL is a secret. It is requested and used here, and goes nowhere else, not even into a log.
                 url = hook.get_export(done["export_id"]).data_url
                 with signatures_kept_out_of_logs(), session.get(url, stream=True, timeout=60) as answer:
                     answer.raise_for_status()

@@ -1,4 +1,4 @@
-"""Mirror one escalation by hand: create its ticket, say how it ended, read it back, and delete its duplicate."""
+"""Mirror one escalation by hand: create its ticket, update it, read it back, and delete its duplicate."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ with DAG(
     dag_id="maestroqa_escalated_ticket",
     schedule=None,
     start_date=datetime(2026, 1, 1, tzinfo=timezone.utc),
-    # Who starts the DAG may give other ids.
+    # Whoever triggers the DAG may pass other ids.
     params={"ticket_id": "ESC-1", "duplicate_id": "ESC-1-copy"},
     default_args={"retries": 2, "retry_delay": timedelta(minutes=5)},
     tags=["maestroqa", "example"],
@@ -37,12 +37,12 @@ with DAG(
     update = MaestroQAUpdateTicketOperator(
         task_id="update",
         ticket_id="{{ params.ticket_id }}",
-        # What is not named stays as it is.
+        # Other fields stay as they are.
         changes={"status": "Solved", "csat_score": 4},
     )
     read = MaestroQAGetTicketsOperator(
         task_id="read",
-        # A ticket that is not there is left out of the answer.
+        # The result leaves out missing tickets.
         ticket_ids=["{{ params.ticket_id }}", "{{ params.duplicate_id }}"],
     )
     delete = MaestroQADeleteTicketOperator(task_id="delete", ticket_id="{{ params.duplicate_id }}")

@@ -1,4 +1,4 @@
-"""Every night, land the grades of the last day and say so with an asset: other DAGs start on it."""
+"""Every night, land the grades of the last day and update an asset: other DAGs start on it."""
 
 from __future__ import annotations
 

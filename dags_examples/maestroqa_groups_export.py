@@ -18,7 +18,7 @@ with DAG(
     default_args={"retries": 2, "retry_delay": timedelta(minutes=5)},
     tags=["maestroqa", "example"],
 ) as dag:
-    # One task can ask and wait: deferrable, it holds no worker meanwhile.
+    # One task can request and wait: deferrable, it holds no worker meanwhile.
     request = MaestroQARequestExportOperator(
         task_id="request",
         export_type="groups",

@@ -20,7 +20,7 @@ from airflow_provider_maestroqa.operators.tickets import MaestroQAUpsertTicketsO
 from airflow_provider_maestroqa.windows import resolve_window
 
 # [START howto_helpdesk_tickets]
-# Columns are named like the API's fields. A time must say its time zone, as that of a column "with time zone" does.
+# Columns are named like the API's fields. A time needs a time zone, as a column "with time zone" has it.
 # Placeholders are written as the database's driver takes them: :start here, %(start)s on PostgreSQL.
 TICKETS = """
     SELECT id AS ticket_id, channel AS type, subject, agent_id AS agents, url AS link, status,
@@ -45,13 +45,13 @@ METRICS = """
 
 
 class Yesterday:
-    """Asks the warehouse when its task runs, and gives the rows one by one."""
+    """Queries the warehouse when its task runs, and yields the rows one by one."""
 
     def __init__(self, query: str) -> None:
         self.query = query
 
     def __repr__(self) -> str:
-        # Airflow keeps this text with the DAG, so it must be the same each time the file is read.
+        # Airflow stores this text with the DAG, so it must be the same each time the file is read.
         return f"Yesterday({self.query!r})"
 
     def __call__(self, context: Any, **_: Any) -> Iterator[dict[str, Any]]:
@@ -88,7 +88,7 @@ with DAG(
         comments=Yesterday(COMMENTS),
         on_error="collect",
         rejects_path="s3://my-data-lake/maestroqa/rejects/{{ run_id }}/comments.jsonl",
-        # No comment may arrive twice. On Airflow older than 3.3 a retry learns from here which ones have.
+        # No comment may arrive twice. On Airflow older than 3.3 a retry reads from here which ones have.
         state_path="s3://my-data-lake/maestroqa/state/{{ run_id }}/comments.json",
     )
     metrics = MaestroQAPushTicketMetricsOperator(
@@ -97,6 +97,6 @@ with DAG(
         on_error="collect",
         rejects_path="s3://my-data-lake/maestroqa/rejects/{{ run_id }}/metrics.jsonl",
     )
-    # MaestroQA must know a ticket before it takes comments and metrics of it.
+    # MaestroQA must know a ticket before it accepts its comments and metrics.
     tickets >> [comments, metrics]
 # [END howto_helpdesk_tickets]

@@ -23,7 +23,7 @@ with DAG(
         task_id="push",
         sql_conn_id="helpdesk_warehouse",
         # Placeholders are written as the database's driver takes them: :start here, %(start)s on PostgreSQL.
-        # A retry goes on where the try before has stopped, so the order must be the same each time.
+        # A retry resumes where the earlier try stopped, so the order must be the same each time.
         sql="""
             SELECT ticket_id, agent_id, name, value, measured_at
             FROM metrics

@@ -1,4 +1,4 @@
-"""Whenever grades have landed, load them: what has landed, and where, comes with the event of the asset."""
+"""Whenever grades have landed, load them: the event of the asset says what has landed, and where."""
 
 from __future__ import annotations
 
@@ -25,13 +25,13 @@ with DAG(
 
     @task
     def landings(triggering_asset_events: Any = None, triggering_dataset_events: Any = None) -> list[dict[str, Any]]:
-        """What has landed since the last run: several events may have come together. Airflow 2 has datasets."""
+        """Return what has landed since the last run, possibly in several events. Airflow 2 has datasets."""
         events = triggering_asset_events or triggering_dataset_events or {}
         return [dict(event.extra) for of_one_asset in events.values() for event in of_one_asset]
 
     @task
     def load(landing: dict[str, Any]) -> dict[str, Any]:
-        """Stands for what loads the files into a warehouse: the manifest names each of them."""
+        """A placeholder for loading the files into a warehouse: the manifest names each of them."""
         return {"manifest": landing["manifest"], "rows": landing["rows"], **landing["window"]}
 
     load.expand(landing=landings())
