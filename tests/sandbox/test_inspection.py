@@ -2,8 +2,6 @@ import json
 
 import pytest
 
-from airflow_provider_maestroqa.sandbox import Sandbox
-
 LISTS = ("tickets", "comments", "attachments", "agents", "ticket-metrics", "agent-metrics")
 
 
@@ -116,21 +114,6 @@ def test_tickets_and_agents_can_be_put_there(client, records):
 def test_an_agent_that_is_there_cannot_be_put_there_again(sandbox, clash):
     with pytest.raises(ValueError, match="agent-"):
         sandbox.add_agent(**clash)
-
-
-@pytest.mark.parametrize(
-    ("options", "complaint"),
-    [
-        ({"batch_mode": "some"}, "batch_mode is one of atomic, partial, not 'some'"),
-        ({"unknown_tickets": "x"}, "unknown_tickets is one of refuse, accept"),
-        ({"attachment_id_reuse": "x"}, "attachment_id_reuse is one of again, conflict"),
-        ({"window_kind": "leaky"}, "window_kind is one of sliding, fixed"),
-        ({"custom_attributes": {"a": "text"}}, "custom_attributes.'a'. is one of string, number, boolean"),
-    ],
-)
-def test_an_option_that_there_is_not_is_refused(options, complaint):
-    with pytest.raises(ValueError, match=complaint):
-        Sandbox(**options)
 
 
 def test_lists_are_json_that_any_reader_takes(filled):
