@@ -1,1 +1,1 @@
-"""MaestroQA over HTTP: requests, answers, errors and the request budget. Knows nothing of Airflow."""
+"""MaestroQA over HTTP: requests, responses, errors and the request budget. Imports no Airflow."""

@@ -1,1 +1,1 @@
-"""A connection becomes a client."""
+"""From an Airflow connection to a client, with a method for each operation of the API."""

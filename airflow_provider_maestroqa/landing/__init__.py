@@ -1,1 +1,1 @@
-"""From a signed URL, or from records, to published files."""
+"""From a signed URL, or from records, to verified and published files."""

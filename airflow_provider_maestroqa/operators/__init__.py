@@ -1,1 +1,1 @@
-"""What goes into MaestroQA, and the requests for exports."""
+"""Operators that push records and request exports."""

@@ -1,1 +1,1 @@
-"""Pushes of any number of records: none lost, none doubled, or the error names which ones may be."""
+"""Pushes of any number of records: none lost, none doubled, or the error names those in doubt."""

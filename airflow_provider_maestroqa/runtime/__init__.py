@@ -1,1 +1,1 @@
-"""What running tasks share."""
+"""What running tasks share: context, saved state, lineage, errors."""

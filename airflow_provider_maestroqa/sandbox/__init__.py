@@ -1,4 +1,4 @@
-"""A MaestroQA to run on your desk: strict about the documented rules, with faults on request.
+"""A local MaestroQA for development and tests. Imports nothing of the other rooms.
 
 It imports nothing of the rest of this package, so that it is an independent witness of what the rest does.
 """

@@ -1,1 +1,1 @@
-"""Waiting for MaestroQA."""
+"""The sensor that waits for an export."""

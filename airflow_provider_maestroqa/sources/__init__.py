@@ -1,1 +1,1 @@
-"""Files and query results as records to push: read one at a time, with the place where each one stands."""
+"""Files and query results as records to push, read one at a time."""

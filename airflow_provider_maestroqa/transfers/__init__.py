@@ -1,1 +1,1 @@
-"""What goes out to storage, and what comes back in from storage and SQL."""
+"""Transfers from MaestroQA to storage, and from storage and SQL to MaestroQA."""

@@ -1,1 +1,1 @@
-"""Waiting for MaestroQA in the triggerer, without a worker."""
+"""Triggers that wait in the triggerer, without a worker."""

@@ -43,20 +43,12 @@ def test_the_verbs_are_those_of_the_makefile(table, read):
     assert set(table("CONTRIBUTING.md", "Verb")) == {f"make {verb}" for verb in verbs}
 
 
-def test_the_layout_shows_what_is_there(read, root):
-    tree = re.search(r"```text\n(airflow_provider_maestroqa/\n.*?)```", read("CONTRIBUTING.md"), re.DOTALL)[1]
-    shown, parents = set(), []
-    for line in tree.splitlines():
-        depth, name = (len(line) - len(line.lstrip())) // 2, line.split()[0]
-        parents[depth:] = [name.rstrip("/")]
-        shown.add("/".join(parents))
-    package = root / "airflow_provider_maestroqa"
-    there = {path for path in (*package.iterdir(), *(package / "client").iterdir()) if path.suffix in ("", ".py")}
-    there = {path.relative_to(root).as_posix() for path in there if path.name != "__pycache__"}
-    there.discard("airflow_provider_maestroqa/client/__init__.py")
-    missing = {path for path in shown if not (root / path).exists()}
-    assert not missing
-    assert there <= shown
+def test_the_layout_is_drawn_as_it_is(read, root, monkeypatch):
+    monkeypatch.syspath_prepend(root / "scripts")
+    layout = importlib.import_module("layout")
+    shown = read("CONTRIBUTING.md")
+    assert layout.page(shown) == shown, "run: python scripts/layout.py"
+    assert all(len(line) <= 125 for line in layout.rooms().splitlines())
 
 
 def test_the_version_is_in_the_changelog(read):

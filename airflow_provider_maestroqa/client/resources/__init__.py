@@ -1,1 +1,1 @@
-"""What MaestroQA has: exports, tickets, agents, coaching data, and how each is asked for."""
+"""What MaestroQA has: exports, tickets, agents, coaching data, and how each is requested."""

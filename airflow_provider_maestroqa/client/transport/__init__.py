@@ -1,1 +1,1 @@
-"""Requests on their way: what a response means, and the sync and the async client."""
+"""Requests and responses: retry decisions, and the sync and the async client."""

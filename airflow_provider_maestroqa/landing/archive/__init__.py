@@ -1,1 +1,1 @@
-"""ZIP archives, checked member by member."""
+"""ZIP archives, verified member by member."""

@@ -1,1 +1,1 @@
-"""Cells as warehouses want them: clean CSV and Parquet."""
+"""Cells in the form that warehouses expect: clean CSV and Parquet."""

@@ -1,1 +1,1 @@
-"""A file from a signed URL, whole and checked."""
+"""Resumable downloads from a signed URL."""

@@ -1,1 +1,1 @@
-"""What an account holds."""
+"""The records and exports of an account."""

@@ -1,1 +1,1 @@
-"""The storage host that signed URLs lead to."""
+"""The storage host that signed URLs point to."""

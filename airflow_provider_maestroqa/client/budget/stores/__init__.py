@@ -1,1 +1,1 @@
-"""Where the log of slots is kept: in this process, in a file, in Redis."""
+"""Where the log of slots is stored: in this process, in a file, in Redis."""
