@@ -1,4 +1,4 @@
-"""The only place that knows Airflow 2 from Airflow 3.
+"""The only module that tells Airflow 2 from Airflow 3.
 
 Names are imported on first use, so that a DAG file pays only for what it touches.
 """
@@ -56,7 +56,7 @@ _HOMES = {
 }
 
 
-#: What a newer Airflow's name is on one that has not got it, so that modules can be imported there.
+#: What replaces a newer Airflow's name on an older one, so that modules can be imported there.
 _STAND_INS = {"BaseEventTrigger": "BaseTrigger", "Asset": "Dataset"}
 
 
@@ -83,7 +83,7 @@ def _find(name: str, homes: tuple[str, ...]) -> Any:
 
 
 def has_asset_watchers() -> bool:
-    """Whether this Airflow starts runs on events that triggers see: 3.0 and newer."""
+    """Whether this Airflow starts DAG runs on the events of triggers: 3.0 and newer."""
     return _airflow_version() >= (3,)
 
 
@@ -123,9 +123,9 @@ async def aget_connection(conn_id: str) -> Connection:
 
 
 def rendered_fields(ti_key: Any) -> dict[str, Any]:
-    """The template fields of a task instance that was run, where its operator does not hold them itself.
+    """Return the rendered template fields of a task instance, where its operator does not hold them itself.
 
-    Airflow 2 asks for links in the webserver, which knows the operator as it was before the run.
+    Airflow 2 renders links in the webserver, which knows the operator as it was before the run.
     """
     if _airflow_version() >= (3,):
         return {}
@@ -135,9 +135,9 @@ def rendered_fields(ti_key: Any) -> dict[str, Any]:
 
 
 def lineage_collector() -> Any:
-    """Airflow's collector of what hooks read and write; ``None`` where no plugin reads what it collects.
+    """Return Airflow's collector of what hooks read and write; ``None`` where no plugin reads what it collects.
 
-    Making it takes a second or more on Airflow 3, also where nobody reads it.
+    Creating it takes a second or more on Airflow 3, even where nobody reads it.
     """
     try:
         homes = ("airflow.sdk.plugins_manager", "airflow.plugins_manager")

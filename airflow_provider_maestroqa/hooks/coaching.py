@@ -28,9 +28,9 @@ from airflow_provider_maestroqa.runtime.lineage import record_read
 class CoachingMethods(BaseMaestroQAHook):
     """Coaching data: read one, read a list to its end, export sessions. (API: To-Dos, Coaching Points, …)
 
-    A list is an iterator: a page is asked for when its first record is needed. Arguments are checked at once. Records
-    that come again are left out by their id (``_id`` or ``id``), with one warning at the end that counts them. To do
-    so, about 10 MB are kept for a million ids; at least the last five million are known.
+    A list is an iterator: a page is requested when its first record is needed. Arguments are validated at once.
+    Records that come again are skipped by their id (``_id`` or ``id``), with one warning at the end that counts them.
+    This takes about 10 MB for a million ids; at least the last five million are known.
     """
 
     def get_todo(self, todo_id: str) -> dict[str, Any]:
@@ -73,8 +73,8 @@ class CoachingMethods(BaseMaestroQAHook):
         :param creator_id: only those made by this user.
         :param start: only those created after this time: an aware datetime, or ISO 8601 text with a time zone.
         :param end: only those created before this time, likewise.
-        :param page_size: how many to ask for at once; MaestroQA may give fewer.
-        :param others: there is no other filter; one that is not ``None`` is refused by its name.
+        :param page_size: how many to request at once; MaestroQA may return fewer.
+        :param others: there is no other filter; one that is not ``None`` is an error that names it.
         :return: an iterator of dicts with MaestroQA's own keys.
         :raises MaestroQAConfigError: a filter is wrong or not known; nothing was sent.
         """
@@ -97,8 +97,8 @@ class CoachingMethods(BaseMaestroQAHook):
         :param creator_id: only those made by this user.
         :param start: only those created after this time: an aware datetime, or ISO 8601 text with a time zone.
         :param end: only those created before this time, likewise.
-        :param page_size: how many to ask for at once; MaestroQA may give fewer.
-        :param others: there is no other filter; one that is not ``None`` is refused by its name.
+        :param page_size: how many to request at once; MaestroQA may return fewer.
+        :param others: there is no other filter; one that is not ``None`` is an error that names it.
         :return: an iterator of dicts with MaestroQA's own keys.
         :raises MaestroQAConfigError: a filter is wrong or not known; nothing was sent.
         """
@@ -123,8 +123,8 @@ class CoachingMethods(BaseMaestroQAHook):
         :param coach_id: only those with this coach.
         :param start: only those created after this time: an aware datetime, or ISO 8601 text with a time zone.
         :param end: only those created before this time, likewise.
-        :param page_size: how many to ask for at once; MaestroQA may give fewer.
-        :param others: there is no other filter; one that is not ``None`` is refused by its name.
+        :param page_size: how many to request at once; MaestroQA may return fewer.
+        :param others: there is no other filter; one that is not ``None`` is an error that names it.
         :return: an iterator of dicts with MaestroQA's own keys.
         :raises MaestroQAConfigError: a filter is wrong or not known; nothing was sent.
         """
@@ -158,20 +158,20 @@ class CoachingMethods(BaseMaestroQAHook):
         """Read coaching sessions with their activity log, coaching points and to-dos. (API: Get Coaching Data)
 
         Any length of range is cut into windows of at most 90 days, each of which begins on the day on which the one
-        before it ends. A window is asked for when its first session is needed. Its answer is saved in a temporary
-        file and checked: nothing of it comes before all of it is there. Memory stays flat however large it is.
+        before it ends. A window is requested when its first session is needed. Its response is saved in a temporary
+        file and validated before the first session is returned. Memory stays flat however large it is.
 
-        This export takes plain dates. A plain date is sent as it is. Of an aware datetime the day in UTC is sent; an
-        ``end`` that is no midnight is moved on to the next one. MaestroQA does not document whether the end day
-        itself belongs to an export. If it does not, you get just the time up to ``end``; if it does, you get the
-        sessions of that whole day too, and two ranges that follow each other both hold it. So load by ``_id``.
+        The API takes plain dates. A plain date is sent as it is. Of an aware datetime the day in UTC is sent; an
+        ``end`` that is no midnight is rounded up to the next one. MaestroQA does not document whether the end day
+        itself belongs to an export. If it does not, you get exactly the time up to ``end``; if it does, you also get
+        the sessions of that whole day, and two consecutive ranges both hold it. So load by ``_id``.
 
         :param start: first day: a date, an aware datetime, or ISO 8601 text of either (``2026-01-31``).
         :param end: last day, likewise; after ``start``.
         :param time_axis: which date of a session counts: ``meetingDate`` or ``createdAt``.
         :return: an iterator of dicts with MaestroQA's own keys; a session that comes in two windows comes once.
         :raises MaestroQAConfigError: an argument is wrong; nothing was sent.
-        :raises MaestroQAServerError: an answer was no whole JSON array, again and again.
+        :raises MaestroQAServerError: the response was no complete JSON array in any of the tries.
         """
         windows = session_requests(start, end, time_axis)
         record_read(self, "coaching_sessions")
@@ -183,9 +183,9 @@ class CoachingMethods(BaseMaestroQAHook):
         if isinstance(record, Mapping):
             record_read(self, resource)
             return dict(record)
-        raise MaestroQADataError(f"{request} answered no record, but {type(record).__name__}.", retryable=True)
+        raise MaestroQADataError(f"{request} returned no record, but {type(record).__name__}.", retryable=True)
 
-    # Found anew for each call, because a hook may be closed and used again.
+    # The client is looked up for each request, because a hook may be closed and used again.
 
     def _send(self, call: Request) -> Any:
         return self.client.send(call)

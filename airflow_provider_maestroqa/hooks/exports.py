@@ -107,7 +107,7 @@ class ExportMethods(BaseMaestroQAHook):
         export_id = response.get("exportId") if isinstance(response, Mapping) else None
         if not isinstance(export_id, str) or not export_id:
             raise MaestroQADataError(
-                f"{request} was accepted but answered no exportId, so the export cannot be followed."
+                f"{request} was accepted, but returned no exportId, so the export cannot be polled."
             )
         return export_id
 

@@ -1,4 +1,4 @@
-"""What MaestroQA can do, as methods: one parent class for each chapter of its API."""
+"""The operations of MaestroQA's API as methods: one parent class for each chapter of the API."""
 
 from __future__ import annotations
 
@@ -21,23 +21,23 @@ class MaestroQAHook(
     CoachingMethods,
     PushMethods,
 ):
-    """Talks to MaestroQA with the token of an Airflow connection, within the token's request budget.
+    """Sends requests to MaestroQA with the token of an Airflow connection, within the token's request budget.
 
     Use it in a ``with`` block, or close it, so that its connections do not stay open.
 
     :param maestroqa_conn_id: id of a connection of type ``maestroqa``: password is the API token, host the base URL
-        (default ``https://app.maestroqa.com``), extra holds ``rate_limits``, ``rate_limit_store``, ``timeout``
-        (seconds), ``verify``, ``proxies`` and ``allow_http``.
+        (default ``https://app.maestroqa.com``), extra the keys of
+        :data:`~airflow_provider_maestroqa.client.connection_fields.EXTRA_FIELDS`.
     """
 
-    # Airflow 2.11 to 3.1 look for these in this very class, not in its parents; newer ones read the provider info.
+    # Airflow 2.11 to 3.1 read these in this very class, not in its parents; newer ones read the provider info.
 
     @classmethod
     def get_ui_field_behaviour(cls) -> dict[str, Any]:
-        """Name and hide the fields of the connection form."""
+        """Rename and hide the standard fields of the connection form."""
         return form.field_behaviour()
 
     @classmethod
     def get_connection_form_widgets(cls) -> dict[str, Any]:
-        """Make the extra fields of the connection form."""
+        """Make the fields of the extra in the connection form."""
         return form.extra_widgets()

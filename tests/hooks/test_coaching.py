@@ -53,7 +53,7 @@ def test_an_id_that_cannot_be_is_refused_before_a_request(hook, sandbox, method,
 @pytest.mark.parametrize("answer", [[], "text", 7])
 def test_an_answer_that_is_no_record_is_an_error(hook, sandbox, answer):
     sandbox.fault("status", status=200, body=[answer] if isinstance(answer, str) else answer, path="/api/v1/todos/*")
-    with pytest.raises(MaestroQADataError, match="answered no record"):
+    with pytest.raises(MaestroQADataError, match="returned no record"):
         hook.get_todo("x")
 
 
