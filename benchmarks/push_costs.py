@@ -102,8 +102,8 @@ def from_database(number):
 def push(resource, records):
     """Push into a stub that writes the request, as it would travel, and confirms it."""
 
-    def send(call, *, in_flight):
-        in_flight(True)
+    def send(call, *, on_in_flight):
+        on_in_flight(True)
         json.dumps(call.body).encode()
         return {"results": [{"ticket_id": record["ticket_id"]} for record in call.body["batch"]]}
 

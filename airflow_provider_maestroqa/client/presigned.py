@@ -1,7 +1,7 @@
 """What every request to a presigned URL needs: no trace of the signed address, and no token.
 
-Exceptions of requests and urllib3 carry the URL with its signature. Each becomes a phrase, so that no later error can
-be chained to it.
+Exceptions of requests and urllib3 carry the URL with its signature. Each becomes a phrase, so that no later error is
+chained to it.
 """
 
 from __future__ import annotations
@@ -12,17 +12,17 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from urllib.parse import urlsplit
 
-#: Headers that take away what a session may add: ``None`` means that none of this name is sent.
+#: Headers that remove what a session may add: ``None`` means that the header is not sent.
 NO_CREDENTIALS: Mapping[str, None] = {"apitoken": None, "Authorization": None, "Cookie": None}
 BAD_CERTIFICATE = "the storage's TLS certificate could not be verified"
 
 
-def explain(error: BaseException) -> str:
-    """Say what happened on the network, without the address it happened to."""
+def describe_network_error(error: BaseException) -> str:
+    """Describe a network error without the address."""
     from requests import exceptions as http
 
     if isinstance(error, http.ConnectTimeout):
-        return "no connection to the storage within the time-out"
+        return "no connection to the storage in time"
     if isinstance(error, http.ProxyError):
         return "the proxy refused the connection to the storage"
     if "CERTIFICATE_VERIFY_FAILED" in repr(error):
@@ -30,14 +30,14 @@ def explain(error: BaseException) -> str:
     if isinstance(error, http.SSLError):
         return "the TLS connection to the storage failed"
     if isinstance(error, (http.Timeout, TimeoutError)) or "Timeout" in type(error).__name__:
-        return "the storage sent nothing within the time-out"
+        return "the storage sent nothing in time"
     if isinstance(error, (http.RequestException, OSError)):
         return "the connection to the storage was refused or lost"
     return f"the connection broke off ({type(error).__name__})"
 
 
 def host_of(url: str) -> str:
-    """The host that a URL leads to, which may be shown; the rest may not."""
+    """Return the host of a URL, which may be shown; the rest may not."""
     try:
         return urlsplit(url).hostname or "an unknown host"
     except ValueError:
@@ -45,7 +45,7 @@ def host_of(url: str) -> str:
 
 
 def secrets_of(url: object) -> list[str]:
-    """The texts that give access to a presigned URL: libraries log its query apart from its host."""
+    """Return the texts that give access to a presigned URL: libraries log its query apart from its host."""
     if not isinstance(url, str) or not url:
         return []
     try:
@@ -66,7 +66,7 @@ def is_safe(url: str) -> bool:
 
 
 @contextmanager
-def signatures_kept_out_of_logs() -> Iterator[None]:
+def hide_signatures_in_logs() -> Iterator[None]:
     """Cut the query off the addresses that urllib3 logs at DEBUG."""
     logger = logging.getLogger("urllib3.connectionpool")
     # One of its own for each request: another thread's may end first.

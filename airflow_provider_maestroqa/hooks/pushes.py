@@ -67,8 +67,10 @@ class PushMethods(BaseMaestroQAHook):
         record_written(self, pushed.name)
         client = self.client
 
-        def send(request: Request, *, in_flight: Callable[[bool], None] | None = None) -> Any:
-            return client.send(replace(request, resend=True) if options.resends else request, in_flight=in_flight)
+        def send(request: Request, *, on_in_flight: Callable[[bool], None] | None = None) -> Any:
+            return client.send(
+                replace(request, resend=True) if options.resends else request, on_in_flight=on_in_flight
+            )
 
         report = run_push(
             pushed,

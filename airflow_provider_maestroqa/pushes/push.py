@@ -88,8 +88,8 @@ class PushOptions:
 class Sender(Protocol):
     """Sends a request to MaestroQA and returns the decoded response."""
 
-    def __call__(self, request: Request, *, in_flight: Callable[[bool], None] | None = None) -> Any:
-        """Send a request; ``in_flight`` is called when it leaves, and when it certainly had no effect."""
+    def __call__(self, request: Request, *, on_in_flight: Callable[[bool], None] | None = None) -> Any:
+        """Send a request; ``on_in_flight`` is called when it leaves, and when it certainly had no effect."""
 
 
 class Push:
@@ -212,7 +212,7 @@ class Push:
         """
 
         def send_request(request: Request) -> Any:
-            return self._send_request(request, in_flight=lambda is_in_flight: self._mark(batch, is_in_flight))
+            return self._send_request(request, on_in_flight=lambda is_in_flight: self._mark(batch, is_in_flight))
 
         bodies = [record.body for record in batch if record.body is not None]
         try:

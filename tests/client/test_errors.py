@@ -39,3 +39,16 @@ def test_an_exhausted_budget_is_a_rate_limit_without_a_status():
     assert isinstance(error, errors.MaestroQARateLimitError)
     assert (error.status, error.retry_after, error.retryable) == (None, 3.0, True)
     assert str(error) == "GET /x was not sent: the next free slot is in 3 s"
+
+
+def test_the_tree_in_the_docstring_has_every_error_below_its_parent():
+    tree = [line for line in errors.__doc__.splitlines() if "MaestroQA" in line and line.startswith("    ")]
+    ancestors, drawn = [], []
+    for line in tree:
+        depth = (len(line) - len(line.lstrip(" │├└─"))) // 4
+        ancestors[depth - 1 :] = [line.strip(" │├└─").split()[0]]
+        drawn.append(tuple(ancestors[-2:]))
+    kinds = [kind for kind in vars(errors).values() if isinstance(kind, type) and issubclass(kind, Exception)]
+    assert sorted(drawn[1:]) == sorted(
+        (kind.__base__.__name__, kind.__name__) for kind in kinds if kind is not errors.MaestroQAError
+    )

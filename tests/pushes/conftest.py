@@ -86,12 +86,12 @@ def push(request):
         client = SyncClient(settings, budget, stats=request_stats)
         chosen = PushOptions.parse(**options)
 
-        def send(call, *, in_flight=None):
+        def send(call, *, on_in_flight=None):
             if before is not None:
                 before(call)
             from dataclasses import replace
 
-            return client.send(replace(call, resend=True) if chosen.resends else call, in_flight=in_flight)
+            return client.send(replace(call, resend=True) if chosen.resends else call, on_in_flight=on_in_flight)
 
         try:
             report = run_push(

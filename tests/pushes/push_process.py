@@ -90,8 +90,8 @@ def push_to(url, count):
 def push_to_nobody(folder, count):
     """MaestroQA refuses some as well: here a function that answers as it would."""
 
-    def send(call, *, in_flight):
-        in_flight(True)
+    def send(call, *, on_in_flight):
+        on_in_flight(True)
         batch = call.body["batch"]
         if any(one["agent_id"] == "nobody" for one in batch):
             raise MaestroQAValidationError(400, call.method, call.path, "nobody is no agent", explained=True)

@@ -66,12 +66,12 @@ class MemoryUpload:
         pass
 
 
-def rejecting(request, *, in_flight):
+def rejecting(request, *, on_in_flight):
     """MaestroQA, which knows no agent called nobody."""
-    in_flight(True)
+    on_in_flight(True)
     batch = request.body["batch"]
     if any(record["agent_id"] == "nobody" for record in batch):
-        in_flight(False)
+        on_in_flight(False)
         raise MaestroQAValidationError(400, request.method, request.path, "nobody is no agent", explained=True)
     return {"results": batch}
 

@@ -8,7 +8,7 @@
     shared_store  what the budgets of one process share: the open store, the queue of polls, a thread
     slot_log      the log of slots, as arithmetic: the only place that decides
     limits        limits, margins, the share of polls
-    stores/       where the log is kept: memory; sqlite, sqlite_file, sqlite_log; redis, redis_script
+    stores/       where the log is kept: memory; sqlite, sqlite_file; redis, redis_script
 """
 
 from airflow_provider_maestroqa.client.budget.acquisition import BudgetExhaustedError, Wait

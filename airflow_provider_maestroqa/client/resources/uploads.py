@@ -21,10 +21,10 @@ from airflow_provider_maestroqa.client.formatting import format_size
 from airflow_provider_maestroqa.client.presigned import (
     BAD_CERTIFICATE,
     NO_CREDENTIALS,
-    explain,
+    describe_network_error,
+    hide_signatures_in_logs,
     host_of,
     is_safe,
-    signatures_kept_out_of_logs,
 )
 from airflow_provider_maestroqa.client.resources.upload_body import ChangedError, FileDigest, Source, UploadBody
 from airflow_provider_maestroqa.client.transport.retry import Retry
@@ -76,7 +76,7 @@ def upload(
     :raises MaestroQAError: the storage rejected the file, or each of three fresh URLs.
     """
     task = _Upload(source, digest, attachment, content_type, url, session, timeouts, log, clock)
-    with signatures_kept_out_of_logs():
+    with hide_signatures_in_logs():
         task.run(fresh_url)
 
 
@@ -199,7 +199,7 @@ class _Upload:
         except MaestroQAError:
             raise
         except Exception as error:  # noqa: BLE001 - any of them may hold the URL
-            return 0, "", False, explain(error)
+            return 0, "", False, describe_network_error(error)
 
     def _check_response(self, status: int, code: str, *, is_storage: bool, is_sent: bool) -> bool:
         answer = f"the storage answered {status}{f' ({code})' if code else ''}"

@@ -75,7 +75,7 @@ class SyncClient(BaseClient):
         *,
         deadline: float | None = None,
         polling: bool = False,
-        in_flight: OnInFlight | None = None,
+        on_in_flight: OnInFlight | None = None,
     ) -> Any:
         """Send a request, retry it where that is safe, and return the decoded response.
 
@@ -83,13 +83,13 @@ class SyncClient(BaseClient):
         :param deadline: Unix time in seconds after which nothing is tried again. Default: 15 minutes from now.
         :param polling: whether the caller polls: then a failure is not retried here, and the request draws on the
             smaller share of the budget that is meant for waiting.
-        :param in_flight: called with ``True`` when a slot of the budget has come and the request is sent now, and
+        :param on_in_flight: called with ``True`` when a slot of the budget has come and the request is sent now, and
             with ``False`` when it is certain that this request was not carried out: the server was not reached, or
             responded with 421, 425 or 429.
         :return: the decoded JSON.
         :raises MaestroQAError: see :mod:`.errors`.
         """
-        return self._send_with_retries(self._retry(request, deadline, polling=polling), polling, in_flight)
+        return self._send_with_retries(self._retry(request, deadline, polling=polling), polling, on_in_flight)
 
     def stream(self, request: Request, sink: ResponseSink, *, timeout_s: float = DEFAULT_REQUEST_TIMEOUT_S) -> None:
         """Send a request whose response is too large for memory, and write the response to ``sink`` block by block.

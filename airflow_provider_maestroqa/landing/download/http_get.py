@@ -10,7 +10,12 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urljoin, urlsplit
 
 from airflow_provider_maestroqa.client.errors import MaestroQAConfigError, MaestroQADataError
-from airflow_provider_maestroqa.client.presigned import BAD_CERTIFICATE, NO_CREDENTIALS, explain, host_of
+from airflow_provider_maestroqa.client.presigned import (
+    BAD_CERTIFICATE,
+    NO_CREDENTIALS,
+    describe_network_error,
+    host_of,
+)
 
 if TYPE_CHECKING:
     import requests
@@ -42,7 +47,7 @@ def open_url(
                 url, headers=all_headers, timeout=timeouts, stream=True, allow_redirects=False, auth=_no_auth
             )
         except Exception as error:  # noqa: BLE001 - every kind of it may hold the URL
-            reason = explain(error)
+            reason = describe_network_error(error)
         if reason == BAD_CERTIFICATE:
             raise MaestroQAConfigError(
                 f"The export cannot be downloaded: {reason} ({host_of(url)}). If a proxy on the way has its own "
@@ -74,7 +79,7 @@ def read_available(response: requests.Response, max_bytes: int) -> tuple[bytes, 
             return read1(max_bytes, decode_content=False), ""
         return response.raw.read(min(max_bytes, 1 << 16), decode_content=False), ""
     except Exception as error:  # noqa: BLE001 - every kind of it may hold the URL
-        return b"", explain(error)
+        return b"", describe_network_error(error)
 
 
 def redirected_url(url: str, target: str) -> str:

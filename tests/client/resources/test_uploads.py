@@ -272,7 +272,7 @@ def test_a_time_out_is_a_lost_answer(job, storage):
     job.run()
     hold.set()
     assert set(storage.stored) == {DATA}
-    assert "the storage sent nothing within the time-out" in job.said[0]
+    assert "the storage sent nothing in time" in job.said[0]
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,7 @@ from bisect import bisect_left, bisect_right, insort
 from collections.abc import Callable
 from math import inf
 
-from airflow_provider_maestroqa.client.budget import slot_log as slot_log
+from airflow_provider_maestroqa.client.budget import slot_log
 from airflow_provider_maestroqa.client.budget.limits import Rules
 from airflow_provider_maestroqa.client.budget.slot_log import Denied, Reservation, SlotLog, SlotRequest, State
 
