@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import logging
+from abc import ABC, abstractmethod
 from collections import Counter, defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import Any, Protocol
+from typing import Any
 
 from airflow_provider_maestroqa.client.endpoints import ENDPOINTS, Request, build_request
 from airflow_provider_maestroqa.client.errors import MaestroQAConfigError
@@ -41,35 +42,32 @@ class Confirmation:
     suspects: tuple[int, ...] = ()
 
 
-class Resource(Protocol):
-    """A type of record that can be pushed."""
+class Resource(ABC):
+    """A type of record that can be pushed.
 
-    @property
-    def name(self) -> str:
-        """Its name in reports."""
+    :param name: its name in reports.
+    :param record_type: checks a record.
+    :param batch_size: the maximum number of records in one request.
+    :param idempotent: whether a record may be sent twice without harm.
+    :param note: what to log when records were updated; empty for nothing.
+    """
 
-    @property
-    def record_type(self) -> RecordType:
-        """Checks a record of it."""
+    def __init__(
+        self, name: str, record_type: RecordType, *, batch_size: int, idempotent: bool, note: str = ""
+    ) -> None:
+        self.name = name
+        self.record_type = record_type
+        self.batch_size = batch_size
+        self.idempotent = idempotent
+        self.note = note
 
-    @property
-    def batch_size(self) -> int:
-        """The maximum number of records in one request."""
-
-    @property
-    def idempotent(self) -> bool:
-        """Whether a record may be sent twice without harm."""
-
-    @property
-    def note(self) -> str:
-        """What to log when records were updated; empty for nothing."""
-
+    @abstractmethod
     def send(self, bodies: Sequence[dict[str, Any]], send: Send) -> Confirmation:
         """Send some records and read what the response confirms."""
 
 
-class Batches:
-    """Records that are sent together, up to 500 in one request.
+class Batches(Resource):
+    """Records that are sent together, as many as the operation takes in one request.
 
     :param name: their name in reports.
     :param operation: the operation that takes a batch of them.
@@ -81,11 +79,8 @@ class Batches:
     def __init__(
         self, name: str, operation: str, record_type: RecordType, *, identity: Sequence[str], creates: bool = False
     ) -> None:
-        self.name = name
-        self.record_type = record_type
-        self.batch_size = ENDPOINTS[operation].batch_size or 1
-        self.idempotent = ENDPOINTS[operation].idempotent
-        self.note = ""
+        endpoint = ENDPOINTS[operation]
+        super().__init__(name, record_type, batch_size=endpoint.batch_size or 1, idempotent=endpoint.idempotent)
         self._operation = operation
         self._identity = identity
         self._creates = creates
@@ -97,7 +92,7 @@ class Batches:
         return replace(confirmation, created=len(bodies) - confirmation.missing if self._creates else 0)
 
 
-class Upserts:
+class Upserts(Resource):
     """Records that are sent one at a time, and updated where they exist already.
 
     :param name: their name in reports.
@@ -105,9 +100,6 @@ class Upserts:
     :param upsert: creates or updates one; returns the response, and whether it was created.
     :param note: what to log when records were updated.
     """
-
-    batch_size = 1
-    idempotent = True
 
     def __init__(
         self,
@@ -117,9 +109,7 @@ class Upserts:
         *,
         note: str = "",
     ) -> None:
-        self.name = name
-        self.record_type = record_type
-        self.note = note
+        super().__init__(name, record_type, batch_size=1, idempotent=True, note=note)
         self._upsert = upsert
 
     def send(self, bodies: Sequence[dict[str, Any]], send: Send) -> Confirmation:
