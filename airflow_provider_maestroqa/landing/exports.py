@@ -209,33 +209,27 @@ def _warn_of_unreadable_dates(export_id: str, files: list[LandedFile], warn: Cal
         )
 
 
+@dataclass
 class _Landing:
     """Sends the files of one export, and publishes them when all have been sent."""
 
-    def __init__(
-        self,
-        export_id: str,
-        store: Store,
-        options: LandingOptions,
-        log: Callable[[str], None],
-        clock: Clock,
-        engine: Engine,
-    ) -> None:
-        self.engine = engine
-        self._export_id = export_id
-        self._store = store
-        self._options = options
+    export_id: str
+    store: Store
+    options: LandingOptions
+    log: Callable[[str], None]
+    clock: Clock
+    engine: Engine
+    progress: Progress | None = None
+
+    def __post_init__(self) -> None:
+        self.started_at = self.clock.monotonic()
         # Cleaning counts the records anyway.
-        self.count_rows = options.count_rows and not options.cleans
-        self._log = log
-        self._clock = clock
-        self._started_at = clock.monotonic()
-        self._progress: Progress | None = None
+        self.count_rows = self.options.count_rows and not self.options.cleans
 
     def tick(self) -> None:
         """Log the progress if it is time for a line."""
-        if self._progress is not None:
-            self._progress.tick()
+        if self.progress is not None:
+            self.progress.tick()
 
     def publish(
         self, outputs: list[Output], window: Mapping[str, Any] | None
@@ -244,20 +238,20 @@ class _Landing:
 
         :return: the manifest, and what was published, in the order of ``outputs``.
         """
-        self._progress = Progress(
-            f"Checking and storing export {self._export_id}",
+        self.progress = Progress(
+            f"Checking and storing export {self.export_id}",
             total=sum(output.content_size for output in outputs),
-            log=self._log,
-            clock=self._clock.monotonic,
+            log=self.log,
+            clock=self.clock.monotonic,
         )
-        with Publication(self._store, self._export_id, self.engine, on_wait=self.tick) as publication:
-            files = [self._send(output, publication, self._progress) for output in outputs]
+        with Publication(self.store, self.export_id, self.engine, on_wait=self.tick) as publication:
+            files = [self._send(output, publication, self.progress) for output in outputs]
             manifest = manifests.build(
-                self._store,
-                {"export_id": self._export_id},
+                self.store,
+                {"export_id": self.export_id},
                 window=window,
                 files=files,
-                form={"file_format": self._options.file_format, "clean": self._options.cleans},
+                form={"file_format": self.options.file_format, "clean": self.options.cleans},
             )
             publication.commit(manifest)
         return manifest, files
@@ -266,11 +260,11 @@ class _Landing:
         """Log what was landed."""
         rows = [file.rows for file in files if file.rows is not None]
         records = f" with {pluralize(sum(rows), 'records')}" if rows else ""
-        self._log(
-            f"Export {self._export_id} landed at {self._store.uri()}: {pluralize(len(files), 'files')}{records}, "
+        self.log(
+            f"Export {self.export_id} landed at {self.store.uri()}: {pluralize(len(files), 'files')}{records}, "
             f"{format_size(sum(file.bytes for file in files))} stored, "
             f"{format_size(sum(file.content_bytes for file in files))} of content, "
-            f"in {format_duration(self._clock.monotonic() - self._started_at)}."
+            f"in {format_duration(self.clock.monotonic() - self.started_at)}."
         )
 
     def _send(self, output: Output, publication: Publication, progress: Progress) -> LandedFile:
