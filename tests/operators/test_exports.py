@@ -214,7 +214,7 @@ def test_only_a_known_event_is_a_success(connection, event):
 @pytest.mark.parametrize("kind", ["reset_after", "status", "html"])
 def test_a_lost_answer_to_the_request_is_unknown_and_not_asked_again(connection, sandbox, kind):
     sandbox.fault(kind=kind, path=ASK, times=None)
-    with pytest.raises(AirflowFailException, match="may or may not have been asked for"):
+    with pytest.raises(AirflowFailException, match="may or may not have been requested"):
         request().execute({})
     assert sandbox.count("POST", ASK) == 1
 
