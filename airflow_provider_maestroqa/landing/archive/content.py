@@ -157,7 +157,7 @@ def _inflate(blocks: Iterator[bytes], member: Member, engine: Engine) -> Iterato
     for data in blocks:
         while True:
             if inflater.eof:
-                _raise_damaged(member, "its data goes on behind its end")
+                _raise_damaged(member, "its data continues behind its end")
             block, failed = b"", False
             try:
                 block = inflater.decompress(data, _INFLATED_BLOCK)

@@ -69,7 +69,7 @@ def reject_encoded(head: bytes, content_encoding: str) -> None:
         encodings = encodings or {"gzip"}
     if encodings:
         raise MaestroQADataError(
-            f"The storage sent the export encoded as {', '.join(sorted(encodings))}, although it was asked not to, "
+            f"The storage sent the export encoded as {', '.join(sorted(encodings))}, not plain as requested, "
             f"and it is no ZIP archive. Check the proxy between the worker and the storage.",
             retryable=True,
         )

@@ -41,7 +41,7 @@ class Version:
 
     @property
     def validator(self) -> str | None:
-        """What goes into ``If-Range``; without it nobody can tell whether two parts belong together."""
+        """What goes into ``If-Range``; without it two parts cannot be joined safely."""
         if self.etag and not self.etag.startswith("W/"):
             return self.etag
         return self.modified

@@ -198,9 +198,9 @@ class _Download:
             return Decision(Action.RETRY, reason="the storage closed the connection before the end")
         if "chunked" in response.headers.get("Transfer-Encoding", "").lower() or self.ended_at == self.offset:
             return self._complete(content_type)
-        # No length and no last chunk: the end of the file looks like a lost connection. A second request tells.
+        # No length and no last chunk: the end of the file looks like a lost connection. A second request shows which.
         self.ended_at = self.offset
-        return Decision(Action.RETRY, reason="the storage does not say how long the file is; requesting more")
+        return Decision(Action.RETRY, reason="the storage sent no length; requesting more")
 
     def _complete(self, content_type: str) -> Decision:
         reject_error_page(self.head, content_type, is_whole=len(self.head) == self.offset)

@@ -10,7 +10,7 @@ import pytest
 from airflow_provider_maestroqa.landing.archive.csv_counting import RecordCounter, count_exactly
 
 
-def pluralize(data, *cuts):
+def count_rows(data, *cuts):
     counter = RecordCounter()
     edges = [0, *cuts, len(data)]
     for start, end in itertools.pairwise(edges):
@@ -49,10 +49,10 @@ CASES = {
 
 @pytest.mark.parametrize("data", [case for case in CASES if b"unquoted" not in case])
 def test_records_are_counted_wherever_the_file_is_cut(data):
-    assert pluralize(data) == CASES[data]
+    assert count_rows(data) == CASES[data]
     for first in range(len(data) + 1):
-        assert pluralize(data, first) == CASES[data], first
-    assert pluralize(data, *range(1, len(data))) == CASES[data]
+        assert count_rows(data, first) == CASES[data], first
+    assert count_rows(data, *range(1, len(data))) == CASES[data]
 
 
 @pytest.mark.parametrize("seed", range(40))
@@ -73,7 +73,7 @@ def test_the_count_is_that_of_python_s_own_reader(seed):
         0, sum(1 for row in csv.reader(io.StringIO(text.getvalue().removeprefix("\ufeff"), newline="")) if row) - 1
     )
     cuts = sorted(chance.randrange(len(data) + 1) for _ in range(5))
-    assert pluralize(data, *cuts) == expected
+    assert count_rows(data, *cuts) == expected
     assert count_exactly([data[i : i + 7] for i in range(0, len(data), 7)]) == expected
 
 

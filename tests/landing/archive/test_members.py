@@ -190,9 +190,9 @@ def test_a_member_whose_content_is_not_what_it_declares_is_rejected(rejected, ch
 
 def test_data_behind_the_end_of_a_member_s_stream_is_rejected(rejected):
     error = rejected(Part(packed=deflated(b"h\n1\n") + b"trailing"))
-    assert "goes on behind its end" in error.message
+    assert "continues behind its end" in error.message
     error = rejected(Part(packed=deflated(b"h\n1\n") + b"x" * 1_000_000))
-    assert "goes on behind its end" in error.message
+    assert "continues behind its end" in error.message
 
 
 def test_a_small_member_may_have_any_ratio(land, memory, origin):

@@ -61,7 +61,7 @@ def test_a_guard_comes_off_whether_the_cell_was_quoted_or_not(guarded):
 
 
 def test_unknown_and_empty_are_null_and_nothing_else_is():
-    kept = [
+    texts = [
         "null",
         "NULL",
         "None",
@@ -76,25 +76,15 @@ def test_unknown_and_empty_are_null_and_nothing_else_is():
         "false",
         "Unknown?",
     ]
-    gone = ["", "Unknown", '="Unknown"', '=""']
-    data, contents = cleaned(written(["a", "b"], *[[cell, "x"] for cell in kept + gone]))
-    assert read_back(data)[1:] == [(cell, "x") for cell in kept] + [("", "x")] * 4
+    nulls = ["", "Unknown", '="Unknown"', '=""']
+    data, contents = cleaned(written(["a", "b"], *[[cell, "x"] for cell in texts + nulls]))
+    assert read_back(data)[1:] == [(cell, "x") for cell in texts] + [("", "x")] * 4
     assert contents.null_counts == {"a": 4, "b": 0}
 
 
 def test_text_stays_as_it_is():
-    cells = [
-        "03975800",
-        "1e5",
-        "85.50",
-        "+1",
-        "-0",
-        "  spaces  ",
-        "2021-03-04T10:00:00+02:00",
-        "TRUE",
-        "\ufeffx",
-        *NASTY_CELLS,
-    ]
+    cells = ["03975800", "1e5", "85.50", "+1", "-0", "  spaces  ", "2021-03-04T10:00:00+02:00", "TRUE", "\ufeffx"]
+    cells += NASTY_CELLS
     rows = [(cell, "x") for cell in cells]
     data, contents = cleaned(written(["a", "b"], *rows))
     assert read_back(data)[1:] == [("" if cell == "Unknown" else cell, "x") for cell, _ in rows]

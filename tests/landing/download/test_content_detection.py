@@ -6,7 +6,7 @@ from airflow_provider_maestroqa.client.errors import MaestroQADataError
 
 
 @pytest.mark.parametrize(
-    ("headers", "body", "told"),
+    ("headers", "body", "message"),
     [
         ({"Content-Type": "text/html"}, b"<!DOCTYPE html><html>Log in</html>", "HTML page"),
         ({}, b"\n <html><body>Log in</body></html>", "HTML page"),
@@ -19,9 +19,9 @@ from airflow_provider_maestroqa.client.errors import MaestroQADataError
         ({"Content-Type": "text/html"}, b"<html>" + b"x" * 100_000, "HTML page"),
     ],
 )
-def test_an_error_page_with_status_200_is_no_export(landed, origin, reply, memory, headers, body, told):
+def test_an_error_page_with_status_200_is_no_export(landed, origin, reply, memory, headers, body, message):
     origin.plan.append(reply(200, headers, body))
-    with pytest.raises(MaestroQADataError, match=told) as caught:
+    with pytest.raises(MaestroQADataError, match=message) as caught:
         landed()
     assert caught.value.retryable
     assert memory.get_bytes("_manifest.json") is None
