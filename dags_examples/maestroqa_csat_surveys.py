@@ -37,7 +37,7 @@ class CountSurveys(BaseOperator):
         self.defer(trigger=trigger, method_name="count")
 
     def count(self, context: Any, event: Any = None) -> dict[str, int]:  # noqa: ARG002
-        from airflow_provider_maestroqa.client.presigned import hide_signatures_in_logs
+        from airflow_provider_maestroqa.client.presigned import signatures_kept_out_of_logs
         from airflow_provider_maestroqa.client.resources.export_polling import read_event
         from airflow_provider_maestroqa.hooks.maestroqa import MaestroQAHook
 
@@ -49,7 +49,7 @@ class CountSurveys(BaseOperator):
             with MaestroQAHook("maestroqa_default") as hook, hook.storage_session() as session:
                 # The URL is a secret. It is requested and used here, and goes nowhere else, not even into a log.
                 url = hook.get_export(done["export_id"]).data_url
-                with hide_signatures_in_logs(), session.get(url, stream=True, timeout=60) as answer:
+                with signatures_kept_out_of_logs(), session.get(url, stream=True, timeout=60) as answer:
                     answer.raise_for_status()
                     file.writelines(answer.iter_content(1 << 20))
             file.seek(0)

@@ -66,7 +66,7 @@ def is_safe(url: str) -> bool:
 
 
 @contextmanager
-def hide_signatures_in_logs() -> Iterator[None]:
+def signatures_kept_out_of_logs() -> Iterator[None]:
     """Cut the query off the addresses that urllib3 logs at DEBUG."""
     logger = logging.getLogger("urllib3.connectionpool")
     # One of its own for each request: another thread's may end first.

@@ -22,9 +22,9 @@ from airflow_provider_maestroqa.client.presigned import (
     BAD_CERTIFICATE,
     NO_CREDENTIALS,
     describe_network_error,
-    hide_signatures_in_logs,
     host_of,
     is_safe,
+    signatures_kept_out_of_logs,
 )
 from airflow_provider_maestroqa.client.resources.upload_body import ChangedError, FileDigest, Source, UploadBody
 from airflow_provider_maestroqa.client.transport.retry import Retry
@@ -76,7 +76,7 @@ def upload(
     :raises MaestroQAError: the storage rejected the file, or each of three fresh URLs.
     """
     task = _Upload(source, digest, attachment, content_type, url, session, timeouts, log, clock)
-    with hide_signatures_in_logs():
+    with signatures_kept_out_of_logs():
         task.run(fresh_url)
 
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from airflow_provider_maestroqa.client.clock import Clock
 from airflow_provider_maestroqa.client.errors import MaestroQAConnectionError, MaestroQADataError, MaestroQAError
 from airflow_provider_maestroqa.client.formatting import format_duration, format_size
-from airflow_provider_maestroqa.client.presigned import hide_signatures_in_logs, host_of
+from airflow_provider_maestroqa.client.presigned import host_of, signatures_kept_out_of_logs
 from airflow_provider_maestroqa.client.progress import Progress
 from airflow_provider_maestroqa.client.temp_file import TempFile
 from airflow_provider_maestroqa.landing.download.content_detection import HEAD_SIZE, reject_error_page
@@ -94,7 +94,7 @@ def download(
     :raises MaestroQAError: the temporary folder is full, or the storage denies fresh URLs too.
     """
     job = _Download(temp_file, f"export {export_id}", fresh_url, session, limits, log, clock)
-    with hide_signatures_in_logs():
+    with signatures_kept_out_of_logs():
         return job.run()
 
 
