@@ -110,8 +110,8 @@ def our_export(made: Any) -> Iterator[Any]:
     """All sessions of the window, as the hook gives them."""
     from airflow_provider_maestroqa.client.resources.coaching_export import SessionExport, session_requests
 
-    calls = session_requests(*WINDOW, "createdAt")
-    return SessionExport(calls, made.save, log=lambda _: None, warn=print)
+    windows = session_requests(*WINDOW, "createdAt")
+    return SessionExport(windows, made.stream, log=lambda _: None, warn=print)
 
 
 def landed(records: Callable[[Any], Iterator[Any]]) -> Callable[[str, Path], int]:

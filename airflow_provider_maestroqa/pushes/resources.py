@@ -18,7 +18,7 @@ from airflow_provider_maestroqa.client.resources.models import (
     COMMENT,
     TICKET,
     TICKET_METRIC,
-    RecordType,
+    RecordSchema,
 )
 from airflow_provider_maestroqa.client.resources.upserts import upsert_agent, upsert_ticket
 
@@ -53,7 +53,7 @@ class Resource(ABC):
     """
 
     def __init__(
-        self, name: str, record_type: RecordType, *, batch_size: int, idempotent: bool, note: str = ""
+        self, name: str, record_type: RecordSchema, *, batch_size: int, idempotent: bool, note: str = ""
     ) -> None:
         self.name = name
         self.record_type = record_type
@@ -77,7 +77,7 @@ class Batches(Resource):
     """
 
     def __init__(
-        self, name: str, operation: str, record_type: RecordType, *, identity: Sequence[str], creates: bool = False
+        self, name: str, operation: str, record_type: RecordSchema, *, identity: Sequence[str], creates: bool = False
     ) -> None:
         endpoint = ENDPOINTS[operation]
         super().__init__(name, record_type, batch_size=endpoint.batch_size or 1, idempotent=endpoint.idempotent)
@@ -104,7 +104,7 @@ class Upserts(Resource):
     def __init__(
         self,
         name: str,
-        record_type: RecordType,
+        record_type: RecordSchema,
         upsert: Callable[[dict[str, Any], Send], tuple[Any, bool]],
         *,
         note: str = "",

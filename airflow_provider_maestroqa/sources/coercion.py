@@ -23,7 +23,7 @@ from typing_extensions import NotRequired, Required, get_type_hints
 
 from airflow_provider_maestroqa.client.formatting import format_time
 from airflow_provider_maestroqa.client.resources.coercion import as_attributes, as_number, as_tags, as_texts, as_time
-from airflow_provider_maestroqa.client.resources.models import RecordType
+from airflow_provider_maestroqa.client.resources.models import RecordSchema
 from airflow_provider_maestroqa.landing.clean.dates import parse_date
 from airflow_provider_maestroqa.sources.base import show_value
 
@@ -224,9 +224,9 @@ def _parse_json(text: str, wanted: type, what: str) -> Any:
 
 
 @cache
-def field_types(record_type: RecordType) -> Mapping[str, str]:
+def field_types(record_type: RecordSchema) -> Mapping[str, str]:
     """The type of each field of a record."""
-    hints = get_type_hints(record_type.shape, include_extras=True)
+    hints = get_type_hints(record_type.typed_dict, include_extras=True)
     return MappingProxyType({name: _type_of(hint) for name, hint in hints.items()})
 
 

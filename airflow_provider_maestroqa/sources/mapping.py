@@ -10,7 +10,7 @@ from typing import Any
 
 from airflow_provider_maestroqa.client.errors import MaestroQAConfigError
 from airflow_provider_maestroqa.client.parsing import is_blank
-from airflow_provider_maestroqa.client.resources.models import RecordType
+from airflow_provider_maestroqa.client.resources.models import RecordSchema
 from airflow_provider_maestroqa.sources.base import join_names, show_value
 from airflow_provider_maestroqa.sources.coercion import (
     ANYTHING,
@@ -64,7 +64,7 @@ class Entry:
     optional: bool = False
 
 
-def find_target(name: str, record_type: RecordType) -> FieldTarget | None:
+def find_target(name: str, record_type: RecordSchema) -> FieldTarget | None:
     """Find the field or custom attribute of this name; ``None`` when there is none."""
     types = field_types(record_type)
     if name in types:
@@ -75,7 +75,7 @@ def find_target(name: str, record_type: RecordType) -> FieldTarget | None:
     return None
 
 
-def parse_mapping(mapping: object, record_type: RecordType, cells: CellReader) -> tuple[Entry, ...] | None:
+def parse_mapping(mapping: object, record_type: RecordSchema, cells: CellReader) -> tuple[Entry, ...] | None:
     """Read a mapping.
 
     :param mapping: ``{field: column}``, with ``{"value": constant}`` or ``{"column": …, "type": …, "optional": …}``
@@ -102,7 +102,7 @@ def parse_mapping(mapping: object, record_type: RecordType, cells: CellReader) -
     return entries
 
 
-def unknown_field(name: str, record_type: RecordType) -> str:
+def unknown_field(name: str, record_type: RecordSchema) -> str:
     """The end of a message that a record has no such field; names those that it has."""
     article = "an" if record_type.name[0] in "aeiou" else "a"
     close = difflib.get_close_matches(name, record_type.fields, n=1, cutoff=0.7)
@@ -111,7 +111,7 @@ def unknown_field(name: str, record_type: RecordType) -> str:
     return f"is no field of {article} {record_type.name}. {hint}It has: {', '.join(has)}"
 
 
-def _parse_entry(name: object, value: object, record_type: RecordType, cells: CellReader) -> Entry:
+def _parse_entry(name: object, value: object, record_type: RecordSchema, cells: CellReader) -> Entry:
     target = find_target(name, record_type) if isinstance(name, str) else None
     if target is None:
         raise MaestroQAConfigError(f"mapping: {name!r} {unknown_field(str(name), record_type)}.")

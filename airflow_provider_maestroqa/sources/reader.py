@@ -13,7 +13,7 @@ from zoneinfo import ZoneInfo
 
 from airflow_provider_maestroqa.client.errors import MaestroQAConfigError
 from airflow_provider_maestroqa.client.parsing import is_blank
-from airflow_provider_maestroqa.client.resources.models import RecordType
+from airflow_provider_maestroqa.client.resources.models import RecordSchema
 from airflow_provider_maestroqa.client.resources.upload_body import Source
 from airflow_provider_maestroqa.pushes.records import SourceRecord
 from airflow_provider_maestroqa.sources.base import Row, Rows
@@ -42,12 +42,12 @@ class ReadOptions:
     :param cells: reads the cells.
     """
 
-    record_type: RecordType
+    record_type: RecordSchema
     entries: Sequence[Entry] | None
     cells: CellReader
 
     @classmethod
-    def parse(cls, record_type: RecordType, *, mapping: object, timezone: object) -> ReadOptions:
+    def parse(cls, record_type: RecordSchema, *, mapping: object, timezone: object) -> ReadOptions:
         """Read the arguments as a DAG author or a template writes them.
 
         :param mapping: see :func:`~.mapping.parse_mapping`.

@@ -9,7 +9,7 @@ from operator import itemgetter
 from typing import Any
 
 from airflow_provider_maestroqa.client.errors import MaestroQADataError
-from airflow_provider_maestroqa.client.resources.models import RecordType
+from airflow_provider_maestroqa.client.resources.models import RecordSchema
 from airflow_provider_maestroqa.sources.base import first_duplicate, join_names, show_value
 from airflow_provider_maestroqa.sources.coercion import BINARY, CellError, CellReader
 from airflow_provider_maestroqa.sources.mapping import Entry, FieldTarget, find_target, unknown_field
@@ -66,7 +66,7 @@ class RowMapper:
 
 
 def map_columns(
-    name: str, columns: Sequence[str], entries: Sequence[Entry] | None, record_type: RecordType, cells: CellReader
+    name: str, columns: Sequence[str], entries: Sequence[Entry] | None, record_type: RecordSchema, cells: CellReader
 ) -> RowMapper:
     """Map rows that all have the same columns.
 
@@ -95,7 +95,7 @@ class KeyMapper:
     :param entries: the mapping; without one, each key must be a field.
     """
 
-    def __init__(self, entries: Sequence[Entry] | None, record_type: RecordType, cells: CellReader) -> None:
+    def __init__(self, entries: Sequence[Entry] | None, record_type: RecordSchema, cells: CellReader) -> None:
         self._entries = entries
         self._record_type = record_type
         self._cells = cells
@@ -139,7 +139,7 @@ class KeyMapper:
         return FieldMapping(target, itemgetter(key), self._cells.reader_for(target.field_type))
 
 
-def _columns_as_entries(name: str, columns: Sequence[str], record_type: RecordType) -> list[Entry]:
+def _columns_as_entries(name: str, columns: Sequence[str], record_type: RecordSchema) -> list[Entry]:
     entries = []
     for column in columns:
         target = find_target(column, record_type) or find_target(_api_case(column, record_type), record_type)
@@ -154,7 +154,7 @@ def _columns_as_entries(name: str, columns: Sequence[str], record_type: RecordTy
     return entries
 
 
-def _api_case(column: str, record_type: RecordType) -> str:
+def _api_case(column: str, record_type: RecordSchema) -> str:
     """A column's name as the API writes it: databases such as Snowflake and Oracle give upper case."""
     field, dot, attribute = column.partition(".")
     for known in record_type.fields:
@@ -182,7 +182,7 @@ def _check_required(
     columns: Sequence[str],
     found: set[str],
     entries: Sequence[Entry],
-    record_type: RecordType,
+    record_type: RecordSchema,
 ) -> None:
     """No record could be sent where a field that all need has no column."""
     given = found | {entry.target.field for entry in entries if entry.column is None}

@@ -1,6 +1,6 @@
-"""The values of a record's fields, as Python has them and as MaestroQA wants them.
+"""Converts the values of a record's fields from Python's types to what MaestroQA takes.
 
-Each function gives back what travels, or raises the error that the models turn into a message about the field.
+Each function returns what is sent, or raises the error that the models turn into a message about the field.
 """
 
 from __future__ import annotations
@@ -18,20 +18,20 @@ from airflow_provider_maestroqa.client.errors import MaestroQAConfigError
 from airflow_provider_maestroqa.client.formatting import format_time
 from airflow_provider_maestroqa.client.parsing import parse_time
 
-_DEEPEST = 20
+_MAX_DEPTH = 20
 
 
 def as_number(value: object) -> int | float:
     """A finite number; a ``Decimal`` becomes an int where it is whole, else a float."""
     if isinstance(value, bool):
-        raise _problem("must be a number, got bool; pass an int or a float")
+        raise _invalid("must be a number, got bool; pass an int or a float")
     if isinstance(value, Decimal):
         return _finite(int(value) if value.is_finite() and value == value.to_integral_value() else float(value))
     if isinstance(value, numbers.Integral):
         return int(value)
     if isinstance(value, numbers.Real):
         return _finite(float(value))
-    raise _problem(f"must be a number, got {type(value).__name__}; pass an int or a float")
+    raise _invalid(f"must be a number, got {type(value).__name__}; pass an int or a float")
 
 
 def as_time(value: object) -> str:
@@ -41,12 +41,12 @@ def as_time(value: object) -> str:
     except MaestroQAConfigError:
         pass
     except OverflowError:
-        raise _problem("is no time between the years 1 and 9999 in UTC; leave it out or correct it") from None
+        raise _invalid("is no time between the years 1 and 9999 in UTC; leave it out or correct it") from None
     if isinstance(value, datetime):
-        raise _problem("is a naive datetime; give it a time zone, as in value.replace(tzinfo=timezone.utc)")
-    said = repr(value[:40]) if isinstance(value, str) else type(value).__name__
-    raise _problem(
-        f"must be an aware datetime, or text with a time zone such as 2026-01-31T00:00:00Z; got {said}"
+        raise _invalid("is a naive datetime; give it a time zone, as in value.replace(tzinfo=timezone.utc)")
+    received = repr(value[:40]) if isinstance(value, str) else type(value).__name__
+    raise _invalid(
+        f"must be an aware datetime, or text with a time zone such as 2026-01-31T00:00:00Z; got {received}"
         + (" (str)" if isinstance(value, str) else "")
     )
 
@@ -56,52 +56,52 @@ def as_tags(value: object) -> str:
     if isinstance(value, str):
         if value.strip():
             return value
-        raise _problem("is empty text; leave it out or give it a value")
+        raise _invalid("is empty text; leave it out or give it a value")
     tags = as_texts(value)
     if not tags:
-        raise _problem("is an empty list; leave it out, because MaestroQA takes no empty value")
+        raise _invalid("is an empty list; leave it out, because MaestroQA takes no empty value")
     for tag in tags:
         if "," in tag:
-            raise _problem(f"has the tag {tag[:40]!r} with a comma in it, but commas part the tags; take it out")
+            raise _invalid(f"has the tag {tag[:40]!r} with a comma in it, but commas separate the tags; take it out")
     return ",".join(tags)
 
 
 def as_texts(value: object) -> list[str]:
     """A list of texts."""
     if not isinstance(value, (list, tuple)):
-        raise _problem(f"must be a list of text, got {type(value).__name__}; write it like ['one', 'two']")
+        raise _invalid(f"must be a list of text, got {type(value).__name__}; write it like ['one', 'two']")
     for position, text in enumerate(value):
         if not isinstance(text, str) or not text.strip():
-            came = "empty text" if isinstance(text, str) else type(text).__name__
-            raise _problem(f"must be a list of text, but [{position}] is {came}")
+            received = "empty text" if isinstance(text, str) else type(text).__name__
+            raise _invalid(f"must be a list of text, but [{position}] is {received}")
     return list(value)
 
 
 def as_email(value: object) -> str:
     """An e-mail address, as far as one can tell without sending one."""
     if not isinstance(value, str):
-        raise _problem(f"must be an e-mail address, got {type(value).__name__}")
+        raise _invalid(f"must be an e-mail address, got {type(value).__name__}")
     name, at, host = value.rpartition("@")
     if not (name and at and host) or any(character.isspace() for character in value):
-        raise _problem("must be an e-mail address such as ann@example.com, got str")
+        raise _invalid("must be an e-mail address such as ann@example.com, got str")
     return value
 
 
 def as_attributes(value: object) -> dict[str, Any]:
     """Custom attributes: names with values that JSON can hold; nulls are left out."""
     if not isinstance(value, Mapping):
-        raise _problem(f"must be a dict of custom attributes, got {type(value).__name__}")
+        raise _invalid(f"must be a dict of custom attributes, got {type(value).__name__}")
     return _as_object(value, "", 0)
 
 
 def _as_object(value: Mapping[Any, Any], where: str, depth: int) -> dict[str, Any]:
-    found = {}
+    attributes = {}
     for name, inner in value.items():
         if not isinstance(name, str) or not name:
-            raise _problem(f"has a name that is no text ({type(name).__name__}){where}; name each attribute")
+            raise _invalid(f"has a name that is not text ({type(name).__name__}){where}; name each attribute")
         if inner is not None:
-            found[name] = _as_json(inner, f" in {name!r}", depth + 1)
-    return found
+            attributes[name] = _as_json(inner, f" in {name!r}", depth + 1)
+    return attributes
 
 
 def _as_json(value: object, where: str, depth: int) -> Any:
@@ -111,24 +111,24 @@ def _as_json(value: object, where: str, depth: int) -> Any:
         try:
             return as_number(value)
         except PydanticCustomError as error:
-            raise _problem(f"{error.message()}{where}") from None
+            raise _invalid(f"{error.message()}{where}") from None
     if isinstance(value, datetime):
         try:
             return as_time(value)
         except PydanticCustomError as error:
-            raise _problem(f"{error.message()}{where}") from None
-    if depth < _DEEPEST and isinstance(value, Mapping):
+            raise _invalid(f"{error.message()}{where}") from None
+    if depth < _MAX_DEPTH and isinstance(value, Mapping):
         return _as_object(value, where, depth)
-    if depth < _DEEPEST and isinstance(value, (list, tuple)):
+    if depth < _MAX_DEPTH and isinstance(value, (list, tuple)):
         return [_as_json(inner, where, depth + 1) for inner in value]
-    raise _problem(f"has a {type(value).__name__}{where}, which JSON cannot hold; convert it to text or a number")
+    raise _invalid(f"has a {type(value).__name__}{where}, which JSON cannot hold; convert it to text or a number")
 
 
 def _finite(value: int | float) -> int | float:
     if isinstance(value, int) or math.isfinite(value):
         return value
-    raise _problem(f"must be a finite number, got {value} (float); leave the record out or correct it")
+    raise _invalid(f"must be a finite number, got {value} (float); leave the record out or correct it")
 
 
-def _problem(text: str) -> PydanticCustomError:
-    return PydanticCustomError("told", "{text}", {"text": text})
+def _invalid(text: str) -> PydanticCustomError:
+    return PydanticCustomError("invalid", "{text}", {"text": text})

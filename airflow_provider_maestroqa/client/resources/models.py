@@ -1,7 +1,7 @@
-"""What is sent, checked before a request is spent on it.
+"""The records that are sent, validated before a request is spent on them.
 
-Records are dicts with the API's own keys. A check gives back what travels: the same keys, with the few conversions
-that lose nothing. Everything else is refused, with the field, the type that came, and what to do about it:
+Records are dicts with the API's own keys. Validation returns what is sent: the same keys, with the few conversions
+that lose nothing. Everything else is rejected, with the field, the type of the value, and what to do about it:
 
 - an aware datetime, or ISO 8601 text with a time zone, becomes UTC text
 - a list of tags becomes one text with commas
@@ -13,10 +13,10 @@ import difflib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, get_args, get_origin
 
 from pydantic import ConfigDict, PlainValidator, StringConstraints, TypeAdapter, ValidationError, with_config
-from typing_extensions import NotRequired, Required, TypedDict
+from typing_extensions import NotRequired, Required, TypedDict, get_type_hints
 
 from airflow_provider_maestroqa.client.errors import MaestroQADataError
 from airflow_provider_maestroqa.client.resources.coercion import (
@@ -38,7 +38,7 @@ Email = Annotated[str, PlainValidator(as_email)]
 
 #: Fields for which a null means something.
 _NULLABLE = frozenset({"ticket_event_id"})
-_MOST_PROBLEMS = 5
+_MAX_PROBLEMS = 5
 _STRICT = ConfigDict(strict=True, extra="forbid")
 
 
@@ -60,21 +60,19 @@ class Ticket(TypedDict, total=False):
     attributes: Attributes
 
 
-@with_config(_STRICT)
-class TicketChanges(TypedDict, total=False):
-    """What is to change in a ticket. (API: Update a Ticket)"""
+def _changes_of(record: type[Any], description: str, *, without: str) -> Any:
+    """The fields of a record that can be changed, none of which is required."""
+    fields = {}
+    for name, hint in get_type_hints(record, include_extras=True).items():
+        qualifier: Any = get_origin(hint)
+        if name != without:
+            fields[name] = get_args(hint)[0] if qualifier is Required else hint
+    changes = TypedDict(f"{record.__name__}Changes", fields, total=False)  # type: ignore[misc]
+    changes.__doc__ = description
+    return with_config(_STRICT)(changes)
 
-    type: Text
-    subject: Text
-    agents: Texts
-    link: Text
-    body: Text
-    tags: Tags
-    status: Text
-    csat_score: Number
-    first_seen: Time
-    last_seen: Time
-    attributes: Attributes
+
+TicketChanges = _changes_of(Ticket, "What is to change in a ticket. (API: Update a Ticket)", without="ticket_id")
 
 
 @with_config(_STRICT)
@@ -142,29 +140,29 @@ class AgentMetric(TypedDict):
 
 
 @dataclass(frozen=True)
-class RecordType:
-    """A kind of record.
+class RecordSchema:
+    """The schema of a type of record.
 
-    :param name: what one is called.
-    :param shape: its fields.
+    :param name: what one record is called.
+    :param typed_dict: its fields.
     """
 
     name: str
-    shape: type[Any]
+    typed_dict: type[Any]
 
     @property
     def fields(self) -> tuple[str, ...]:
         """The API's names of the fields."""
-        return tuple(self.shape.__annotations__)
+        return tuple(self.typed_dict.__annotations__)
 
     @property
     def required(self) -> frozenset[str]:
         """The fields that a record must have."""
-        required: frozenset[str] = self.shape.__required_keys__
+        required: frozenset[str] = self.typed_dict.__required_keys__
         return required
 
     def check(self, record: object) -> dict[str, Any]:
-        """Give back a record in the form in which it travels.
+        """Validate a record, and return it in the form in which it is sent.
 
         :param record: a mapping with the API's keys.
         :raises MaestroQADataError: the record cannot be sent; the message names every field that is wrong.
@@ -173,48 +171,48 @@ class RecordType:
             raise MaestroQADataError(
                 f"{self._article} {self.name} must be a dict with the API's field names, got {type(record).__name__}"
             )
-        given = {name: value for name, value in record.items() if value is not None or name in _NULLABLE}
+        present = {name: value for name, value in record.items() if value is not None or name in _NULLABLE}
         try:
-            checked: dict[str, Any] = self._adapter.validate_python(given)
+            checked: dict[str, Any] = self._adapter.validate_python(present)
         except ValidationError as error:
             problems = self._problems(error)
         else:
             if checked:
                 return checked
-            problems = [f"nothing is given; {self._article} {self.name} may hold: {', '.join(self.fields)}"]
+            problems = [f"it has no fields; {self._article} {self.name} may hold: {', '.join(self.fields)}"]
         # Raised here, so that the library's error, which holds the whole record, is not its context.
-        more = f"; and {len(problems) - _MOST_PROBLEMS} more" if len(problems) > _MOST_PROBLEMS else ""
-        raise MaestroQADataError("; ".join(problems[:_MOST_PROBLEMS]) + more)
+        more = f"; and {len(problems) - _MAX_PROBLEMS} more" if len(problems) > _MAX_PROBLEMS else ""
+        raise MaestroQADataError("; ".join(problems[:_MAX_PROBLEMS]) + more)
 
     @cached_property
     def _adapter(self) -> TypeAdapter[Any]:
-        return TypeAdapter(self.shape)
+        return TypeAdapter(self.typed_dict)
 
     def _problems(self, error: ValidationError) -> list[str]:
-        found = error.errors(include_url=False)
-        missing = [str(one["loc"][0]) for one in found if one["type"] == "missing"]
-        told = [self._problem(one) for one in found if one["type"] != "missing"]
+        details = error.errors(include_url=False)
+        missing = [str(detail["loc"][0]) for detail in details if detail["type"] == "missing"]
+        problems = [self._problem(detail) for detail in details if detail["type"] != "missing"]
         if missing:
             are = "is" if len(missing) == 1 else "are"
-            told.insert(0, f"{', '.join(missing)} {are} missing, which every {self.name} needs")
-        return told
+            problems.insert(0, f"{', '.join(missing)} {are} missing, which every {self.name} needs")
+        return problems
 
-    def _problem(self, error: Any) -> str:
-        field = ".".join(str(part) for part in error["loc"]) or f"the {self.name}"
-        came = type(error["input"]).__name__
-        kind = error["type"]
-        if kind == "extra_forbidden":
+    def _problem(self, detail: Any) -> str:
+        field = ".".join(str(part) for part in detail["loc"]) or f"the {self.name}"
+        received = type(detail["input"]).__name__
+        problem = detail["type"]
+        if problem == "extra_forbidden":
             return self._unknown(field)
-        if kind == "string_type":
-            return f"{field} must be text, got {came}; convert it where the record is made"
-        if kind == "string_pattern_mismatch":
+        if problem == "string_type":
+            return f"{field} must be text, got {received}; convert it where the record is made"
+        if problem == "string_pattern_mismatch":
             remedy = "it needs a value" if field in self.required else "leave it out or give it a value"
             return f"{field} is empty text; {remedy}"
-        if kind == "bool_type":
-            return f"{field} must be True or False, got {came}"
-        if kind == "literal_error":
-            return f"{field} must be {error['ctx']['expected']}, got {came} {str(error['input'])[:40]!r}"
-        return f"{field} {error['msg']}"
+        if problem == "bool_type":
+            return f"{field} must be True or False, got {received}"
+        if problem == "literal_error":
+            return f"{field} must be {detail['ctx']['expected']}, got {received} {str(detail['input'])[:40]!r}"
+        return f"{field} {detail['msg']}"
 
     @property
     def _article(self) -> str:
@@ -226,11 +224,11 @@ class RecordType:
         return f"{field} is not a field of {self._article} {self.name}; {hint}"
 
 
-TICKET = RecordType("ticket", Ticket)
-TICKET_CHANGES = RecordType("change of a ticket", TicketChanges)
-COMMENT = RecordType("comment", Comment)
-AGENT = RecordType("agent", Agent)
-AGENT_ID = RecordType("agent's id", AgentId)
-AGENT_AVAILABILITY = RecordType("agent's availability", AgentAvailability)
-TICKET_METRIC = RecordType("ticket metric", TicketMetric)
-AGENT_METRIC = RecordType("agent metric", AgentMetric)
+TICKET = RecordSchema("ticket", Ticket)
+TICKET_CHANGES = RecordSchema("change of a ticket", TicketChanges)
+COMMENT = RecordSchema("comment", Comment)
+AGENT = RecordSchema("agent", Agent)
+AGENT_ID = RecordSchema("agent's id", AgentId)
+AGENT_AVAILABILITY = RecordSchema("agent's availability", AgentAvailability)
+TICKET_METRIC = RecordSchema("ticket metric", TicketMetric)
+AGENT_METRIC = RecordSchema("agent metric", AgentMetric)

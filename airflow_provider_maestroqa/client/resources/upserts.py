@@ -1,4 +1,4 @@
-"""Create what is not there, update what is. Each takes a checked record and something that carries calls."""
+"""Creates records that are missing and updates those that exist; the records are validated before."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ log = logging.getLogger(__name__)
 def upsert_ticket(
     ticket: Mapping[str, Any], send: Callable[[Request], Any], *, update_first: bool = False
 ) -> tuple[Any, bool]:
-    """Bring a ticket in. (API: Create a Ticket, Update a Ticket)
+    """Create or update a ticket. (API: Create a Ticket, Update a Ticket)
 
-    :param ticket: a checked ticket.
-    :param send: carries a call.
-    :param update_first: whether to try the update first, which saves a request for each ticket that is there.
-    :return: the answer, and whether the ticket was created.
+    :param ticket: a validated ticket.
+    :param send: sends a request and returns the response.
+    :param update_first: whether to try the update first, which saves a request for each ticket that exists.
+    :return: the response, and whether the ticket was created.
     """
     if update_first:
         try:
@@ -35,22 +35,22 @@ def upsert_ticket(
     try:
         return send(_update_of(ticket)), False
     except MaestroQANotFoundError:
-        # The id is taken, yet there is no such ticket to update: the conflict is the news.
+        # The id is taken, yet there is no such ticket to update: the conflict is what to report.
         raise conflict from None
 
 
 def upsert_agent(
     agent: Mapping[str, Any], send: Callable[[Request], Any], *, level: int = logging.INFO
 ) -> tuple[Any, bool]:
-    """Bring an agent in. (API: Create an Agent, Update an Agent)
+    """Create or update an agent. (API: Create an Agent, Update an Agent)
 
-    Of an agent that is there already only the id and the availability can be set; the API changes no name and no
+    Of an agent that exists already, only the id and the availability can be set; the API changes no name and no
     group.
 
-    :param agent: a checked agent.
-    :param send: carries a call.
-    :param level: of the line that says what was not changed; who brings in many says it once.
-    :return: the answer, and whether the agent was created.
+    :param agent: a validated agent.
+    :param send: sends a request and returns the response.
+    :param level: the level of the log line that says what was not changed; who updates many agents logs it once.
+    :return: the response, and whether the agent was created.
     """
     try:
         return send(build_request("create_agent", agent)), True
@@ -58,16 +58,16 @@ def upsert_agent(
         conflict = error
     email = agent["email"]
     try:
-        answer = send(build_request("set_agent_availability", {"email": email, "available": agent["available"]}))
+        response = send(build_request("set_agent_availability", {"email": email, "available": agent["available"]}))
     except MaestroQANotFoundError:
         # No agent has this e-mail address, so it is the id that another agent has.
         raise conflict from None
     if "agentId" in agent:
-        answer = send(build_request("add_agent_id", {"email": email, "agentId": agent["agentId"]}))
+        response = send(build_request("add_agent_id", {"email": email, "agentId": agent["agentId"]}))
     if not conflict.after_ambiguous_failure:
-        said = "Agent %s is there already: availability and id are set; the API changes no name or group."
-        log.log(level, said, email)
-    return answer, False
+        message = "Agent %s is there already: availability and id are set; the API changes no name or group."
+        log.log(level, message, email)
+    return response, False
 
 
 def _update_of(ticket: Mapping[str, Any]) -> Request:

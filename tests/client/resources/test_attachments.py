@@ -43,7 +43,7 @@ def test_a_mime_type_passes_as_it_is(content_type):
         ({"ticket_id": ""}, "ticket_id must be text that is not empty, got ''"),
         ({"ticket_id": "  "}, "ticket_id must be text"),
         ({"ticket_id": "None"}, "ticket_id must be text"),
-        ({"ticket_id": None}, "ticket_id must be text that is not empty, got NoneType"),
+        ({"ticket_id": None}, "ticket_id must be text that is not empty, got None"),
         ({"ticket_id": 17}, "ticket_id must be text that is not empty, got int 17. Pass the id as text"),
         ({"attachment_id": ""}, "attachment_id must be text"),
         ({"attachment_id": 4}, "attachment_id must be text"),
