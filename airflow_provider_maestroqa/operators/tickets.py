@@ -36,7 +36,7 @@ class MaestroQACreateTicketOperator(MaestroQAOperator):
         """Create the ticket."""
         with self.open_hook() as hook:
             ticket = hook.create_ticket(self.ticket, retried=not is_first_try(context))
-            self.log.info("Created ticket %s.", self.ticket["ticket_id"])
+            self.log.info("Ticket %s exists at MaestroQA.", self.ticket["ticket_id"])
             return ticket
 
 
