@@ -26,8 +26,8 @@ class MaestroQAHook(
     Use it in a ``with`` block, or close it, so that its connections do not stay open.
 
     :param maestroqa_conn_id: id of a connection of type ``maestroqa``: password is the API token, host the base URL
-        (default ``https://app.maestroqa.com``), extra the keys of
-        :data:`~airflow_provider_maestroqa.client.connection_fields.EXTRA_FIELDS`.
+        (default ``https://app.maestroqa.com``), extra the keys that
+        the page on the connection explains.
     """
 
     # Airflow 2.11 to 3.1 read these in this very class, not in its parents; newer ones read the provider info.

@@ -30,6 +30,7 @@ def setup(app: Sphinx) -> dict[str, Any]:
     """Register with Sphinx."""
     app.add_directive("maestroqa-arguments", Arguments)
     app.add_directive("maestroqa-connection-fields", ConnectionFields)
+    app.add_directive("maestroqa-list-resources", ListResources)
     app.add_directive("maestroqa-output-formats", OutputFormats)
     return {"parallel_read_safe": True}
 
@@ -89,6 +90,22 @@ class Arguments(TableDirective):
         if not rows:
             raise self.error(f"{self.arguments[0]} has no arguments that its docstring explains.")
         return rst_table(["Argument", "Default", "What it is"], rows) + _templated(cls, [name for name, *_ in rows])
+
+
+class ListResources(TableDirective):
+    """``maestroqa-list-resources``: the lists of records, with what each can be filtered by and how to read it."""
+
+    def text(self) -> str:
+        """Return the table."""
+        from airflow_provider_maestroqa.client.resources.catalogue import LIST_RESOURCES
+
+        hook = f"{PACKAGE}.hooks.maestroqa.MaestroQAHook"
+        rows = []
+        for row in LIST_RESOURCES.values():
+            methods = [f":meth:`~{hook}.{name}`" for name in (row.list_operation, row.get_operation)]
+            filters = [f"``{name}``" for name in row.arguments]
+            rows.append((f"``{row.name}``", row.section, ", ".join(filters), ", ".join(methods)))
+        return rst_table(["Resource", "Chapter of the API", "Filters", "Methods of the hook"], rows)
 
 
 class OutputFormats(TableDirective):

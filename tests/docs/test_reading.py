@@ -4,10 +4,8 @@ import inspect
 import json
 import re
 
-from airflow_provider_maestroqa.client.resources.catalogue import LIST_RESOURCES
 from airflow_provider_maestroqa.hooks.maestroqa import MaestroQAHook
 from airflow_provider_maestroqa.landing.record_files import file_names
-from airflow_provider_maestroqa.transfers.record_request import RESOURCES
 from airflow_provider_maestroqa.transfers.records_to_object_storage import MaestroQARecordsToObjectStorageOperator
 from airflow_provider_maestroqa.windows import split_windows
 
@@ -15,13 +13,6 @@ from airflow_provider_maestroqa.windows import split_windows
 def arguments(function):
     signature = inspect.signature(inspect.unwrap(function)).parameters.values()
     return {one.name: one.default for one in signature if one.name != "self" and one.kind is not one.VAR_KEYWORD}
-
-
-def test_the_resources_and_their_filters_are_those_there_are(table):
-    written = table("docs/records.md", "`resource`")
-    assert set(written) == set(RESOURCES)
-    for name, resource in LIST_RESOURCES.items():
-        assert re.findall(r"`(\w+)`", written[name][-1]) == list(resource.filters)
 
 
 def test_the_files_are_those_that_are_written(table):
