@@ -13,11 +13,13 @@ from functools import partial
 from typing import Any, Literal
 from urllib.parse import quote
 
+from airflow_provider_maestroqa.client.deprecated import moved
 from airflow_provider_maestroqa.client.errors import MaestroQAConfigError
 from airflow_provider_maestroqa.client.resources.catalogue import LIST_RESOURCES, ListResource
 from airflow_provider_maestroqa.client.resources.exports import EXPORT_KINDS
 
 Bucket = Literal["normal", "hard"]
+__getattr__ = moved(__name__, {"Call": f"{__name__}.Request"})
 
 
 class ParamLocation(Enum):

@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import warnings
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
@@ -225,13 +224,6 @@ def _read(
             clock.sleep(paginator.pause_s)
     if warning := paginator.warning():
         warn(warning)
-
-
-def __getattr__(name: str) -> Any:
-    if name == "Listing":
-        warnings.warn("Listing is now RecordIterator.", DeprecationWarning, stacklevel=2)
-        return RecordIterator
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 
 # -- Which records have come ----------------------------------------------------------------------------------------
