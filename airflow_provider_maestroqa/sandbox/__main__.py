@@ -45,7 +45,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="python -m airflow_provider_maestroqa.sandbox",
-        description="A MaestroQA to run on your desk, for tests. It listens on this machine only.",
+        description="A MaestroQA to run on your desk, for tests. Without --bind it listens on this machine only.",
         epilog=f"Faults: {', '.join(KINDS)}. A fault is written as KIND, KIND=VALUE, KIND,name=value,… or as JSON.",
     )
     for name, option in command_line_options().items():

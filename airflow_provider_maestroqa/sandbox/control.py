@@ -97,9 +97,8 @@ async def _faults(request: web.Request) -> web.Response:
 @routes.post("/sandbox/faults")
 async def _add_fault(request: web.Request) -> web.Response:
     """Sets a fault."""
-    # A page in a browser cannot send this Content-Type to another origin unasked.
     try:
-        fault = fault_from_json(await json_body(request))
+        fault = fault_from_json(await json_body(request), files=False)
     except (ValueError, TypeError) as error:
         raise APIError(400, str(error)) from None
     state_of(request).faults.add(fault)

@@ -15,7 +15,7 @@ import fnmatch
 import re
 import threading
 from collections.abc import Mapping
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, replace
 from typing import Any, NamedTuple
 
 
@@ -193,9 +193,10 @@ class Fault:
         return shown
 
 
-def fault_from_json(data: Any) -> Fault:
+def fault_from_json(data: Any, *, files: bool = True) -> Fault:
     """A fault from a JSON object; bytes are written as ``body_base64``.
 
+    :param files: whether it may name a file of this machine: only those who run the sandbox may.
     :raises ValueError: it is not a fault; the message says why.
     """
     if not isinstance(data, dict):
@@ -205,6 +206,8 @@ def fault_from_json(data: Any) -> Fault:
         values["body"] = base64.b64decode(values.pop("body_base64"))
     if unknown := sorted(set(values) - {item.name for item in fields(Fault)}):
         raise ValueError(f"A fault has no {', '.join(unknown)}.")
+    if "file" in values and not files:
+        raise ValueError("A fault's `file` can be set in Python and on the command line only; send `body_base64`.")
     if "kind" not in values:
         raise ValueError(f"A fault needs a `kind`: {', '.join(KINDS)}.")
     for name in ("after", "times", "status", "at"):
@@ -215,9 +218,10 @@ def fault_from_json(data: Any) -> Fault:
     return Fault(**values)
 
 
-def fault_from_text(text: str) -> Fault:
+def fault_from_text(text: str, *, files: bool = True) -> Fault:
     """A fault as written on a command line: ``kind``, ``kind=value`` or ``kind,name=value,…``.
 
+    :param files: as for :func:`fault_from_json`.
     :raises ValueError: it is not a fault; the message says why.
     """
     first, *others = text.split(",")
@@ -237,7 +241,7 @@ def fault_from_text(text: str) -> Fault:
         raise ValueError(f"A number was expected in the fault {text!r}.") from None
     if "done" in values:
         values["done"] = values["done"] in ("", "true", "1")
-    return fault_from_json(values)
+    return fault_from_json(values, files=files)
 
 
 def faults_in_name(name: str, export_id: str) -> list[Fault]:
@@ -248,9 +252,8 @@ def faults_in_name(name: str, export_id: str) -> list[Fault]:
     faults = []
     for kind, value in _DIRECTIVE.findall(name):
         text = f"{kind}={value}" if value else kind
-        fault = fault_from_text(f"{text},export_id={export_id}")
-        for_ever = fault.family == "outcome"
-        faults.append(fault_from_text(f"{text},export_id={export_id},times={'ever' if for_ever else 1}"))
+        fault = fault_from_text(f"{text},export_id={export_id}", files=False)
+        faults.append(replace(fault, times=None if fault.family == "outcome" else 1))
     return faults
 
 

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import ipaddress
 import math
+from collections.abc import Sequence
 from typing import Protocol
+from urllib.parse import urlsplit
 
 from aiohttp import web
 
 from airflow_provider_maestroqa.sandbox.fault_responses import Handler, apply_fault
+from airflow_provider_maestroqa.sandbox.page import STYLE_HASH
 from airflow_provider_maestroqa.sandbox.request_context import begin_context, context_of, parsed_body, update_log
 from airflow_provider_maestroqa.sandbox.request_log import LoggedRequest
 from airflow_provider_maestroqa.sandbox.responses import APIError, api_error, error_response
@@ -24,6 +28,17 @@ class Middleware(Protocol):
 
 #: What servers commonly accept.
 _MAX_URL = 8000
+_SECURITY_HEADERS = {
+    "Content-Security-Policy": (
+        f"default-src 'none'; style-src '{STYLE_HASH}'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+    ),
+    "Cross-Origin-Resource-Policy": "same-origin",
+    "Referrer-Policy": "no-referrer",
+    "X-Content-Type-Options": "nosniff",
+    "X-Frame-Options": "DENY",
+}
+#: The body of a request without a valid token is kept up to this size.
+_STRANGERS_BODY = 1 << 16
 #: The operations of the bucket ``hard``; all others are in ``normal``.
 _HARD = {("POST", "/api/v1/coaching-sessions")}
 
@@ -56,7 +71,7 @@ def log_middleware(host: str) -> Middleware:
                 path=request.path,
                 query=dict(request.query),
                 headers={name.lower(): value for name, value in request.headers.items()},
-                raw=raw,
+                raw=raw if len(raw) <= _STRANGERS_BODY or request.headers.get("apitoken") in state.tokens else b"",
                 host=host,
                 at=state.clock(),
                 received=len(raw),
@@ -82,6 +97,35 @@ async def error_middleware(request: web.Request, handler: Handler) -> web.Stream
         return await handler(request)
     except (APIError, web.HTTPException) as error:
         return error_response(request, error)
+
+
+@web.middleware
+async def own_pages_only(request: web.Request, handler: Handler) -> web.StreamResponse:
+    """Reject what pages of other sites make a browser send, also under a name that was rebound to this machine."""
+    if not is_own_name(request.host, state_of(request).options.hosts):
+        raise APIError(421, f"The sandbox is not known as {request.host!r}; its option hosts takes more names.")
+    origin = request.headers.get("Origin")
+    if origin is not None and origin.partition("://")[2] != request.host:
+        raise APIError(403, f"A page of {origin} may not use the sandbox.")
+    if is_control(request) and request.headers.get("Content-Type") and request.content_type != "application/json":
+        raise APIError(400, "The body must be JSON with the Content-Type application/json.")
+    return await handler(request)
+
+
+def is_own_name(host: str, more_names: Sequence[str]) -> bool:
+    """Whether a Host header means this machine whoever resolves it, or is one of the names it was given."""
+    try:
+        name = (urlsplit(f"//{host}").hostname or "").rstrip(".")
+        known = name == "localhost" or name in [one.lower() for one in more_names]
+        return known or ipaddress.ip_address(name).is_loopback
+    except ValueError:
+        return False
+
+
+async def send_security_headers(_request: web.Request, response: web.StreamResponse) -> None:
+    """Let a browser run, embed and guess nothing of what it gets."""
+    for name, value in _SECURITY_HEADERS.items():
+        response.headers.setdefault(name, value)
 
 
 @web.middleware

@@ -6,7 +6,7 @@ import argparse
 import inspect
 import json
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from typing import Any, Concatenate, ParamSpec
 
@@ -57,7 +57,7 @@ class Option:
         """The default on the command line, as the help and the documentation show it."""
         if self.default is REAL_LIMITS:
             return "real"
-        if self.repeated:
+        if self.repeated or self.default == ():
             return "none"
         if isinstance(self.default, bool):
             return "off"
@@ -117,6 +117,18 @@ class SandboxOptions:
     token: str = _option("sandbox-token", "the API token that is accepted", public=False)
     port: int = _option(0, "port of the API; 0 takes a free one", command_default=8765, public=False)
     storage_port: int = _option(0, "port of the storage; 0 takes a free one", command_default=8766, public=False)
+    bind: str = _option(
+        "127.0.0.1",
+        "address to listen on; 127.0.0.1 is reached by this machine alone, 0.0.0.0 by a whole network",
+        public=False,
+    )
+    hosts: Sequence[str] = _option(
+        (),
+        "names by which others may reach it, besides this machine's own; the first is in its URLs; on the command "
+        "line with commas between them",
+        parse=lambda text: tuple(filter(None, text.split(","))),
+        public=False,
+    )
     seed: int = _option(1, "decides the content of the export files")
     rows: int = _option(200, "graded tickets, memberships or events in each export", minimum=0)
     polls: int = _option(2, 'polls that answer "not yet" before an export is complete', minimum=0)
@@ -182,10 +194,25 @@ class SandboxOptions:
                 _check_choice(name, value, option.choices)
             if option.minimum is not None and value < option.minimum:
                 raise ValueError(f"{name} must be {option.minimum} or more, not {value}.")
+        if isinstance(self.hosts, str):
+            raise ValueError(f"hosts is a sequence of names, such as [{self.hosts!r}].")  # noqa: TRY004
+        if not self.hosts and self.bind != "127.0.0.1":
+            if self.bind in ("0.0.0.0", "::"):  # noqa: S104
+                raise ValueError(f"With bind={self.bind!r}, name in hosts how others reach the sandbox.")
+            object.__setattr__(self, "hosts", (self.bind,))
         if self.custom_attributes is None:
             object.__setattr__(self, "custom_attributes", CUSTOM_ATTRIBUTES)
         for name, value_type in self.attribute_types.items():
             _check_choice(f"custom_attributes[{name!r}]", value_type, tuple(ATTRIBUTE_TYPES))
+
+    def url_of(self, local_name: str, port: int) -> str:
+        """The URL of one of the two hosts.
+
+        :param local_name: what it is called where no ``hosts`` are named.
+        :param port: its port.
+        """
+        name = self.hosts[0] if self.hosts else local_name
+        return f"http://[{name}]:{port}" if ":" in name else f"http://{name}:{port}"
 
     @property
     def attribute_types(self) -> Mapping[str, str]:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from base64 import b64encode
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime, timezone
+from hashlib import sha256
 from html import escape
 from typing import Any
 
@@ -29,6 +31,8 @@ td.number { text-align: right; font-variant-numeric: tabular-nums } table.small 
 code, pre { font: 13px/1.5 ui-monospace, monospace } pre { background: #f4f5f8; padding: .8rem; overflow-x: auto }
 .complete { color: #13753f } .errored { color: #b3261e }
 """
+#: What a Content-Security-Policy calls the page's style.
+STYLE_HASH = f"sha256-{b64encode(sha256(_STYLE.encode()).digest()).decode()}"
 
 
 def render(state: State) -> str:

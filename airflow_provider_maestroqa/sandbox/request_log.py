@@ -22,7 +22,8 @@ class LoggedRequest:
     :param path: path without the query.
     :param query: query parameters.
     :param headers: request headers by lower-case name.
-    :param raw: its body as it came; empty at the storage host, and once newer ones needed its room.
+    :param raw: its body as it came; empty at the storage host, for a large one without a valid token, and once newer
+        ones needed its room.
     :param host: ``api`` or ``storage``.
     :param at: when it came, Unix seconds by the sandbox's clock.
     :param status: the response's status; ``None`` when there is none (yet): held, or the connection was dropped.
@@ -63,7 +64,7 @@ class RequestLog:
     """
 
     max_requests: int = 100_000
-    max_bytes: int = 256 << 20
+    max_bytes: int = 64 << 20
     _requests: deque[LoggedRequest] = field(default_factory=deque)
     _changed: threading.Condition = field(default_factory=threading.Condition)
     _first: int = 0

@@ -22,14 +22,14 @@ from airflow_provider_maestroqa.sandbox.inspection import Records
 from airflow_provider_maestroqa.sandbox.options import SandboxOptions, documented, takes_options
 from airflow_provider_maestroqa.sandbox.rate_limiter import Limiter, Limits
 from airflow_provider_maestroqa.sandbox.request_log import LoggedRequest
-from airflow_provider_maestroqa.sandbox.serving import api_sockets, serve, storage_sockets
+from airflow_provider_maestroqa.sandbox.serving import listen, serve, storage_sockets
 from airflow_provider_maestroqa.sandbox.state import State
 
 _T = TypeVar("_T")
 
 
 class Sandbox(Records):
-    """A MaestroQA for tests and for the desk, on this machine only.
+    """A MaestroQA for tests and for the desk, on this machine only unless ``bind`` says otherwise.
 
     Use it as a context manager, or call :meth:`start` and :meth:`stop`::
 
@@ -67,9 +67,9 @@ class Sandbox(Records):
         if self._started is not None:
             raise RuntimeError("A sandbox can be started once; make another one.")
         options = self._options
-        api = api_sockets(options.port)
+        api = [listen(options.bind, options.port)]
         try:
-            storage = storage_sockets(options.storage_port)
+            storage = storage_sockets(options.bind, options.storage_port)
         except OSError:
             for sock in api:
                 sock.close()
@@ -80,8 +80,8 @@ class Sandbox(Records):
             limiter=self._limiter,
             directory=directory,
             tokens={self.token: None},
-            api_url=f"http://127.0.0.1:{api[0].getsockname()[1]}",
-            storage_url=f"http://localhost:{storage[0].getsockname()[1]}",
+            api_url=options.url_of("127.0.0.1", api[0].getsockname()[1]),
+            storage_url=options.url_of("localhost", storage[0].getsockname()[1]),
             account=Account(options),
             coaching=Coaching(options),
             exports=Exports(options, directory),

@@ -24,6 +24,8 @@ from airflow_provider_maestroqa.sandbox.middlewares import (
     error_middleware,
     fault_middleware,
     log_middleware,
+    own_pages_only,
+    send_security_headers,
     token_and_limits,
 )
 from airflow_provider_maestroqa.sandbox.state import STATE, State
@@ -38,10 +40,17 @@ _TRIES = 20
 def api_app(state: State) -> web.Application:
     """The API host."""
     app = web.Application(
-        middlewares=[log_middleware("api"), error_middleware, token_and_limits, fault_middleware("api")],
+        middlewares=[
+            log_middleware("api"),
+            error_middleware,
+            own_pages_only,
+            token_and_limits,
+            fault_middleware("api"),
+        ],
         client_max_size=state.options.largest_body,
     )
     app[STATE] = state
+    app.on_response_prepare.append(send_security_headers)
     for chapter in (control, *CHAPTERS):
         app.router.add_routes(chapter.routes)
     return app
@@ -108,23 +117,17 @@ def _runner(app: web.Application) -> web.AppRunner:
     )
 
 
-def api_sockets(port: int) -> list[socket.socket]:
-    """The API listens on 127.0.0.1.
-
-    :raises OSError: the port is taken.
-    """
-    return [_listen(socket.AF_INET, "127.0.0.1", port)]
-
-
-def storage_sockets(port: int) -> list[socket.socket]:
-    """The storage listens on whatever ``localhost`` may mean: 127.0.0.1, and ::1 where there is one.
+def storage_sockets(host: str, port: int) -> list[socket.socket]:
+    """On 127.0.0.1 the storage listens on whatever ``localhost`` may mean: also on ::1 where there is one.
 
     :raises OSError: the port is taken.
     """
     for _ in range(_TRIES):
-        first = _listen(socket.AF_INET, "127.0.0.1", port)
+        first = listen(host, port)
+        if host != "127.0.0.1":
+            return [first]
         try:
-            return [first, _listen(socket.AF_INET6, "::1", first.getsockname()[1])]
+            return [first, listen("::1", first.getsockname()[1])]
         except OSError as error:
             if error.errno != errno.EADDRINUSE:
                 return [first]
@@ -134,8 +137,12 @@ def storage_sockets(port: int) -> list[socket.socket]:
     raise OSError(errno.EADDRINUSE, "No port was found that is free on both 127.0.0.1 and ::1.")
 
 
-def _listen(family: socket.AddressFamily, host: str, port: int) -> socket.socket:
-    sock = socket.socket(family, socket.SOCK_STREAM)
+def listen(host: str, port: int) -> socket.socket:
+    """Listen on an address.
+
+    :raises OSError: the port is taken, or the address is none of this machine's.
+    """
+    sock = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET, socket.SOCK_STREAM)
     try:
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         sock.bind((host, port))

@@ -1,4 +1,6 @@
 import json
+from base64 import b64encode
+from hashlib import sha256
 
 import pytest
 
@@ -36,10 +38,66 @@ def test_a_fault_that_makes_no_sense_is_refused(client, fault):
     assert "fault" in answer.json()["error"]
 
 
-def test_a_fault_sent_by_a_foreign_page_is_refused(client):
-    answer = control(client, "POST", "/sandbox/faults", data=json.dumps({"kind": "status"}))
-    assert answer.status_code == 400
+FORM = {"Content-Type": "application/x-www-form-urlencoded"}
+
+
+@pytest.mark.parametrize(
+    ("headers", "status"),
+    [
+        ({"Host": "evil.example:8765"}, 421),
+        ({"Host": "127.0.0.1.evil.example"}, 421),
+        ({"Host": "[::"}, 421),
+        ({"Origin": "https://evil.example"}, 403),
+        ({"Origin": "null"}, 403),
+        (FORM, 400),
+    ],
+)
+@pytest.mark.parametrize(
+    ("method", "path"), [("POST", "/sandbox/faults"), ("POST", "/sandbox/reset"), ("POST", "/sandbox/release")]
+)
+def test_what_a_foreign_page_sends_is_refused(client, method, path, headers, status):
+    client.ask("groups")
+    answer = control(client, method, path, data=json.dumps({"kind": "status"}), headers=headers)
+    assert answer.status_code == status
+    assert len(client.sandbox.exports) == 1
     assert client.ask("groups").status_code == 200
+
+
+@pytest.mark.parametrize("path", ["/", "/sandbox/requests", "/api/v1/tickets/t"])
+def test_a_rebound_page_reads_nothing(client, path):
+    headers = {"Host": "rebound.example", "apitoken": client.sandbox.token}
+    answer = control(client, "GET", path, headers=headers)
+    assert (answer.status_code, list(answer.json())) == (421, ["error"])
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "localhost:1", "LOCALHOST.", "[::1]:8765", "127.9.9.9"])
+def test_its_own_names_and_its_own_page_are_let_in(client, host):
+    headers = {"Host": host, "Origin": f"http://{host}"}
+    assert control(client, "POST", "/sandbox/reset", headers=headers).status_code == 200
+
+
+def test_a_file_of_this_machine_is_served_to_nobody_who_asks_over_http(client, tmp_path):
+    (tmp_path / "secret").write_text("secret")
+    fault = {"kind": "replace_file", "file": str(tmp_path / "secret")}
+    answer = control(client, "POST", "/sandbox/faults", json=fault)
+    assert (answer.status_code, client.sandbox._state.faults.as_json()) == (400, [])
+    assert "command line only" in answer.json()["error"]
+    named = client.ask("groups", name=f"fault:replace_file={tmp_path}/secret")
+    assert (named.status_code, client.sandbox._state.faults.as_json()) == (400, [])
+
+
+@pytest.mark.parametrize("path", ["/", "/sandbox/state", "/sandbox/nothing", "/api/v1/tickets/t"])
+def test_a_browser_may_run_embed_and_guess_nothing(client, path):
+    answer = control(client, "GET", path)
+    policy = answer.headers["Content-Security-Policy"]
+    assert "default-src 'none'" in policy
+    assert "frame-ancestors 'none'" in policy
+    assert "unsafe" not in policy
+    assert answer.headers["X-Content-Type-Options"] == "nosniff"
+    assert answer.headers["X-Frame-Options"] == "DENY"
+    if path == "/":
+        style = answer.text.partition("<style>")[2].partition("</style>")[0]
+        assert b64encode(sha256(style.encode()).digest()).decode() in policy
 
 
 def test_the_record_is_shown_without_the_token(client):

@@ -48,6 +48,8 @@ def test_each_option_can_be_set_on_the_command_line(name):
     else:
         text, expected = {
             "token": ("t", "t"),
+            "bind": ("127.0.0.2", "127.0.0.2"),
+            "hosts": ("a,b", ("a", "b")),
             "limits": ("none", {}),
             "custom_attributes": ("vip=boolean", {"vip": "boolean"}),
         }.get(name, ("7", 7))
@@ -78,6 +80,8 @@ def test_the_former_name_of_a_logged_request_works_with_a_warning():
         ({"batch_mode": "some"}, "batch_mode is one of atomic, partial, not 'some'"),
         ({"unknown_tickets": "x"}, "unknown_tickets is one of refuse, accept"),
         ({"attachment_id_reuse": "x"}, "attachment_id_reuse is one of again, conflict"),
+        ({"bind": "0.0.0.0"}, "name in hosts how others reach the sandbox"),
+        ({"hosts": "sandbox"}, r"such as \['sandbox'\]"),
         ({"window_kind": "leaky"}, "window_kind is one of sliding, fixed"),
         ({"custom_attributes": {"a": "text"}}, "custom_attributes.'a'. is one of string, number, boolean"),
     ],

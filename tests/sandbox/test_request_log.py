@@ -120,6 +120,13 @@ def test_bodies_that_went_with_their_requests_leave_room_for_others():
     assert [one.body for one in record.all()] == [None, "123456"]
 
 
+@pytest.mark.parametrize(("token", "kept"), [("sandbox-token", 100_000), ("wrong", 0)])
+def test_a_large_body_is_kept_for_those_with_a_token_alone(client, token, kept):
+    client.api("POST", "/api/v1/tickets", data=b" " * 100_000, headers={"apitoken": token})
+    logged = client.sandbox.requests[0]
+    assert (len(logged.raw), logged.received) == (kept, 100_000)
+
+
 def test_a_body_larger_than_all_that_is_kept_is_forgotten_at_once():
     record = RequestLog(max_bytes=3)
     record.add(LoggedRequest("POST", "/x", {}, {}, b"12345", "api", 0.0, received=5))

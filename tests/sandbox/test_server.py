@@ -113,6 +113,24 @@ def test_it_listens_on_loopback_alone(sandbox):
     assert port > 0
 
 
+@pytest.mark.parametrize(
+    ("options", "name"),
+    [
+        ({"bind": "0.0.0.0", "hosts": ["Sandbox.default.svc", "other"]}, "Sandbox.default.svc"),
+        ({"bind": "127.0.0.2"}, "127.0.0.2"),
+    ],
+)
+def test_it_can_be_reached_by_others_by_the_names_that_it_was_given(make_sandbox, make_client, options, name):
+    client = make_client(make_sandbox(polls=0, **options))
+    assert client.sandbox.url.startswith(f"http://{name}:")
+    assert client.sandbox.storage_url.startswith(f"http://{name}:")
+    client.sandbox._state.api_url = client.sandbox.url.replace(name, options["bind"])
+    for host, status in {name.lower(): 200, options.get("hosts", [name])[-1]: 200, "evil.example": 421}.items():
+        headers = {"Host": host, "apitoken": client.sandbox.token}
+        answer = client.api("POST", "/api/v1/request-groups-export", json={}, headers=headers)
+        assert answer.status_code == status
+
+
 def test_the_connection_leads_airflow_here(sandbox):
     connection = json.loads(sandbox.connection_json(timeout=5))
     assert connection == {
