@@ -11,9 +11,9 @@ MOMENT_S = 0.1
 def format_time(moment: datetime) -> str:
     """Write an aware datetime as MaestroQA does: UTC, ``YYYY-MM-DDTHH:MM:SSZ``, ``.fff`` for milliseconds only."""
     moment = moment.astimezone(timezone.utc)
-    text = moment.strftime("%Y-%m-%dT%H:%M:%S")
-    milliseconds = moment.microsecond // 1000
-    return f"{text}.{milliseconds:03d}Z" if milliseconds else f"{text}Z"
+    # Not strftime, which writes the year 800 as "800" on some systems.
+    text = moment.replace(tzinfo=None).isoformat(timespec="milliseconds")
+    return f"{text.removesuffix('.000')}Z"
 
 
 def format_size(size: float) -> str:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from typing import Any, NamedTuple, Protocol
 
 #: Bytes of one line that are read at most; MaestroQA takes no record that is nearly as large.
 MAX_LINE_BYTES = 8 << 20
 _MAX_SHOWN = 40
 _MAX_NAMES = 30
+_MAX_ERROR = 100
 
 
 class Row(NamedTuple):
@@ -22,6 +24,21 @@ class Row(NamedTuple):
     number: int
     cells: Any
     error: str = ""
+
+
+@dataclass(frozen=True)
+class BadCell:
+    """What stands for a value that Python cannot hold: a bad record, and no reason to stop reading.
+
+    :param text: the value, as far as it can be written; it is what becomes of it in the rejects object.
+    :param problem: what is wrong; the text goes on from the field's name.
+    """
+
+    text: str
+    problem: str
+
+    def __str__(self) -> str:
+        return self.text
 
 
 class Rows(Protocol):
@@ -40,6 +57,13 @@ def show_value(value: object) -> str:
     text = value if isinstance(value, str) else str(value)
     short = repr(text if len(text) <= _MAX_SHOWN else text[:_MAX_SHOWN] + "...")
     return short if isinstance(value, str) else f"{short} ({type(value).__name__})"
+
+
+def unreadable_value(text: str, error: Exception) -> str:
+    """The problem of a :class:`BadCell` whose value Python does not take."""
+    if "date" in str(error) or "year" in str(error) or "timestamp" in str(error):
+        return f"is no time between the years 1 and 9999; got {show_value(text)}"
+    return f"cannot be read ({' '.join(str(error).split())[:_MAX_ERROR]}); got {show_value(text)}"
 
 
 def join_names(names: Sequence[str], *, quoted: bool = True) -> str:

@@ -25,7 +25,7 @@ from airflow_provider_maestroqa.client.formatting import format_time
 from airflow_provider_maestroqa.client.resources.coercion import as_attributes, as_number, as_tags, as_texts, as_time
 from airflow_provider_maestroqa.client.resources.models import RecordSchema
 from airflow_provider_maestroqa.landing.clean.dates import parse_date
-from airflow_provider_maestroqa.sources.base import show_value
+from airflow_provider_maestroqa.sources.base import BadCell, show_value
 
 TEXT = "text"
 NUMBER = "number"
@@ -103,12 +103,12 @@ class CellReader:
             return value.isoformat()
         if isinstance(value, UUID):
             return str(value)
-        return _reject_binary(value)
+        return _reject_unreadable(value)
 
     def number(self, value: Any) -> Any:
         """A number, also one that is written as text with a point."""
         if not isinstance(value, str):
-            return _reject_binary(value)
+            return _reject_unreadable(value)
         text = value.strip()
         if not text:
             return None
@@ -128,6 +128,8 @@ class CellReader:
                 return word in _TRUE
         elif isinstance(value, (int, float, Decimal)) and value in (0, 1):
             return bool(value)
+        if isinstance(value, BadCell):
+            raise CellError(value.problem)
         raise CellError(f"must be true or false (or 1 or 0), got {show_value(value)}")
 
     def time(self, value: Any) -> Any:
@@ -142,7 +144,7 @@ class CellReader:
             return self._with_zone(value)
         if isinstance(value, date):
             return self._with_zone(datetime(value.year, value.month, value.day))
-        return _reject_binary(value)
+        return _reject_unreadable(value)
 
     def tags(self, value: Any) -> Any:
         """Tags: text with commas, or a list; text that begins with ``[`` is a JSON list."""
@@ -179,14 +181,14 @@ class CellReader:
             return {name: self._plain(inner, depth + 1) for name, inner in value.items()}
         if depth < _MAX_DEPTH and isinstance(value, (list, tuple)):
             return [self._plain(inner, depth + 1) for inner in value]
-        return _reject_binary(value)
+        return _reject_unreadable(value)
 
     def _list(self, value: Any) -> Any:
         if isinstance(value, str):
             value = _parse_json(value, list, 'a JSON list such as ["one", "two"] (it begins with "[")')
         if isinstance(value, (list, tuple)):
             return [self.text(inner) for inner in value]
-        return _reject_binary(value)
+        return _reject_unreadable(value)
 
     def _with_zone(self, moment: datetime) -> datetime:
         if moment.utcoffset() is None:
@@ -202,7 +204,9 @@ class CellReader:
         raise CellError(f"is no time between the years 1 and 9999 in UTC; got {show_value(moment.isoformat())}")
 
 
-def _reject_binary(value: Any) -> Any:
+def _reject_unreadable(value: Any) -> Any:
+    if isinstance(value, BadCell):
+        raise CellError(value.problem)
     if isinstance(value, BINARY):
         raise CellError("is binary, which JSON cannot hold; encode it as text at the source")
     return value

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
 from functools import partial
 from typing import Any, TypeVar
 
 from airflow_provider_maestroqa.client.errors import MaestroQAConfigError, MaestroQADataError
-from airflow_provider_maestroqa.sources.base import Row, show_value
+from airflow_provider_maestroqa.sources.base import BadCell, Row, show_value, unreadable_value
 from airflow_provider_maestroqa.sources.files import OpenFile
 
 _BATCH = 1000
@@ -30,9 +31,13 @@ class ParquetRows:
     def __init__(self, file: OpenFile) -> None:
         self._open_file = file
         self._arrow, parquet = _pyarrow()
-        # Without buffers of its own, pyarrow would hold whole columns of a row group.
+        # Without buffers of its own, pyarrow would hold whole columns of a row group. It would read the timestamps of
+        # Spark and Hive (INT96) as nanoseconds, and those before 1677 or after 2262 as other times.
         self._file = self._translate_errors(
-            "is no Parquet file", lambda: parquet.ParquetFile(file.file, buffer_size=_BUFFER, pre_buffer=False)
+            "is no Parquet file",
+            lambda: parquet.ParquetFile(
+                file.file, buffer_size=_BUFFER, pre_buffer=False, coerce_int96_timestamp_unit="ms"
+            ),
         )
         self._schema = self._file.schema_arrow
         self.columns: tuple[str, ...] = tuple(self._schema.names)
@@ -74,15 +79,46 @@ class ParquetRows:
         if not self.columns:
             return [()] * int(batch.num_rows)
         columns = [batch.column(batch.schema.get_field_index(name)) for name in self.columns]
-        return list(zip(*(self._plain(column).to_pylist() for column in columns), strict=True))
+        return list(zip(*(self._values(column) for column in columns), strict=True))
 
-    def _plain(self, column: Any) -> Any:
+    def _values(self, column: Any) -> list[Any]:
+        plain = self._plain_type(column.type)
+        if plain != column.type:
+            with suppress(self._arrow.ArrowNotImplementedError):
+                column = column.cast(plain, safe=False)
+        try:
+            values: list[Any] = column.to_pylist()
+        except (ValueError, OverflowError):
+            values = [self._value(scalar) for scalar in column]
+        return values
+
+    def _value(self, scalar: Any) -> Any:
+        try:
+            return scalar.as_py()
+        except UnicodeDecodeError:
+            return BadCell(scalar.as_buffer().to_pybytes().decode("utf-8", "replace"), "is not UTF-8")
+        except (ValueError, OverflowError) as error:
+            try:
+                text = scalar.cast(self._arrow.string()).as_py()
+            except (self._arrow.ArrowException, ValueError):
+                text = f"a value of the type {scalar.type}"
+            return BadCell(text, unreadable_value(text, error))
+
+    def _plain_type(self, type_: Any) -> Any:
         """Nanoseconds become microseconds, which Python has; a named zone becomes UTC, which every machine has."""
-        type_ = column.type
-        if self._arrow.types.is_timestamp(type_) and (type_.unit == "ns" or type_.tz not in (None, "UTC")):
-            unit = "us" if type_.unit == "ns" else type_.unit
-            return column.cast(self._arrow.timestamp(unit, "UTC" if type_.tz else None), safe=False)
-        return column
+        types, arrow = self._arrow.types, self._arrow
+        if types.is_timestamp(type_):
+            return arrow.timestamp("us" if type_.unit == "ns" else type_.unit, "UTC" if type_.tz else None)
+        if types.is_list(type_):
+            return arrow.list_(type_.value_field.with_type(self._plain_type(type_.value_type)))
+        if types.is_large_list(type_):
+            return arrow.large_list(type_.value_field.with_type(self._plain_type(type_.value_type)))
+        if types.is_fixed_size_list(type_):
+            return arrow.list_(type_.value_field.with_type(self._plain_type(type_.value_type)), type_.list_size)
+        if types.is_struct(type_):
+            fields = [type_.field(index) for index in range(type_.num_fields)]
+            return arrow.struct([field.with_type(self._plain_type(field.type)) for field in fields])
+        return type_
 
     def _unsupported_part(self, type_: Any) -> Any:
         """The part of a type that JSON cannot hold; ``None`` when it can."""

@@ -1,8 +1,10 @@
 """Durations and sizes as people write them."""
 
+from datetime import datetime, timedelta, timezone
+
 import pytest
 
-from airflow_provider_maestroqa.client.formatting import format_duration, format_size
+from airflow_provider_maestroqa.client.formatting import format_duration, format_size, format_time
 
 
 @pytest.mark.parametrize(
@@ -23,3 +25,10 @@ def test_durations(seconds, text):
 
 def test_sizes():
     assert format_size(1_234_567_890) == "1,234.6 MB"
+
+
+@pytest.mark.parametrize("year", [1, 42, 842, 999, 1000, 9999])
+def test_every_year_has_four_digits(year):
+    assert format_time(datetime(year, 1, 2, tzinfo=timezone.utc)) == f"{year:04d}-01-02T00:00:00Z"
+    moment = datetime(year, 1, 2, 1, 0, 0, 7_999, tzinfo=timezone(timedelta(hours=1)))
+    assert format_time(moment) == f"{year:04d}-01-02T00:00:00.007Z"

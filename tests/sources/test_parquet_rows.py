@@ -3,8 +3,11 @@ from __future__ import annotations
 import builtins
 import gzip
 import io
+import json
+import random
+import re
 import uuid
-from datetime import date, datetime, timezone
+from datetime import date, datetime, timedelta, timezone
 from decimal import Decimal
 
 import pyarrow as pa
@@ -12,6 +15,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from airflow_provider_maestroqa.client.errors import MaestroQAConfigError, MaestroQADataError
+from airflow_provider_maestroqa.pushes.records import as_json
 
 UTC = timezone.utc
 NOON = datetime(2026, 1, 31, 12, tzinfo=UTC)
@@ -52,6 +56,71 @@ def test_timestamps_with_a_zone_keep_their_moment(read, unit, zone):
     column = pa.array([NOON] * 3, pa.timestamp(unit, tz=zone))
     result = read(parquet(metrics(timestamp=column)), "m.parquet")
     assert [body["timestamp"] for body in result.bodies] == ["2026-01-31T12:00:00Z"] * 3
+
+
+FAR_TIMES = [datetime(year, 1, 1, tzinfo=UTC) for year in (1, 842, 1500, 1677, 2026, 2263, 9999)]
+
+
+@pytest.mark.parametrize("nested", [False, True])
+def test_the_timestamps_of_spark_keep_their_moment_in_every_year(read, nested):
+    """pyarrow reads INT96 as nanoseconds unless told otherwise, and wraps silently outside 1677 to 2262."""
+    times = pa.array(FAR_TIMES, pa.timestamp("us", tz="UTC"))
+    columns = {
+        "ticket_id": ["T"] * 7,
+        "type": ["t"] * 7,
+        "subject": ["s"] * 7,
+        "agents": ["a"] * 7,
+        "link": ["l"] * 7,
+    }
+    columns |= {"attributes": pa.StructArray.from_arrays([times], ["seen"])} if nested else {"last_seen": times}
+    result = read(
+        parquet(columns, use_deprecated_int96_timestamps=True), "t.parquet", resource="tickets", timezone="UTC"
+    )
+    seen = [body["attributes"]["seen"] if nested else body["last_seen"] for body in result.bodies]
+    assert seen == [f"{moment.year:04d}-01-01T00:00:00Z" for moment in FAR_TIMES]
+
+
+def test_random_moments_survive_every_way_in_which_parquet_writes_them(read):
+    rng = random.Random(7)
+    span = int((datetime.max - datetime.min).total_seconds() * 1000)
+    moments = [datetime.min + timedelta(milliseconds=rng.randrange(span)) for _ in range(500)]
+    written = [f"{moment.isoformat(timespec='milliseconds').removesuffix('.000')}Z" for moment in moments]
+    for options in ({}, {"use_deprecated_int96_timestamps": True}, {"coerce_timestamps": "ms"}):
+        content = parquet(metrics(500, timestamp=pa.array(moments, pa.timestamp("us"))), **options)
+        result = read(content, "m.parquet", timezone="UTC")
+        assert [body["timestamp"] for body in result.bodies] == written, options
+
+
+FAR = 500_000_000_000_000_000
+
+
+@pytest.mark.parametrize(
+    ("column", "problem"),
+    [
+        (pa.array([0, FAR, 0], pa.timestamp("us", tz="UTC")), r"no time between the years 1 and 9999; got '17814-"),
+        (pa.array([0, -FAR, 0], pa.timestamp("us", tz="UTC")), r"no time between the years 1 and 9999; got '-138"),
+        (pa.array([0, 10**7, 0], pa.date32()), r"no time between the years 1 and 9999; got '29349-01-26'"),
+        (
+            pa.Array.from_buffers(pa.string(), 3, pa.array([b"1970-01-01", b"\xff", b"1970-01-01"]).buffers()),
+            "is not UTF-8",
+        ),
+        (pa.array([0, 1_001, 0], pa.timestamp("ns", tz="UTC")), None),
+        (pa.array([[0], [FAR], [0]], pa.list_(pa.timestamp("us", tz="UTC"))), r"no time|cannot be read"),
+        (
+            pa.array([{"a": [0]}, {"a": [FAR]}, {"a": [1]}], pa.struct([("a", pa.list_(pa.timestamp("us")))])),
+            r"no time|cannot",
+        ),
+    ],
+)
+def test_a_value_that_python_cannot_hold_is_one_bad_record(read, column, problem):
+    field = "timestamp" if column.type.num_fields == 0 else "metric_id"
+    result = read(parquet(metrics(**{field: column})), "m.parquet", timezone="UTC")
+    errors = {"m.parquet row 2"} if problem else set()
+    if field == "timestamp":
+        assert set(result.errors) == errors
+    for position in errors:
+        assert re.match(rf"{field} .*({problem})", result.errors[position])
+        json.loads(as_json(result.records[1].row))
 
 
 def test_timestamps_without_a_zone_need_one_to_be_named(read):
