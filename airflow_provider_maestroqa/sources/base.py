@@ -59,11 +59,18 @@ def show_value(value: object) -> str:
     return short if isinstance(value, str) else f"{short} ({type(value).__name__})"
 
 
-def unreadable_value(text: str, error: Exception) -> str:
-    """The problem of a :class:`BadCell` whose value Python does not take."""
-    if "date" in str(error) or "year" in str(error) or "timestamp" in str(error):
+def unreadable_value(text: str, error: Exception | None = None) -> str:
+    """The problem of a :class:`BadCell`.
+
+    :param text: the value.
+    :param error: Python's or the driver's; ``None`` for a time that is none.
+    """
+    said = " ".join(str(error or "").split())[:_MAX_ERROR]
+    if isinstance(error, UnicodeDecodeError):
+        return f"is not UTF-8; got {show_value(text)}"
+    if error is None or any(word in said for word in ("date", "time", "year")):
         return f"is no time between the years 1 and 9999; got {show_value(text)}"
-    return f"cannot be read ({' '.join(str(error).split())[:_MAX_ERROR]}); got {show_value(text)}"
+    return f"cannot be read ({said}); got {show_value(text)}"
 
 
 def join_names(names: Sequence[str], *, quoted: bool = True) -> str:

@@ -95,13 +95,13 @@ class ParquetRows:
     def _value(self, scalar: Any) -> Any:
         try:
             return scalar.as_py()
-        except UnicodeDecodeError:
-            return BadCell(scalar.as_buffer().to_pybytes().decode("utf-8", "replace"), "is not UTF-8")
         except (ValueError, OverflowError) as error:
-            try:
-                text = scalar.cast(self._arrow.string()).as_py()
-            except (self._arrow.ArrowException, ValueError):
-                text = f"a value of the type {scalar.type}"
+            text = f"a value of the type {scalar.type}"
+            if isinstance(error, UnicodeDecodeError) and hasattr(scalar, "as_buffer"):
+                text = scalar.as_buffer().to_pybytes().decode("utf-8", "replace")
+            else:
+                with suppress(self._arrow.ArrowException, ValueError):
+                    text = scalar.cast(self._arrow.string()).as_py()
             return BadCell(text, unreadable_value(text, error))
 
     def _plain_type(self, type_: Any) -> Any:

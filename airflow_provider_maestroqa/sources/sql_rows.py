@@ -7,8 +7,9 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
 from typing import Any, TypeVar
 
-from airflow_provider_maestroqa.client.errors import MaestroQAConfigError, MaestroQAError
+from airflow_provider_maestroqa.client.errors import MaestroQAConfigError, MaestroQADataError, MaestroQAError
 from airflow_provider_maestroqa.sources.base import Row
+from airflow_provider_maestroqa.sources.sql_values import guard_psycopg, guard_psycopg2, guard_sqlite
 from airflow_provider_maestroqa.storage.base import best_effort
 
 #: The name of a cursor at the server.
@@ -65,7 +66,7 @@ class SqlRows:
             for row in chunk:
                 number += 1
                 yield Row(number, [row[name] for name in self.columns] if isinstance(row, Mapping) else row)
-            chunk = self._translate_errors(self._fetch)
+            chunk = self._translate_errors(self._fetch, after=number)
         self._ended = True
 
     def close(self) -> None:
@@ -98,19 +99,30 @@ class SqlRows:
         chunk: Sequence[Any] = self._cursor.fetchmany(self._chunk_size)
         return chunk
 
-    def _translate_errors(self, call: Callable[[], T]) -> T:
+    def _translate_errors(self, call: Callable[[], T], *, after: int = 0) -> T:
         try:
             return call()
         except Exception as error:  # noqa: BLE001 - each driver brings errors of its own
             failure = self._explain(error)
+            if isinstance(error, (ValueError, ArithmeticError)) or type(error).__name__ == "DataError":
+                # The driver cannot convert a value, nor will it when the task is retried.
+                failure = MaestroQADataError(
+                    f"{failure.message} A value in rows {after + 1} to {after + self._chunk_size} cannot be read: find "
+                    "it, or cast its column to text in the query. A retry would fail likewise."
+                )
         raise failure
 
 
 def _cursor_of(connection: Any) -> tuple[Any, bool]:
     """A cursor, and whether it is one at the server."""
-    driver = type(connection).__module__.partition(".")[0]
-    if driver in _POSTGRES and not connection.autocommit:
-        return connection.cursor(name=CURSOR_NAME), True
+    drivers = [base.__module__.partition(".")[0] for base in type(connection).__mro__]
+    driver = drivers[0]
+    if "sqlite3" in drivers:
+        best_effort(partial(guard_sqlite, connection))
     if driver in _MYSQL:
         return connection.cursor(importlib.import_module(f"{driver}.cursors").SSCursor), True
-    return connection.cursor(), False
+    is_at_server = driver in _POSTGRES and not connection.autocommit
+    cursor = connection.cursor(name=CURSOR_NAME) if is_at_server else connection.cursor()
+    if driver in _POSTGRES:
+        best_effort(partial(guard_psycopg if driver == "psycopg" else guard_psycopg2, cursor))
+    return cursor, is_at_server

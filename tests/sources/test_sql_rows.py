@@ -148,6 +148,66 @@ def test_an_error_between_rows_is_told_and_is_no_end(ask, database):
     assert database.done[-2:] == ["connection closed", "cursor closed"]
 
 
+def test_text_that_is_not_utf8_is_one_bad_record(ask, database):
+    result = ask(database, SELECT.replace("'csat'", "CASE n WHEN 2 THEN CAST(X'63FF' AS TEXT) ELSE 'csat' END"))
+    assert len(result.bodies) == 2499
+    assert result.errors == {"row 2": "metric_id is not UTF-8; got 'c\ufffd'"}
+    assert result.records[1].row["metric_id"].text == "c\ufffd"
+
+
+@pytest.mark.parametrize(
+    "error", [OverflowError("date value out of range"), ValueError("year 15000 is out of range")]
+)
+def test_a_value_that_another_driver_cannot_read_is_not_retried_and_its_rows_are_named(ask, metric, error):
+    class Strict(Rows):
+        def fetchmany(self, size):
+            if not self.rows:
+                raise error
+            return super().fetchmany(size)
+
+    with pytest.raises(MaestroQADataError, match=r"rows 3 to 4 cannot be read.* cast its column to text") as caught:
+        ask(Strict(list(metric[2]), [tuple(metric[2].values())] * 2), "SELECT", chunk_size=2)
+    assert not caught.value.retryable
+
+
+class PostgresTypes:
+    """A driver with the two functions of psycopg2 by which converters are wrapped."""
+
+    def __init__(self):
+        self.string_types = {1114: lambda text, _: text and datetime.fromisoformat(text), 25: lambda text, _: text}
+        self.registered = {}
+
+    def new_type(self, oids, name, convert):
+        return oids, name, convert
+
+    def register_type(self, made, cursor):
+        (oid,), _, self.registered[oid] = made
+
+
+@pytest.mark.parametrize("bad", ["15000-01-01 00:00:00", "0044-03-15 00:00:00 BC", "infinity", "-infinity"])
+def test_a_time_of_postgresql_that_python_does_not_have_is_one_bad_record(ask, metric, monkeypatch, bad):
+    driver = PostgresTypes()
+    monkeypatch.setitem(sys.modules, "psycopg2", types.ModuleType("psycopg2"))
+    monkeypatch.setitem(sys.modules, "psycopg2.extensions", driver)
+
+    class Converting(Rows):
+        autocommit = True
+
+        def fetchmany(self, size):
+            oids = [1114 if name == "timestamp" else 25 for name, *_ in self.description]
+            return [
+                tuple(driver.registered[oid](cell, self) for oid, cell in zip(oids, row, strict=True))
+                for row in super().fetchmany(size)
+            ]
+
+    Converting.__module__ = "psycopg2.extensions"
+    sent = {**metric[2], "metric_value": "85.5"}
+    rows = [{**sent, "timestamp": time}.values() for time in ("2026-01-31 00:00:00", bad, "2026-01-31 00:00:00")]
+    result = ask(Converting(list(sent), rows), "SELECT", timezone="UTC")
+    assert result.bodies == [metric[2]] * 2
+    assert result.errors == {"row 2": f"timestamp is no time between the years 1 and 9999; got {bad!r}"}
+
+
 def test_a_connection_that_cannot_be_closed_hides_no_other_error(ask):
     class Stubborn(Rows):
         def close(self):
