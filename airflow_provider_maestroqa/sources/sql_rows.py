@@ -107,8 +107,8 @@ class SqlRows:
             if isinstance(error, (ValueError, ArithmeticError)) or type(error).__name__ == "DataError":
                 # The driver cannot convert a value, nor will it when the task is retried.
                 failure = MaestroQADataError(
-                    f"{failure.message} A value in rows {after + 1} to {after + self._chunk_size} cannot be read: find "
-                    "it, or cast its column to text in the query. A retry would fail likewise."
+                    f"{failure.message} A value in rows {after + 1} to {after + self._chunk_size} cannot be read: "
+                    "find it, or cast its column to text in the query. A retry would fail likewise."
                 )
         raise failure
 

@@ -174,8 +174,13 @@ class PostgresTypes:
     """A driver with the two functions of psycopg2 by which converters are wrapped."""
 
     def __init__(self):
-        self.string_types = {1114: lambda text, _: text and datetime.fromisoformat(text), 25: lambda text, _: text}
+        self.string_types = {1114: self.read_time, 25: lambda text, _: text}
         self.registered = {}
+
+    def read_time(self, text, _):
+        if text[4] != "-" or text.endswith("BC"):
+            raise ValueError("year is out of range")
+        return datetime.fromisoformat(text)
 
     def new_type(self, oids, name, convert):
         return oids, name, convert
