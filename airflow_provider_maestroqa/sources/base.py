@@ -37,9 +37,6 @@ class BadCell:
     text: str
     problem: str
 
-    def __str__(self) -> str:
-        return self.text
-
 
 class Rows(Protocol):
     """The rows of one source."""

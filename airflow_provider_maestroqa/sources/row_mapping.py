@@ -10,7 +10,7 @@ from typing import Any
 
 from airflow_provider_maestroqa.client.errors import MaestroQADataError
 from airflow_provider_maestroqa.client.resources.models import RecordSchema
-from airflow_provider_maestroqa.sources.base import first_duplicate, join_names, show_value
+from airflow_provider_maestroqa.sources.base import BadCell, first_duplicate, join_names, show_value
 from airflow_provider_maestroqa.sources.coercion import BINARY, CellError, CellReader
 from airflow_provider_maestroqa.sources.mapping import Entry, FieldTarget, find_target, unknown_field
 
@@ -59,7 +59,7 @@ class RowMapper:
                 value = field.read(cell)
             except CellError as error:
                 errors.append(f"{field.target.name} {error}")
-                value = f"<{len(cell)} bytes>" if isinstance(cell, BINARY) else cell
+                value = _as_rejected(cell)
             if value is not None:
                 _set_path(record, field.target, value)
         return record, "; ".join(errors)
@@ -227,6 +227,15 @@ class _Path:
             return self._key in row
         within = _Path(self._outer)(row)
         return isinstance(within, Mapping) and self._inner in within
+
+
+def _as_rejected(cell: Any) -> Any:
+    """A cell that cannot be read, in the form in which it is rejected."""
+    if isinstance(cell, BadCell):
+        return cell.text
+    if isinstance(cell, (list, tuple)):
+        return [_as_rejected(inner) for inner in cell]
+    return f"<{len(cell)} bytes>" if isinstance(cell, BINARY) else cell
 
 
 def _unchanged(cell: Any) -> Any:

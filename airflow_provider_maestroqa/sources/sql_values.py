@@ -48,7 +48,7 @@ def _convert(convert: Callable[[Any, Any], Any], is_time: bool, text: Any, curso
 
 
 def _guarded_loader(base: Any, loader: Any) -> type[Any]:
-    class GuardedLoader(base):  # type: ignore[misc]
+    class GuardedLoader(base):
         # Not a subclass of the loader: its C functions would go by what it was before.
         def __init__(self, oid: int, context: Any = None) -> None:
             super().__init__(oid, context)
