@@ -147,7 +147,6 @@ def measure(job: str, case: str, url: str) -> None:
     """Run one case in this process and print what it cost."""
     for module in ("client.sync", "client.coaching", "client.budget", "records.landing", "exports.filesystem"):
         importlib.import_module(f"airflow_provider_maestroqa.{module}")
-    importlib.import_module("ijson")
     with tempfile.TemporaryDirectory() as folder:
         base = reset_peak()
         wall, cpu = time.perf_counter(), time.process_time()

@@ -12,7 +12,7 @@ import pytest
 
 #: What takes long to import, or is not there everywhere.
 HEAVY = (
-    "requests", "aiohttp", "boto3", "botocore", "pyarrow", "redis", "isal", "ijson", "openlineage", "pandas",
+    "requests", "aiohttp", "boto3", "botocore", "pyarrow", "redis", "isal", "openlineage", "pandas",
     "airflow.providers", "airflow_provider_maestroqa.client.resources.models",
     "airflow_provider_maestroqa.hooks.maestroqa",
 )  # fmt: skip

@@ -21,6 +21,7 @@ from airflow_provider_maestroqa.client.errors import MaestroQAConnectionError, M
 from airflow_provider_maestroqa.client.settings import Settings, user_agent
 from airflow_provider_maestroqa.client.transport.base_client import BaseClient
 from airflow_provider_maestroqa.client.transport.request_stats import RequestStats
+from airflow_provider_maestroqa.client.transport.response_reader import ResponseReader
 from airflow_provider_maestroqa.client.transport.retry import Response, Retry, connection_error
 
 
@@ -42,6 +43,8 @@ class AsyncClient(BaseClient):
         self._session = aiohttp.ClientSession(
             connector=aiohttp.TCPConnector(ssl=tls, force_close=True),
             headers={"User-Agent": user_agent()},
+            # The reader decodes, within its bounds.
+            auto_decompress=False,
             timeout=aiohttp.ClientTimeout(total=None, sock_connect=connect_s, sock_read=read_s),
         )
         if hasattr(self._session, "_retry_connection"):
@@ -90,7 +93,10 @@ class AsyncClient(BaseClient):
         try:
             async with self._session.request(**arguments, proxy=proxy) as response:
                 headers = {name.lower(): value for name, value in response.headers.items()}
-                return Response(response.status, headers, await response.read())
+                reader = ResponseReader(request, response.status, headers)
+                async for block in response.content.iter_any():
+                    reader.feed(block)
+                return reader.finish()
         except (aiohttp.ClientError, asyncio.TimeoutError, OSError) as error:
             failure = _to_connection_error(request, error)
         # Raised here, so that the library's error, which may hold a proxy's password, is not its context.

@@ -9,6 +9,7 @@ from airflow_provider_maestroqa.client.endpoints import Request
 from airflow_provider_maestroqa.client.errors import MaestroQARateLimitError
 from airflow_provider_maestroqa.client.settings import Settings
 from airflow_provider_maestroqa.client.transport.request_stats import RequestStats
+from airflow_provider_maestroqa.client.transport.response_reader import ACCEPT_ENCODING
 from airflow_provider_maestroqa.client.transport.retry import (
     DEFAULT_REQUEST_TIMEOUT_S,
     MAX_TRIES,
@@ -45,7 +46,11 @@ class BaseClient:
             "url": self._settings.base_url + request.path,
             "params": dict(request.query),
             "json": request.body,
-            "headers": {**request.endpoint.auth.headers(self._settings.token), "Accept": "application/json"},
+            "headers": {
+                **request.endpoint.auth.headers(self._settings.token),
+                "Accept": "application/json",
+                "Accept-Encoding": ACCEPT_ENCODING,
+            },
             "allow_redirects": False,
         }
 

@@ -37,6 +37,7 @@ from airflow_provider_maestroqa.client.errors import (
     MaestroQAServerError,
     MaestroQAValidationError,
 )
+from airflow_provider_maestroqa.client.transport.json_decoding import InvalidJSONError, decode_json
 
 #: Seconds that one request may take with all its waiting for the budget and its retries, unless the caller says less.
 DEFAULT_REQUEST_TIMEOUT_S = 900.0
@@ -123,23 +124,22 @@ def _read_json(request: Request, response: Response) -> Any:
     if not body.strip() and request.method == "DELETE":
         return None
     try:
-        return json.loads(body)
-    except ValueError:
-        pass
-    what = "an HTML page" if body.lstrip()[:1] == b"<" else "an empty body" if not body else "not JSON"
+        return decode_json(body)
+    except InvalidJSONError as error:
+        what = "is an HTML page" if body.lstrip()[:1] == b"<" else "is empty" if not body else str(error)
     raise MaestroQAServerError(
         response.status,
         request.method,
         request.path,
-        f"the body is {what}. Something between here and MaestroQA may have answered.",
+        f"the body {what}. Something between here and MaestroQA may have answered.",
     )
 
 
 def _server_message(body: bytes, secrets: Sequence[str]) -> str:
     """Take the server's own message out of an error's body, without any secret in it."""
     try:
-        content = json.loads(body)
-    except ValueError:
+        content = decode_json(body)
+    except InvalidJSONError:
         return ""
     message = content.get("error") or content.get("message") if isinstance(content, Mapping) else None
     if not message:
@@ -167,13 +167,15 @@ def read_retry_after(value: str | None, *, now: float) -> float | None:
     return min(max(seconds, 0.0), _MAX_RETRY_AFTER_S) if seconds == seconds else None
 
 
-def connection_error(request: Request, reason: str, *, sent: bool) -> MaestroQAConnectionError:
-    """Build the error for a request without a response.
+def connection_error(request: Request, reason: str, *, sent: bool, hint: str = "") -> MaestroQAConnectionError:
+    """Build the error for a request without a response that can be read.
 
     :param reason: what happened, in words that hold no URL.
     :param sent: whether the request may have reached MaestroQA.
+    :param hint: what the user can do, where it is not the usual.
     """
-    hint = "Check the connection's host, the proxy and the network." if not sent else "MaestroQA may have been busy."
+    if not hint:
+        hint = "MaestroQA may have been busy." if sent else "Check the connection's host, the proxy and the network."
     return MaestroQAConnectionError(f"{request}: {reason}. {hint}", sent=sent)
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, Protocol
+from typing import Any
 
 import requests
 import tenacity
@@ -16,6 +16,7 @@ from airflow_provider_maestroqa.client.errors import MaestroQAConnectionError, M
 from airflow_provider_maestroqa.client.settings import Settings, user_agent
 from airflow_provider_maestroqa.client.transport.base_client import BaseClient
 from airflow_provider_maestroqa.client.transport.request_stats import RequestStats
+from airflow_provider_maestroqa.client.transport.response_reader import BLOCK, ResponseReader, ResponseSink
 from airflow_provider_maestroqa.client.transport.retry import (
     DEFAULT_REQUEST_TIMEOUT_S,
     Response,
@@ -30,23 +31,10 @@ _NEVER_SENT = (
     urllib3.exceptions.ConnectTimeoutError,
     urllib3.exceptions.ProxyError,
 )
-_BLOCK = 1 << 18
+_READ_TIMEOUT = (urllib3.exceptions.ReadTimeoutError,)
 
 #: Called with ``True`` when a request is sent, and with ``False`` when it is certain that it was not carried out.
 OnInFlight = Callable[[bool], None]
-
-
-class ResponseSink(Protocol):
-    """Where a response too large for memory goes."""
-
-    def restart(self) -> None:
-        """Discard what has come: the response comes from its beginning now."""
-
-    def write(self, block: bytes) -> None:
-        """Take the next bytes."""
-
-    def finish(self) -> None:
-        """Take the end of the response. Raises ``MaestroQAServerError`` when it is not complete."""
 
 
 class SyncClient(BaseClient):
@@ -125,10 +113,7 @@ class SyncClient(BaseClient):
         self.stats.count_request(bucket, waited_s=waited_s)
         try:
             response = self._transmit(request, sink)
-            if sink is not None and is_success(response.status):
-                sink.finish()
-                return None
-            return self._read(request, response)
+            return None if sink is not None and is_success(response.status) else self._read(request, response)
         except MaestroQAError as error:
             if is_not_carried_out(error):
                 on_in_flight(False)
@@ -142,15 +127,13 @@ class SyncClient(BaseClient):
                 **self._http_arguments(request),
                 proxies=dict(self._settings.proxies),
                 timeout=self._settings.timeouts,
-                stream=sink is not None,
+                stream=True,
             ) as response:
                 headers = {name.lower(): value for name, value in response.headers.items()}
-                if sink is not None and is_success(response.status_code):
-                    sink.restart()
-                    for block in response.iter_content(_BLOCK):
-                        sink.write(block)
-                    return Response(response.status_code, headers, b"")
-                return Response(response.status_code, headers, response.content)
+                reader = ResponseReader(request, response.status_code, headers, sink)
+                while block := response.raw.read(BLOCK, decode_content=False):
+                    reader.feed(block)
+                return reader.finish()
         except (requests.RequestException, urllib3.exceptions.HTTPError) as error:
             failure = _to_connection_error(request, error)
         # Raised here, so that the library's error, which may hold a proxy's password, is not its context.
@@ -202,7 +185,7 @@ def _to_connection_error(request: Request, error: Exception) -> MaestroQAConnect
         return connection_error(request, "the proxy did not let the request through", sent=sent)
     if isinstance(error, requests.exceptions.ConnectTimeout):
         return connection_error(request, "the server did not accept the connection in time", sent=False)
-    if isinstance(error, requests.exceptions.Timeout) or isinstance(cause, urllib3.exceptions.ReadTimeoutError):
+    if isinstance(error, (requests.exceptions.Timeout, *_READ_TIMEOUT)) or isinstance(cause, _READ_TIMEOUT):
         return connection_error(request, "no response came in time", sent=True)
     if not sent:
         return connection_error(request, "the server could not be reached", sent=False)
