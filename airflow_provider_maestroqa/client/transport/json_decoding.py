@@ -16,7 +16,7 @@ _SPACE = re.compile(r"[ \t\n\r]*")
 _NOT_JSON = "is not JSON from some byte on"
 _TOO_DEEP = f"is nested deeper than {MAX_DEPTH} levels"
 #: What a text that breaks off may end in, besides a string.
-_WORDS = ("true", "false", "null", "-")
+_WORDS = ("true", "false", "null", "-", ".", "e+", "e-", "E+", "E-")
 _MAX_ESCAPE = len(r"\ud83d\ude00")
 
 
