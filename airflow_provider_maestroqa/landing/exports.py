@@ -24,7 +24,7 @@ from airflow_provider_maestroqa.landing import manifest as manifests
 from airflow_provider_maestroqa.landing.archive.content import ContentDigest
 from airflow_provider_maestroqa.landing.download.resumable import DownloadLimits, download
 from airflow_provider_maestroqa.landing.download.verification import Verification
-from airflow_provider_maestroqa.landing.manifest import LandedFile
+from airflow_provider_maestroqa.landing.manifest import Found, LandedFile
 from airflow_provider_maestroqa.landing.outputs import (
     FILE_FORMATS,
     OUTPUT_FORMATS,
@@ -33,7 +33,7 @@ from airflow_provider_maestroqa.landing.outputs import (
     plan_outputs,
 )
 from airflow_provider_maestroqa.landing.publish import Publication
-from airflow_provider_maestroqa.storage.base import Store
+from airflow_provider_maestroqa.storage.base import StorageConflictError, Store
 from airflow_provider_maestroqa.storage.compression import Engine, best_engine
 
 if TYPE_CHECKING:
@@ -97,6 +97,7 @@ def land_export(
     clock: Clock | None = None,
     engine: Engine | None = None,
     check_published: bool = True,
+    found: Found | None = None,
 ) -> dict[str, Any]:
     """Download a complete export, check it, and publish it. Doing it again changes nothing.
 
@@ -111,8 +112,9 @@ def land_export(
     :param temp_dir: folder of the temporary file; the system's temporary folder by default.
     :param clock: the time; the real one by default.
     :param engine: inflates and deflates; the fastest that is installed by default.
-    :param check_published: whether to look for an earlier landing; ``False`` for callers that have done so with
-        :func:`published_manifest`.
+    :param check_published: whether an earlier landing of the same export makes this one unnecessary.
+    :param found: what the caller has found in the place of the manifest; looked up by default. Whatever is there
+        later was written by another landing.
     :return: the manifest.
     :raises MaestroQADataError: the file is gone, damaged or rejected; ``retryable`` tells whether another download
         may help.
@@ -120,14 +122,17 @@ def land_export(
     :raises MaestroQAConfigError: the storage denied access, or the bucket or folder does not exist.
     :raises MaestroQAError: the temporary disk is full, or the storage failed in another way.
     """
-    published = published_manifest(store, export_id=export_id, options=options) if check_published else None
+    found = found or manifests.read(store)
+    published = (
+        published_manifest(store, export_id=export_id, options=options, found=found) if check_published else None
+    )
     if published is not None:
         log(f"Export {export_id} is already landed, and all of its files exist: {published['manifest']}.")
         return published
     form = f"{options.file_format}, cleaned" if options.cleans else options.file_format
     log(f"Landing export {export_id} ({form}) at {store.uri()}.")
     clock = clock or Clock()
-    landing = _Landing(export_id, store, options, log, clock, engine or best_engine())
+    landing = _Landing(export_id, store, found, options, log, clock, engine or best_engine())
     verify_early = options.format.verify_while_downloading and not options.cleans
     with (
         TempFile(temp_dir) as temp_file,
@@ -155,21 +160,31 @@ def land_export(
             verification=verification,
             on_wait=landing.tick,
         )
-        manifest, files = landing.publish(outputs, window)
+        try:
+            manifest, files = landing.publish(outputs, window)
+        except StorageConflictError:
+            published = published_manifest(store, export_id=export_id, options=options)
+            if published is None:
+                raise
+            log(f"Another task has landed export {export_id} meanwhile: {published['manifest']}.")
+            return published
     landing.log_summary(files)
     _warn_of_unreadable_dates(export_id, files, warn or log)
     return manifest
 
 
-def published_manifest(store: Store, *, export_id: str, options: LandingOptions) -> dict[str, Any] | None:
+def published_manifest(
+    store: Store, *, export_id: str, options: LandingOptions, found: Found | None = None
+) -> dict[str, Any] | None:
     """Find the manifest of an earlier landing that makes another one unnecessary.
 
     It must be of the same export and format, cleaned or not as asked for, and hold row counts if they are asked for.
     Every object it names must exist with its size.
 
+    :param found: what is in the place of the manifest; looked up by default.
     :return: the manifest, or ``None``.
     """
-    manifest = manifests.read(store)
+    manifest = (found or manifests.read(store)).manifest
     if manifest is not None and manifests.matches(
         manifest,
         store,
@@ -215,6 +230,7 @@ class _Landing:
 
     export_id: str
     store: Store
+    found: Found
     options: LandingOptions
     log: Callable[[str], None]
     clock: Clock
@@ -244,7 +260,7 @@ class _Landing:
             log=self.log,
             clock=self.clock.monotonic,
         )
-        with Publication(self.store, self.export_id, self.engine, on_wait=self.tick) as publication:
+        with Publication(self.store, self.export_id, self.engine, self.found, on_wait=self.tick) as publication:
             files = [self._send(output, publication, self.progress) for output in outputs]
             manifest = manifests.build(
                 self.store,

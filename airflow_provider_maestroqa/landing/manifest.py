@@ -99,27 +99,43 @@ def build(
     }
 
 
+def encode(manifest: Mapping[str, Any]) -> bytes:
+    """A manifest as it is stored."""
+    return json.dumps(manifest, ensure_ascii=False, indent=2).encode() + b"\n"
+
+
 def write(store: Store, manifest: Mapping[str, Any]) -> None:
-    """Write a manifest, which commits the landing."""
-    text = json.dumps(manifest, ensure_ascii=False, indent=2)
-    store.put_bytes(MANIFEST_NAME, text.encode() + b"\n")
+    """Write a manifest, whatever is there."""
+    store.put_bytes(MANIFEST_NAME, encode(manifest))
 
 
-def read(store: Store) -> dict[str, Any] | None:
-    """Read the manifest of an earlier landing; ``None`` when there is none that can be read.
+@dataclass(frozen=True)
+class Found:
+    """What is in the place of the manifest.
+
+    :param manifest: of an earlier landing; ``None`` when there is none that can be read.
+    :param version: of the object, see :class:`~airflow_provider_maestroqa.storage.base.Store`.
+    """
+
+    manifest: dict[str, Any] | None
+    version: str | None
+
+
+def read(store: Store) -> Found:
+    """Read the manifest of an earlier landing.
 
     Without the right to list a bucket, S3 responds 403 for an object that does not exist. So denied access counts as
     a missing manifest here; credentials that may not write either fail when the landing begins to write.
     """
     try:
-        data = store.get_bytes(MANIFEST_NAME)
+        data, version = store.get_versioned(MANIFEST_NAME)
     except StorageDeniedError:
-        return None
+        return Found(None, None)
     try:
         manifest = json.loads(data or b"")
-    except ValueError:
-        return None
-    return manifest if isinstance(manifest, dict) else None
+    except (ValueError, RecursionError):
+        manifest = None
+    return Found(manifest if isinstance(manifest, dict) else None, version)
 
 
 def matches(

@@ -1,16 +1,21 @@
 """Publish a set of files in two phases: readers see all of them, or what was there before.
 
 1. Send every file to the storage. Nothing is visible yet.
-2. When the storage has all of them, invalidate the manifest of an earlier landing, make each file visible in one
+2. When the storage has all of them, put a claim in the place of an earlier manifest, make each file visible in one
    atomic step, and write the new manifest last. The manifest is the commit.
 
 A process killed in phase 1 leaves readers what they had. Killed in phase 2, it leaves whole files and no manifest.
+
+Two landings at once, and a task that Airflow has given up and that goes on all the same: each file and the manifest
+are replaced only if they are what this landing has seen, so one of the two stops (:class:`_Claim`). In the end sizes
+and versions are looked at again.
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
+import secrets
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from types import TracebackType
@@ -18,12 +23,25 @@ from typing import TYPE_CHECKING, Any
 
 from airflow_provider_maestroqa.landing import manifest as manifests
 from airflow_provider_maestroqa.landing.archive.members import MANIFEST_NAME
-from airflow_provider_maestroqa.storage.base import StorageDeniedError, Store, Upload, best_effort, noop
+from airflow_provider_maestroqa.landing.manifest import Found
+from airflow_provider_maestroqa.storage.base import (
+    ABSENT,
+    StorageConflictError,
+    StorageDeniedError,
+    Store,
+    Upload,
+    best_effort,
+    noop,
+)
 
 if TYPE_CHECKING:
     from typing_extensions import Self
 
     from airflow_provider_maestroqa.storage.compression import Engine
+
+#: How often a landing that has the claim tries to replace a file that others still replace.
+_MAX_TRIES = 5
+_REMEDY = "Give each run a destination of its own. A retry lands it anew."
 
 
 @dataclass(frozen=True)
@@ -42,17 +60,21 @@ class Publication:
     """Files that become visible together. An error inside its ``with`` block discards all that was sent.
 
     :param store: where to publish.
-    :param subject: what is landed, such as an export's id; takes the place of a manifest that may not be deleted.
+    :param subject: what is landed, such as an export's id; the claim names it.
     :param engine: computes checksums.
+    :param found: what was in the place of the manifest when the landing began.
     :param on_wait: called now and then while waiting for the storage.
     """
 
-    def __init__(self, store: Store, subject: str, engine: Engine, *, on_wait: Callable[[], None] = noop) -> None:
+    def __init__(
+        self, store: Store, subject: str, engine: Engine, found: Found, *, on_wait: Callable[[], None] = noop
+    ) -> None:
         self._store = store
         self._subject = subject
         self._engine = engine
         self._on_wait = on_wait
-        self._uploads: list[Upload] = []
+        self._found = found
+        self._uploads: dict[str, Upload] = {}
 
     def __enter__(self) -> Self:
         return self
@@ -61,7 +83,7 @@ class Publication:
         self, type_: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
         if type_ is not None:
-            for upload in self._uploads:
+            for upload in self._uploads.values():
                 upload.discard()
 
     def send(self, name: str, blocks: Iterable[bytes], *, size: int, content_type: str | None = None) -> SentFile:
@@ -73,7 +95,7 @@ class Publication:
         :param content_type: guessed from the name by default.
         """
         upload = self._store.begin(name, size=size, content_type=content_type, on_wait=self._on_wait)
-        self._uploads.append(upload)
+        self._uploads[name] = upload
         digest, crc32, sent = hashlib.sha256(), 0, 0
         for block in blocks:
             digest.update(block)
@@ -88,27 +110,103 @@ class Publication:
 
         :param manifest: describes them.
         :param obsolete: names of files of an earlier landing to delete, if that is allowed.
+        :raises StorageConflictError: another landing publishes here at the same time, or has done so since this one
+            began. The manifest that is there then, if any, is not this one's.
         """
-        self._invalidate_manifest()
-        for upload in self._uploads:
-            upload.publish()
+        versions = {name: self._version(name) for name in [*self._uploads, *obsolete]}
+        claim = _Claim(self._store, self._subject, self._found.version)
+        if self._found.version != ABSENT or any(version != ABSENT for version in versions.values()):
+            claim.write()
+        published: dict[str, str | None] = {}
+        for name, upload in self._uploads.items():
+            published[name] = self._publish(name, upload, versions[name], claim)
             self._on_wait()
         for name in sorted(obsolete):
+            claim.check()
             # Without the right to delete, a file stays that no manifest names.
-            best_effort(lambda name=name: self._store.delete(name))  # type: ignore[misc]
-        manifests.write(self._store, manifest)
+            best_effort(lambda name=name: self._store.delete(name, expected=versions[name]))  # type: ignore[misc]
+        claim.replace_by(manifests.encode(manifest))
+        self._look_again(published, claim)
 
-    def _invalidate_manifest(self) -> None:
-        """Ensure that no manifest describes files while others take their names.
+    def _publish(self, name: str, upload: Upload, version: str | None, claim: _Claim) -> str | None:
+        for _ in range(_MAX_TRIES):
+            claim.check()
+            try:
+                return upload.publish(expected=version)
+            except StorageConflictError:
+                if not claim.is_written:
+                    raise claim.lost() from None
+            # Whoever wrote it has lost the claim since, or will find it lost.
+            version = self._version(name)
+        raise claim.lost()
 
-        Without the right to delete it, overwrite it with something that no reader takes for a manifest.
-        """
+    def _look_again(self, published: Mapping[str, str | None], claim: _Claim) -> None:
+        """Ensure that what the manifest describes is still there, where a storage cannot compare and write in one."""
+        changed = [
+            name for name, version in published.items() if version and self._version(name) not in (version, None)
+        ]
+        claim.check()
+        if changed:
+            best_effort(claim.write)
+            raise StorageConflictError(
+                f"{self._store.uri(changed[0])} was changed while it was landed, so the manifest was taken back. "
+                f"Another task writes to the same destination. {_REMEDY}"
+            )
+
+    def _version(self, name: str) -> str | None:
         try:
-            if not self._store.exists(MANIFEST_NAME):
-                return
+            return self._store.version(name)
         except StorageDeniedError:
+            # S3 says so of an object that does not exist when the bucket may not be listed.
+            return None
+
+
+class _Claim:
+    """Whose turn it is to publish at a destination, said in the place of the manifest.
+
+    Where nothing is there yet, nothing is written: then each file may be created, but none replaced, and so the first
+    one of two landings to come wins. Else the last one wins, and those before it find that out.
+
+    :param store: the destination.
+    :param subject: what is landed.
+    :param version: of what is in the place of the manifest, as it was found when the landing began.
+    """
+
+    def __init__(self, store: Store, subject: str, version: str | None) -> None:
+        self.is_written = False
+        self._store = store
+        self._subject = subject
+        self._version = version
+        self._data: bytes | None = None
+
+    def write(self) -> None:
+        """Put the claim in the place of the manifest, so that none describes files that others are replacing."""
+        self.replace_by(json.dumps({"landing": self._subject, "owner": secrets.token_hex(8)}).encode() + b"\n")
+        self.is_written = True
+
+    def replace_by(self, data: bytes) -> None:
+        """Put something else there, unless another landing has."""
+        try:
+            self._version = self._store.put_bytes(MANIFEST_NAME, data, expected=self._version)
+        except StorageConflictError:
             pass
+        else:
+            self._data = data
+            return
+        raise self.lost()
+
+    def check(self) -> None:
+        """Raise ``StorageConflictError`` when another landing has written there."""
         try:
-            self._store.delete(MANIFEST_NAME)
+            data = self._store.get_bytes(MANIFEST_NAME)
         except StorageDeniedError:
-            self._store.put_bytes(MANIFEST_NAME, json.dumps({"landing": self._subject}).encode() + b"\n")
+            return
+        if data != self._data:
+            raise self.lost()
+
+    def lost(self) -> StorageConflictError:
+        """The error of the landing that comes too late."""
+        return StorageConflictError(
+            f"Another landing has published at {self._store.uri()} since this one of {self._subject} began, or is "
+            f"about to. This one stopped, so that the files of both do not mix. {_REMEDY}"
+        )

@@ -19,7 +19,7 @@ from airflow_provider_maestroqa.client.formatting import format_size
 from airflow_provider_maestroqa.client.progress import RECORDS, Progress
 from airflow_provider_maestroqa.client.temp_file import TempFile
 from airflow_provider_maestroqa.landing import manifest as manifests
-from airflow_provider_maestroqa.landing.manifest import LandedFile
+from airflow_provider_maestroqa.landing.manifest import Found, LandedFile
 from airflow_provider_maestroqa.landing.publish import Publication
 from airflow_provider_maestroqa.landing.record_files import SUFFIX, RecordFile, file_names, row_splitter
 from airflow_provider_maestroqa.storage.base import Store
@@ -55,6 +55,7 @@ def land_records(
     :raises MaestroQAError: reading, the temporary disk or the storage failed; nothing partial is visible.
     """
     engine = engine or best_engine()
+    found = manifests.read(store)
     progress = Progress(f"Reading {resource}", total=total, log=log, clock=(clock or Clock()).monotonic, unit=RECORDS)
     rows_of = row_splitter(resource, split_nested=split_nested)
     with ExitStack() as stack:
@@ -70,18 +71,26 @@ def land_records(
             file.finish()
         log(f"Read {resource.replace('_', ' ')}: {progress.summary()}.")
         written = list(files.values()) if progress.done else []
-        manifest = _publish(written, resource=resource, store=store, window=window, engine=engine)
+        manifest = _publish(written, found, resource=resource, store=store, window=window, engine=engine)
     _log_summary(manifest, log)
     return manifest
 
 
 def _publish(
-    files: Sequence[RecordFile], *, resource: str, store: Store, window: Mapping[str, Any] | None, engine: Engine
+    files: Sequence[RecordFile],
+    found: Found,
+    *,
+    resource: str,
+    store: Store,
+    window: Mapping[str, Any] | None,
+    engine: Engine,
 ) -> dict[str, Any]:
-    with Publication(store, resource, engine) as publication:
+    with Publication(store, resource, engine, found) as publication:
         landed = [_send(file, publication) for file in files]
         manifest = manifests.build(store, {"resource": resource}, window=window, files=landed)
-        publication.commit(manifest, obsolete=_earlier_names(store, resource) - {file.name for file in files})
+        publication.commit(
+            manifest, obsolete=_earlier_names(found.manifest, resource) - {file.name for file in files}
+        )
     return manifest
 
 
@@ -90,9 +99,8 @@ def _send(file: RecordFile, publication: Publication) -> LandedFile:
     return LandedFile(file.name, sent.size, sent.sha256, file.content.size, file.content.crc32, rows=file.rows)
 
 
-def _earlier_names(store: Store, resource: str) -> set[str]:
+def _earlier_names(earlier: Mapping[str, Any] | None, resource: str) -> set[str]:
     """Names of record files that an earlier landing of this resource left."""
-    earlier = manifests.read(store)
     if earlier is None or earlier.get("resource") != resource or not isinstance(earlier.get("files"), list):
         return set()
     names = {file.get("name") for file in earlier["files"] if isinstance(file, dict)}

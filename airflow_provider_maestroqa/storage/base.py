@@ -20,11 +20,41 @@ from airflow_provider_maestroqa.client.errors import (
 
 T = TypeVar("T")
 _QUERY = re.compile(r"\?[^\s\"'<>]*")
+_CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 _MAX_ERROR_CHARS = 300
 
 
 class StorageDeniedError(MaestroQAConfigError):
     """The storage denied these credentials access."""
+
+
+class StorageConflictError(MaestroQAError):
+    """Someone else has changed a file that was to be replaced. Nothing was written; a retry sees the new one."""
+
+    default_retryable = True
+
+
+#: The version of a file that does not exist. Any other version changes with every write; ``None`` means not known.
+ABSENT = ""
+
+
+def conflict(uri: str) -> StorageConflictError:
+    """The error of a file that is not as expected."""
+    return StorageConflictError(f"{uri} was not written: someone else has changed it at the same time.")
+
+
+def check_name(name: str, subject: str = "name") -> str:
+    """Refuse a path that would lead out of its folder, or to another name than the one that is shown.
+
+    :param subject: what the name is, for the message.
+    :raises MaestroQAConfigError: a part of it is ``.`` or ``..``, or it contains a control character.
+    """
+    if any(part in (".", "..") for part in name.split("/")) or _CONTROL.search(name):
+        raise MaestroQAConfigError(
+            f"The {subject} {name[:_MAX_ERROR_CHARS]!r} has a part that is . or .., or a control character. Storages "
+            "read such names differently, and some lead out of the destination. Write the name without it."
+        )
+    return name
 
 
 class Upload(Protocol):
@@ -39,8 +69,14 @@ class Upload(Protocol):
         :param crc32: of the whole file, for a storage that can verify it.
         """
 
-    def publish(self) -> None:
-        """Make the sealed file visible under its name, replacing what was there, in one step."""
+    def publish(self, *, expected: str | None = None) -> str | None:
+        """Make the sealed file visible under its name, replacing what was there, in one step.
+
+        :param expected: the version that it may replace; any by default. S3 and the local disk compare and replace in
+            one step, other storages one after the other.
+        :return: the file's version.
+        :raises StorageConflictError: another version is there. It may be published again, over that one.
+        """
 
     def discard(self) -> None:
         """Discard the file. Never raises; does nothing after ``publish``."""
@@ -63,11 +99,17 @@ class Store(Protocol):
         :param on_wait: called every few seconds while waiting for the storage.
         """
 
-    def put_bytes(self, name: str, data: bytes) -> None:
-        """Store a small file in one atomic step, replacing what was there."""
+    def put_bytes(self, name: str, data: bytes, *, expected: str | None = None) -> str | None:
+        """Store a small file in one atomic step, replacing what was there; see :meth:`Upload.publish`."""
 
     def get_bytes(self, name: str) -> bytes | None:
         """Read a small file; ``None`` when there is none."""
+
+    def get_versioned(self, name: str) -> tuple[bytes | None, str | None]:
+        """Read a small file; also its version, :data:`ABSENT` when there is none."""
+
+    def version(self, name: str) -> str | None:
+        """The version of a file; :data:`ABSENT` when there is none, ``None`` when the storage does not say."""
 
     def size(self, name: str) -> int | None:
         """The size of a file in bytes; ``None`` when there is none."""
@@ -78,8 +120,8 @@ class Store(Protocol):
     def open(self, name: str) -> IO[bytes]:
         """Open a file for reading."""
 
-    def delete(self, name: str) -> None:
-        """Delete a file, if it exists."""
+    def delete(self, name: str, *, expected: str | None = None) -> None:
+        """Delete a file, if it exists; see :meth:`Upload.publish`."""
 
 
 def noop() -> None:
@@ -121,10 +163,18 @@ def to_storage_error(action: str, uri: str, error: Exception) -> MaestroQAError:
     problem = f"Cannot {action} {uri}: {describe_error(error)}"
     code, status = _code_of(error)
     name = type(error).__name__
+    if code == "InvalidObjectState":
+        return MaestroQAConfigError(
+            f"{problem}. The object is archived (S3 Glacier, or an archive tier). Restore it, wait for the "
+            f"restore to complete, and run the task again."
+        )
+    if code in _CONFLICT or status == 412:
+        return conflict(uri)
     if code in _DENIED or status == 403 or isinstance(error, PermissionError):
         return StorageDeniedError(
             f"{problem}. Check that the connection's credentials are valid and may read, write and delete there "
-            f"(on S3: s3:GetObject, s3:PutObject, s3:DeleteObject, s3:AbortMultipartUpload, s3:ListBucket)."
+            f"(on S3: s3:GetObject, s3:PutObject, s3:DeleteObject, s3:AbortMultipartUpload, s3:ListBucket). A bucket "
+            f"whose policy asks for encryption or for the requester to pay needs s3_extra_args."
         )
     if code in _NO_BUCKET:
         return MaestroQAConfigError(f"{problem}. Check the bucket's name and region.")
@@ -155,6 +205,7 @@ _DENIED = {
     "AccessDenied", "AllAccessDisabled", "AccountProblem", "InvalidAccessKeyId", "SignatureDoesNotMatch",
     "ExpiredToken", "InvalidToken", "TokenRefreshRequired", "RequestTimeTooSkewed", "Forbidden",
 }  # fmt: skip
+_CONFLICT = {"PreconditionFailed", "ConditionalRequestConflict"}
 _NO_BUCKET = {
     "NoSuchBucket", "PermanentRedirect", "AuthorizationHeaderMalformed", "IllegalLocationConstraintException",
     "InvalidBucketName",

@@ -16,9 +16,26 @@ from pathlib import Path
 from typing import IO, Any, cast
 
 from airflow_provider_maestroqa.client.errors import MaestroQADataError
-from airflow_provider_maestroqa.storage.base import Upload, best_effort, noop, translate_errors
-from airflow_provider_maestroqa.storage.local_store import LocalUpload
+from airflow_provider_maestroqa.storage.base import (
+    ABSENT,
+    Upload,
+    best_effort,
+    check_name,
+    conflict,
+    noop,
+    translate_errors,
+)
+from airflow_provider_maestroqa.storage.local_store import (
+    Leftovers,
+    LocalUpload,
+    delete_file,
+    file_version,
+    read_file,
+)
 from airflow_provider_maestroqa.storage.urls import AZURE, STORAGES
+
+#: What file systems call that which changes with a file, the best first.
+_VERSION_KEYS = ("etag", "ETag", "generation", "md5Hash", "mtime", "LastModified", "last_modified", "created")
 
 
 class _WriteStrategy(Enum):
@@ -35,24 +52,28 @@ class FilesystemStore:
     :param fs: the file system.
     :param root: the folder, as the file system writes paths (``bucket/prefix``, ``/data/exports``).
     :param protocol: for addresses: ``gs``, ``abfs``, ``file``.
+    :param address: of the folder, where it is not the protocol and the root.
     """
 
-    def __init__(self, fs: Any, root: str, protocol: str) -> None:
+    def __init__(self, fs: Any, root: str, protocol: str, *, address: str = "") -> None:
         from fsspec.implementations.local import LocalFileSystem
 
         self.fs = fs
-        self.root = str(fs._strip_protocol(root)).rstrip("/")
+        # Checked first: some file systems resolve what leads out of a folder.
+        self.root = str(fs._strip_protocol(check_name(root, "folder"))).rstrip("/")
         self.protocol = protocol
+        self._address = address.rstrip("/") or f"{protocol}://{self.root}"
         self.is_local = isinstance(fs, LocalFileSystem)
+        self._leftovers = Leftovers()
         self._strategy: _WriteStrategy | None = None
 
     def uri(self, name: str = "") -> str:
         """The protocol, the folder and the name as one address."""
-        return f"{self.protocol}://{self.path(name)}"
+        return f"{self._address}/{name}" if name else self._address
 
     def path(self, name: str = "") -> str:
         """The path of a name on the file system."""
-        return f"{self.root}/{name}" if name else self.root
+        return f"{self.root}/{check_name(name)}" if name else self.root
 
     def begin(
         self,
@@ -64,22 +85,42 @@ class FilesystemStore:
     ) -> Upload:
         """Begin to store a file; see :class:`~.base.Store`."""
         if self.is_local:
-            return LocalUpload(Path(self.path(name)))
+            return LocalUpload(Path(self.path(name)), self._leftovers)
         return FilesystemUpload(self, name)
 
-    def put_bytes(self, name: str, data: bytes) -> None:
+    def put_bytes(self, name: str, data: bytes, *, expected: str | None = None) -> str | None:
         """Store a small file in one atomic step."""
         upload = self.begin(name, size=len(data))
         try:
             upload.write(data)
             upload.seal(0)
-            upload.publish()
+            return upload.publish(expected=expected)
         except BaseException:
             upload.discard()
             raise
 
+    def get_versioned(self, name: str) -> tuple[bytes | None, str | None]:
+        """Read a small file, and its version."""
+        if self.is_local:
+            return translate_errors("read", self.uri(name), lambda: read_file(Path(self.path(name))))
+        # The version first: when the file changes in between, it is the one that is found outdated.
+        version = self.version(name)
+        return self.get_bytes(name), version
+
+    def version(self, name: str) -> str | None:
+        """The version of a file."""
+        if self.is_local:
+            return translate_errors("look up", self.uri(name), lambda: file_version(Path(self.path(name))))
+        info = self._info(name)
+        if info is None:
+            return ABSENT
+        marks = {key: str(info[key]) for key in _VERSION_KEYS if info.get(key)}
+        return f"{marks} {info.get('size')}" if marks else None
+
     def get_bytes(self, name: str) -> bytes | None:
         """Read a small file; ``None`` when there is none."""
+        if self.is_local:
+            return self.get_versioned(name)[0]
 
         def read() -> bytes | None:
             self._invalidate_cache(name)
@@ -104,14 +145,23 @@ class FilesystemStore:
             "read", self.uri(name), lambda: cast("IO[bytes]", self.fs.open(self.path(name), "rb"))
         )
 
-    def delete(self, name: str) -> None:
+    def delete(self, name: str, *, expected: str | None = None) -> None:
         """Delete a file, if it exists."""
 
         def remove() -> None:
+            if self.is_local:
+                delete_file(Path(self.path(name)), expected)
+                return
+            self.require(name, expected)
             with suppress(FileNotFoundError):
                 self.remove(self.path(name))
 
         translate_errors("delete", self.uri(name), remove)
+
+    def require(self, name: str, expected: str | None) -> None:
+        """Raise ``StorageConflictError`` unless a file has the expected version."""
+        if expected is not None and self.version(name) not in (expected, None):
+            raise conflict(self.uri(name))
 
     def remove(self, path: str) -> None:
         """Delete a path, also on old file systems that have no ``rm_file``."""
@@ -221,8 +271,9 @@ class FilesystemUpload:
         if self._strategy is not _WriteStrategy.CLOSE:
             translate_errors("write", self._uri, self._file.close)
 
-    def publish(self) -> None:
+    def publish(self, *, expected: str | None = None) -> str | None:
         """Make the file visible under its name, and check its size."""
+        self._store.require(self._name, expected)
         translate_errors("publish", self._uri, self._make_visible)
         self._done = True
         size = self._store.size(self._name)
@@ -230,6 +281,7 @@ class FilesystemUpload:
             raise MaestroQADataError(
                 f"{self._uri} has {size} bytes in the storage, but {self._size} were sent.", retryable=True
             )
+        return self._store.version(self._name)
 
     def discard(self) -> None:
         """Discard the file."""

@@ -1,16 +1,45 @@
-"""Publish to the local disk: write beside the target, sync, rename."""
+"""Publish to the local disk: write beside the target, sync, rename.
+
+A lock on the folder makes "look at the version, then replace the file" one step for all processes that publish there.
+"""
 
 from __future__ import annotations
 
 import fcntl
 import os
+import re
 import secrets
-from contextlib import suppress
+import stat
+from collections import defaultdict
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from airflow_provider_maestroqa.storage.base import best_effort, translate_errors
+from airflow_provider_maestroqa.client.clock import Clock
+from airflow_provider_maestroqa.client.errors import MaestroQAConfigError, MaestroQAConnectionError
+from airflow_provider_maestroqa.storage.base import ABSENT, best_effort, conflict, translate_errors
 
-_SUFFIX = ".part"
+_PART = re.compile(r"\.(?P<target>.+)\.[0-9a-f]{8}\.part", re.DOTALL)
+_LOCK_TIMEOUT_S = 30.0
+_LOCK_PAUSE_S = 0.01
+
+
+class Leftovers:
+    """What killed processes left beside their targets; each folder is listed once, however many files go there."""
+
+    def __init__(self) -> None:
+        self._folders: dict[Path, dict[str, list[Path]]] = {}
+
+    def remove(self, target: Path) -> None:
+        """Delete what was left of a target by processes that are gone."""
+        if target.parent not in self._folders:
+            found: dict[str, list[Path]] = defaultdict(list)
+            for path in target.parent.iterdir():
+                if match := _PART.fullmatch(path.name):
+                    found[match["target"]].append(path)
+            self._folders[target.parent] = found
+        for path in self._folders[target.parent].pop(target.name, ()):
+            best_effort(lambda path=path: _remove_if_abandoned(path))  # type: ignore[misc]
 
 
 class LocalUpload:
@@ -19,12 +48,15 @@ class LocalUpload:
     A lock on it distinguishes the files of running processes from what a killed process left.
 
     :param target: where it will be published.
+    :param leftovers: what killed processes left.
     """
 
-    def __init__(self, target: Path) -> None:
+    def __init__(self, target: Path, leftovers: Leftovers) -> None:
         self._target = target
-        self._part = target.with_name(f".{target.name}.{secrets.token_hex(4)}{_SUFFIX}")
-        self._fd = translate_errors("write", str(target), self._create)
+        self._leftovers = leftovers
+        self._part = target
+        self._fd = -1
+        translate_errors("write", str(target), self._create)
 
     def write(self, data: bytes) -> None:
         """Append some bytes."""
@@ -34,9 +66,9 @@ class LocalUpload:
         """Sync the bytes to the disk."""
         translate_errors("write", str(self._target), lambda: os.fsync(self._fd))
 
-    def publish(self) -> None:
+    def publish(self, *, expected: str | None = None) -> str | None:
         """Rename the file to its target."""
-        translate_errors("publish", str(self._target), self._rename)
+        return translate_errors("publish", str(self._target), lambda: self._rename(expected))
 
     def discard(self) -> None:
         """Delete the file."""
@@ -44,28 +76,35 @@ class LocalUpload:
             best_effort(self._part.unlink)
             self._close()
 
-    def _create(self) -> int:
+    def _create(self) -> None:
         self._target.parent.mkdir(parents=True, exist_ok=True)
-        _remove_leftovers(self._target)
-        fd = os.open(self._part, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o666)
-        # Some network file systems have no locks; leftovers stay there.
-        with suppress(OSError):
-            fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        return fd
+        _require_file(self._target)
+        self._leftovers.remove(self._target)
+        is_mine = False
+        while not is_mine:
+            self._part = self._target.with_name(f".{self._target.name}.{secrets.token_hex(4)}.part")
+            self._fd = os.open(self._part, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o666)
+            # Some network file systems have no locks; leftovers stay there.
+            with suppress(OSError):
+                fcntl.flock(self._fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            # Before the lock, another process may have taken it for a leftover.
+            is_mine = _is_linked(self._fd, self._part)
+            if not is_mine:
+                self._close()
 
     def _write(self, data: bytes) -> None:
         view = memoryview(data)
         while view:
             view = view[os.write(self._fd, view) :]
 
-    def _rename(self) -> None:
-        self._part.replace(self._target)
-        self._close()
-        folder = os.open(self._target.parent, os.O_RDONLY)
-        try:
+    def _rename(self, expected: str | None) -> str:
+        with _locked(self._target.parent) as folder:
+            _require(self._target, expected)
+            self._part.replace(self._target)
+            version = _version(os.fstat(self._fd))
+            self._close()
             os.fsync(folder)
-        finally:
-            os.close(folder)
+        return version
 
     def _close(self) -> None:
         fd, self._fd = self._fd, -1
@@ -73,17 +112,98 @@ class LocalUpload:
             os.close(fd)
 
 
-def _remove_leftovers(target: Path) -> None:
-    prefix = f".{target.name}."
-    for path in target.parent.iterdir():
-        if path.name.startswith(prefix) and path.name.endswith(_SUFFIX):
-            best_effort(lambda path=path: _remove_if_abandoned(path))  # type: ignore[misc]
+def read_file(path: Path) -> tuple[bytes | None, str]:
+    """Read a small file, and its version."""
+    try:
+        # Opening a FIFO must not wait for whoever writes to it.
+        fd = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+    except FileNotFoundError:
+        return None, ABSENT
+    with os.fdopen(fd, "rb") as file:
+        info = os.fstat(fd)
+        _require_regular(path, info)
+        return file.read(), _version(info)
+
+
+def file_version(path: Path) -> str:
+    """The version of a file."""
+    try:
+        return _version(path.stat())
+    except FileNotFoundError:
+        return ABSENT
+
+
+def delete_file(path: Path, expected: str | None = None) -> None:
+    """Delete a file, if it exists."""
+    with suppress(FileNotFoundError), _locked(path.parent):
+        _require(path, expected)
+        path.unlink()
+
+
+def _version(info: os.stat_result) -> str:
+    return f"{info.st_ino:x}-{info.st_mtime_ns:x}-{info.st_size:x}"
+
+
+def _require(path: Path, expected: str | None) -> None:
+    if expected is not None and file_version(path) != expected:
+        raise conflict(str(path))
+
+
+def _require_file(path: Path) -> None:
+    """Refuse to replace what is neither missing nor a file."""
+    with suppress(FileNotFoundError):
+        _require_regular(path, path.stat())
+
+
+def _require_regular(path: Path, info: os.stat_result) -> None:
+    if not stat.S_ISREG(info.st_mode) and not stat.S_ISDIR(info.st_mode):
+        raise MaestroQAConfigError(
+            f"{path} is a FIFO, a socket or a device, not a file. Remove it, or use another destination."
+        )
+
+
+@contextmanager
+def _locked(folder: Path) -> Iterator[int]:
+    """Hold the lock of a folder, which processes hold for a moment only; its descriptor.
+
+    :raises MaestroQAConnectionError: another process has stopped while it held the lock.
+    """
+    clock = Clock()
+    fd = os.open(folder, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        give_up_at = clock.monotonic() + _LOCK_TIMEOUT_S
+        while True:
+            try:
+                fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                if clock.monotonic() < give_up_at:
+                    clock.sleep(_LOCK_PAUSE_S)
+                    continue
+            except OSError:
+                # Some network file systems have no locks.
+                break
+            else:
+                break
+            raise MaestroQAConnectionError(
+                f"The folder {folder} stayed locked for {_LOCK_TIMEOUT_S:.0f} s: another process that publishes "
+                "there has stopped. End it, and try again."
+            )
+        yield fd
+    finally:
+        os.close(fd)
+
+
+def _is_linked(fd: int, path: Path) -> bool:
+    with suppress(FileNotFoundError):
+        return path.stat().st_ino == os.fstat(fd).st_ino
+    return False
 
 
 def _remove_if_abandoned(path: Path) -> None:
-    fd = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
+    fd = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
     try:
-        fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        path.unlink()
+        if stat.S_ISREG(os.fstat(fd).st_mode):
+            fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            path.unlink()
     finally:
         os.close(fd)

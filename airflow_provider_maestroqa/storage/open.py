@@ -94,9 +94,13 @@ class StoredObject:
         """Read all of it; ``None`` when it does not exist."""
         return self.store.get_bytes(self.name)
 
-    def write(self, content: bytes) -> None:
-        """Replace it atomically."""
-        self.store.put_bytes(self.name, content)
+    def read_versioned(self) -> tuple[bytes | None, str | None]:
+        """Read all of it, and its version; see :meth:`~.base.Upload.publish`."""
+        return self.store.get_versioned(self.name)
+
+    def write(self, content: bytes, *, expected: str | None = None) -> str | None:
+        """Replace it atomically, if it has the expected version; see :meth:`~.base.Upload.publish`."""
+        return self.store.put_bytes(self.name, content, expected=expected)
 
     def delete(self) -> None:
         """Delete it, if it exists."""

@@ -11,20 +11,13 @@ For stores without checksums, set ``request_checksum_calculation`` to ``when_req
 
 from __future__ import annotations
 
-import base64
-import hashlib
 from collections.abc import Callable, Mapping
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
-from contextlib import closing
-from typing import IO, Any
+from typing import Any
 
-from airflow_provider_maestroqa.client.errors import (
-    MaestroQAConfigError,
-    MaestroQAConnectionError,
-    MaestroQADataError,
-)
+from airflow_provider_maestroqa.client.errors import MaestroQAConnectionError, MaestroQADataError
 from airflow_provider_maestroqa.storage.base import best_effort, noop, translate_errors
-from airflow_provider_maestroqa.storage.compression import best_engine
+from airflow_provider_maestroqa.storage.s3_objects import S3Objects, base64_crc32, error_code
 
 #: Bytes of a part, the minimum of S3: a request costs a millisecond, and with three parts in flight and one being
 #: filled, memory hardly grows with the file.
@@ -33,124 +26,19 @@ _MAX_IN_FLIGHT = 3
 _MAX_PARTS = 9_500
 _MAX_HELD = 2 * PART_SIZE
 _WAIT_S = 5.0
-_MAX_KEY_BYTES = 1024
-_CONTENT_TYPES = {
-    ".json": "application/json",
-    ".gz": "application/gzip",
-    ".zip": "application/zip",
-    ".csv": "text/csv",
-}
 
 
-class S3Store:
-    """A prefix of a bucket.
+class S3Store(S3Objects):
+    """A prefix of a bucket, to publish to; see :class:`~.s3_objects.S3Objects`."""
 
-    :param client: made by ``boto3.client("s3")`` or ``S3Hook().get_conn()``.
-    :param bucket: the bucket's name.
-    :param prefix: of all keys, without the slash at its end; empty for the bucket itself.
-    :param extra_args: given to every request that creates an object, such as ``ServerSideEncryption``.
-    """
-
-    def __init__(
-        self, client: Any, bucket: str, prefix: str = "", *, extra_args: Mapping[str, Any] | None = None
-    ) -> None:
-        self.client = client
-        self.bucket = bucket
-        self.prefix = prefix.strip("/")
-        self.extra_args = dict(extra_args or {})
-        self.held = 0
-        config = getattr(getattr(client, "meta", None), "config", None)
-        self.checksums = getattr(config, "request_checksum_calculation", None) != "when_required"
-
-    def uri(self, name: str = "") -> str:
-        """``s3://bucket/prefix/name``."""
-        return "/".join(part for part in (f"s3://{self.bucket}", self.prefix, name) if part)
-
-    def object_ref(self, name: str) -> dict[str, str]:
-        """The bucket and key of a name, as boto3 wants them."""
-        key = f"{self.prefix}/{name}" if self.prefix else name
-        if len(key.encode()) > _MAX_KEY_BYTES:
-            raise MaestroQAConfigError(
-                f"The key of {self.uri(name)} is longer than the {_MAX_KEY_BYTES} bytes that S3 allows. "
-                f"Use a shorter prefix."
-            )
-        return {"Bucket": self.bucket, "Key": key}
+    #: Bytes of sealed uploads that are kept in memory.
+    held = 0
 
     def begin(
         self, name: str, *, size: int, content_type: str | None = None, on_wait: Callable[[], None] = noop
     ) -> S3Upload:
         """Begin to store an object; see :class:`~.base.Store`."""
         return S3Upload(self, name, size=size, content_type=content_type, on_wait=on_wait)
-
-    def put_bytes(self, name: str, data: bytes) -> None:
-        """Store a small object in one request."""
-        self.put(name, data, best_engine().crc32(data, 0))
-
-    def put(self, name: str, data: bytes, crc32: int, content_type: str | None = None) -> None:
-        """Store an object of known CRC-32 in one request."""
-        translate_errors(
-            "write",
-            self.uri(name),
-            lambda: self.client.put_object(
-                Body=data, **self.checksum_args(data, crc32), **self.create_args(name, content_type)
-            ),
-        )
-
-    def get_bytes(self, name: str) -> bytes | None:
-        """Read a small object; ``None`` when there is none."""
-
-        def get() -> bytes | None:
-            try:
-                body = self._body(name)
-            except Exception as error:
-                if _is_missing(error):
-                    return None
-                raise
-            with closing(body):
-                return body.read()
-
-        return translate_errors("read", self.uri(name), get)
-
-    def size(self, name: str) -> int | None:
-        """The bytes of an object; ``None`` when there is none."""
-
-        def head() -> int | None:
-            try:
-                return int(self.client.head_object(**self.object_ref(name))["ContentLength"])
-            except Exception as error:
-                if _is_missing(error):
-                    return None
-                raise
-
-        return translate_errors("look up", self.uri(name), head)
-
-    def exists(self, name: str) -> bool:
-        """Whether there is an object of this name."""
-        return self.size(name) is not None
-
-    def open(self, name: str) -> IO[bytes]:
-        """Open an object for reading."""
-        return translate_errors("read", self.uri(name), lambda: self._body(name))
-
-    def delete(self, name: str) -> None:
-        """Delete an object, if it exists."""
-        translate_errors("delete", self.uri(name), lambda: self.client.delete_object(**self.object_ref(name)))
-
-    def _body(self, name: str) -> IO[bytes]:
-        body: IO[bytes] = self.client.get_object(**self.object_ref(name))["Body"]
-        return body
-
-    def checksum_args(self, data: bytes | bytearray, crc32: int | None = None) -> dict[str, str]:
-        """The argument by which the store can verify what it receives."""
-        if self.checksums:
-            return {"ChecksumCRC32": _base64(best_engine().crc32(data, 0) if crc32 is None else crc32)}
-        digest = hashlib.md5(data, usedforsecurity=False).digest()
-        return {"ContentMD5": base64.b64encode(digest).decode()}
-
-    def create_args(self, name: str, content_type: str | None) -> dict[str, Any]:
-        """The arguments of every request that creates an object."""
-        guessed = _CONTENT_TYPES.get(name[name.rfind(".") :], "application/octet-stream")
-        return {**self.object_ref(name), "ContentType": content_type or guessed, **self.extra_args}
 
 
 class S3Upload:
@@ -208,13 +96,22 @@ class S3Upload:
         self._close_pool()
         self._buffer, self._free = bytearray(), []
 
-    def publish(self) -> None:
+    def publish(self, *, expected: str | None = None) -> str | None:
         """Make the object visible under its key, with its checksum."""
         if self._upload_id is None:
-            self._store.put(self._name, bytes(self._buffer), self._crc32, self._content_type)
+            data = bytes(self._buffer)
+            version = self._store.put(self._name, data, self._crc32, self._content_type, expected=expected)
         else:
-            translate_errors("complete the upload of", self._uri, self._complete)
+            version = self._store.replace(
+                "complete the upload of",
+                self._name,
+                self._complete,
+                operation="CompleteMultipartUpload",
+                expected=expected,
+                content=(self._size, self._crc32),
+            )
         self._end()
+        return version
 
     def discard(self) -> None:
         """Abort the upload, as well as possible."""
@@ -225,8 +122,8 @@ class S3Upload:
         self._close_pool()
         upload_id = self._upload_id
         if upload_id is not None:
-            object_ref = self._store.object_ref(self._name)
-            best_effort(lambda: self._store.client.abort_multipart_upload(UploadId=upload_id, **object_ref))
+            arguments = self._store.request_args("AbortMultipartUpload", self._name)
+            best_effort(lambda: self._store.client.abort_multipart_upload(UploadId=upload_id, **arguments))
         self._end()
 
     def _send(self) -> None:
@@ -250,7 +147,7 @@ class S3Upload:
 
     def _create(self) -> str:
         checksum = {"ChecksumAlgorithm": "CRC32", "ChecksumType": "FULL_OBJECT"} if self._store.checksums else {}
-        arguments = self._store.create_args(self._name, self._content_type)
+        arguments = self._store.create_args("CreateMultipartUpload", self._name, self._content_type)
         return str(self._store.client.create_multipart_upload(**checksum, **arguments)["UploadId"])
 
     def _send_part(self, number: int, part: bytearray) -> bytearray:
@@ -261,7 +158,7 @@ class S3Upload:
                 PartNumber=number,
                 Body=body,
                 **checksum_args,
-                **self._store.object_ref(self._name),
+                **self._store.request_args("UploadPart", self._name),
             )
             checksum_args.pop("ContentMD5", None)
             self._parts[number] = {"PartNumber": number, "ETag": response["ETag"], **checksum_args}
@@ -278,25 +175,28 @@ class S3Upload:
             translate_errors(action, self._uri, lambda: send(bytes(part)))
         return part
 
-    def _complete(self) -> None:
+    def _complete(self, condition: Mapping[str, str]) -> str | None:
         checksum_args: dict[str, Any] = {}
         if self._store.checksums:
-            checksum_args = {"ChecksumCRC32": _base64(self._crc32), "ChecksumType": "FULL_OBJECT"}
+            checksum_args = {"ChecksumCRC32": base64_crc32(self._crc32), "ChecksumType": "FULL_OBJECT"}
             checksum_args["MpuObjectSize"] = self._size
         parts = [self._parts[number] for number in sorted(self._parts)]
+        version: str | None = None
         try:
-            self._store.client.complete_multipart_upload(
+            version = self._store.client.complete_multipart_upload(
                 UploadId=self._upload_id,
                 MultipartUpload={"Parts": parts},
                 **checksum_args,
-                **self._store.object_ref(self._name),
-            )
+                **condition,
+                **self._store.request_args("CompleteMultipartUpload", self._name),
+            ).get("ETag")
         except Exception as error:
             # When the response was lost, boto3 repeats the request, and the upload has already become the object.
-            if _code(error) != "NoSuchUpload" or self._store.size(self._name) != self._size:
+            if error_code(error) != "NoSuchUpload" or self._store.size(self._name) != self._size:
                 raise
         if not self._store.checksums and self._store.size(self._name) != self._size:
             raise MaestroQADataError(f"{self._uri} does not have the size of what was sent.", retryable=True)
+        return version or self._store.version(self._name)
 
     def _close_pool(self) -> None:
         if self._pool is not None:
@@ -308,15 +208,3 @@ class S3Upload:
         self._store.held -= self._held
         self._held = 0
         self._buffer, self._free = bytearray(), []
-
-
-def _base64(crc32: int) -> str:
-    return base64.b64encode(crc32.to_bytes(4, "big")).decode()
-
-
-def _code(error: Exception) -> str:
-    return str((getattr(error, "response", None) or {}).get("Error", {}).get("Code", ""))
-
-
-def _is_missing(error: Exception) -> bool:
-    return _code(error) in {"NoSuchKey", "404", "NotFound"}

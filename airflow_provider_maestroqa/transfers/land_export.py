@@ -104,9 +104,11 @@ class LandExportOperator(LineageMixin, MaestroQAOperator):
     ) -> tuple[dict[str, Any], bool]:
         """Land it, where that is not done yet; the manifest, and whether this run has landed it."""
         from airflow_provider_maestroqa.client.errors import MaestroQADataError
+        from airflow_provider_maestroqa.landing import manifest as manifests
         from airflow_provider_maestroqa.landing.exports import land_export, publish_no_data, published_manifest
 
-        published = published_manifest(store, export_id=self.export_id, options=options)
+        found = manifests.read(store)
+        published = published_manifest(store, export_id=self.export_id, options=options, found=found)
         if published is not None and (published["has_data"] or self.on_no_data == "succeed"):
             self.log.info("Export %s is already landed: %s. Nothing to do.", self.export_id, published["manifest"])
             return published, False
@@ -133,6 +135,7 @@ class LandExportOperator(LineageMixin, MaestroQAOperator):
                 warn=self.log.warning,
                 window=window,
                 check_published=False,
+                found=found,
             )
         return manifest, True
 

@@ -46,15 +46,15 @@ class Mortal:
                 seal(crc32)
                 mortal.die_at(f"sealed {name}")
 
-            def publish(self):
+            def publish(self, **condition):
                 mortal.die_at(f"publish {name}")
-                publish()
+                return publish(**condition)
 
         return Upload()
 
-    def put_bytes(self, name, data):
+    def put_bytes(self, name, data, **condition):
         self.die_at(f"put {name}")
-        self.store.put_bytes(name, data)
+        return self.store.put_bytes(name, data, **condition)
 
 
 def store_at(root):

@@ -7,7 +7,6 @@ from landing_fixtures import DATA, listing
 
 from airflow_provider_maestroqa.client.errors import MaestroQADataError, MaestroQAError
 from airflow_provider_maestroqa.landing.exports import LandingOptions, publish_no_data, published_manifest
-from airflow_provider_maestroqa.storage.base import StorageDeniedError
 
 
 class RecordingStore:
@@ -40,22 +39,18 @@ class RecordingStore:
                 recording.record(f"seal {name}")
                 upload.seal(crc32)
 
-            def publish(self):
+            def publish(self, **condition):
                 recording.record(f"publish {name}")
-                upload.publish()
+                return upload.publish(**condition)
 
             def discard(self):
                 upload.discard()
 
         return Upload()
 
-    def put_bytes(self, name, data):
-        self.record(f"put {name}")
-        self.store.put_bytes(name, data)
-
-    def delete(self, name):
-        self.record(f"delete {name}")
-        self.store.delete(name)
+    def put_bytes(self, name, data, **condition):
+        self.record(f"claim {name}" if b'"owner"' in data else f"put {name}")
+        return self.store.put_bytes(name, data, **condition)
 
 
 def test_nothing_is_published_before_all_is_stored_and_the_manifest_comes_last(land, store, two_files):
@@ -82,7 +77,7 @@ def test_a_failure_while_publishing_leaves_whole_files_and_no_manifest(land, sto
     land(store, file_format="csv", export_id="earlier")
     with pytest.raises(MaestroQAError, match="no"):
         land(RecordingStore(store, step), file_format="csv", export_id="later")
-    assert listing(store) == ["a.csv", "x/b.csv"]
+    assert json.loads(store.get_bytes("_manifest.json")).keys() == {"landing", "owner"}
     again = land(store, file_format="csv", export_id="later")
     assert listing(store) == ["_manifest.json", "a.csv", "x/b.csv"]
     assert [file["name"] for file in again["files"]] == ["a.csv", "x/b.csv"]
@@ -194,29 +189,11 @@ def test_what_is_not_there_as_wanted_is_landed_again(land, store, origin, two_fi
     assert all(store.size(file["name"]) == file["bytes"] for file in manifest["files"])
 
 
-def test_the_older_manifest_is_gone_before_the_first_file_is_replaced(land, store, two_files):
+def test_a_claim_takes_the_place_of_the_older_manifest_before_the_first_file_is_replaced(land, store, two_files):
     land(store, file_format="csv", export_id="earlier")
     recording = RecordingStore(store)
     land(recording, file_format="csv", export_id="later")
-    assert recording.done.index("delete _manifest.json") == recording.done.index("publish a.csv") - 1
-
-
-def test_without_the_right_to_delete_the_older_manifest_is_overwritten(land, store, two_files):
-    land(store, file_format="csv", export_id="earlier")
-    denied = StorageDeniedError("may not delete")
-    recording = RecordingStore(store, "delete _manifest.json", denied)
-    seen = []
-    record = recording.record
-
-    def record_and_look(what):
-        if what == "publish a.csv":
-            seen.append(json.loads(store.get_bytes("_manifest.json")))
-        record(what)
-
-    recording.record = record_and_look
-    land(recording, file_format="csv", export_id="later")
-    assert seen == [{"landing": "later"}]
-    assert json.loads(store.get_bytes("_manifest.json"))["export_id"] == "later"
+    assert recording.done.index("claim _manifest.json") == recording.done.index("publish a.csv") - 1
 
 
 def test_an_export_without_data_gets_a_manifest_that_says_so(store, land):

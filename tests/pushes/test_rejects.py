@@ -33,7 +33,7 @@ class MemoryStore:
     def begin(self, name, *, size, **_):
         return MemoryUpload(self, name)
 
-    def put_bytes(self, name, data):
+    def put_bytes(self, name, data, **_):
         self.written += len(data)
         self.objects[name] = bytes(data)
         self.on_change()
@@ -59,7 +59,7 @@ class MemoryUpload:
     def seal(self, crc32):
         pass
 
-    def publish(self):
+    def publish(self, **_):
         self.store.put_bytes(self.name, self.data)
 
     def discard(self):
