@@ -5,13 +5,14 @@ from __future__ import annotations
 import contextlib
 import os
 from collections.abc import Callable, Generator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
+from math import inf
 from typing import Any, TypeAlias
 
 from airflow_provider_maestroqa.client.budget.limits import Rules
 from airflow_provider_maestroqa.client.budget.shared_store import StoreHandle
-from airflow_provider_maestroqa.client.budget.slot_log import Denied, Reservation, SlotRequest
+from airflow_provider_maestroqa.client.budget.slot_log import Denied, LogGeneration, Reservation, SlotRequest
 from airflow_provider_maestroqa.client.clock import Clock
 from airflow_provider_maestroqa.client.errors import MaestroQAError
 from airflow_provider_maestroqa.client.formatting import format_duration
@@ -116,6 +117,8 @@ class Acquisition:
         self._clock = clock
         self._on_wait = on_wait
         self.handle: Any = None
+        self._generation = ""
+        self._slot = 0.0
         self._ahead = 0
         self._is_reported = False
         self._started_at = clock.monotonic()
@@ -134,39 +137,50 @@ class Acquisition:
         wait = yield from self._book(None)
         while wait > 0:
             yield Sleep(wait)
+            asked_at = self._clock.monotonic()
             left = yield AskStore(self._left)
             if left is None or (left < -self.rules.margin and missed < _MISSED_SLOTS):
                 # Lost with its log, or missed by a pause so long that the windows may be full without this request.
                 missed += left is not None
-                stale, self.handle = self.handle, None
-                wait = yield from self._book(stale)
+                stale, booking = self.handle, self._booking() if left is None else None
+                self.handle = None
+                wait = yield from self._book(stale, booking)
             else:
-                wait = left
+                wait, self._slot = left, asked_at + left
                 self._check(wait)
-        self.store_handle.record_request(self.key)
+        self.store_handle.record_request(self.key, self._booking())
+        self.handle = None  # used, and not to be released any more
         return self._clock.monotonic() - self._started_at
 
-    def _book(self, replaces: Any) -> Generator[Step, Any, float]:
+    def _booking(self) -> LogGeneration:
+        # The slot is counted from when the store was asked, so that it is never taken for younger than it is.
+        return LogGeneration(self._generation, inf, self.handle, self._clock.monotonic() - self._slot)
+
+    def _book(self, replaces: Any, lost: LogGeneration | None = None) -> Generator[Step, Any, float]:
         while True:
-            max_wait = self.max_wait
+            asked_at, max_wait = self._clock.monotonic(), self.max_wait
+            known_log = self.store_handle.known_log(self.key)
+            if lost is not None and known_log is not None and known_log.generation == lost.generation:
+                known_log = replace(lost, age=known_log.age)
             request = SlotRequest(
                 polling=self.polling,
-                max_wait=float("inf") if max_wait is None else max_wait,
+                max_wait=inf if max_wait is None else max_wait,
                 replaces=replaces,
-                known_log=self.store_handle.known_log(self.key),
+                known_log=known_log,
                 waiter_id=self._waiter_id,
                 waited=self._clock.monotonic() - self._started_at,
             )
             result = yield AskStore(partial(self._book_now, request))
             if isinstance(result, Reservation):
-                self.handle = result.handle
+                self.handle, self._generation = result.handle, result.generation
+                self._slot = asked_at + result.wait
                 self.leave_queue()
                 self.store_handle.record_generation(self.key, result.generation)
                 if result.wait > 0:
                     window = None if result.window is None else self.rules.limits[result.window]
                     self._report(Wait(self.bucket, result.wait, window, result.ahead))
                 return result.wait
-            replaces = None
+            replaces = lost = None
             if result.final:
                 raise BudgetExhaustedError(self.bucket, result.wait)
             self._report_queue(result.wait)

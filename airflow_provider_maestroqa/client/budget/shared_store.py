@@ -14,6 +14,8 @@ import threading
 import time
 from collections import OrderedDict, deque
 from collections.abc import Callable
+from dataclasses import dataclass, replace
+from math import inf
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 from airflow_provider_maestroqa.client.budget.limits import Rules
@@ -99,6 +101,14 @@ class PollQueue:
                 self.leave(upcoming[0])
 
 
+@dataclass(frozen=True)
+class _LastRequest:
+    generation: str
+    at: float
+    handle: Any = None
+    slot: float = -inf
+
+
 class StoreHandle:
     """One open store of this process and those who use it.
 
@@ -112,7 +122,7 @@ class StoreHandle:
         self.users = 0
         self._now = now
         self._poll_queues: dict[str, PollQueue] = {}
-        self._last: dict[str, tuple[str, float]] = {}
+        self._last: dict[str, _LastRequest] = {}
         self._thread: ThreadPoolExecutor | None = None
         self._failure: tuple[float, MaestroQAError] | None = None
 
@@ -122,20 +132,25 @@ class StoreHandle:
 
     def record_generation(self, log: str, generation: str) -> None:
         """Note which log the process books in."""
-        known = self._last.get(log)
-        if known is not None and known[0] != generation:
-            self._last[log] = (generation, known[1])
-        elif known is None:
-            self._last[log] = (generation, float("-inf"))
+        last = self._last.get(log)
+        if last is None or last.generation != generation:
+            self._last[log] = _LastRequest(generation, -inf if last is None else last.at)
 
-    def record_request(self, log: str) -> None:
-        """Note that a request of this process goes out now."""
-        self._last[log] = (self._last[log][0], self._now())
+    def record_request(self, log: str, booking: LogGeneration) -> None:
+        """Note that a request of this process goes out now.
+
+        :param log: the log.
+        :param booking: its booking, which the log must have from now on until it leaves every window.
+        """
+        last, now = self._last[log], self._now()
+        if booking.generation == last.generation:
+            last = _LastRequest(last.generation, now, booking.handle, now - booking.slot_age)
+        self._last[log] = replace(last, at=now)
 
     def known_log(self, log: str) -> LogGeneration | None:
         """Return what this process knows of a log."""
-        known = self._last.get(log)
-        return None if known is None else LogGeneration(known[0], self._now() - known[1])
+        last, now = self._last.get(log), self._now()
+        return None if last is None else LogGeneration(last.generation, now - last.at, last.handle, now - last.slot)
 
     async def ask_async(self, call: Callable[[], Result], undo: Callable[[Result], None] | None = None) -> Result:
         """Make a call to the store without holding up the event loop.

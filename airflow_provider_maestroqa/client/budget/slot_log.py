@@ -11,12 +11,16 @@ time. ``redis_script.py`` does the same in Lua; the tests run both side by side.
 
 from __future__ import annotations
 
+import os
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from math import inf
 from typing import Any
 
 from airflow_provider_maestroqa.client.budget.limits import MAX_PAUSE_S, Rules
+
+#: A booking younger than this part of the longest window is in the log for sure: two clocks may differ a little.
+SURELY_KEPT = 0.9
 
 _EPSILON = 1e-6
 
@@ -26,11 +30,15 @@ class LogGeneration:
     """The log as a caller last saw it, so that a lost log is noticed.
 
     :param generation: the name of the log in which the caller booked.
-    :param age: seconds since the caller's last slot.
+    :param age: seconds since the caller's last request.
+    :param handle: a booking of the caller that the log must still have.
+    :param slot_age: seconds since the slot of that booking, or a little more.
     """
 
     generation: str
     age: float
+    handle: Any = None
+    slot_age: float = inf
 
 
 @dataclass(frozen=True)
@@ -141,6 +149,10 @@ class SlotLog(ABC):
         """Drop a booking."""
 
     @abstractmethod
+    def clear(self) -> None:
+        """Drop all bookings."""
+
+    @abstractmethod
     def pop_after(self, now: float) -> list[tuple[Any, float]]:
         """Drop the freed bookings after now; take the others out of the log and return them in order."""
 
@@ -165,10 +177,11 @@ def book(log: SlotLog, rules: Rules, request: SlotRequest, now: float) -> Reserv
     """Book the earliest slot that every window allows, or return when to ask again."""
     state = log.state
     state.keep = max(state.keep, rules.longest)
+    if request.known_log is not None:
+        _compare(log, request.known_log, rules, now)
     if request.replaces is not None:
         log.remove(request.replaces)
     log.expire(now - state.keep, now)
-    _apply_generation(request.known_log, state, rules, now)
     earliest = max(now, state.not_before)
     freed = log.first_free(earliest)
     at, window = (freed[1], rules.slowest) if freed else _next_slot(log, rules, earliest)
@@ -262,8 +275,23 @@ def _enqueue_unless_next(log: SlotLog, rules: Rules, request: SlotRequest, pause
     return pause
 
 
-def _apply_generation(known_log: LogGeneration | None, state: State, rules: Rules, now: float) -> None:
-    # The caller sent requests that this log knows nothing of: the old log was lost. Until they have left every
-    # window, nobody may go on.
-    if known_log is not None and known_log.generation != state.generation and known_log.age < rules.longest:
-        state.not_before = max(state.not_before, now + rules.longest - known_log.age)
+def _compare(log: SlotLog, known_log: LogGeneration, rules: Rules, now: float) -> None:
+    """Let everybody wait if requests were sent that this log knows nothing of, until they have left every window."""
+    state = log.state
+    if known_log.generation != state.generation:
+        if known_log.age < rules.longest:
+            state.not_before = max(state.not_before, now + rules.longest - known_log.age)
+    elif (
+        known_log.handle is not None
+        and known_log.slot_age < SURELY_KEPT * rules.longest
+        and log.find(known_log.handle) is None
+    ):
+        # A part of the log was lost, and nobody knows how much: what is left is worth nothing.
+        log.clear()
+        state.generation = new_generation()
+        state.not_before = max(state.not_before, now + state.keep)
+
+
+def new_generation() -> str:
+    """Draw a name for a log that begins."""
+    return os.urandom(16).hex()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import threading
 from bisect import bisect_left, bisect_right, insort
 from collections.abc import Callable
@@ -17,7 +16,7 @@ class _MemoryLog(SlotLog):
     """A log in two sorted lists: all bookings, and those of polls. A handle is the booking's number."""
 
     def __init__(self) -> None:
-        self.state = State(generation=os.urandom(16).hex())
+        self.state = State(generation=slot_log.new_generation())
         self._log: list[tuple[float, int]] = []
         self._polls: list[tuple[float, int]] = []
         self._free: list[tuple[float, int]] = []
@@ -68,6 +67,10 @@ class _MemoryLog(SlotLog):
             for entries in (self._log, self._polls, self._free):
                 if _has(entries, (at, handle)):
                     del entries[bisect_left(entries, (at, handle))]
+
+    def clear(self) -> None:
+        for entries in (self._log, self._polls, self._free, self._slots):
+            entries.clear()
 
     def pop_after(self, now: float) -> list[tuple[tuple[int, bool], float]]:
         ahead = self._log[bisect_right(self._log, (now, inf)) :]

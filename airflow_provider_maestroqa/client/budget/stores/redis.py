@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import threading
 import time
@@ -11,9 +12,11 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from airflow_provider_maestroqa.client.budget.limits import MAX_PAUSE_S, Rules
-from airflow_provider_maestroqa.client.budget.slot_log import Denied, Reservation, SlotRequest
+from airflow_provider_maestroqa.client.budget.slot_log import SURELY_KEPT, Denied, Reservation, SlotRequest
 from airflow_provider_maestroqa.client.budget.stores.redis_script import SCRIPT
 from airflow_provider_maestroqa.client.errors import MaestroQAConfigError, MaestroQAConnectionError, MaestroQAError
+
+log = logging.getLogger(__name__)
 
 Handle = tuple[str, str]
 
@@ -36,7 +39,7 @@ _ANSWER_S = 3.0
 class RedisStore:
     """Logs in a Redis server. Every call is one run of one script, by the server's own clock.
 
-    A server that restarts or moves is waited for; what is lost with it is made up for by waiting one window.
+    A server that restarts or moves is waited for; what may be lost with it is made up for by waiting one window.
 
     :param url: ``redis://``, ``rediss://`` or ``unix://``.
     :param timeout: for how many seconds to try.
@@ -55,6 +58,7 @@ class RedisStore:
         self._lock = threading.Lock()
         self._client: Any = None
         self._script: Any = None
+        self._is_checked = False
 
     def book(self, budget: str, rules: Rules, request: SlotRequest) -> Reservation | Denied:
         """Book a slot."""
@@ -71,6 +75,9 @@ class RedisStore:
             "" if stale is None else stale[0],
             request.waiter_id,
             request.waited,
+            "" if known_log is None or known_log.handle is None else known_log.handle[1],
+            "" if known_log is None or isinf(known_log.slot_age) else known_log.slot_age,
+            SURELY_KEPT,
         )
         if result[0] == "denied":
             return Denied(wait=float(result[1]), final=bool(int(result[2])))
@@ -113,6 +120,9 @@ class RedisStore:
         while True:
             result, failure, is_transient = self._once(keys, script_args)
             if failure is None:
+                if not self._is_checked:
+                    self._is_checked = True
+                    self._warn_if_evicting()
                 return result
             if not is_transient or time.monotonic() + pause >= until:
                 raise failure
@@ -126,6 +136,22 @@ class RedisStore:
                 client = _connect(self._url, self.name, min(self._timeout, _ANSWER_S))
                 self._script = client.register_script(SCRIPT)
                 self._client = client
+
+    def _warn_if_evicting(self) -> None:
+        from redis import exceptions
+
+        try:
+            memory = self._client.info("memory")
+        except (exceptions.RedisError, AttributeError):  # not permitted, or closed meanwhile
+            return
+        policy = memory.get("maxmemory_policy", "noeviction")
+        if policy != "noeviction" and memory.get("maxmemory"):
+            log.warning(
+                "%s may evict the request budget when its memory is full (maxmemory-policy %s); then all requests "
+                "pause for a window. Set the policy to noeviction, or name another server in rate_limit_store.",
+                self.name[0].upper() + self.name[1:],
+                policy,
+            )
 
     def _once(self, keys: list[str], script_args: list[object]) -> tuple[Any, MaestroQAError | None, bool]:
         from redis import exceptions

@@ -18,10 +18,12 @@ end
 local function text(number) return string.format('%.17g', number) end
 local function number(value, otherwise) return tonumber(value or '') or otherwise end
 
-local known = redis.call('HMGET', state, 'generation', 'not_before', 'wanted_until', 'keep', 'seen', 'numbers')
+local known = redis.call(
+  'HMGET', state, 'generation', 'not_before', 'wanted_until', 'keep', 'seen', 'numbers', 'last', 'server')
 local generation = known[1] or ARGV[3]
 local not_before, wanted_until = number(known[2], -huge), number(known[3], -huge)
 local keep, seen, numbers = number(known[4], 0), number(known[5], -huge), number(known[6], 0)
+local last_slot, server = number(known[7], -huge), known[8]
 
 -- The server's clock was set back, or another server took over: the whole log goes back with it.
 local set_back = now < seen - 1
@@ -33,7 +35,8 @@ if set_back then
     end
   end
   redis.call('DEL', line, line_until)
-  not_before, wanted_until, seen = not_before + now - seen, wanted_until + now - seen, now
+  not_before, wanted_until, last_slot = not_before + now - seen, wanted_until + now - seen, last_slot + now - seen
+  seen = now
 end
 seen = math.max(seen, now)
 
@@ -41,8 +44,10 @@ local function save()
   redis.call('HSET', state, 'generation', generation, 'keep', text(keep), 'seen', text(seen), 'numbers', numbers)
   if not_before > -huge then redis.call('HSET', state, 'not_before', text(not_before)) end
   if wanted_until > -huge then redis.call('HSET', state, 'wanted_until', text(wanted_until)) end
-  local last = redis.call('ZREVRANGE', log, 0, 0, 'WITHSCORES')
-  local alive = math.max(number(last[2], now), not_before, wanted_until, now) - now + keep + 60
+  local last = number(redis.call('ZREVRANGE', log, 0, 0, 'WITHSCORES')[2], -huge)
+  redis.call('HSET', state, 'last', last > -huge and text(last) or '')
+  if server then redis.call('HSET', state, 'server', server) end
+  local alive = math.max(last, not_before, wanted_until, now) - now + keep + 60
   for _, key in ipairs(KEYS) do redis.call('PEXPIRE', key, math.ceil(alive * 1000)) end
 end
 
@@ -89,6 +94,11 @@ if call == 'remaining' or call == 'release' then
   return at and text(at - now) or ''
 end
 
+local function lose()
+  redis.call('DEL', log, polls, free)
+  generation, not_before = ARGV[3], math.max(not_before, now + keep)
+end
+
 local given = 3
 local function next_number()
   given = given + 1
@@ -104,6 +114,12 @@ for i = 1, next_number() do
 end
 local rest = given + 1
 keep = math.max(keep, longest)
+
+-- Another server has taken over, which may lack the last bookings, or the server has evicted the log.
+local info = redis.pcall('INFO', 'server')
+local answering = type(info) == 'string' and string.match(info, 'run_id:(%w+)') or server
+if server and answering ~= server or last_slot > now - keep and redis.call('EXISTS', log) == 0 then lose() end
+server = answering
 
 local function next_slot(earliest)
   local at, window = earliest, ''
@@ -141,11 +157,14 @@ end
 
 local polling, patience = ARGV[rest] == '1', number(ARGV[rest + 1], huge)
 local stale, witness, age = ARGV[rest + 2], ARGV[rest + 3], number(ARGV[rest + 4], huge)
-if stale ~= '' and ARGV[rest + 5] == known[1] then remove(stale) end
-forget()
-if witness ~= '' and witness ~= generation and age < longest then
-  not_before = math.max(not_before, now + longest - age)
+local witnessed, sure = ARGV[rest + 8], number(ARGV[rest + 9], huge) < tonumber(ARGV[rest + 10]) * longest
+if witness ~= '' and witness ~= generation then
+  if age < longest then not_before = math.max(not_before, now + longest - age) end
+elseif witnessed ~= '' and sure and not find(witnessed) then
+  lose()
 end
+if stale ~= '' and ARGV[rest + 5] == generation then remove(stale) end
+forget()
 local earliest = math.max(now, not_before)
 local freed = redis.call('ZRANGEBYSCORE', free, text(earliest), '+inf', 'WITHSCORES', 'LIMIT', 0, 1)
 local at, window
@@ -192,7 +211,8 @@ if at > now then
   ahead = redis.call('ZCOUNT', log, after, until_then) - redis.call('ZCOUNT', free, after, until_then)
 end
 numbers = numbers + 1
-local member = string.format('%016d', numbers)
+-- Not the number alone, which a server that has lost its last bookings gives to others.
+local member = string.format('%016d', numbers) .. string.sub(ARGV[3], 1, 8)
 redis.call('ZADD', log, text(at), member)
 if polling then redis.call('ZADD', polls, text(at), member) end
 save()

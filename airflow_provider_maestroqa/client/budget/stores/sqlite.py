@@ -7,7 +7,6 @@ them stands how far that clock is from Unix time, so that the log can be carried
 from __future__ import annotations
 
 import contextlib
-import os
 import sqlite3
 import threading
 import time
@@ -62,9 +61,10 @@ class SqliteStore:
         found = self._with_file(lambda connection: _slot_of(connection, budget, handle))
         if found is None:
             return None
-        at, clock, to_wall = found
+        at, clock, to_wall, keep = found
         shift = 0.0 if clock == self._clock_name else to_wall - self._to_wall()
-        return at + shift - self._clock.monotonic()
+        # Unix time may have been set back meanwhile: nobody sleeps for longer than the log is long.
+        return min(at + shift - self._clock.monotonic(), MAX_PAUSE_S + 2 * keep)
 
     def release(self, budget: str, handle: Handle) -> None:
         """Release a slot that will not be used."""
@@ -163,7 +163,7 @@ class _SqliteLog(SlotLog):
         self._sql = connection.execute
         row = self._sql(_STATE, (budget,)).fetchone()
         if row is None:
-            self._begin(budget, rules, clock, to_wall)
+            self._begin(budget, rules, now=now, clock=clock, to_wall=to_wall)
         else:
             self._id = row[0]
             self.state = State(*row[3:])
@@ -177,7 +177,10 @@ class _SqliteLog(SlotLog):
         """Write what has changed beside the bookings."""
         values = self._values()
         if values != self._before:
-            self._sql("UPDATE state SET not_before = ?, wanted_until = ?, keep = ? WHERE id = ?", (*values, self._id))
+            self._sql(
+                "UPDATE state SET generation = ?, not_before = ?, wanted_until = ?, keep = ? WHERE id = ?",
+                (*values, self._id),
+            )
 
     def expire(self, before: float, now: float) -> None:
         self._sql("DELETE FROM booking WHERE state = ? AND at < ?", (self._id, before))
@@ -225,6 +228,9 @@ class _SqliteLog(SlotLog):
         if handle[0] == self.state.generation:
             self._sql("DELETE FROM booking WHERE state = ? AND number = ?", (self._id, handle[1]))
 
+    def clear(self) -> None:
+        self._sql("DELETE FROM booking WHERE state = ?", (self._id,))
+
     def pop_after(self, now: float) -> list[tuple[tuple[int, int], float]]:
         rows = self._sql(
             "SELECT number, polling, at FROM booking WHERE state = ? AND at > ? AND freed = 0 ORDER BY at, number",
@@ -254,23 +260,25 @@ class _SqliteLog(SlotLog):
     def dequeue_poll(self, waiter_id: str) -> None:
         self._sql("DELETE FROM line WHERE state = ? AND ticket = ?", (self._id, waiter_id))
 
-    def _values(self) -> tuple[float, float, float]:
-        return self.state.not_before, self.state.contended_until, self.state.keep
+    def _values(self) -> tuple[str, float, float, float]:
+        return self.state.generation, self.state.not_before, self.state.contended_until, self.state.keep
 
     def _one(self, statement: str, *values: float | str) -> float | None:
         row = self._sql(statement, (self._id, *values)).fetchone()
         return None if row is None else row[0]
 
-    def _begin(self, budget: str, rules: Rules | None, clock: str, to_wall: float) -> None:
-        self.state = State(generation=os.urandom(16).hex())
+    def _begin(self, budget: str, rules: Rules | None, *, now: float, clock: str, to_wall: float) -> None:
+        self.state = State(generation=slot_log.new_generation())
         lost = self._sql(_STATE, (LOST,)).fetchone()
         if lost is not None and rules is not None:
-            self.state.not_before = lost[4] + lost[2] - to_wall + rules.longest
+            # Unix time counts between two boots alone. It may have been set back, but the loss is past.
+            lost_at = lost[4] if lost[1] == clock else lost[4] + lost[2] - to_wall
+            self.state.not_before = min(lost_at, now) + rules.longest
         self._before = self._values()
         cursor = self._sql(
             "INSERT INTO state (budget, generation, not_before, wanted_until, keep, clock, to_wall) "
             "VALUES (?, ?, ?, ?, ?, ?, ?)",
-            (budget, self.state.generation, *self._before, clock, to_wall),
+            (budget, *self._before, clock, to_wall),
         )
         self._id = cursor.lastrowid
 
@@ -289,11 +297,11 @@ class _SqliteLog(SlotLog):
         self._sql("DELETE FROM line WHERE state = ?", (self._id,))
 
 
-def _slot_of(connection: sqlite3.Connection, budget: str, handle: Handle) -> tuple[float, str, float] | None:
-    """Return a booking's slot, the name of the clock it is in, and that clock's offset, outside any transaction."""
+def _slot_of(connection: sqlite3.Connection, budget: str, handle: Handle) -> tuple[float, str, float, float] | None:
+    """Return a booking's slot, its clock's name and offset, and the log's length, outside any transaction."""
     row: Any = connection.execute(
-        "SELECT at, clock, to_wall FROM booking JOIN state ON state.id = booking.state "
+        "SELECT at, clock, to_wall, keep FROM booking JOIN state ON state.id = booking.state "
         "WHERE number = ? AND freed = 0 AND budget = ? AND generation = ?",
         (handle[1], budget, handle[0]),
     ).fetchone()
-    return None if row is None else (row[0], row[1], row[2])
+    return None if row is None else (row[0], row[1], row[2], row[3])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import os
 import subprocess
 import sys
@@ -102,6 +103,104 @@ def test_a_server_that_restarts_has_lost_log_and_script_but_the_limit_holds(own_
     take(4)
     assert worst(slots, 0.7) <= 4
     assert slots[-1] - slots[0] < 4
+
+
+def budget_keys(server):
+    with server.client() as client:
+        return {key: client.dump(key) for key in client.scan_iter()}
+
+
+class Forgetful:
+    """The ways in which a server forgets what came after a moment; ``keys`` are of that moment."""
+
+    @staticmethod
+    def lags(server, keys):
+        with server.client() as client:
+            client.flushall()
+            for key, value in keys.items():
+                client.restore(key, 60_000, value)
+
+    @staticmethod
+    def fails_over(server, keys):
+        server.stop()
+        Forgetful.lags(server.start(), keys)
+
+    @staticmethod
+    def evicts(server, _keys):
+        with server.client() as client:
+            client.delete(*client.keys("*:log"))
+
+    @staticmethod
+    def evicts_all_but_the_log(server, _keys):
+        with server.client() as client:
+            client.delete(*(key for key in client.scan_iter() if not key.endswith(":log")))
+
+
+@pytest.mark.parametrize(
+    ("forget", "is_new"),
+    [
+        (Forgetful.lags, False),
+        (Forgetful.fails_over, False),
+        (Forgetful.fails_over, True),
+        (Forgetful.evicts, False),
+        (Forgetful.evicts, True),
+        (Forgetful.evicts_all_but_the_log, False),
+        (Forgetful.evicts_all_but_the_log, True),
+    ],
+)
+def test_the_limit_holds_though_the_server_forgets_a_part(own_redis, make, worst, forget, is_new):
+    budget, slots = make(own_redis.url, timeout=5.0, limits={"normal": [[20, 0.8]]}), []
+
+    def take(count):
+        for _ in range(count):
+            budget.acquire("normal")
+            slots.append(time.monotonic())
+
+    take(5)
+    keys = budget_keys(own_redis)
+    take(14)
+    forget(own_redis, keys)
+    if is_new:  # a process that knows nothing of what was forgotten
+        budget.close()
+        budget = make(own_redis.url, timeout=5.0, limits={"normal": [[20, 0.8]]})
+    take(20)
+    assert worst(slots, 0.7) <= 20
+    assert slots[-1] - slots[0] < 4
+
+
+def test_one_who_waits_for_a_slot_that_the_server_forgot_is_a_witness_too(own_redis, make):
+    budget = make(own_redis.url, timeout=5.0, limits={"normal": [[1, 0.4]]})
+    budget.acquire("normal")
+    keys = budget_keys(own_redis)
+    forgets = threading.Timer(0.1, Forgetful.lags, (own_redis, keys))
+    forgets.start()
+    waited = budget.acquire("normal")
+    forgets.join()
+    assert 0.7 < waited < 3
+
+
+@pytest.mark.parametrize(
+    ("maxmemory", "policy", "is_warned"),
+    [("100mb", "allkeys-lru", True), ("100mb", "volatile-ttl", True), ("100mb", "noeviction", False),
+     ("0", "allkeys-lru", False)],
+)  # fmt: skip
+def test_a_server_that_may_evict_the_log_is_warned_of(own_redis, make, caplog, maxmemory, policy, is_warned):
+    with own_redis.client() as client:
+        client.config_set("maxmemory", maxmemory)
+        client.config_set("maxmemory-policy", policy)
+    budget = make(own_redis.url)
+    with caplog.at_level(logging.WARNING):
+        budget.acquire("normal")
+        budget.acquire("normal")
+    assert [f"maxmemory-policy {policy}" in record.getMessage() for record in caplog.records] == [True] * is_warned
+
+
+def test_a_user_without_permission_to_ask_about_the_server_has_a_budget_all_the_same(own_redis, make):
+    with own_redis.client() as client:
+        client.execute_command("ACL", "SETUSER", "default", "-info")
+    budget = make(own_redis.url)
+    budget.acquire("normal")
+    assert budget.acquire("normal") < 0.4
 
 
 def test_one_who_sleeps_while_the_server_restarts_books_again(own_redis, make):

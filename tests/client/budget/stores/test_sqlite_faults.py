@@ -38,7 +38,8 @@ def make(file, fake_time):
 
     def budget(**options):
         settings = {"home": file.parent, "store_timeout": 0.3, "clock": fake_time.clock(), **options}
-        made = open_budget(base_url="https://x.com", token="t", limits=LIMITS, margins={10.0: 0.0}, **settings)
+        settings.setdefault("token", "t")
+        made = open_budget(base_url="https://x.com", limits=LIMITS, margins={10.0: 0.0}, **settings)
         opened.append(made)
         return made
 
@@ -93,6 +94,35 @@ def test_a_damaged_file_is_put_aside_and_everybody_waits_until_its_requests_are_
         assert make().acquire("normal") == 10
     assert "was damaged" in caplog.text
     assert file.with_name(file.name + ".damaged").read_bytes().startswith(b"this is no database")
+    assert make().acquire("normal") == 0
+    assert make().acquire("normal") == 10
+
+
+@pytest.mark.parametrize("is_rebooted", [False, True])
+def test_a_damaged_file_costs_one_window_though_unix_time_was_set_back_a_year(
+    file, make, fake_time, monkeypatch, is_rebooted
+):
+    budget = make()
+    budget.acquire("normal")
+    budget.close()
+    file.write_bytes(b"this is no database, " * 500)
+    store = make(token="another").store  # puts it aside
+    store.remaining("log", ("", 0))
+    fake_time.wall -= 86_400.0 * 365
+    if is_rebooted:
+        monkeypatch.setattr("airflow_provider_maestroqa.client.budget.stores.sqlite.clock_name", lambda: "boot two")
+        fake_time.monotonic = 7.0
+        store.close()
+    assert make(token="a third").acquire("normal") == 10
+
+
+def test_a_file_that_lost_a_part_makes_everybody_wait(file, make):
+    budget = make()
+    budget.acquire("normal")
+    with sqlite3.connect(file) as connection:
+        connection.execute("DELETE FROM booking")
+    connection.close()
+    assert budget.acquire("normal") == 10
     assert make().acquire("normal") == 0
     assert make().acquire("normal") == 10
 
