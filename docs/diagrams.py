@@ -127,7 +127,7 @@ def export_states() -> str:
     stored = diagram.box(main, 544, "stored", ("nothing is visible yet",))
     published = diagram.box(main, 624, "published", ("each file in one step, the manifest last",), "good")
 
-    unknown = diagram.box(side, 24, "outcome unknown", ("fails for good; asked again by hand",), "bad", wide)
+    unknown = diagram.box(side, 24, "outcome unknown", ("Airflow retries; there may be two then",), "warn", wide)
     late = diagram.box(side, 104, "timed out", ("Airflow retries; the export goes on there",), "warn", wide)
     failed = diagram.box(side, 184, "failed, or refused", ("fails for good; ask for a shorter window",), "bad", wide)
     empty = diagram.box(side, 272, "no data", ("a manifest with has_data false",), "good", wide)

@@ -64,6 +64,8 @@ class Endpoint:
     :param bucket: the request budget that the operation draws on.
     :param batch_size: the maximum number of records in one request, where the operation takes a batch.
     :param unknown_outcome_hint: what a user is told when a response was lost and the request is not sent again.
+    :param may_be_repeated: whether a later try of the task may send it again when its response was lost, because that
+        does no harm although it is not idempotent.
     :param root: the path of the API that the operation belongs to, below the base URL.
     :param auth: how the token travels.
     """
@@ -79,6 +81,7 @@ class Endpoint:
     unknown_outcome_hint: str = (
         "It may or may not have been carried out, so it was not sent again. Look at MaestroQA before you do."
     )
+    may_be_repeated: bool = False
     root: str = "/api/v1"
     auth: HeaderAuth = API_TOKEN
 
@@ -132,8 +135,10 @@ _request_export = partial(
     _add,
     section="Exports",
     unknown_outcome_hint=(
-        "The export may or may not have been requested. Clear the task to request it (again): it does no harm."
+        "The export may or may not have been requested. Request it again: that does no harm, although there may be two "
+        "exports at MaestroQA then."
     ),
+    may_be_repeated=True,
 )
 _TICKETS, _AGENTS, _METRICS = "Tickets", "Agents", "Metrics"
 _BATCH = 500

@@ -178,7 +178,10 @@ class MaestroQAServerError(MaestroQAAPIError):
 
 
 class MaestroQAOutcomeUnknownError(MaestroQAError):
-    """A write that is not safe to send twice may or may not have happened."""
+    """A write that is not safe to send twice may or may not have happened.
+
+    It is retryable where sending it twice does no harm, as for the request of an export.
+    """
 
 
 class MaestroQAExportFailedError(MaestroQAError):

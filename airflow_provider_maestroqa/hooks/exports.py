@@ -17,6 +17,7 @@ from airflow_provider_maestroqa.client.resources.exports import (
     checked_export_id,
     export_kind,
     export_parameters,
+    read_export_id,
 )
 from airflow_provider_maestroqa.hooks.base import BaseMaestroQAHook
 
@@ -103,11 +104,10 @@ class ExportMethods(BaseMaestroQAHook):
         :param parameters: the request's parameters by the API's names, validated.
         """
         request = build_request(export_kind(export_type).operation, parameters)
-        response = self.client.send(request)
-        export_id = response.get("exportId") if isinstance(response, Mapping) else None
-        if not isinstance(export_id, str) or not export_id:
+        export_id = read_export_id(self.client.send(request))
+        if export_id is None:
             raise MaestroQADataError(
-                f"{request} was accepted, but returned no exportId, so the export cannot be polled."
+                f"{request} was accepted, but returned no exportId that can be used, so the export cannot be polled."
             )
         return export_id
 

@@ -128,11 +128,14 @@ class MaestroQARequestExportOperator(ExportWaiter):
             parameters = export_parameters(**arguments)
             state = self._retry_state(context, arguments)
             with self.open_hook() as hook:
+                is_first_try = task_context.is_first_try(context)
                 if self.max_window_days is not None:
-                    windows = self._request_parts(hook, state, arguments)
+                    windows = self._request_parts(hook, state, arguments, is_first_try=is_first_try)
                     self._push_window(context, windows)
                     return list(windows)
-                self._export_id = self._resume(hook, state) or self._request(hook, state, parameters)
+                self._export_id = self._resume(hook, state, is_first_try=is_first_try) or self._request(
+                    hook, state, parameters
+                )
                 self._push_window(context, _window_of(arguments))
                 if not self.wait_for_completion:
                     state.clear()
@@ -195,7 +198,7 @@ class MaestroQARequestExportOperator(ExportWaiter):
             task_context.push_xcom(context, "window", window)
 
     def _request_parts(
-        self, hook: MaestroQAHook, state: RetryState, arguments: Mapping[str, Any]
+        self, hook: MaestroQAHook, state: RetryState, arguments: Mapping[str, Any], *, is_first_try: bool
     ) -> dict[str, dict[str, str]]:
         """Request an export of each part of the window. A retry resumes after those that were requested.
 
@@ -204,10 +207,17 @@ class MaestroQARequestExportOperator(ExportWaiter):
         from airflow_provider_maestroqa.client.formatting import pluralize
         from airflow_provider_maestroqa.windows import split_windows
 
+        parts = split_windows(arguments["start"], arguments["end"], self.max_window_days)
         saved = state.load()
         earlier = saved.get("export_ids", []) if isinstance(saved, Mapping) else []
+        if not is_first_try and len(earlier) < len(parts):
+            self.log.warning(
+                "An earlier try may have requested more exports than the %d whose ids are known. Requesting the rest "
+                "(again): that does no harm, but there may be two exports of a window at MaestroQA.",
+                len(earlier),
+            )
         windows: dict[str, dict[str, str]] = {}
-        for number, window in enumerate(split_windows(arguments["start"], arguments["end"], self.max_window_days)):
+        for number, window in enumerate(parts):
             if number < len(earlier) and self._is_alive(hook, earlier[number]):
                 export_id = earlier[number]
             else:
@@ -228,16 +238,15 @@ class MaestroQARequestExportOperator(ExportWaiter):
             bound_to["max_window_days"] = str(self.max_window_days)
         return RetryState(context, key="export", arguments=bound_to, state_path=self.state_path)
 
-    def _resume(self, hook: MaestroQAHook, state: RetryState) -> str | None:
+    def _resume(self, hook: MaestroQAHook, state: RetryState, *, is_first_try: bool) -> str | None:
         saved = state.load()
-        if not isinstance(saved, Mapping):
-            return None
-        export_id = saved.get("export_id")
+        export_id = saved.get("export_id") if isinstance(saved, Mapping) else None
         if not isinstance(export_id, str):
-            self.log.warning(
-                "An earlier try may have requested this export, but ended before its id was known. Requesting it "
-                "(again): that does no harm, but MaestroQA may make the export twice."
-            )
+            if isinstance(saved, Mapping) or not (state.is_persistent or is_first_try):
+                self.log.warning(
+                    "An earlier try may have requested this export, but its id is not known. Requesting it (again): "
+                    "that does no harm, but there may be two exports at MaestroQA."
+                )
             return None
         if not self._is_alive(hook, export_id):
             return None

@@ -61,8 +61,18 @@ def test_the_url_of_an_export_is_masked(hook, sandbox, mocker, look):
     assert masked == [export.data_url, export.data_url.partition("?")[2]]
 
 
-def test_an_answer_without_an_id_is_an_error(hook, sandbox):
-    sandbox.fault(kind="status", status=200, body={"ok": True}, path="/api/v1/request-groups-export")
+@pytest.mark.parametrize("export_id", [5071, "5071"])
+def test_a_number_is_an_id(hook, sandbox, export_id):
+    sandbox.fault(kind="status", status=200, body={"exportId": export_id}, path="/api/v1/request-groups-export")
+    assert hook.request_groups_export() == "5071"
+
+
+@pytest.mark.parametrize(
+    "export_id", [None, True, 1.5, "", "../../x", "..", "a/b", "a b", "a\nb", "é", "x" * 201, ["a"]]
+)
+def test_an_answer_without_an_id_is_an_error(hook, sandbox, export_id):
+    """Ids become parts of paths and names of files."""
+    sandbox.fault(kind="status", status=200, body={"exportId": export_id}, path="/api/v1/request-groups-export")
     with pytest.raises(MaestroQADataError, match="exportId"):
         hook.request_groups_export()
 

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from datetime import datetime, timedelta, timezone
+from unittest import mock
 
 import pytest
 from airflow_fixtures import task_context
@@ -11,7 +12,11 @@ except ImportError:  # Airflow 2
     from airflow.exceptions import TaskDeferred
 
 from airflow_provider_maestroqa._compat import AirflowFailException
-from airflow_provider_maestroqa.client.errors import MaestroQAError, MaestroQAExportTimeoutError
+from airflow_provider_maestroqa.client.errors import (
+    MaestroQAError,
+    MaestroQAExportTimeoutError,
+    MaestroQAOutcomeUnknownError,
+)
 from airflow_provider_maestroqa.operators.exports import MaestroQARequestExportOperator
 from airflow_provider_maestroqa.sensors.exports import MaestroQAExportSensor
 
@@ -212,11 +217,18 @@ def test_only_a_known_event_is_a_success(connection, event):
 
 
 @pytest.mark.parametrize("kind", ["reset_after", "status", "html"])
-def test_a_lost_answer_to_the_request_is_unknown_and_not_asked_again(connection, sandbox, kind):
-    sandbox.fault(kind=kind, path=ASK, times=None)
-    with pytest.raises(AirflowFailException, match="may or may not have been requested"):
-        request().execute({})
+@pytest.mark.parametrize("max_window_days", [None, 1])
+def test_a_lost_answer_to_the_request_is_left_to_the_next_try_which_says_that_there_may_be_two(
+    connection, sandbox, kind, max_window_days, caplog
+):
+    sandbox.fault(kind=kind, path=ASK)
+    with pytest.raises(MaestroQAOutcomeUnknownError, match=r"may or may not have been requested.*two") as caught:
+        request(max_window_days=max_window_days).execute({"ti": mock.Mock(try_number=1)})
+    assert caught.value.retryable
     assert sandbox.count("POST", ASK) == 1
+    assert "two exports" not in caplog.text
+    assert request(max_window_days=max_window_days).execute({"ti": mock.Mock(try_number=2)})
+    assert "there may be two exports" in caplog.text
 
 
 class TestRetry:

@@ -5,6 +5,7 @@ From :data:`EXPORT_KINDS` come the endpoints that request an export, the operato
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -14,6 +15,7 @@ from typing import Any
 from airflow_provider_maestroqa.client.errors import MaestroQAConfigError
 from airflow_provider_maestroqa.client.formatting import format_time
 from airflow_provider_maestroqa.client.parsing import is_blank, parse_choice, parse_flag, parse_text, parse_time
+from airflow_provider_maestroqa.client.server_text import clean_text
 
 
 class ExportStatus(Enum):
@@ -32,6 +34,8 @@ class ExportStatus(Enum):
 
 #: Other spellings that are seen in the wild.
 _SPELLINGS = {"completed": "complete"}
+_EXPORT_ID = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9_.:~=@+-]{0,199}")
+_MAX_STATUS_LENGTH = 60
 
 
 @dataclass(frozen=True)
@@ -182,6 +186,16 @@ def checked_export_id(export_id: object) -> str:
     return parse_text(export_id, "export_id", remedy="Pass the output of MaestroQARequestExportOperator.")
 
 
+def read_export_id(response: Any) -> str | None:
+    """Take the export's id out of the response to its request; ``None`` where it has none that can be used.
+
+    Ids become parts of paths and of file names, so only what is safe there is an id.
+    """
+    value = response.get("exportId") if isinstance(response, Mapping) else None
+    text = str(value) if isinstance(value, int) and not isinstance(value, bool) else value
+    return text if isinstance(text, str) and _EXPORT_ID.fullmatch(text) else None
+
+
 def _required_time(value: object, field_name: str) -> datetime:
     if is_blank(value):
         raise MaestroQAConfigError(
@@ -210,7 +224,9 @@ class Export:
         fields = response if isinstance(response, Mapping) else {}
         status, data_url = fields.get("status"), fields.get("dataUrl")
         return cls(
-            export_id, status if isinstance(status, str) else "", data_url if isinstance(data_url, str) else ""
+            export_id,
+            clean_text(status, max_length=_MAX_STATUS_LENGTH) if isinstance(status, str) else "",
+            data_url if isinstance(data_url, str) else "",
         )
 
     @property

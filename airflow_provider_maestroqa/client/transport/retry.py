@@ -10,7 +10,6 @@ The sync and the async client send requests; both ask here. A request goes throu
 from __future__ import annotations
 
 import email.utils
-import json
 import random
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -37,6 +36,7 @@ from airflow_provider_maestroqa.client.errors import (
     MaestroQAServerError,
     MaestroQAValidationError,
 )
+from airflow_provider_maestroqa.client.server_text import clean_text, error_text
 from airflow_provider_maestroqa.client.transport.json_decoding import InvalidJSONError, decode_json
 
 #: Seconds that one request may take with all its waiting for the budget and its retries, unless the caller says less.
@@ -45,7 +45,7 @@ DEFAULT_REQUEST_TIMEOUT_S = 900.0
 MAX_TRIES = 5
 _MAX_PAUSE_S = 30.0
 _MAX_RETRY_AFTER_S = 300.0
-_MAX_MESSAGE_LENGTH = 500
+_MAX_PLAIN_TEXT = 20_000
 
 
 @dataclass(frozen=True)
@@ -80,7 +80,7 @@ def read_response(request: Request, response: Response, *, now: float, secrets: 
     status = response.status
     if is_success(status):
         return _read_json(request, response)
-    message = _server_message(response.body, secrets)
+    message, explained = _server_message(response, secrets)
     where = (status, request.method, request.path)
     if status == 429:
         wait = read_retry_after(response.headers.get("retry-after"), now=now)
@@ -93,9 +93,9 @@ def read_response(request: Request, response: Response, *, now: float, secrets: 
         )
     if status in TRANSIENT_STATUSES:
         hint = "MaestroQA" if status >= 500 else "MaestroQA, or a proxy on the way,"
-        raise MaestroQAServerError(*where, message or f"{hint} failed. Try again later.", explained=bool(message))
+        raise MaestroQAServerError(*where, message or f"{hint} failed. Try again later.", explained=explained)
     type_, hint = _ERRORS_BY_STATUS.get(status, (MaestroQAValidationError, "The values were rejected; correct them."))
-    raise type_(*where, f"{message}. {hint}" if message else hint, explained=bool(message))
+    raise type_(*where, f"{message}. {hint}" if message else hint, explained=explained)
 
 
 _ERRORS_BY_STATUS: Mapping[int, tuple[type[MaestroQAAPIError], str]] = {
@@ -135,19 +135,20 @@ def _read_json(request: Request, response: Response) -> Any:
     )
 
 
-def _server_message(body: bytes, secrets: Sequence[str]) -> str:
-    """Take the server's own message out of an error's body, without any secret in it."""
+def _server_message(response: Response, secrets: Sequence[str]) -> tuple[str, bool]:
+    """Take the server's own words out of an error's body.
+
+    :return: the words, and whether MaestroQA said them: plain text may come from a proxy.
+    """
     try:
-        content = decode_json(body)
+        text = error_text(decode_json(response.body))
     except InvalidJSONError:
-        return ""
-    message = content.get("error") or content.get("message") if isinstance(content, Mapping) else None
-    if not message:
-        return ""
-    text = message if isinstance(message, str) else json.dumps(message)
-    for secret in secrets:
-        text = text.replace(secret, "***")
-    return " ".join(text.split())[:_MAX_MESSAGE_LENGTH].rstrip(". ")
+        is_text = response.headers.get("content-type", "").lower().startswith("text/plain")
+        plain = response.body[:_MAX_PLAIN_TEXT].decode(errors="replace") if is_text else ""
+        text = "" if plain.lstrip()[:1] == "<" else plain
+        return clean_text(text, secrets=secrets).rstrip(". "), False
+    message = clean_text(text, secrets=secrets).rstrip(". ")
+    return message, bool(message)
 
 
 def read_retry_after(value: str | None, *, now: float) -> float | None:
@@ -290,7 +291,10 @@ class Retry:
         if isinstance(error, MaestroQAAPIError):
             error.after_ambiguous_failure = self._had_unknown_outcome
         if outcome_is_unknown(error) and not request.idempotent:
-            return MaestroQAOutcomeUnknownError(f"{str(error).rstrip('.')}. {request.endpoint.unknown_outcome_hint}")
+            return MaestroQAOutcomeUnknownError(
+                f"{str(error).rstrip('.')}. {request.endpoint.unknown_outcome_hint}",
+                retryable=request.endpoint.may_be_repeated,
+            )
         return error
 
 

@@ -77,6 +77,37 @@ def test_an_error_says_what_the_server_said_but_no_secret_and_no_novel():
     assert len(str(caught.value)) < 700
 
 
+@pytest.mark.parametrize(
+    ("body", "said"),
+    [
+        ({"error": "subject is wrong"}, "subject is wrong"),
+        ({"error": {"code": "x", "message": "subject is wrong"}}, "subject is wrong"),
+        ({"statusCode": 400, "error": "Bad Request", "message": "subject is wrong"}, "subject is wrong"),
+        ({"error": "Bad Request", "message": "Bad Request"}, "Bad Request"),
+        ({"errors": ["a is wrong", "b is wrong"]}, "a is wrong; b is wrong"),
+        ({"errors": [{"field": "subject", "message": "is wrong"}, {"detail": "b"}]}, "subject: is wrong; b"),
+        ({"message": "Invalid", "errors": {"subject": ["is wrong", "long"]}}, "Invalid: subject: is wrong, long"),
+        ([{"message": "a is wrong"}], "a is wrong"),
+        ({"type": "about:blank", "title": "Wrong", "detail": "a is 1", "status": 400}, "Wrong: a is 1"),
+        ({"error": True, "message": "a is wrong", "path": "/api/v1/tickets"}, "a is wrong"),
+    ],
+)
+def test_a_rejection_says_why_in_the_servers_own_words(body, said):
+    with pytest.raises(errors.MaestroQAValidationError, match=f"answered 400: {said}. The values") as caught:
+        read(400, body)
+    assert caught.value.explained
+
+
+def test_a_rejection_in_plain_text_is_told_but_is_not_taken_for_maestroqas_own():
+    """A proxy's words in a 404 must not make a push reject its records one by one."""
+    with pytest.raises(errors.MaestroQANotFoundError, match=r"404: no such route\. MaestroQA has") as caught:
+        read(404, b"no such\nroute", **{"content-type": "text/plain; charset=utf-8"})
+    assert not caught.value.explained
+    with pytest.raises(errors.MaestroQAValidationError) as caught:
+        read(400, b"<html>no</html>", **{"content-type": "text/plain"})
+    assert "html" not in str(caught.value)
+
+
 def test_a_refused_token_gets_the_90_day_hint():
     with pytest.raises(errors.MaestroQAAuthError, match="90 days"):
         read(401, {"error": "Invalid token"})
@@ -174,7 +205,7 @@ def test_every_other_error_stays_what_it_is(call, error):
     assert Retry(call, deadline=0).final_error(error) is error
 
 
-@pytest.mark.parametrize(("call", "hint"), [(EXPORT, "Clear the task to request it"), (COMMENT, "Look at MaestroQA")])
+@pytest.mark.parametrize(("call", "hint"), [(EXPORT, "Request it again: that does no harm"), (COMMENT, "Look at MaestroQA")])
 def test_the_endpoint_says_what_to_do_about_an_unknown_outcome(call, hint):
     assert hint in str(Retry(call, deadline=0).final_error(CUT))
 
