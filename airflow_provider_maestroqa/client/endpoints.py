@@ -135,8 +135,8 @@ _request_export = partial(
     _add,
     section="Exports",
     unknown_outcome_hint=(
-        "The export may or may not have been requested. Request it again: that does no harm, although there may be two "
-        "exports at MaestroQA then."
+        "The export may or may not have been requested. Request it again: that does no harm, although there may "
+        "be two exports at MaestroQA then."
     ),
     may_be_repeated=True,
 )

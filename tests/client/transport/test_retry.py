@@ -205,7 +205,7 @@ def test_every_other_error_stays_what_it_is(call, error):
     assert Retry(call, deadline=0).final_error(error) is error
 
 
-@pytest.mark.parametrize(("call", "hint"), [(EXPORT, "Request it again: that does no harm"), (COMMENT, "Look at MaestroQA")])
+@pytest.mark.parametrize(("call", "hint"), [(EXPORT, "Request it again"), (COMMENT, "Look at MaestroQA")])
 def test_the_endpoint_says_what_to_do_about_an_unknown_outcome(call, hint):
     assert hint in str(Retry(call, deadline=0).final_error(CUT))
 
