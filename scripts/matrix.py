@@ -42,7 +42,7 @@ FOLDER = ROOT / ".matrix"
 #: `make test` runs on three releases.
 QUICK = (
     *(f"tests/{room}" for room in ("client", "hooks", "operators", "runtime", "sensors", "transfers", "triggers")),
-    *(f"tests/test_{name}.py" for name in ("assets", "links", "windows", "windows_pendulum", "windows_split")),
+    *(f"tests/test_{name}.py" for name in ("assets", "links", "windows")),
     *(f"tests/contract/test_{name}.py" for name in ("operators", "triggers", "listings")),
     "--ignore=tests/client/budget",
     *(f"--ignore=tests/operators/test_{name}.py" for name in ("push_faults", "attachment_faults", "killed")),

@@ -21,7 +21,7 @@ from typing import Any
 PACKAGE = "airflow_provider_maestroqa"
 NAME = "airflow-provider-maestroqa"
 #: A port of this machine where nothing listens.
-NONE = "127.0.0.1:9"
+UNREACHABLE = "127.0.0.1:9"
 #: What was done and what came of it, for people.
 seen: list[str] = []
 
@@ -163,10 +163,10 @@ def main() -> int:
 
     found = [*imports(), *points()]
     with Sandbox(limits={}, polls=0, rows=20) as sandbox, tempfile.TemporaryDirectory() as folder:
-        aws = {"endpoint_url": f"http://{NONE}", "region_name": "us-east-1"}
+        aws = {"endpoint_url": f"http://{UNREACHABLE}", "region_name": "us-east-1"}
         aws["config_kwargs"] = {"retries": {"max_attempts": 1}, "connect_timeout": 1}
         os.environ["AIRFLOW_CONN_MAESTROQA_DEFAULT"] = sandbox.connection_json()
-        os.environ["AIRFLOW_CONN_PROBE_REDIS"] = sandbox.connection_json(rate_limit_store=f"redis://{NONE}/0")
+        os.environ["AIRFLOW_CONN_PROBE_REDIS"] = sandbox.connection_json(rate_limit_store=f"redis://{UNREACHABLE}/0")
         os.environ["AIRFLOW_CONN_PROBE_DATABASE"] = json.dumps({"conn_type": "sqlite", "host": f"{folder}/no.db"})
         os.environ["AIRFLOW_CONN_AWS_DEFAULT"] = json.dumps(
             {"conn_type": "aws", "login": "probe", "password": "probe", "extra": aws}

@@ -53,6 +53,11 @@ def test_the_releases_that_make_test_runs_are_in_the_matrix(read, matrix):
     assert older.split() == ["2.11.0", "3.0.6"]
 
 
+def test_the_tests_that_the_matrix_runs_and_leaves_out_exist(root, matrix):
+    paths = [argument.removeprefix("--ignore=") for argument in (*matrix.QUICK, *matrix.WHOLE)]
+    assert [path for path in paths if not (root / path).exists()] == []
+
+
 def test_the_extras_of_the_page_are_those_of_the_package(read):
     extras = re.findall(
         r"^([a-z]+) = \[",
@@ -66,7 +71,7 @@ def test_a_cell_whose_demo_or_tests_failed_makes_the_matrix_fail(matrix, monkeyp
     verdicts = {"2.11.0": "green", "3.2.1": "RED"}
 
     def run_cell(airflow, python, interpreter, *, keep, whole):
-        return matrix.Row(airflow=airflow, python=python, decision=verdicts[airflow], minutes=1.0)
+        return matrix.Row(airflow=airflow, python=python, verdict=verdicts[airflow], minutes=1.0)
 
     monkeypatch.setattr(matrix, "run_cell", run_cell)
     monkeypatch.setattr(matrix, "find_python", lambda version: "python" if version != "3.12" else None)
