@@ -14,11 +14,7 @@ from airflow_provider_maestroqa.sandbox.server import Sandbox
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run a sandbox until SIGINT or SIGTERM.
-
-    :param arguments: the command line without the program; by default this process's.
-    :return: the exit code.
-    """
+    """Run a sandbox until SIGINT or SIGTERM."""
     parser = _parser()
     parsed = parser.parse_args(arguments)
     try:

@@ -51,15 +51,10 @@ def summary(state: State) -> dict[str, Any]:
     }
 
 
-@routes.get("/")
-async def _root(request: web.Request) -> web.Response:
-    """A page about the sandbox."""
-    return web.Response(text=page.render(state_of(request)), content_type="text/html")
-
-
 @routes.get("/sandbox")
+@routes.get("/")
 async def _page(request: web.Request) -> web.Response:
-    """The same page."""
+    """A page about the sandbox."""
     return web.Response(text=page.render(state_of(request)), content_type="text/html")
 
 

@@ -143,10 +143,7 @@ async def token_and_limits(request: web.Request, handler: Handler) -> web.Stream
 
 
 async def authenticate(request: web.Request) -> str:
-    """The API token of a request: in the header ``apitoken`` and nowhere else.
-
-    :raises APIError: 401, when it is missing, wrong, expired or in the wrong place.
-    """
+    """The API token of a request: in the header ``apitoken`` and nowhere else."""
     state = state_of(request)
     body = await parsed_body(request)
     if any(name.lower() == "apitoken" for name in (*request.query, *(body if isinstance(body, dict) else ()))):

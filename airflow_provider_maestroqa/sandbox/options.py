@@ -206,11 +206,7 @@ class SandboxOptions:
             _check_choice(f"custom_attributes[{name!r}]", value_type, tuple(ATTRIBUTE_TYPES))
 
     def url_of(self, local_name: str, port: int) -> str:
-        """The URL of one of the two hosts.
-
-        :param local_name: what it is called where no ``hosts`` are named.
-        :param port: its port.
-        """
+        """The URL of one of the two hosts."""
         name = self.hosts[0] if self.hosts else local_name
         return f"http://[{name}]:{port}" if ":" in name else f"http://{name}:{port}"
 

@@ -36,10 +36,7 @@ STYLE_HASH = f"sha256-{b64encode(sha256(_STYLE.encode()).digest()).decode()}"
 
 
 def render(state: State) -> str:
-    """Write the page. It holds no token and no presigned URL.
-
-    :param state: of the sandbox.
-    """
+    """Write the page. It holds no token and no presigned URL."""
     parts = [
         "<!DOCTYPE html>",
         '<html lang="en"><head><meta charset="utf-8"><title>MaestroQA sandbox</title>',

@@ -14,24 +14,14 @@ REAL_LIMITS: Limits = {"normal": [[10, 1], [100, 60]], "hard": [[1, 1], [30, 60]
 
 @dataclass(frozen=True)
 class OverLimit:
-    """A request exceeds a limit.
-
-    :param window_name: ``second`` or ``minute``, as the API names it.
-    :param wait: seconds until this window has room again.
-    """
+    """A request exceeds a limit."""
 
     window_name: str
     wait: float
 
 
 class Limiter:
-    """Counts requests of each token.
-
-    :param limits: for ``normal`` and ``hard`` a list of (requests, seconds); no entry means no limit.
-    :param window_kind: ``sliding`` (the seconds before each request) or ``fixed`` (whole windows of the clock).
-    :param count_refused: whether rate-limited requests count as well.
-    :param clock: gives Unix seconds.
-    """
+    """Counts requests of each token."""
 
     def __init__(
         self, limits: Limits, *, window_kind: str = "sliding", count_refused: bool = False, clock: Callable[[], float]

@@ -20,25 +20,16 @@ _UNREAD = object()
 
 @dataclass
 class RequestContext:
-    """What is noted about a request.
+    """What is noted about a request."""
 
-    :param entry: its key in the request log.
-    :param faults: the faults that fire on it, except for the one that changes its response.
-    :param dropped: whether its connection was dropped instead of a response.
-    :param body: its parsed body, once it was needed.
-    """
-
-    entry: tuple[int, int]
-    faults: list[Fault] = field(default_factory=list)
-    dropped: bool = False
+    entry: tuple[int, int]  # its key in the request log
+    faults: list[Fault] = field(default_factory=list)  # those that do not replace its response
+    dropped: bool = False  # whether its connection was dropped instead of a response
     body: Any = _UNREAD
 
 
 def begin_context(request: web.Request, entry: tuple[int, int]) -> RequestContext:
-    """Give a request its context.
-
-    :param entry: its key in the request log.
-    """
+    """Give a request its context."""
     request_context = RequestContext(entry)
     request[_KEY] = request_context
     return request_context
@@ -73,10 +64,7 @@ async def parsed_body(request: web.Request) -> Any:
 
 
 async def json_body(request: web.Request) -> dict[str, Any]:
-    """The JSON object in a request's body.
-
-    :raises APIError: 400, when there is none.
-    """
+    """The JSON object in a request's body."""
     if request.content_type != "application/json":
         raise APIError(400, "The body must be JSON with the Content-Type application/json.")
     body = await parsed_body(request)
@@ -86,20 +74,14 @@ async def json_body(request: web.Request) -> dict[str, Any]:
 
 
 def reject_query(request: web.Request) -> None:
-    """Reject query parameters of an operation that takes none.
-
-    :raises APIError: 400, naming them.
-    """
+    """Reject query parameters of an operation that takes none."""
     if request.query:
         names = ", ".join(request.query)
         raise APIError(400, f"Invalid parameters: {names} must be in the JSON body or path, not in the query.")
 
 
 async def body_parameters(request: web.Request, known: Mapping[str, Parameter]) -> dict[str, Any]:
-    """The parameters in a request's body, checked.
-
-    :raises APIError: 400, when they are not as documented.
-    """
+    """The parameters in a request's body, checked."""
     reject_query(request)
     body = await json_body(request)
     check_parameters(body, known)

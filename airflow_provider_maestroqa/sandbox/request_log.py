@@ -57,11 +57,7 @@ class LoggedRequest:
 
 @dataclass
 class RequestLog:
-    """Keeps the last requests, and wakes those who wait for something to happen. Thread-safe.
-
-    :param max_requests: how many requests it keeps.
-    :param max_bytes: of their bodies; older requests lose theirs.
-    """
+    """Keeps the last requests, and wakes those who wait for something to happen. Thread-safe."""
 
     max_requests: int = 100_000
     max_bytes: int = 64 << 20
@@ -128,11 +124,7 @@ class RequestLog:
         self._changed.notify_all()
 
     def wait_for(self, predicate: Callable[[], _T], timeout: float) -> _T:
-        """Wait until the predicate holds; it is called again whenever something changes.
-
-        :param timeout: seconds, after which ``TimeoutError`` is raised with the last requests.
-        :return: what the predicate returned.
-        """
+        """Wait until the predicate holds; it is called again whenever something changes."""
         until = time.monotonic() + timeout
         while True:
             last_try = time.monotonic() >= until

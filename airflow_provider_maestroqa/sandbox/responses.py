@@ -15,12 +15,7 @@ LOGIN_PAGE = (
 
 
 class APIError(Exception):
-    """The API rejects a request.
-
-    :param status: HTTP status.
-    :param message: the text of ``{"error": …}``.
-    :param headers: more headers of the response.
-    """
+    """The API rejects a request."""
 
     def __init__(self, status: int, message: str, headers: dict[str, str] | None = None) -> None:
         super().__init__(message)

@@ -71,10 +71,7 @@ def serve(
     storage: list[socket.socket],
     ready: Future[None],
 ) -> None:
-    """Serve until the loop is stopped.
-
-    :param ready: gets a result when both hosts can be reached, or the error why they cannot.
-    """
+    """Serve until the loop is stopped."""
     asyncio.set_event_loop(loop)
     runners = [_runner(app) for app in (api_app(state), storage_app(state))]
 
@@ -118,10 +115,7 @@ def _runner(app: web.Application) -> web.AppRunner:
 
 
 def storage_sockets(host: str, port: int) -> list[socket.socket]:
-    """On 127.0.0.1 the storage listens on whatever ``localhost`` may mean: also on ::1 where there is one.
-
-    :raises OSError: the port is taken.
-    """
+    """On 127.0.0.1 the storage listens on whatever ``localhost`` may mean: also on ::1 where there is one."""
     for _ in range(_TRIES):
         first = listen(host, port)
         if host != "127.0.0.1":
@@ -138,10 +132,7 @@ def storage_sockets(host: str, port: int) -> list[socket.socket]:
 
 
 def listen(host: str, port: int) -> socket.socket:
-    """Listen on an address.
-
-    :raises OSError: the port is taken, or the address is none of this machine's.
-    """
+    """Listen on an address."""
     sock = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET, socket.SOCK_STREAM)
     try:
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)

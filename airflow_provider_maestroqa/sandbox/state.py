@@ -43,21 +43,12 @@ class PausedRequests:
 
 @dataclass
 class State:
-    """Everything that one sandbox knows.
-
-    :param options: how it behaves.
-    :param limiter: its rate limits.
-    :param directory: where its files are.
-    :param tokens: when each token that is accepted expires, in Unix seconds; ``None`` for never.
-    :param api_url: base URL of the API.
-    :param storage_url: base URL of the storage.
-    :param list_offsets: how many records have gone from the start of each list.
-    """
+    """Everything that one sandbox knows."""
 
     options: SandboxOptions
     limiter: Limiter
     directory: Path
-    tokens: dict[str, float | None]
+    tokens: dict[str, float | None]  # when each expires, in Unix seconds; None for never
     api_url: str
     storage_url: str
     account: Account
@@ -67,6 +58,7 @@ class State:
     faults: FaultRegistry = field(default_factory=FaultRegistry)
     signer: Signer = field(default_factory=Signer)
     paused: PausedRequests = field(default_factory=PausedRequests)
+    #: How many records have gone from the start of each list.
     list_offsets: dict[str, int] = field(default_factory=dict)
 
     def clock(self) -> float:
@@ -87,13 +79,7 @@ class State:
     def presign(
         self, path: str, *, method: str = "GET", ttl: float | None = None, headers: Mapping[str, str] | None = None
     ) -> str:
-        """A fresh URL for one object on the storage host.
-
-        :param path: the object's path, with a leading slash.
-        :param method: the HTTP method that it is signed for.
-        :param ttl: seconds until it expires. Default: the sandbox's ``url_ttl``.
-        :param headers: what the request must have, by lower-case name.
-        """
+        """A fresh URL for one object on the storage host."""
         seconds = self.options.url_ttl if ttl is None else ttl
         return self.signer.presign(
             self.storage_url, path, method=method, now=self.clock(), ttl=seconds, headers=headers

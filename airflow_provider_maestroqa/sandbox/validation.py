@@ -22,11 +22,7 @@ _MAX_LISTED = 20
 
 @dataclass(frozen=True)
 class Check:
-    """A check of a value: gives the problem with it, or ``None``.
-
-    :param fits: whether a value is right.
-    :param problem: what an error says about any other.
-    """
+    """A check of a value: gives the problem with it, or ``None``."""
 
     fits: Callable[[Any], Any]
     problem: str
@@ -38,12 +34,7 @@ class Check:
 
 @dataclass(frozen=True)
 class Parameter:
-    """One parameter of an operation.
-
-    :param check: gives the problem with a value, or ``None``.
-    :param required: whether it must be present.
-    :param nullable: whether it may be null.
-    """
+    """One parameter of an operation."""
 
     check: Callable[[Any], str | None]
     required: bool = False
@@ -123,20 +114,14 @@ def problems_of(values: Mapping[str, Any], known: Mapping[str, Parameter]) -> li
 
 
 def reject_if(status: int, beginning: str, problems: Sequence[str]) -> None:
-    """Reject a request that has problems, naming the first of them.
-
-    :raises APIError: there is a problem.
-    """
+    """Reject a request that has problems, naming the first of them."""
     if problems:
         rest = f"; and {len(problems) - _MAX_LISTED} more" if len(problems) > _MAX_LISTED else ""
         raise APIError(status, f"{beginning}: {'; '.join(problems[:_MAX_LISTED])}{rest}.")
 
 
 def check_parameters(values: Mapping[str, Any], known: Mapping[str, Parameter]) -> None:
-    """Reject parameters that are not as documented.
-
-    :raises APIError: 400, naming every parameter that is wrong.
-    """
+    """Reject parameters that are not as documented."""
     reject_if(400, "Invalid parameters", problems_of(values, known))
 
 

@@ -20,24 +20,15 @@ MAX_BATCH = 500
 
 @dataclass(frozen=True)
 class Batch:
-    """An operation that stores many records.
-
-    :param parameters: the parameters of one record.
-    :param store: stores a record and gives its part of the results.
-    :param missing: gives the problem with a record whose ticket or agent does not exist, or ``None``.
-    :param status: of the response.
-    """
+    """An operation that stores many records."""
 
     parameters: Mapping[str, Parameter]
     store: Callable[[Account, Fields], Fields]
-    missing: Callable[[Account, Fields], str | None]
+    missing: Callable[[Account, Fields], str | None]  # what a record refers to that does not exist
     status: int = 201
 
     async def handle(self, request: web.Request) -> web.Response:
-        """Check the records of a batch, store them, and confirm which were stored.
-
-        :raises APIError: 400 or 404, when the batch as a whole is rejected.
-        """
+        """Check the records of a batch, store them, and confirm which were stored."""
         state = state_of(request)
         account = state.account
         body = await body_parameters(request, {"batch": Parameter(checks.array, required=True)})

@@ -54,10 +54,7 @@ async def _export(request: web.Request) -> web.StreamResponse:
 
 @dataclass
 class _StreamedDelivery(Delivery):
-    """A response that is generated while it is sent.
-
-    :param sessions: what to send.
-    """
+    """A response that is generated while it is sent."""
 
     sessions: Iterator[Fields] = field(default_factory=lambda: iter(()))
 

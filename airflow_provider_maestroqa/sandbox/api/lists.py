@@ -26,14 +26,7 @@ _FILTERS = {
 
 @dataclass(frozen=True)
 class ListEndpoint:
-    """A list and its single records.
-
-    :param path: of the list; with ``/{id}`` behind it that of a record.
-    :param label: what an error calls a record.
-    :param filters: the query parameters besides those of the page.
-    :param select: gives the records that match the filters; they need not exist before they are accessed.
-    :param find: gives a record by its id.
-    """
+    """A list and its single records."""
 
     path: str
     label: str
@@ -60,10 +53,7 @@ class ListEndpoint:
         return web.json_response(page)
 
     async def get_record(self, request: web.Request) -> web.Response:
-        """Return a record.
-
-        :raises APIError: 404, when there is none with this id.
-        """
+        """Return a record."""
         reject_query(request)
         record = self.find(state_of(request), request.match_info["id"])
         if record is None:

@@ -33,13 +33,7 @@ _STEP = 2_259_600_000_000_001
 
 @dataclass(frozen=True)
 class Upload:
-    """The bytes of an attachment.
-
-    :param file: where they are on disk.
-    :param size: how many they are.
-    :param sha256: their digest, in hexadecimal digits.
-    :param content_type: the Content-Type they were uploaded with.
-    """
+    """The bytes of an attachment."""
 
     file: Path
     size: int
@@ -49,12 +43,7 @@ class Upload:
 
 @dataclass(frozen=True)
 class Attachment:
-    """An attachment.
-
-    :param fields: its parameters, with the defaults filled in.
-    :param key: the path on the storage host where its bytes go.
-    :param upload: its bytes, once they were uploaded.
-    """
+    """An attachment."""
 
     fields: Fields
     key: str
@@ -63,10 +52,7 @@ class Attachment:
 
 @dataclass
 class Account:
-    """All records.
-
-    :param options: agents at the start, whether every ticket id counts as existing, and the seed of ids and orders.
-    """
+    """All records."""
 
     options: SandboxOptions
     tickets: dict[str, Fields] = field(default_factory=dict)

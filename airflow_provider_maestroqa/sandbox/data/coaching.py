@@ -54,11 +54,7 @@ class RecordList(Sequence[Fields]):
 
 @dataclass
 class Coaching:
-    """To-dos, coaching points and coaching sessions.
-
-    :param options: how many there are, and whether the end day belongs to an export.
-    :param added: the coaching sessions that were added, as the export gives them.
-    """
+    """To-dos, coaching points and coaching sessions."""
 
     options: SandboxOptions
     added: list[Fields] = field(default_factory=list)

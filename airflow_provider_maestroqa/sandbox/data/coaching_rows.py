@@ -47,11 +47,7 @@ MEETING_AFTER = (24 * _HOUR, 47 * _HOUR)
 
 @dataclass(frozen=True)
 class Rows:
-    """All coaching data.
-
-    :param seed: decides ids and texts.
-    :param counts: how many records of each type there are.
-    """
+    """All coaching data."""
 
     seed: int
     counts: Mapping[str, int]

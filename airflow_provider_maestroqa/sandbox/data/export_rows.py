@@ -35,15 +35,10 @@ _MASK = (1 << 64) - 1
 
 @dataclass(frozen=True)
 class Content:
-    """What decides the content of export files.
-
-    :param seed: another seed, another content.
-    :param window: start and end of the export, for the dates in the rows.
-    :param grade_types: the values of ``grade_type``.
-    """
+    """What decides the content of export files."""
 
     seed: int = 1
-    window: tuple[datetime, datetime] = DEFAULT_WINDOW
+    window: tuple[datetime, datetime] = DEFAULT_WINDOW  # for the dates in the rows
     grade_types: tuple[str, ...] = ("Manual", "Automated")
 
 
@@ -151,18 +146,13 @@ _DATES: Mapping[str, Callable[[_Dates], str]] = {
 
 @dataclass(frozen=True)
 class _File:
-    """What a file looks like.
-
-    :param columns: their names, separated by spaces.
-    :param per: records for each `over` graded tickets.
-    :param bare_guard: whether dates are guarded as ``="…"`` without the quotes of CSV.
-    """
+    """What a file looks like."""
 
     columns: str
-    per: int = 1
+    per: int = 1  # records for each `over` graded tickets
     over: int = 1
     bom: bool = False
-    bare_guard: bool = False
+    bare_guard: bool = False  # dates are guarded as ="…" without the quotes of CSV
     line_end: bytes = b"\n"
     ends_with_line_end: bool = True
 
@@ -202,12 +192,7 @@ _FILES = {
 
 @dataclass(frozen=True)
 class Table:
-    """One CSV file of an export, made block by block.
-
-    :param name: the file's name without ``.csv``.
-    :param rows: how many records it holds, the header not counted.
-    :param content: what decides the content.
-    """
+    """One CSV file of an export, made block by block."""
 
     name: str
     rows: int
@@ -226,22 +211,12 @@ class Table:
 
 
 def file_names(export_type: str, single_file: str | None = None) -> tuple[str, ...]:
-    """The names of an export's files, without ``.csv``.
-
-    :param export_type: a key of :data:`FILES`.
-    :param single_file: only this file of a raw export.
-    """
+    """The names of an export's files, without ``.csv``."""
     return FILES[export_type] if single_file is None else (single_file,)
 
 
 def tables(export_type: str, rows: int, content: Content, single_file: str | None = None) -> list[Table]:
-    """The files of an export.
-
-    :param export_type: a key of :data:`FILES`.
-    :param rows: graded tickets (raw), memberships (groups) or events (audit log); the other files of a raw export
-        hold more or fewer records.
-    :param single_file: only this file of a raw export.
-    """
+    """The files of an export."""
     return [
         Table(name, rows * _FILES[name].per // _FILES[name].over, content)
         for name in file_names(export_type, single_file)

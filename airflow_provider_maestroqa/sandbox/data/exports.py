@@ -90,14 +90,7 @@ class Export:
 
 @dataclass
 class Exports:
-    """All exports, and the files that come out of them.
-
-    :param options: how many polls and seconds an export takes, and what is in it.
-    :param directory: where the files are.
-    :param by_id: the exports by id.
-    :param objects: the files by their paths on the storage host.
-    :param stopping: set once no more files are to be made.
-    """
+    """All exports, and the files that come out of them."""
 
     options: SandboxOptions
     directory: Path

@@ -20,32 +20,18 @@ _CHUNK = 1 << 18
 
 @dataclass
 class Delivery:
-    """A response with bytes of a file.
-
-    :param file: the file on disk.
-    :param status: 200 or 206.
-    :param start: first byte.
-    :param stop: the byte after the last.
-    :param headers: the response's headers, without its length.
-    :param flip: position in the file of a byte to flip.
-    :param cut: bytes after which the connection is closed.
-    :param reset: whether that close is a reset.
-    :param stall: bytes after which the response is held.
-    :param pause: seconds between pieces of `piece` bytes.
-    :param with_length: whether there is a Content-Length.
-    :param endless: whether it never stops.
-    """
+    """A response with bytes of a file."""
 
     file: Path
     status: int
     start: int
     stop: int
     headers: Mapping[str, str]
-    flip: int | None = None
-    cut: int | None = None
+    flip: int | None = None  # position in the file of a byte to flip
+    cut: int | None = None  # bytes after which the connection is closed, by a reset or not
     reset: bool = False
-    stall: int | None = None
-    pause: float = 0.0
+    stall: int | None = None  # bytes after which the response is held
+    pause: float = 0.0  # seconds between two pieces
     piece: int = _CHUNK
     with_length: bool = True
     endless: bool = False

@@ -13,10 +13,7 @@ from urllib.parse import quote, urlencode
 
 
 class Signer:
-    """Signs URLs and checks them.
-
-    :param secret: the signing key; by default a random one.
-    """
+    """Signs URLs and checks them."""
 
     def __init__(self, secret: bytes | None = None) -> None:
         self._secret = secret or secrets.token_bytes(32)
@@ -34,14 +31,7 @@ class Signer:
         ttl: float,
         headers: Mapping[str, str] | None = None,
     ) -> str:
-        """A fresh URL for one object.
-
-        :param base_url: scheme, host and port of the storage host.
-        :param path: the object's path, with a leading slash.
-        :param now: Unix seconds.
-        :param ttl: seconds until it expires.
-        :param headers: what the request must have, by lower-case name.
-        """
+        """A fresh URL for one object."""
         date = datetime.fromtimestamp(now, timezone.utc)
         query = {
             "X-Amz-Algorithm": "AWS4-HMAC-SHA256",
@@ -81,10 +71,7 @@ class Signer:
         now: float,
         headers: Mapping[str, str] | None = None,
     ) -> tuple[str, str] | None:
-        """Why a request is rejected, as S3's code and message; ``None`` when it is not.
-
-        :param headers: the request's, by lower-case name.
-        """
+        """Why a request is rejected, as S3's code and message; ``None`` when it is not."""
         signature = query.get("X-Amz-Signature")
         if signature is None:
             return "AccessDenied", "Access Denied"

@@ -14,16 +14,7 @@ from airflow_provider_maestroqa.sandbox.data.export_files import ExportFile
 
 @dataclass(frozen=True)
 class StoredObject:
-    """What a presigned URL gives.
-
-    :param key: its path on the storage host, with a leading slash.
-    :param file: the file on disk.
-    :param size: bytes.
-    :param sha256: of the bytes.
-    :param modified: Unix seconds.
-    :param content_type: the Content-Type it is served with.
-    :param files: the CSV files in it, where the sandbox made them.
-    """
+    """What a presigned URL gives."""
 
     key: str
     file: Path
@@ -47,10 +38,6 @@ class HashingFile(io.RawIOBase):
         self._file = file
         self._digest = hashlib.sha256()
         self.size = 0
-
-    def writable(self) -> bool:
-        """Always true."""
-        return True
 
     def write(self, data: bytes) -> int:  # type: ignore[override]
         """Write all of it."""
