@@ -75,6 +75,7 @@ class Publication:
         self._on_wait = on_wait
         self._found = found
         self._uploads: dict[str, Upload] = {}
+        self._claim: _Claim | None = None
 
     def __enter__(self) -> Self:
         return self
@@ -85,6 +86,8 @@ class Publication:
         if type_ is not None:
             for upload in self._uploads.values():
                 upload.discard()
+            if self._claim is not None:
+                self._claim.withdraw()
 
     def send(self, name: str, blocks: Iterable[bytes], *, size: int, content_type: str | None = None) -> SentFile:
         """Send a file, without making it visible.
@@ -114,7 +117,7 @@ class Publication:
             began. The manifest that is there then, if any, is not this one's.
         """
         versions = {name: self._version(name) for name in [*self._uploads, *obsolete]}
-        claim = _Claim(self._store, self._subject, self._found.version)
+        claim = self._claim = _Claim(self._store, self._subject, self._found.version)
         if self._found.version != ABSENT or any(version != ABSENT for version in versions.values()):
             claim.write()
         published: dict[str, str | None] = {}
@@ -122,7 +125,8 @@ class Publication:
             published[name] = self._publish(name, upload, versions[name], claim)
             self._on_wait()
         for name in sorted(obsolete):
-            claim.check()
+            if not self._store.is_conditional:
+                claim.check()
             # Without the right to delete, a file stays that no manifest names.
             best_effort(lambda name=name: self._store.delete(name, expected=versions[name]))  # type: ignore[misc]
         claim.replace_by(manifests.encode(manifest))
@@ -130,7 +134,8 @@ class Publication:
 
     def _publish(self, name: str, upload: Upload, version: str | None, claim: _Claim) -> str | None:
         for _ in range(_MAX_TRIES):
-            claim.check()
+            if not self._store.is_conditional:
+                claim.check()
             try:
                 return upload.publish(expected=version)
             except StorageConflictError:
@@ -147,6 +152,7 @@ class Publication:
         ]
         claim.check()
         if changed:
+            # Without an error of its own: what is there then is reported anyway.
             best_effort(claim.write)
             raise StorageConflictError(
                 f"{self._store.uri(changed[0])} was changed while it was landed, so the manifest was taken back. "
@@ -194,6 +200,11 @@ class _Claim:
             self._data = data
             return
         raise self.lost()
+
+    def withdraw(self) -> None:
+        """Leave no claim of a landing that failed, where it can be told from that of another one in one step."""
+        if self.is_written and self._store.is_conditional:
+            best_effort(lambda: self._store.delete(MANIFEST_NAME, expected=self._version))
 
     def check(self) -> None:
         """Raise ``StorageConflictError`` when another landing has written there."""

@@ -85,6 +85,10 @@ class Upload(Protocol):
 class Store(Protocol):
     """A folder, bucket or prefix that files are published to, by names relative to it."""
 
+    @property
+    def is_conditional(self) -> bool:
+        """Whether it compares versions and replaces a file in one step; else it looks first."""
+
     def uri(self, name: str = "") -> str:
         """The address of a name, as users write it; without a name, the address of the store itself."""
 

@@ -63,7 +63,7 @@ class FilesystemStore:
         self.root = str(fs._strip_protocol(check_name(root, "folder"))).rstrip("/")
         self.protocol = protocol
         self._address = address.rstrip("/") or f"{protocol}://{self.root}"
-        self.is_local = isinstance(fs, LocalFileSystem)
+        self.is_local = self.is_conditional = isinstance(fs, LocalFileSystem)
         self._leftovers = Leftovers()
         self._strategy: _WriteStrategy | None = None
 

@@ -5,7 +5,10 @@ This is the only module here that knows Airflow's connections. S3 goes through b
 
 from __future__ import annotations
 
+import json
 import os
+from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any, cast
@@ -17,8 +20,17 @@ from airflow_provider_maestroqa.client.errors import (
     MaestroQADataError,
     MaestroQAError,
 )
+from airflow_provider_maestroqa.client.parsing import is_blank
 from airflow_provider_maestroqa.storage.base import translate_errors
-from airflow_provider_maestroqa.storage.urls import LOCAL, S3, local_path, parse_url
+from airflow_provider_maestroqa.storage.urls import (
+    AIRFLOW_SCHEMES,
+    LOCAL,
+    S3,
+    StorageUrl,
+    is_access_point,
+    local_path,
+    parse_url,
+)
 
 if TYPE_CHECKING:
     from airflow_provider_maestroqa.client.resources.upload_body import Source
@@ -27,12 +39,15 @@ if TYPE_CHECKING:
 _WEB = ("http://", "https://")
 
 
-def open_s3_store(*, bucket: str, prefix: str, aws_conn_id: str | None) -> Store:
+def open_s3_store(
+    *, bucket: str, prefix: str, aws_conn_id: str | None, extra_args: Mapping[str, Any] | str | None = None
+) -> Store:
     """Open a prefix of an S3 bucket with an AWS connection.
 
-    :param bucket: the bucket's name.
+    :param bucket: the bucket's name, or the ARN of an access point.
     :param prefix: what every key begins with; slashes at its ends do not matter.
     :param aws_conn_id: id of the AWS connection; ``None`` leaves it to boto3's own chain.
+    :param extra_args: arguments for boto3, in addition to ``s3_extra_args`` in the connection's extra.
     :raises MaestroQAConfigError: the Amazon provider is not installed, or the bucket is missing.
     """
     from airflow_provider_maestroqa.storage.s3_store import S3Store
@@ -45,9 +60,29 @@ def open_s3_store(*, bucket: str, prefix: str, aws_conn_id: str | None) -> Store
         missing = False
     if missing:
         raise MaestroQAConfigError("S3 needs the Amazon provider: pip install 'airflow-provider-maestroqa[amazon]'.")
-    if not isinstance(bucket, str) or not bucket or "/" in bucket:
-        raise MaestroQAConfigError(f"s3_bucket must be a bucket's name, without s3:// or a key, got {bucket!r}.")
-    return S3Store(S3Hook(aws_conn_id=aws_conn_id).get_conn(), bucket, prefix)
+    if not isinstance(bucket, str) or not bucket or ("/" in bucket and not is_access_point(bucket)):
+        raise MaestroQAConfigError(
+            f"s3_bucket must be a bucket's name, or the ARN of an access point, without s3:// or a key; got "
+            f"{bucket!r}."
+        )
+    hook = S3Hook(aws_conn_id=aws_conn_id)
+    client = hook.get_conn()
+    of_connection = _as_extra_args(hook.conn_config.extra_config.get("s3_extra_args"), f"connection {aws_conn_id}")
+    return S3Store(client, bucket, prefix, extra_args={**of_connection, **_as_extra_args(extra_args, "argument")})
+
+
+def _as_extra_args(value: object, place: str) -> Mapping[str, Any]:
+    """``s3_extra_args`` as a dict; in a connection or a template it may be the text of one."""
+    if is_blank(value):
+        return {}
+    with suppress(ValueError):
+        value = json.loads(value) if isinstance(value, str) else value
+    if isinstance(value, Mapping) and all(isinstance(name, str) for name in value):
+        return value
+    raise MaestroQAConfigError(
+        f"s3_extra_args ({place}) must be a JSON object of arguments for boto3, such as "
+        '{"ServerSideEncryption": "aws:kms"}.'
+    )
 
 
 def open_store(url: str, *, conn_id: str | None = None) -> Store:
@@ -65,13 +100,29 @@ def open_store(url: str, *, conn_id: str | None = None) -> Store:
     from airflow_provider_maestroqa.storage.fsspec_store import FilesystemStore
 
     try:
-        return FilesystemStore(_compat.get_fs(parts.scheme, conn_id), f"{parts.bucket}/{parts.key}", parts.scheme)
+        fs = _compat.get_fs(AIRFLOW_SCHEMES.get(parts.scheme, parts.scheme), conn_id)
+        _check_account(fs, parts)
+        address = f"{parts.scheme}://{parts.bucket}/{parts.key}"
+        # Not all versions of Azure's file system find the container in front of an account.
+        return FilesystemStore(
+            fs, f"{parts.container}/{parts.key}", parts.scheme, address=address if parts.account else ""
+        )
     except (ImportError, ValueError) as error:
         problem = str(error)
     raise MaestroQAConfigError(
         f"{parts.scheme}:// cannot be opened ({problem}). Install the Airflow provider for this storage, and check "
         "the URL and its connection."
     )
+
+
+def _check_account(fs: Any, url: StorageUrl) -> None:
+    """Azure's connection decides which account is opened, so the URL must not name another one."""
+    account = getattr(fs, "account_name", None)
+    if url.account and isinstance(account, str) and account and account.partition(".")[0] != url.account:
+        raise MaestroQAConfigError(
+            f"{url.scheme}://{url.bucket} names the account {url.account}, but the connection opens {account}. Pass "
+            "the connection of that account."
+        )
 
 
 @dataclass(frozen=True)

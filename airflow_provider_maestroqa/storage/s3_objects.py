@@ -80,7 +80,7 @@ class S3Objects:
             getattr(getattr(meta, "config", None), "request_checksum_calculation", None) != "when_required"
         )
         #: Whether the store compares versions; some that are compatible with S3 refuse to.
-        self._is_conditional = True
+        self.is_conditional = True
         self._known_args = {operation: known_arguments(client, operation) for operation in _OPERATIONS}
         self._extra_args = check_extra_args(client, extra_args or {})
 
@@ -155,12 +155,12 @@ class S3Objects:
         if is_gone:
             raise conflict(self.uri(name))
         version = send({})
-        self._is_conditional = False
+        self.is_conditional = False
         return version
 
     def _condition(self, operation: str, expected: str | None) -> dict[str, str]:
         name = "IfNoneMatch" if expected == ABSENT else "IfMatch"
-        if expected is None or not self._is_conditional or name not in self._known_args[operation]:
+        if expected is None or not self.is_conditional or name not in self._known_args[operation]:
             return {}
         return {name: expected or "*"}
 
@@ -236,12 +236,15 @@ class S3Objects:
             self.client.delete_object(**self.request_args("DeleteObject", name), **condition)
 
         condition = self._condition("DeleteObject", expected or None)
+        if expected and not condition and self.version(name) != expected:
+            raise conflict(self.uri(name))
         translate_errors("delete", self.uri(name), lambda: self._send_conditionally(name, delete, condition))
 
     def checksum_args(self, data: bytes | bytearray, crc32: int | None = None) -> dict[str, str]:
         """The argument by which the store can verify what it receives."""
         if self.checksums:
-            return {"ChecksumCRC32": base64_crc32(best_engine().crc32(data, 0) if crc32 is None else crc32)}
+            crc32 = best_engine().crc32(data, 0) if crc32 is None else crc32
+            return {"ChecksumAlgorithm": "CRC32", "ChecksumCRC32": base64_crc32(crc32)}
         digest = hashlib.md5(data, usedforsecurity=False).digest()
         return {"ContentMD5": base64.b64encode(digest).decode()}
 

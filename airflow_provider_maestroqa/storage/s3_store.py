@@ -161,6 +161,7 @@ class S3Upload:
                 **self._store.request_args("UploadPart", self._name),
             )
             checksum_args.pop("ContentMD5", None)
+            checksum_args.pop("ChecksumAlgorithm", None)
             self._parts[number] = {"PartNumber": number, "ETag": response["ETag"], **checksum_args}
 
         # boto3 sends a bytearray in one piece, which takes half the time of many pieces. But then the whole part must

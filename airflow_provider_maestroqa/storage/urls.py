@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,13 +18,36 @@ STORAGES = {
 }
 
 
+#: Schemes of Azure that Airflow's file system does not know, but means the same by.
+AIRFLOW_SCHEMES = dict.fromkeys(("az", "wasb", "wasbs"), "abfs")
+_AZURE_FORM = "abfss://container@account.dfs.core.windows.net/folder"
+#: Hosts of storages' web addresses → how the address is written here.
+_WEB_FORMS = (
+    (".core.windows.net", _AZURE_FORM),
+    ("storage.googleapis.com", "gs://bucket/folder"),
+    ("storage.cloud.google.com", "gs://bucket/folder"),
+    (".amazonaws.com", "s3://bucket/folder"),
+)
+#: An access point, written with a slash or a colon, may stand in place of a bucket.
+_ARN = re.compile(
+    r"arn:aws[a-z-]*:(?:s3|s3-object-lambda):[a-z0-9-]*:\d{12}:accesspoint[/:][A-Za-z0-9.-]{1,63}"
+    r"|arn:aws[a-z-]*:s3-outposts:[a-z0-9-]+:\d{12}:outpost[/:][A-Za-z0-9-]{1,63}[/:]accesspoint[/:][A-Za-z0-9-]{1,63}"
+)
+
+
+def is_access_point(bucket: str) -> bool:
+    """Whether a bucket is written as the ARN of an access point."""
+    return _ARN.fullmatch(bucket) is not None
+
+
 @dataclass(frozen=True)
 class StorageUrl:
     """The parts of a storage URL.
 
     :param scheme: ``s3``, ``gs``, ``abfs``, ``file`` or any other.
     :param conn_id: id of the connection before the ``@``; empty without one.
-    :param bucket: the bucket or container; empty for local files. For Azure it may be ``container@account…``.
+    :param bucket: the bucket, container or access point; empty for local files. For Azure it may be
+        ``container@account…``.
     :param key: what follows the bucket's slash.
     """
 
@@ -36,6 +60,16 @@ class StorageUrl:
     def storage(self) -> str:
         """Which storage this is: one of :data:`STORAGES`, or the scheme of any other."""
         return STORAGES.get(self.scheme, self.scheme)
+
+    @property
+    def container(self) -> str:
+        """The bucket without Azure's account."""
+        return self.bucket.partition("@")[0]
+
+    @property
+    def account(self) -> str:
+        """Azure's account; empty where the URL does not name it."""
+        return self.bucket.partition("@")[2].partition(".")[0]
 
     @property
     def namespace(self) -> str:
@@ -59,7 +93,23 @@ def parse_url(url: str) -> StorageUrl:
     conn_id, _, bucket = authority.rpartition("@")
     if STORAGES.get(scheme) == AZURE and "." in bucket:
         # Azure's own form: container@account.dfs.core.windows.net. A container's name has no dot.
-        conn_id, bucket = "", authority
+        conn_id, _, container = conn_id.rpartition("@")
+        if not container:
+            raise MaestroQAConfigError(f"{url} names no container. Write it like {_AZURE_FORM}.")
+        bucket = f"{container}@{bucket}"
+    elif STORAGES.get(scheme) == S3 and bucket.startswith("arn:"):
+        access_point = _ARN.match(f"{bucket}/{key}")
+        if access_point is None:
+            raise MaestroQAConfigError(
+                f"{bucket} is no access point. Write it like s3://arn:aws:s3:eu-west-1:123456789012:accesspoint/name/key."
+            )
+        bucket, key = access_point[0], f"{bucket}/{key}"[access_point.end() :].removeprefix("/")
+    elif scheme in ("http", "https"):
+        form = next((form for host, form in _WEB_FORMS if authority.partition(":")[0].endswith(host)), "")
+        remedy = f"Write it like {form}." if form else "Write it like s3://bucket/folder or file:///folder."
+        raise MaestroQAConfigError(
+            f"A web address of {authority.rpartition('@')[2]} is no storage URL here. {remedy}"
+        )
     return StorageUrl(scheme, conn_id, bucket, key)
 
 

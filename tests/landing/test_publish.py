@@ -77,7 +77,9 @@ def test_a_failure_while_publishing_leaves_whole_files_and_no_manifest(land, sto
     land(store, file_format="csv", export_id="earlier")
     with pytest.raises(MaestroQAError, match="no"):
         land(RecordingStore(store, step), file_format="csv", export_id="later")
-    assert json.loads(store.get_bytes("_manifest.json")).keys() == {"landing", "owner"}
+    # Where nothing can be deleted in one step with a look at it, the claim stays.
+    left = store.get_bytes("_manifest.json")
+    assert left is None if store.is_conditional else json.loads(left).keys() == {"landing", "owner"}
     again = land(store, file_format="csv", export_id="later")
     assert listing(store) == ["_manifest.json", "a.csv", "x/b.csv"]
     assert [file["name"] for file in again["files"]] == ["a.csv", "x/b.csv"]

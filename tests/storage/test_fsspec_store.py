@@ -1,13 +1,24 @@
 """What a reader sees of a file on this machine's disk, and on any other file system that fsspec knows."""
 
+import fcntl
 import gc
+import os
+import stat
+from pathlib import Path
 
 import fsspec
 import pytest
+from clocks import FakeClock
 from fsspec.spec import AbstractBufferedFile, AbstractFileSystem
 from landing_fixtures import DATA
 
-from airflow_provider_maestroqa.client.errors import MaestroQADataError, MaestroQAError
+from airflow_provider_maestroqa.client.errors import (
+    MaestroQAConfigError,
+    MaestroQAConnectionError,
+    MaestroQADataError,
+    MaestroQAError,
+)
+from airflow_provider_maestroqa.storage import local_store
 from airflow_provider_maestroqa.storage.fsspec_store import FilesystemStore
 
 
@@ -29,6 +40,47 @@ def test_what_a_killed_process_left_beside_a_local_file_is_removed(local, tmp_pa
     for upload in (at_work, other):
         upload.discard()
     assert list(folder.iterdir()) == []
+
+
+@pytest.mark.parametrize("name", [".a.csv.mine.part", ".a.csv.2026-01-01.part", ".a.csv.0BADF00D.part", "a.csv.part"])
+def test_a_file_of_the_user_that_looks_like_a_leftover_stays(local, tmp_path, name):
+    (tmp_path / "landed").mkdir()
+    (tmp_path / "landed" / name).write_bytes(b"mine")
+    local.put_bytes("a.csv", b"1")
+    assert (tmp_path / "landed" / name).read_bytes() == b"mine"
+
+
+def test_a_fifo_at_the_destination_is_an_error_and_hangs_nobody(local, land, tmp_path):
+    folder = tmp_path / "landed"
+    folder.mkdir()
+    os.mkfifo(folder / ".export.csv.gz.0badf00d.part")
+    os.mkfifo(folder / "export.csv.gz")
+    with pytest.raises(MaestroQAConfigError, match=r"export\.csv\.gz is a FIFO"):
+        land(local)
+    os.mkfifo(folder / "_manifest.json")
+    with pytest.raises(MaestroQAConfigError, match=r"_manifest\.json is a FIFO"):
+        land(local)
+    assert stat.S_ISFIFO((folder / "export.csv.gz").stat().st_mode)
+
+
+def test_a_folder_that_a_stopped_process_has_locked_is_an_error(local, tmp_path, monkeypatch):
+    monkeypatch.setattr(local_store, "Clock", FakeClock)
+    local.put_bytes("a.csv", b"1")
+    fd = os.open(tmp_path / "landed", os.O_RDONLY)
+    fcntl.flock(fd, fcntl.LOCK_EX)
+    with pytest.raises(MaestroQAConnectionError, match="stayed locked for 30 s"):
+        local.put_bytes("a.csv", b"2")
+    os.close(fd)
+    assert local.get_bytes("a.csv") == b"1"
+
+
+def test_thousands_of_files_list_their_folder_once(local, monkeypatch):
+    listed = []
+    real = Path.iterdir
+    monkeypatch.setattr(Path, "iterdir", lambda self: listed.append(self) or real(self))
+    for number in range(20):
+        local.put_bytes(f"f{number}", b"")
+    assert len(listed) == 1
 
 
 def test_a_local_folder_that_cannot_be_created_is_an_error(tmp_path):

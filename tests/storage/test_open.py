@@ -31,14 +31,34 @@ def opened(monkeypatch):
             "abfss://lake@account.dfs.core.windows.net/raw",
             None,
             ("abfss", None),
-            "/lake@account.dfs.core.windows.net/raw",
+            "/lake/raw",
         ),
+        ("wasbs://mine@lake@account.blob.core.windows.net/raw", None, ("abfs", "mine"), "/lake/raw"),
     ],
 )
 def test_a_store_is_opened_with_the_connection_that_is_named(opened, url, conn_id, used, root):
     store = open_store(url, conn_id=conn_id)
     assert opened == [used]
     assert store.root == root
+
+
+def test_an_address_of_azure_stays_as_it_is_written_and_belongs_to_one_account(opened, monkeypatch):
+    url = "abfss://lake@account.dfs.core.windows.net/raw"
+    assert open_store(url).uri("a.csv") == f"{url}/a.csv"
+    monkeypatch.setattr(type(fsspec.filesystem("memory")), "account_name", "other", raising=False)
+    with pytest.raises(MaestroQAConfigError, match=r"names the account account, but the connection opens other"):
+        open_store(url)
+
+
+@pytest.mark.parametrize("url", ["gs://lake/../raw", "gs://lake/raw/..", "file:///data/./x", "gs://lake/a\nb"])
+def test_no_store_leads_out_of_its_folder(opened, store, url):
+    with pytest.raises(MaestroQAConfigError, match=r"a part that is \. or \.\."):
+        open_store(url)
+    for name in ("../x", "a/../x", "..", "."):
+        with pytest.raises(MaestroQAConfigError, match=r"a part that is \. or \.\."):
+            store.put_bytes(name, b"")
+        with pytest.raises(MaestroQAConfigError, match=r"a part that is \. or \.\."):
+            store.get_bytes(name)
 
 
 @pytest.mark.parametrize("url", ["s3://bucket", "s3://bucket/folder/", "name", "", None])

@@ -12,7 +12,7 @@ from airflow_provider_maestroqa.client.errors import (
     MaestroQADataError,
     MaestroQAError,
 )
-from airflow_provider_maestroqa.storage.base import StorageDeniedError
+from airflow_provider_maestroqa.storage.base import ABSENT, StorageConflictError, StorageDeniedError
 from airflow_provider_maestroqa.storage.s3_store import PART_SIZE, S3Store
 
 
@@ -90,6 +90,85 @@ def test_arguments_for_encryption_reach_every_object(s3_client, s3_store):
     assert store.uri("a/b.csv") == f"s3://{store.bucket}/a/b.csv"
 
 
+@pytest.fixture
+def requests_sent(s3_client):
+    """The operation and the arguments of every request."""
+    sent = []
+
+    def record(params, model, **_):
+        sent.append((model.name, params))
+
+    s3_client.meta.events.register("provide-client-params.s3", record, unique_id="record")
+    yield sent
+    s3_client.meta.events.unregister("provide-client-params.s3", unique_id="record")
+
+
+def test_each_request_gets_the_extra_arguments_that_it_knows(s3_client, s3_store, requests_sent):
+    extra = {"ServerSideEncryption": "aws:kms", "RequestPayer": "requester", "ACL": "private"}
+    store = S3Store(s3_client, s3_store.bucket, extra_args=extra)
+    data = bytes(PART_SIZE + 1)
+    for finish in ("publish", "discard"):
+        upload = store.begin("big", size=len(data))
+        upload.write(data)
+        upload.seal(zlib.crc32(data))
+        getattr(upload, finish)()
+    store.put_bytes("small", b"1")
+    store.open("small").close()
+    assert (store.get_bytes("small"), store.size("big")) == (b"1", len(data))
+    store.delete("small")
+    creates = {"PutObject", "CreateMultipartUpload"}
+    assert creates | {"GetObject", "HeadObject", "DeleteObject", "AbortMultipartUpload"} <= {
+        n for n, _ in requests_sent
+    }
+    for operation, arguments in requests_sent:
+        assert arguments["RequestPayer"] == "requester"
+        assert ("ServerSideEncryption" in arguments, "ACL" in arguments) == (operation in creates,) * 2
+
+
+@pytest.mark.parametrize("name", ["Body", "IfMatch", "ChecksumCRC32", "ServerSideEncription"])
+def test_an_extra_argument_that_cannot_be_given_is_an_error(s3_client, name):
+    with pytest.raises(MaestroQAConfigError, match=f"s3_extra_args: '{name}' cannot be given.*ServerSideEncryption"):
+        S3Store(s3_client, "b", extra_args={name: "x"})
+
+
+@pytest.mark.parametrize("size", [5, PART_SIZE + 5])
+def test_an_object_is_replaced_only_where_the_expected_one_is(s3_store, size):
+    def begin(byte):
+        upload = s3_store.begin("a", size=size)
+        upload.write(byte * size)
+        upload.seal(zlib.crc32(byte * size))
+        return upload
+
+    first = begin(b"1").publish(expected=ABSENT)
+    late = begin(b"2")
+    with pytest.raises(StorageConflictError):
+        late.publish(expected=ABSENT)
+    assert late.publish(expected=first) == s3_store.version("a")
+    assert s3_store.get_bytes("a") == b"2" * size
+    if size < PART_SIZE:  # The local S3 does not compare when it completes an upload.
+        with pytest.raises(StorageConflictError):
+            begin(b"3").publish(expected=first)
+    # boto3 repeats a request whose response was lost, and then S3 finds what the first one has stored.
+    assert begin(b"2").publish(expected=ABSENT) == s3_store.version("a")
+    with pytest.raises(StorageConflictError):
+        s3_store.put_bytes("missing", b"1", expected=first)
+
+
+def test_a_store_that_knows_no_conditions_is_written_to_without_them(s3_store, monkeypatch):
+    real = s3_store.client.put_object
+
+    def put(**arguments):
+        if "IfNoneMatch" in arguments:
+            raise ClientError(
+                {"Error": {"Code": "NotImplemented"}, "ResponseMetadata": {"HTTPStatusCode": 501}}, "PutObject"
+            )
+        return real(**arguments)
+
+    monkeypatch.setattr(s3_store.client, "put_object", put)
+    s3_store.put_bytes("a", b"1", expected=ABSENT)
+    assert s3_store.get_bytes("a") == b"1"
+
+
 def test_many_small_files_do_not_pile_up_in_memory(s3_store):
     uploads = [s3_store.begin(f"f{number}", size=PART_SIZE - 1) for number in range(4)]
     for upload in uploads:
@@ -165,6 +244,7 @@ def test_a_bucket_that_does_not_exist_is_an_error(s3_client):
         ("AccessDenied", 403, StorageDeniedError, "s3:PutObject"),
         ("InvalidAccessKeyId", 403, StorageDeniedError, "credentials"),
         ("ExpiredToken", 400, StorageDeniedError, "credentials"),
+        ("InvalidObjectState", 403, MaestroQAConfigError, "Restore it"),
         ("PermanentRedirect", 301, MaestroQAConfigError, "region"),
         ("InternalError", 500, MaestroQAConnectionError, "retry"),
         ("BadDigest", 400, MaestroQADataError, "retry"),

@@ -2,8 +2,10 @@
 
 import zlib
 
+import pytest
 from landing_fixtures import listing
 
+from airflow_provider_maestroqa.storage.base import ABSENT, StorageConflictError
 from airflow_provider_maestroqa.storage.s3_store import PART_SIZE
 
 
@@ -16,6 +18,25 @@ def test_small_objects_are_stored_replaced_read_and_deleted(store):
     store.delete("state/one")
     store.delete("state/one")
     assert store.get_bytes("state/one") is None
+    assert listing(store) == []
+
+
+def test_a_file_is_replaced_and_deleted_only_where_the_expected_one_is(store):
+    assert store.get_versioned("one") == (None, ABSENT)
+    first = store.put_bytes("one", b"first", expected=ABSENT)
+    assert store.get_versioned("one") == (b"first", first)
+    with pytest.raises(StorageConflictError):
+        store.put_bytes("one", b"other", expected=ABSENT)
+    second = store.put_bytes("one", b"second", expected=first)
+    assert second != first
+    for change in (
+        lambda: store.put_bytes("one", b"third", expected=first),
+        lambda: store.delete("one", expected=first),
+    ):
+        with pytest.raises(StorageConflictError):
+            change()
+    assert store.get_versioned("one") == (b"second", second)
+    store.delete("one", expected=second)
     assert listing(store) == []
 
 

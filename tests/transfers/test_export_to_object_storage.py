@@ -4,6 +4,7 @@ import csv
 import gzip
 import hashlib
 import json
+import os
 import re
 import sys
 import zipfile
@@ -16,6 +17,7 @@ import pytest
 from airflow_provider_maestroqa._compat import AirflowFailException, AirflowSkipException
 from airflow_provider_maestroqa.client.errors import MaestroQAError, MaestroQAExportTimeoutError
 from airflow_provider_maestroqa.hooks.maestroqa import MaestroQAHook
+from airflow_provider_maestroqa.storage.open import open_object
 from airflow_provider_maestroqa.storage.s3_store import S3Store
 from airflow_provider_maestroqa.transfers.export_to_object_storage import MaestroQAExportToObjectStorageOperator
 from airflow_provider_maestroqa.transfers.export_to_s3 import MaestroQAExportToS3Operator
@@ -234,11 +236,38 @@ def test_a_file_that_is_not_what_it_should_be_leaves_nothing(make_export, sandbo
     assert s3.list_multipart_uploads(Bucket=BUCKET).get("Uploads", []) == []
 
 
-def test_the_manifest_is_read_once(make_export, s3):
+def test_the_manifest_is_read_once_before_the_landing_and_once_after(make_export, s3):
     export_id = make_export()
-    with mock.patch.object(S3Store, "get_bytes", autospec=True, side_effect=S3Store.get_bytes) as read:
+    with mock.patch.object(S3Store, "get_versioned", autospec=True, side_effect=S3Store.get_versioned) as read:
         to_s3(export_id).execute({})
-    assert [call.args[1:] for call in read.call_args_list] == [("_manifest.json",)]
+    assert [call.args[1:] for call in read.call_args_list] == [("_manifest.json",)] * 2
+
+
+def test_extra_arguments_of_the_connection_and_of_the_task_reach_s3(make_export, s3, monkeypatch):
+    connection = json.loads(os.environ["AIRFLOW_CONN_AWS_DEFAULT"])
+    connection["extra"]["s3_extra_args"] = {"ServerSideEncryption": "AES256", "RequestPayer": "requester"}
+    monkeypatch.setenv("AIRFLOW_CONN_AWS_DEFAULT", json.dumps(connection))
+    export_id = make_export()
+    to_s3(export_id, s3_extra_args='{"ServerSideEncryption": "aws:kms"}').execute({})
+    MaestroQAExportToObjectStorageOperator(
+        task_id="land", export_id=export_id, destination=f"s3://{BUCKET}/other"
+    ).execute({})
+    used = {
+        key.partition("/")[0]: s3.head_object(Bucket=BUCKET, Key=key)["ServerSideEncryption"] for key in objects(s3)
+    }
+    assert used == {"raw": "aws:kms", "other": "AES256"}
+    open_object(f"s3://{BUCKET}/state.json").write(b"{}")
+    assert s3.head_object(Bucket=BUCKET, Key="state.json")["ServerSideEncryption"] == "AES256"
+    for wrong in ("[1]", "text", {"Bucket": "other"}):
+        with pytest.raises(AirflowFailException, match="s3_extra_args"):
+            to_s3(export_id, s3_extra_args=wrong).execute({})
+
+
+@pytest.mark.parametrize("export_id", ["../../x", "a/b", "..", "x\ny", "x" * 300])
+def test_an_id_that_would_lead_out_of_the_destination_is_rejected(connection, s3, export_id):
+    with pytest.raises(AirflowFailException, match="export_id must have letters"):
+        to_s3(export_id, s3_prefix=f"raw/{export_id}").execute({})
+    assert objects(s3) == {}
 
 
 class TestNoData:

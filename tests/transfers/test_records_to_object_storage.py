@@ -227,11 +227,11 @@ class TestAllOrNothing:
         land(EXPORT, split_nested=True, **FEBRUARY)
         real, calls = LocalUpload.publish, []
 
-        def killed(upload):
+        def killed(upload, **condition):
             calls.append(upload)
             if len(calls) == 3:
                 raise KeyboardInterrupt
-            real(upload)
+            return real(upload, **condition)
 
         patched = mocker.patch.object(LocalUpload, "publish", killed)
         with pytest.raises(KeyboardInterrupt):
@@ -244,7 +244,7 @@ class TestAllOrNothing:
 
     def test_multipart_uploads_are_aborted(self, land, sandbox, s3, mocker):
         mocker.patch("airflow_provider_maestroqa.storage.s3_store._MAX_HELD", 0)
-        mocker.patch.object(Publication, "_invalidate_manifest", side_effect=MaestroQAError("gone", retryable=True))
+        mocker.patch.object(Publication, "commit", side_effect=MaestroQAError("gone", retryable=True))
         with pytest.raises(MaestroQAError):
             land("todos", destination="s3://my-data-lake/x")
         assert s3.list_objects_v2(Bucket="my-data-lake").get("Contents", []) == []

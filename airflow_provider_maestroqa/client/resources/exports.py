@@ -17,6 +17,10 @@ from airflow_provider_maestroqa.client.formatting import format_time
 from airflow_provider_maestroqa.client.parsing import is_blank, parse_choice, parse_flag, parse_text, parse_time
 from airflow_provider_maestroqa.client.server_text import clean_text
 
+#: Ids become parts of paths, URLs and log lines.
+_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:~@=+-]{0,199}")
+_MAX_SHOWN_ID = 80
+
 
 class ExportStatus(Enum):
     """The states of an export that the API documents."""
@@ -181,9 +185,15 @@ def export_parameters(
 def checked_export_id(export_id: object) -> str:
     """Validate an export's id, which a broken template leaves empty or as ``None``.
 
-    :raises MaestroQAConfigError: it is no id.
+    :raises MaestroQAConfigError: it is no id, or one that would mean something else in a path.
     """
-    return parse_text(export_id, "export_id", remedy="Pass the output of MaestroQARequestExportOperator.")
+    text = parse_text(export_id, "export_id", remedy="Pass the output of MaestroQARequestExportOperator.")
+    if _ID.fullmatch(text) is None:
+        raise MaestroQAConfigError(
+            f"export_id must have letters, digits and . _ : ~ @ = + - only, and begin with a letter or digit, got "
+            f"{text[:_MAX_SHOWN_ID]!r}. Pass the output of MaestroQARequestExportOperator."
+        )
+    return text
 
 
 def read_export_id(response: Any) -> str | None:
