@@ -8,7 +8,7 @@ TOUCHING_AIRFLOW := $(addprefix tests/,client contract hooks operators runtime s
 	$(wildcard tests/test_*.py)
 .DEFAULT_GOAL := help
 .PHONY: help demo test quick test-newest test-older $(OLDER:%=test-%) check docs clean environment matrix \
-	ui browser screenshots package release licences
+	ui browser screenshots package release licenses
 
 help: ## Show these verbs
 	@grep -hE '^[a-z-]+:.*## ' Makefile | sed 's/:.*## /|/' | awk -F'|' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -66,8 +66,8 @@ package: environment ## Build the package into dist/ and check it; ten minutes o
 release: environment ## Build and check what is to be published, from a commit with its tag
 	$(BIN)/python scripts/package.py --release
 
-licences: environment ## Write docs/licences.md: what the package brings along
-	$(BIN)/python scripts/licences.py
+licenses: environment ## Write docs/licenses.md: what the package brings along
+	$(BIN)/python scripts/licenses.py
 
 docs: environment ## Build the documentation; a warning is an error
 	$(BIN)/sphinx-build -q -W --keep-going -b html docs docs/_build/html

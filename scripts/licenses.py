@@ -1,10 +1,10 @@
-"""Which libraries this package brings along beside Airflow's own, and under which licences they stand.
+"""List the libraries that this package installs in addition to Airflow's own, with their licenses.
 
-    python scripts/licences.py             write docs/licences.md
-    python scripts/licences.py --check     answer 1 if a licence is not allowed, or the page is not up to date
-    python scripts/licences.py --sbom dist write a bill of materials for tools, in the CycloneDX format
+    python scripts/licenses.py             write docs/licenses.md
+    python scripts/licenses.py --check     exit with 1 if a license is not allowed, or the page is out of date
+    python scripts/licenses.py --sbom dist write a bill of materials for tools, in the CycloneDX format
 
-It reads what is installed, so run it in .venv, which has all extras.
+It reads the installed packages, so run it in .venv, which has all extras.
 """
 
 from __future__ import annotations
@@ -25,13 +25,13 @@ from package_build import ROOT, epoch
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
-PAGE = ROOT / "docs" / "licences.md"
+PAGE = ROOT / "docs" / "licenses.md"
 OURS = "airflow-provider-maestroqa"
 AIRFLOW = "apache-airflow"
-#: The licences that may come along, by their SPDX names. Each lets a company use what stands under it.
+#: The licenses that dependencies may have, by their SPDX names. Each allows commercial use.
 ALLOWED = ("0BSD", "Apache-2.0", "BSD-2-Clause", "BSD-3-Clause", "ISC", "MIT", "MIT-0", "MPL-2.0", "PSF-2.0")
-#: Older packages name their licence in words or by a classifier.
-WORDS = {
+#: Older packages state their license in words or by a classifier.
+SPDX_NAMES = {
     "Apache Software License": "Apache-2.0",
     "BSD License": "BSD-3-Clause",
     "ISC License (ISCL)": "ISC",
@@ -48,60 +48,59 @@ WORDS = {
     "New BSD": "BSD-3-Clause",
     "PSFL": "PSF-2.0",
 }
-#: What says nothing in its metadata, and is a part of a project that does.
+#: Packages without a license in their metadata, which belong to a project that states one.
 UNSTATED = {"openlineage-sql": "Apache-2.0"}
 
 TEXT = """\
-# Licences of dependencies
+# Licenses of dependencies
 
-This package stands under the Apache License 2.0. Here is what it brings along beside what Airflow itself brings: each
-library, its licence, and what brings it, *always* or an extra. *Named* are those that this package asks for itself,
-also where Airflow brings them anyway; the others are what those need.
+This package is under the Apache License 2.0. The table lists the libraries that it installs in addition to Airflow's
+own: each with its license, and whether it is *always* installed or by an extra. *Direct* are those that this package
+requires itself, also when Airflow installs them anyway; the others are requirements of those.
 
 The versions are those of Airflow {airflow} on Python {python}; your constraints may choose others.
 
-| Library | Version | Licence | Brought by | Named |
+| Library | Version | License | Installed by | Direct |
 |---|---|---|---|---|
 {rows}
 
 Allowed are {allowed}.
-A test refuses any other licence. Nothing of these libraries is copied into this package.
+A test fails on any other license. No code of these libraries is copied into this package.
 
-A release comes with this list as a bill of materials (SBOM) for tools, in the CycloneDX format.
+Each release includes this list as a bill of materials (SBOM) in the CycloneDX format.
 """
 
 
 @dataclass
 class Library:
-    """A library that comes along.
+    """A library that is installed with the package.
 
     :param name: its name, normalized.
     :param version: its version.
-    :param licence: its licence as an SPDX expression, or in its own words where that cannot be told.
+    :param spdx: its license as an SPDX expression, or in the package's own words if they are unknown.
     :param direct: whether pyproject.toml names it.
-    :param needs: what it needs in turn.
-    :param brought_by: ``always``, and the extras that bring it.
+    :param needs: its own requirements.
+    :param installed_by: ``always``, or the extras that install it.
     """
 
     name: str
     version: str
-    licence: str
+    spdx: str
     direct: bool = False
     needs: tuple[str, ...] = ()
-    brought_by: set[str] = field(default_factory=set)
+    installed_by: set[str] = field(default_factory=set)
 
     @property
     def allowed(self) -> bool:
-        """Whether one may take it under licences that are allowed."""
-        # "A OR B" leaves the choice; "A AND B" asks for both.
+        """Whether it can be used under allowed licenses."""
+        # "A OR B" is a choice; "A AND B" requires both.
         return any(
-            all(part.strip(" ()") in ALLOWED for part in either.split(" AND "))
-            for either in self.licence.split(" OR ")
+            all(part.strip(" ()") in ALLOWED for part in either.split(" AND ")) for either in self.spdx.split(" OR ")
         )
 
 
-def licence_of(metadata) -> str:
-    """A package's licence, from its metadata.
+def license_of(metadata) -> str:
+    """Return a package's license, from its metadata.
 
     :param metadata: METADATA as ``importlib.metadata`` reads it.
     """
@@ -109,18 +108,18 @@ def licence_of(metadata) -> str:
         return expression
     rows = [row.rpartition(" :: ")[2] for row in metadata.get_all("Classifier") or [] if row.startswith("License ::")]
     rows = [row for row in rows if row != "OSI Approved"]
-    said = (metadata.get("License") or "").strip()
-    short = said if said and "\n" not in said and len(said) < 80 else ""
-    named = WORDS.get(short, short)
-    # The words are more exact than a classifier where both are there: there is one classifier for all BSD licences.
-    if named in ALLOWED or (named and not rows):
-        return named
-    return " AND ".join(sorted({WORDS.get(row, row) for row in rows})) or "not stated"
+    text = (metadata.get("License") or "").strip()
+    short = text if "\n" not in text and len(text) < 80 else ""
+    name = SPDX_NAMES.get(short, short)
+    # The text is more exact than a classifier if both are there: there is one classifier for all BSD licenses.
+    if name in ALLOWED or (name and not rows):
+        return name
+    return " AND ".join(sorted({SPDX_NAMES.get(row, row) for row in rows})) or "not stated"
 
 
 @cache
 def installed(name: str) -> Distribution | None:
-    """A package that is installed, or None."""
+    """Return a package that is installed, or None."""
     try:
         return distribution(name)
     except PackageNotFoundError:
@@ -129,72 +128,72 @@ def installed(name: str) -> Distribution | None:
 
 @cache
 def requirements_of(name: str, extra: str = "") -> tuple[Requirement, ...]:
-    """What a package needs here, without or with one of its extras."""
-    found = installed(name)
-    read = [Requirement(line) for line in (found.requires if found else None) or ()]
-    return tuple(one for one in read if one.marker is None or one.marker.evaluate({"extra": extra}))
+    """Return the requirements of a package here, without or with one of its extras."""
+    package = installed(name)
+    all_of_them = [Requirement(line) for line in (package.requires if package else None) or ()]
+    return tuple(one for one in all_of_them if one.marker is None or one.marker.evaluate({"extra": extra}))
 
 
-def closure(wanted: Iterable[Requirement]) -> set[str]:
-    """All that these requirements bring, as far as it is installed."""
+def closure(requirements: Iterable[Requirement]) -> set[str]:
+    """Return the names of all packages that these requirements install, if they are installed here."""
     seen: set[tuple[str, str]] = set()
-    waiting = list(wanted)
-    while waiting:
-        requirement = waiting.pop()
+    queue = list(requirements)
+    while queue:
+        requirement = queue.pop()
         name = canonicalize_name(requirement.name)
         for extra in ("", *requirement.extras):
             if (name, extra) not in seen and installed(name) is not None:
                 seen.add((name, extra))
-                waiting += requirements_of(name, extra)
+                queue += requirements_of(name, extra)
     return {name for name, _ in seen}
 
 
 def declared() -> dict[str, list[Requirement]]:
-    """What pyproject.toml asks for: by extra, and what is always asked for under ``always``."""
+    """Return the requirements of pyproject.toml by extra; those without one under ``always``."""
     if sys.version_info >= (3, 11):
         import tomllib
     else:
         import tomli as tomllib
-    told = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
-    groups = {"always": told["dependencies"], **told["optional-dependencies"]}
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
+    groups = {"always": project["dependencies"], **project["optional-dependencies"]}
     return {name: [Requirement(line) for line in lines] for name, lines in groups.items()}
 
 
 def libraries() -> list[Library]:
-    """What this package brings beside Airflow's own, and what it names itself; by name."""
-    asked = declared()
-    direct = {canonicalize_name(one.name) for several in asked.values() for one in several}
+    """Return the libraries that this package installs in addition to Airflow's own, and its direct ones; by name."""
+    groups = declared()
+    direct = {canonicalize_name(one.name) for several in groups.values() for one in several}
     airflows = closure([Requirement(AIRFLOW)])
-    found: dict[str, Library] = {}
-    always = closure(asked["always"])
-    for extra, wanted in asked.items():
-        for name in closure(wanted):
+    by_name: dict[str, Library] = {}
+    always = closure(groups["always"])
+    for extra, requirements in groups.items():
+        for name in closure(requirements):
             if name in (AIRFLOW, OURS) or (name not in direct and name in airflows):
                 continue
             if extra != "always" and name in always:
                 continue
-            if name not in found:
-                has = installed(name)
+            if name not in by_name:
+                package = installed(name)
                 needs = {canonicalize_name(one.name) for one in requirements_of(name)}
-                licence = licence_of(has.metadata)
-                if licence == "not stated":
-                    licence = UNSTATED.get(name, licence)
-                found[name] = Library(name, has.version, licence, name in direct, tuple(sorted(needs)))
-            found[name].brought_by.add(extra)
-    return sorted(found.values(), key=lambda one: one.name)
+                spdx = license_of(package.metadata)
+                if spdx == "not stated":
+                    spdx = UNSTATED.get(name, spdx)
+                by_name[name] = Library(name, package.version, spdx, name in direct, tuple(sorted(needs)))
+            by_name[name].installed_by.add(extra)
+    return sorted(by_name.values(), key=lambda one: one.name)
 
 
 def missing() -> list[str]:
-    """What pyproject.toml names, and is not installed here."""
+    """Return the direct requirements that are not installed here."""
     return sorted(one.name for several in declared().values() for one in several if installed(one.name) is None)
 
 
-def page(found: list[Library]) -> str:
-    """The page of the documentation."""
+def page(all_libraries: list[Library]) -> str:
+    """Return the page of the documentation."""
     airflow = installed(AIRFLOW)
     rows = [
-        f"| {one.name} | {one.version} | {one.licence} | {_brought(one)} | {'yes' if one.direct else ''} |"
-        for one in found
+        f"| {one.name} | {one.version} | {one.spdx} | {_installers(one)} | {'yes' if one.direct else ''} |"
+        for one in all_libraries
     ]
     return TEXT.format(
         airflow=airflow.version if airflow else "?",
@@ -204,23 +203,23 @@ def page(found: list[Library]) -> str:
     )
 
 
-def _brought(one: Library) -> str:
-    return ", ".join(sorted(name if name == "always" else f"`{name}`" for name in one.brought_by))
+def _installers(one: Library) -> str:
+    return ", ".join(sorted(name if name == "always" else f"`{name}`" for name in one.installed_by))
 
 
-def sbom(found: list[Library], *, version: str, at: int) -> dict[str, object]:
-    """A bill of materials in CycloneDX 1.6.
+def sbom(all_libraries: list[Library], *, version: str, at: int) -> dict[str, object]:
+    """Return a bill of materials in CycloneDX 1.6.
 
     :param version: this package's version.
     :param at: when it was made, in Unix seconds.
     """
-    names = {one.name: f"pkg:pypi/{one.name}@{one.version}" for one in found}
+    names = {one.name: f"pkg:pypi/{one.name}@{one.version}" for one in all_libraries}
     own = f"pkg:pypi/{OURS}@{version}"
     body = json.dumps(sorted(names.values()))
     return {
         "bomFormat": "CycloneDX",
         "specVersion": "1.6",
-        # Made of what is in it, so that the same release gives the same bytes.
+        # Derived from the contents, so that the same release gives the same bytes.
         "serialNumber": f"urn:uuid:{uuid.uuid5(uuid.NAMESPACE_URL, own + body)}",
         "version": 1,
         "metadata": {
@@ -241,30 +240,30 @@ def sbom(found: list[Library], *, version: str, at: int) -> dict[str, object]:
                 "name": one.name,
                 "version": one.version,
                 "purl": names[one.name],
-                "scope": "required" if "always" in one.brought_by else "optional",
-                "licenses": [_licence(one.licence)],
+                "scope": "required" if "always" in one.installed_by else "optional",
+                "licenses": [_license(one.spdx)],
                 "properties": [
-                    {"name": "maestroqa:brought-by", "value": brought} for brought in sorted(one.brought_by)
+                    {"name": "maestroqa:brought-by", "value": extra} for extra in sorted(one.installed_by)
                 ],
             }
-            for one in found
+            for one in all_libraries
         ],
         "dependencies": [
-            {"ref": own, "dependsOn": sorted(names[one.name] for one in found if one.direct)},
+            {"ref": own, "dependsOn": sorted(names[one.name] for one in all_libraries if one.direct)},
             *(
                 {"ref": names[one.name], "dependsOn": sorted(names[need] for need in one.needs if need in names)}
-                for one in found
+                for one in all_libraries
             ),
         ],
     }
 
 
-def _licence(licence: str) -> dict[str, object]:
-    if licence in ALLOWED:
-        return {"license": {"id": licence}}
-    if re.search(r" (AND|OR|WITH) ", licence):
-        return {"expression": licence}
-    return {"license": {"name": licence}}
+def _license(spdx: str) -> dict[str, object]:
+    if spdx in ALLOWED:
+        return {"license": {"id": spdx}}
+    if re.search(r" (AND|OR|WITH) ", spdx):
+        return {"expression": spdx}
+    return {"license": {"name": spdx}}
 
 
 def write_sbom(folder: Path, *, at: int) -> Path:
@@ -278,27 +277,27 @@ def write_sbom(folder: Path, *, at: int) -> Path:
 
 
 def main() -> int:
-    """Write the page or the bill of materials, or check; answer 0 when all is well."""
+    """Write the page or the bill of materials, or check; return 0 if everything is right."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--check", action="store_true", help="write nothing")
     parser.add_argument("--sbom", type=Path, metavar="FOLDER", help="write the bill of materials into this folder")
-    given = parser.parse_args()
+    arguments = parser.parse_args()
     if absent := missing():
-        print(f"Not installed here: {', '.join(absent)}. Run this where all extras are, as in .venv.")
+        print(f"Not installed here: {', '.join(absent)}. Run this where all extras are installed, as in .venv.")
         return 2
-    found = libraries()
-    if given.sbom:
-        print(write_sbom(given.sbom, at=int(epoch())))
-    elif not given.check:
-        PAGE.write_text(page(found))
+    all_libraries = libraries()
+    if arguments.sbom:
+        print(write_sbom(arguments.sbom, at=int(epoch())))
+    elif not arguments.check:
+        PAGE.write_text(page(all_libraries))
         print(PAGE)
-    bad = [one for one in found if not one.allowed]
-    for one in bad:
-        print(f"{one.name} {one.version}: {one.licence}")
-    if given.check and PAGE.read_text() != page(found):
-        print("docs/licences.md is not up to date: run python scripts/licences.py")
+    forbidden = [one for one in all_libraries if not one.allowed]
+    for one in forbidden:
+        print(f"{one.name} {one.version}: {one.spdx}")
+    if arguments.check and PAGE.read_text() != page(all_libraries):
+        print("docs/licenses.md is out of date: run python scripts/licenses.py")
         return 1
-    return 1 if bad else 0
+    return 1 if forbidden else 0
 
 
 if __name__ == "__main__":

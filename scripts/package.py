@@ -14,7 +14,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-import licences
+import licenses
 import package_build
 import package_checks
 import package_installs
@@ -47,7 +47,7 @@ def main() -> int:
         if given.release:
             found["release"] = package_checks.release()
         if not given.quick:
-            licences.write_sbom(dist, at=int(package_build.epoch()))
+            licenses.write_sbom(dist, at=int(package_build.epoch()))
             found.update(package_installs.check(first.wheel, work, only=given.only, airflow=given.airflow))
     for path in sorted(dist.iterdir()):
         print(f"{package_build.digest(path)}  dist/{path.name}  {path.stat().st_size:,} bytes")

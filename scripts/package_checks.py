@@ -70,13 +70,13 @@ def expected_in_sdist(files: list[str]) -> list[str]:
 
 
 def expected_in_wheel(files: list[str]) -> list[str]:
-    """What the wheel must hold: the package, the examples, the licences, and what describes them."""
+    """What the wheel must hold: the package, the examples, the licenses, and what describes them."""
     about = f"{PACKAGE}-{version()}.dist-info"
     held = [name for name in files if name.startswith(f"{PACKAGE}/")]
     for where, to in MOVED.items():
         held += [to + name.removeprefix(where) for name in files if name.startswith(where)]
-    licences = [f"{about}/licenses/{name}" for name in project()["project"]["license-files"]]
-    return sorted([*held, *licences, *(f"{about}/{name}" for name in ABOUT)])
+    licenses = [f"{about}/licenses/{name}" for name in project()["project"]["license-files"]]
+    return sorted([*held, *licenses, *(f"{about}/{name}" for name in ABOUT)])
 
 
 def contents(built: Built, files: list[str]) -> list[str]:
@@ -139,7 +139,7 @@ def metadata(built: Built) -> list[str]:
         ("Version", said["Version"], version()),
         ("License-Expression", said["License-Expression"], told["license"]),
         ("License-File", said.get_all("License-File"), told["license-files"]),
-        ("a licence among the classifiers", [row for row in said.get_all("Classifier") if "License" in row], []),
+        ("a license among the classifiers", [row for row in said.get_all("Classifier") if "License" in row], []),
         ("Python classifiers", pythons, [f"3.{minor}" for minor in range(lowest, highest)]),
         ("Provides-Extra", sorted(said.get_all("Provides-Extra")), sorted(extras)),
         ("Requires-Dist", sorted(said.get_all("Requires-Dist")), sorted(_as_required(*one) for one in wanted)),

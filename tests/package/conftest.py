@@ -46,8 +46,8 @@ def checks(script):
 
 
 @pytest.fixture(scope="session")
-def licences(script):
-    return script("licences")
+def licenses(script):
+    return script("licenses")
 
 
 @pytest.fixture

@@ -12,38 +12,38 @@ ROW = re.compile(r"^\| ([a-z0-9-]+) \| (\S+) \| (.+?) \| (.+?) \| (yes)? ?\|$", 
 
 @pytest.fixture
 def listed(root):
-    """The rows of docs/licences.md: name → version, licence, brought by, named."""
-    return {row[0]: row[1:] for row in ROW.findall((root / "docs" / "licences.md").read_text())}
+    """The rows of docs/licenses.md: name → version, license, installed by, direct."""
+    return {row[0]: row[1:] for row in ROW.findall((root / "docs" / "licenses.md").read_text())}
 
 
-def test_each_direct_dependency_is_listed_under_an_allowed_licence(listed, licences):
-    for group, wanted in licences.declared().items():
+def test_each_direct_dependency_is_listed_under_an_allowed_license(listed, licenses):
+    for group, wanted in licenses.declared().items():
         for requirement in wanted:
             name = canonicalize_name(requirement.name)
-            if name == licences.AIRFLOW:
+            if name == licenses.AIRFLOW:
                 continue
-            version, licence, brought_by, named = listed[name]
-            assert licences.Library(name, version, licence).allowed, f"{name}: {licence}"
-            assert group in brought_by.replace("`", "").split(", ") or "always" in brought_by
-            assert named == "yes"
+            version, spdx, installed_by, direct = listed[name]
+            assert licenses.Library(name, version, spdx).allowed, f"{name}: {spdx}"
+            assert group in installed_by.replace("`", "").split(", ") or "always" in installed_by
+            assert direct == "yes"
 
 
-def test_each_other_one_has_an_allowed_licence(listed, licences):
+def test_each_other_one_has_an_allowed_license(listed, licenses):
     assert len(listed) > 20
-    refused = {name: row[1] for name, row in listed.items() if not licences.Library(name, *row[:2]).allowed}
-    assert refused == {}
+    forbidden = {name: row[1] for name, row in listed.items() if not licenses.Library(name, *row[:2]).allowed}
+    assert forbidden == {}
 
 
-def test_the_page_is_up_to_date(licences, root):
+def test_the_page_is_up_to_date(licenses, root):
     newest = (root / "requirements" / "newest").read_text().strip()
-    if airflow.__version__ != newest or sys.version_info[:2] != (3, 11) or licences.missing():
+    if airflow.__version__ != newest or sys.version_info[:2] != (3, 11) or licenses.missing():
         pytest.skip(f"the page shows Airflow {newest} on Python 3.11 with all extras")
-    told = Path(licences.PAGE).read_text()
-    assert licences.page(licences.libraries()) == told, "run: .venv/bin/python scripts/licences.py"
+    text = Path(licenses.PAGE).read_text()
+    assert licenses.page(licenses.libraries()) == text, "run: .venv/bin/python scripts/licenses.py"
 
 
 @pytest.mark.parametrize(
-    ("fields", "licence"),
+    ("fields", "spdx"),
     [
         ({"License-Expression": "MIT"}, "MIT"),
         ({"License": "Apache License 2.0"}, "Apache-2.0"),
@@ -54,15 +54,15 @@ def test_the_page_is_up_to_date(licences, root):
         ({}, "not stated"),
     ],
 )
-def test_a_licence_is_read_however_it_is_stated(licences, fields, licence):
+def test_a_license_is_read_however_it_is_stated(licenses, fields, spdx):
     metadata = Message()
     for name, value in fields.items():
         metadata[name] = value
-    assert licences.licence_of(metadata) == licence
+    assert licenses.license_of(metadata) == spdx
 
 
 @pytest.mark.parametrize(
-    ("licence", "allowed"),
+    ("spdx", "allowed"),
     [
         ("MIT", True),
         ("Apache-2.0 AND MIT", True),
@@ -73,14 +73,14 @@ def test_a_licence_is_read_however_it_is_stated(licences, fields, licence):
         ("not stated", False),
     ],
 )
-def test_only_licences_that_let_a_company_use_it_are_allowed(licences, licence, allowed):
-    assert licences.Library("x", "1", licence).allowed is allowed
+def test_only_licenses_that_let_a_company_use_it_are_allowed(licenses, spdx, allowed):
+    assert licenses.Library("x", "1", spdx).allowed is allowed
 
 
-def test_the_bill_of_materials_names_each_library_and_is_the_same_each_time(licences):
-    found = licences.libraries()
-    bill = licences.sbom(found, version="1.2.3", at=0)
-    assert bill == licences.sbom(found, version="1.2.3", at=0)
+def test_the_bill_of_materials_names_each_library_and_is_the_same_each_time(licenses):
+    found = licenses.libraries()
+    bill = licenses.sbom(found, version="1.2.3", at=0)
+    assert bill == licenses.sbom(found, version="1.2.3", at=0)
     assert [one["name"] for one in bill["components"]] == [one.name for one in found]
     references = {one["bom-ref"] for one in bill["components"]} | {bill["metadata"]["component"]["bom-ref"]}
     assert {one["ref"] for one in bill["dependencies"]} == references
