@@ -46,10 +46,15 @@ quick: environment ## Run the checks and the quick tests: the loop while working
 matrix: ## Run the demo and the tests on every supported Airflow and on every Python; half an hour
 	@$(PYTHON) scripts/matrix.py $(CELLS)
 
-check: environment ## Run ruff and mypy
+check: environment ## Run ruff and mypy, and check the files of the repository's host
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+	$(BIN)/zizmor --offline --quiet .github
+	$(BIN)/check-jsonschema --quiet --builtin-schema vendor.github-workflows .github/workflows/*.yml
+	$(BIN)/check-jsonschema --quiet --builtin-schema vendor.github-issue-forms .github/ISSUE_TEMPLATE/[!c]*.yml
+	$(BIN)/check-jsonschema --quiet --builtin-schema vendor.dependabot .github/dependabot.yml
+	$(BIN)/check-jsonschema --quiet --builtin-schema vendor.readthedocs .readthedocs.yaml
 
 ui: environment ## Open Airflow's UI with a sandbox MaestroQA, a local S3 and the example DAGs
 	@$(BIN)/python scripts/ui.py

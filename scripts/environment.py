@@ -50,6 +50,8 @@ def main(release: str, folder: str, wanted: str = "tests") -> int:
     install(environment, versions, "-r", str(needs))
     install(environment, versions, "--no-deps", "--no-build-isolation", "-e", ".")
     _have_redis()
+    if wanted == "tools":
+        _have_chromium()
     stamp.write_text(recipe)
     return 0
 
@@ -98,6 +100,17 @@ def _have_redis() -> None:
     """The tests of shared budgets need a real Redis server: a package brings one, but not yet for Python 3.13."""
     if sys.version_info >= (3, 13) and not shutil.which("redis-server") and shutil.which("apt-get"):
         subprocess.run(["apt-get", "install", "-y", "-qq", "redis-server"], check=True)
+
+
+def _have_chromium() -> None:
+    """The tests of the UI need a browser, which no package index brings: on Debian as root apt does."""
+    names = ("chromium", "chromium-browser", "google-chrome")
+    if any(map(shutil.which, names)) or not shutil.which("apt-get") or os.geteuid():
+        return
+    print("Installing Chromium with apt for the tests of the UI.", flush=True)
+    for command in (["update", "-qq"], ["install", "-y", "-qq", "--no-install-recommends", "chromium"]):
+        # Without a network the tests are skipped, and the end of the run says so.
+        subprocess.run(["apt-get", *command], check=False, stdout=subprocess.DEVNULL)
 
 
 def _dotted(version: tuple[int, ...]) -> str:

@@ -180,9 +180,19 @@ def description(built: Built) -> list[str]:
     return problems
 
 
+def repository(root: Path = ROOT) -> str:
+    """The repository's address, as pyproject.toml has it."""
+    line = re.search(r'^repository = "(.*)"$', (root / "pyproject.toml").read_text("utf-8"), re.MULTILINE)
+    return line[1] if line else ""
+
+
 def release(root: Path = ROOT) -> list[str]:
     """Whether this tree may be published under its version."""
     problems, number = [], version(root)
+    if not repository(root):
+        problems.append(
+            "pyproject.toml has no repository: fill in its address under [tool.hatch.metadata.hooks.custom]"
+        )
     if changed := uncommitted(root):
         problems.append(f"{changed} files are not committed; begin from a clean clone")
     asked = ["git", "tag", "--points-at", "HEAD"]

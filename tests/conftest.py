@@ -7,6 +7,7 @@ import json
 import os
 import shutil
 import tempfile
+from collections import Counter
 from pathlib import Path
 
 # Before anything imports Airflow: it reads these once.
@@ -43,7 +44,15 @@ FAULT_TABLES = {"test_push_faults.py": "pushes", "test_attachment_faults.py": "a
 
 
 def pytest_terminal_summary(terminalreporter):
-    """Say how many rows of the fault tables hold."""
+    """Report how many rows of the fault tables hold, and what was not run and why."""
+    reasons = Counter(
+        report.longrepr[2].removeprefix("Skipped: ") if isinstance(report.longrepr, tuple) else str(report.longrepr)
+        for report in terminalreporter.stats.get("skipped", [])
+    )
+    if reasons:
+        terminalreporter.section("not run")
+        for reason, number in reasons.most_common():
+            terminalreporter.write_line(f"{number:5}  {reason}")
     for file, name in FAULT_TABLES.items():
         count = {
             outcome: sum(

@@ -80,7 +80,7 @@ def test_the_graph_names_the_operators(page, run):
     ("name", "story"),
     [
         ("request", ["Requested a raw export from", ": export "]),
-        ("wait", ["is requested. Next look in", "is complete."]),
+        ("wait", ["is requested. Next poll in", "is complete."]),
         ("land", ["Downloaded export", "landed at s3://my-data-lake/maestroqa/raw/run=manual__", "5 files with"]),
     ],
 )

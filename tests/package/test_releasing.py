@@ -21,6 +21,7 @@ def git(tmp_path, monkeypatch):
     (tmp_path / "airflow_provider_maestroqa").mkdir()
     (tmp_path / "airflow_provider_maestroqa" / "__init__.py").write_text(f'__version__ = "{VERSION}"\n')
     (tmp_path / "CHANGELOG.md").write_text(CHANGES)
+    (tmp_path / "pyproject.toml").write_text('repository = "https://code.example.com/team/provider"\n')
     run("init", "--quiet")
     run("add", "--all")
     run("commit", "--quiet", "--message", f"Release {VERSION}")
@@ -30,6 +31,22 @@ def git(tmp_path, monkeypatch):
 
 def test_a_clean_commit_with_tag_and_changelog_may_be_released(git, checks, tmp_path):
     assert checks.release(tmp_path) == []
+
+
+def test_a_project_without_a_repository_builds_and_is_not_released(git, checks, tmp_path):
+    (tmp_path / "pyproject.toml").write_text('repository = ""\n')
+    git("commit", "--quiet", "--all", "--amend", "--no-edit")
+    git("tag", "--force", "--annotate", f"v{VERSION}", "--message", "again")
+    (problem,) = checks.release(tmp_path)
+    assert problem.startswith("pyproject.toml has no repository")
+
+
+def test_the_urls_of_the_project_derive_from_the_repository(script):
+    description = script("description")
+    assert description.urls_of("", "0.2.0") == {}
+    urls = description.urls_of("https://code.example.com/team/provider", "0.2.0")
+    assert urls["Changelog"] == "https://code.example.com/team/provider/blob/v0.2.0/CHANGELOG.md"
+    assert urls["Issues"] == "https://code.example.com/team/provider/issues"
 
 
 def test_a_tree_with_changes_is_not_released(git, checks, tmp_path):
