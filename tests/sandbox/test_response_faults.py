@@ -28,12 +28,6 @@ def test_a_status_fault_may_have_any_body(client, body, content_type, text):
     assert (answer.headers["X-Made"], answer.headers["Retry-After"]) == ("up", "7")
 
 
-def test_a_fault_with_done_carries_the_request_out_first(client):
-    client.sandbox.fault(kind="status", status=502, done=True)
-    assert client.ask("groups").status_code == 502
-    assert len(client.sandbox.exports) == 1
-
-
 @pytest.mark.parametrize(("kind", "exports"), [("reset_before", 0), ("reset_after", 1)])
 def test_a_reset_drops_the_connection_before_or_after_the_work(client, kind, exports):
     client.sandbox.fault(kind=kind)

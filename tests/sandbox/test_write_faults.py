@@ -4,58 +4,45 @@ import requests
 T, A = "t-1", "agent-1@example.com"
 
 
-@pytest.fixture(
-    params=[
-        "create_ticket",
-        "update_ticket",
-        "delete_ticket",
-        "create_comment",
-        "create_comments",
-        "create_attachment",
-        "create_agent",
-        "add_agent_id",
-        "set_agent_availability",
-        "push_ticket_metrics",
-        "push_agent_metrics",
-    ]
-)
+NEW_AGENT = {"name": "A", "available": True, "email": "new@example.com"}
+#: Each write operation: how it is sent, where a text stands for the record of that maker, and what it makes true.
+WRITES = {
+    "create_ticket": ("POST", "/tickets", "ticket", lambda sandbox: len(sandbox.tickets) == 2),
+    "update_ticket": ("PATCH", f"/tickets/{T}", {"status": "x"}, lambda sandbox: "status" in sandbox.tickets[T]),
+    "delete_ticket": ("DELETE", f"/tickets/{T}", None, lambda sandbox: T not in sandbox.tickets),
+    "create_comment": ("POST", "/comments", "comment", lambda sandbox: sandbox.comments),
+    "create_comments": ("POST", "/comments-batch", ["comment"] * 3, lambda sandbox: len(sandbox.comments) == 3),
+    "create_attachment": (
+        *("POST", "/attachments", {"ticket_id": T, "content_type": "audio/mp3"}),
+        lambda sandbox: sandbox.attachments,
+    ),
+    "create_agent": ("POST", "/agents", NEW_AGENT, lambda sandbox: len(sandbox.agents) == 21),
+    "add_agent_id": (
+        *("POST", "/agents/add-id-to-agent", {"email": A, "agentId": "x"}),
+        lambda sandbox: sandbox.agents[A]["agentId"] == "x",
+    ),
+    "set_agent_availability": (
+        *("POST", "/update-agent-availability", {"email": A, "available": False}),
+        lambda sandbox: not sandbox.agents[A]["available"],
+    ),
+    "push_ticket_metrics": (
+        *("POST", "/ticket-metrics-batch", ["ticket_metric"]),
+        lambda sandbox: sandbox.ticket_metrics,
+    ),
+    "push_agent_metrics": ("POST", "/agent-metrics-batch", ["agent_metric"], lambda sandbox: sandbox.agent_metrics),
+}
+
+
+@pytest.fixture(params=WRITES)
 def write(request, client, records):
     """One write operation: it is sent by a call, and ``happened`` tells whether it was carried out."""
-    sandbox = client.sandbox
-    sandbox.add_tickets([T])
-    new_agent = {"name": "A", "available": True, "email": "new@example.com"}
-    operations = {
-        "create_ticket": ("POST", "/tickets", records.ticket("new"), lambda: "new" in sandbox.tickets),
-        "update_ticket": ("PATCH", f"/tickets/{T}", {"status": "x"}, lambda: "status" in sandbox.tickets[T]),
-        "delete_ticket": ("DELETE", f"/tickets/{T}", None, lambda: T not in sandbox.tickets),
-        "create_comment": ("POST", "/comments", records.comment(), lambda: len(sandbox.comments) == 1),
-        "create_comments": (
-            *("POST", "/comments-batch", {"batch": [records.comment()] * 3}),
-            lambda: len(sandbox.comments) == 3,
-        ),
-        "create_attachment": (
-            *("POST", "/attachments", {"ticket_id": T, "content_type": "audio/mp3"}),
-            lambda: len(sandbox.attachments) == 1,
-        ),
-        "create_agent": ("POST", "/agents", new_agent, lambda: len(sandbox.agents) == 21),
-        "add_agent_id": (
-            *("POST", "/agents/add-id-to-agent", {"email": A, "agentId": "x"}),
-            lambda: sandbox.agents[A]["agentId"] == "x",
-        ),
-        "set_agent_availability": (
-            *("POST", "/update-agent-availability", {"email": A, "available": False}),
-            lambda: not sandbox.agents[A]["available"],
-        ),
-        "push_ticket_metrics": (
-            *("POST", "/ticket-metrics-batch", {"batch": [records.ticket_metric()]}),
-            lambda: len(sandbox.ticket_metrics) == 1,
-        ),
-        "push_agent_metrics": (
-            *("POST", "/agent-metrics-batch", {"batch": [records.agent_metric()]}),
-            lambda: len(sandbox.agent_metrics) == 1,
-        ),
-    }
-    return Write(client, *operations[request.param])
+    client.sandbox.add_tickets([T])
+    method, path, body, happened = WRITES[request.param]
+    if isinstance(body, str):
+        body = records.ticket("new") if body == "ticket" else getattr(records, body)()
+    elif isinstance(body, list):
+        body = {"batch": [getattr(records, name)() for name in body]}
+    return Write(client, method, path, body, lambda: bool(happened(client.sandbox)))
 
 
 class Write:

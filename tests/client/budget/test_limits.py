@@ -9,10 +9,17 @@ from airflow_provider_maestroqa.client.budget.limits import make_rules
 from airflow_provider_maestroqa.client.errors import MaestroQAConfigError
 
 
-def test_the_documented_windows_count_as_one_and_a_quarter_and_sixty_and_a_half_seconds():
-    rules = make_rules(DEFAULT_LIMITS)
-    assert rules["normal"].windows == ((10, 1.25), (100, 60.5))
-    assert rules["hard"].windows == ((1, 1.25), (30, 60.5))
+@pytest.mark.parametrize(
+    ("limits", "margins", "bucket", "windows"),
+    [
+        (DEFAULT_LIMITS, None, "normal", ((10, 1.25), (100, 60.5))),
+        (DEFAULT_LIMITS, None, "hard", ((1, 1.25), (30, 60.5))),
+        (DEFAULT_LIMITS, {1.0: 0.1, 60.0: 3.0}, "normal", ((10, 1.1), (100, 63.0))),
+        ({"normal": [(10, 1)]}, None, "normal", ((10, 1.04),)),
+    ],
+)
+def test_a_window_counts_as_longer_by_its_margin(limits, margins, bucket, windows):
+    assert make_rules(limits, margins)[bucket].windows == windows
 
 
 def test_the_window_that_binds_is_stretched_little_and_the_others_never_bind_instead():
@@ -21,15 +28,6 @@ def test_the_window_that_binds_is_stretched_little_and_the_others_never_bind_ins
     assert 5.04 <= five <= 5.05
     assert 1.2 < second <= 1.25
     assert 10 / second >= 40 / five
-
-
-def test_a_single_short_window_has_a_margin_too():
-    assert make_rules({"normal": [(10, 1)]})["normal"].windows == ((10, 1.04),)
-
-
-def test_margins_can_be_chosen_for_each_window():
-    rules = make_rules(DEFAULT_LIMITS, {1.0: 0.1, 60.0: 3.0})
-    assert rules["normal"].windows == ((10, 1.1), (100, 63.0))
 
 
 @pytest.mark.parametrize(

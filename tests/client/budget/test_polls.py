@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import threading
 import time
 
 import pytest
@@ -175,47 +174,32 @@ def test_a_poll_gives_up_at_its_deadline_even_in_the_line(virtual_time):
 
 @pytest.fixture(params=["thread", "coroutine"])
 def line(request):
-    """Two polls of one process, of which the first holds the turn; how the second ends."""
+    """Two polls of one process, of which the first holds the turn; how the second ends, and what it took."""
     budget = open_budget(
         store="memory", base_url="https://x.com", token=f"line {time.time()}", limits={"normal": [(1, 0.2)]}
     )
     for _ in range(3):
         budget.acquire("normal", polling=False)
-    if request.param == "thread":
 
-        def go(deadline):
-            first = threading.Thread(target=lambda: budget.acquire("normal", polling=True))
-            first.start()
-            time.sleep(0.05)
-            began = time.monotonic()
-            try:
-                budget.acquire("normal", polling=True, deadline=deadline)
-                ended = "slot"
-            except BudgetExhaustedError:
-                ended = "deadline"
-            took = time.monotonic() - began
-            first.join()
-            return ended, took
-
-    else:
-
-        async def both(deadline):
-            first = asyncio.create_task(budget.acquire_async("normal", polling=True))
-            await asyncio.sleep(0.05)
-            began = time.monotonic()
-            try:
+    async def poll(deadline=None):
+        began, ended = time.monotonic(), "slot"
+        try:
+            if request.param == "thread":
+                await asyncio.to_thread(budget.acquire, "normal", polling=True, deadline=deadline)
+            else:
                 await budget.acquire_async("normal", polling=True, deadline=deadline)
-                ended = "slot"
-            except BudgetExhaustedError:
-                ended = "deadline"
-            took = time.monotonic() - began
-            await first
-            return ended, took
+        except BudgetExhaustedError:
+            ended = "deadline"
+        return ended, time.monotonic() - began
 
-        def go(deadline):
-            return asyncio.run(both(deadline))
+    async def both(deadline):
+        first = asyncio.create_task(poll())
+        await asyncio.sleep(0.05)
+        second = await poll(deadline)
+        await first
+        return second
 
-    yield go
+    yield lambda deadline: asyncio.run(both(deadline))
     budget.close()
 
 

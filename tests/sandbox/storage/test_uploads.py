@@ -67,24 +67,20 @@ def test_the_record_tells_of_an_upload_without_its_bytes(attachment):
 
 
 @pytest.mark.parametrize(
-    "change",
+    ("change", "complaint"),
     [
-        {"Content-Type": "audio/wav"},
-        {"Content-Type": None},
-        {"x-amz-server-side-encryption": "aws:kms"},
-        {"x-amz-server-side-encryption": None},
+        ({"Content-Type": "audio/wav"}, "<Code>SignatureDoesNotMatch</Code>"),
+        ({"Content-Type": None}, "<Code>SignatureDoesNotMatch</Code>"),
+        ({"x-amz-server-side-encryption": "aws:kms"}, "<Code>SignatureDoesNotMatch</Code>"),
+        ({"x-amz-server-side-encryption": None}, "<Code>SignatureDoesNotMatch</Code>"),
+        ({"x-amz-acl": "private"}, "which were not signed"),
     ],
 )
-def test_other_headers_than_signed_are_refused(attachment, change):
+def test_other_headers_than_signed_are_refused(attachment, change, complaint):
     headers = {name: value for name, value in (attachment.headers | change).items() if value is not None}
     status, text = attachment.put(headers=headers)
-    assert (status, "<Code>SignatureDoesNotMatch</Code>" in text) == (403, True)
+    assert (status, complaint in text) == (403, True)
     assert attachment.stored is None
-
-
-def test_an_encryption_header_that_was_not_signed_is_refused(attachment):
-    status, text = attachment.put(headers={**attachment.headers, "x-amz-acl": "private"})
-    assert (status, "which were not signed" in text) == (403, True)
 
 
 @pytest.mark.parametrize("header", ["apitoken", "Authorization"])
