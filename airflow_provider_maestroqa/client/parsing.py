@@ -136,7 +136,10 @@ def parse_time(value: object, field: str) -> datetime:
             f"{field}={str(value)!r} has no time zone. Pass an aware datetime, "
             f"or text that ends in Z or an offset, such as {{{{ data_interval_start }}}} or 2026-01-31T00:00:00Z."
         )
-    moment = moment.astimezone(timezone.utc)
+    try:
+        moment = moment.astimezone(timezone.utc)
+    except OverflowError:
+        raise MaestroQAConfigError(f"{field}={str(value)!r} is out of range: in UTC it has no year.") from None
     # Rebuilt, because Airflow's datetimes are pendulum's, which lose this time zone in calculations.
     seconds = datetime(*moment.timetuple()[:6], tzinfo=timezone.utc)
     return seconds + timedelta(microseconds=moment.microsecond // 1000 * 1000)

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import random
-import time
 from collections.abc import AsyncIterator
 from datetime import datetime, timezone
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_maestroqa._compat import BaseEventTrigger, TriggerEvent, has_asset_watchers
+from airflow_provider_maestroqa.triggers.failures import own_errors
 
 if TYPE_CHECKING:
     from airflow_provider_maestroqa.client.resources.coaching_watch import SessionWatch
@@ -74,6 +75,7 @@ class MaestroQACoachingSessionTrigger(BaseEventTrigger):
     async def run(self) -> AsyncIterator[TriggerEvent]:
         """Poll forever; fire an event whenever there are new sessions."""
         from airflow_provider_maestroqa.client.errors import MaestroQAConfigError, MaestroQAError
+        from airflow_provider_maestroqa.client.formatting import format_time
 
         if not has_asset_watchers():
             raise MaestroQAConfigError(
@@ -85,8 +87,10 @@ class MaestroQACoachingSessionTrigger(BaseEventTrigger):
             # A hook for each poll, so that a token that was replaced in the connection is used.
             hook = await asyncio.to_thread(_make_hook, self.maestroqa_conn_id)
             event = None
+            requested_at = _now(hook)
             try:
-                event = watch.on_sessions(await self._poll(hook, watch))
+                with own_errors("polling for coaching sessions"):
+                    event = watch.on_sessions(await self._poll(hook, watch), requested_at=requested_at)
             except MaestroQAError as error:
                 self.log.warning("%s", watch.on_error(error))
             finally:
@@ -95,17 +99,23 @@ class MaestroQACoachingSessionTrigger(BaseEventTrigger):
                 self.log.info("%d new coaching sessions, created up to %s.", event["count"], event["until"])
                 yield TriggerEvent(dict(event))
                 # Only now, so that an event that was lost with the triggerer is fired again.
-                await self._save(event["until"])
+                await self._save(format_time(watch.newest))
             # Many watchers must not poll at the same moment.
             await asyncio.sleep(watch.pause_s * random.uniform(0.9, 1.1))  # noqa: S311
 
     async def _begin(self) -> SessionWatch:
+        from airflow_provider_maestroqa.client.errors import MaestroQAConfigError
         from airflow_provider_maestroqa.client.parsing import parse_seconds, parse_time
         from airflow_provider_maestroqa.client.resources.coaching_watch import SessionWatch
 
         interval = parse_seconds(self.poll_interval, "poll_interval")
-        since: object = await self._load() or self.since
-        newest = parse_time(datetime.now(timezone.utc) if since is None else since, "since")
+        hook = await asyncio.to_thread(_make_hook, self.maestroqa_conn_id)
+        now = _now(hook)
+        newest = parse_time(now if self.since is None else self.since, "since")
+        saved = await self._load()
+        with contextlib.suppress(MaestroQAConfigError):
+            # What is damaged is not resumed. Older versions may have saved a time ahead.
+            newest = newest if saved is None else min(parse_time(saved, "the saved position"), now)
         filters = {"agent_id": self.agent_id, "creator_id": self.creator_id, "coach_id": self.coach_id}
         return SessionWatch(newest, poll_interval=interval, filters=filters)
 
@@ -117,7 +127,7 @@ class MaestroQACoachingSessionTrigger(BaseEventTrigger):
         paginator = Paginator("list_coaching_sessions", watch.parameters(), page_size=DEFAULT_PAGE_SIZE)
         async with await hook.aclient() as client:
             while (request := paginator.next_request()) is not None:
-                response = await client.send(request, deadline=time.time() + _POLL_TIMEOUT_S, polling=True)
+                response = await client.send(request, deadline=hook.clock.wall() + _POLL_TIMEOUT_S, polling=True)
                 records += paginator.add_page(response)
                 if paginator.pause_s:
                     await asyncio.sleep(paginator.pause_s)
@@ -144,6 +154,10 @@ class MaestroQACoachingSessionTrigger(BaseEventTrigger):
             await (store.aset(_KEY, newest) if hasattr(store, "aset") else asyncio.to_thread(store.set, _KEY, newest))
         except ValueError:
             return
+
+
+def _now(hook: MaestroQAHook) -> datetime:
+    return datetime.fromtimestamp(hook.clock.wall(), timezone.utc)
 
 
 def _make_hook(conn_id: str) -> MaestroQAHook:

@@ -8,8 +8,10 @@ from collections.abc import AsyncIterator
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_maestroqa._compat import BaseTrigger, TriggerEvent
+from airflow_provider_maestroqa.triggers.failures import own_errors
 
 if TYPE_CHECKING:
+    from airflow_provider_maestroqa.client.resources.exports import Export
     from airflow_provider_maestroqa.hooks.maestroqa import MaestroQAHook
 
 
@@ -63,13 +65,17 @@ class MaestroQAExportTrigger(BaseTrigger):
         hook = await asyncio.to_thread(_make_hook, self.maestroqa_conn_id)
         event = await apoll_export(
             wait,
-            lambda deadline: hook.apoll_export(self.export_id, deadline=deadline),
+            lambda deadline: self._poll(hook, deadline),
             budget_wait_s=lambda: hook.request_stats.waited_s,
             log=self.log,
             clock=hook.clock,
         )
         await asyncio.to_thread(hook.close)
         yield TriggerEvent(dict(event))
+
+    async def _poll(self, hook: MaestroQAHook, deadline: float) -> Export:
+        with own_errors(f"polling export {self.export_id}"):
+            return await hook.apoll_export(self.export_id, deadline=deadline)
 
     async def on_kill(self) -> None:
         """Log that the export outlives the task (Airflow 3.3 and newer)."""

@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import asyncio
 import json
+import time
 from contextlib import aclosing, suppress
 from datetime import datetime, timezone
 
 import pytest
+from raw_server import RawServer, respond
 
 from airflow_provider_maestroqa import _compat
+from airflow_provider_maestroqa.client.clock import Clock
 from airflow_provider_maestroqa.client.errors import MaestroQAConfigError
+from airflow_provider_maestroqa.hooks.maestroqa import MaestroQAHook
 from airflow_provider_maestroqa.sandbox import Sandbox
 from airflow_provider_maestroqa.triggers.coaching_sessions import MaestroQACoachingSessionTrigger
 
@@ -25,6 +29,13 @@ def impatient(mocker):
     """Looks that are a moment apart, not minutes."""
     mocker.patch("airflow_provider_maestroqa.client.resources.coaching_watch.MIN_PAUSE_S", 0.01)
     mocker.patch("airflow_provider_maestroqa.client.resources.coaching_watch._MAX_PAUSE_S", 0.05)
+
+
+@pytest.fixture(autouse=True)
+def later(monkeypatch):
+    """It is a day after the sessions; time passes as usual."""
+    ahead = datetime(2027, 6, 2, tzinfo=timezone.utc).timestamp() - time.time()
+    monkeypatch.setattr(MaestroQAHook, "clock", Clock(wall=lambda: time.time() + ahead))
 
 
 @pytest.fixture
@@ -103,7 +114,7 @@ def test_without_since_only_what_comes_after_the_start_is_new(connect):
         empty.add_coaching_session(createdAt="2026-02-01T00:00:00.000Z")
         event = asyncio.run(first())
     assert (event["count"], event["until"]) == (1, "2031-01-01T00:00:00Z")
-    assert event["since"] >= datetime.now(timezone.utc).strftime("%Y-%m-%d")
+    assert event["since"].startswith("2027-06-02T00:")
 
 
 @on_3
@@ -202,6 +213,69 @@ def test_a_triggerer_that_starts_anew_goes_on_from_the_newest_session(sandbox, m
     assert list(store.values.values()) == ["2027-06-01T00:01:00Z"]
     (event,) = watch([lambda: make_session(7)], store, since=None)
     assert (event["since"], event["count"]) == ("2027-06-01T00:01:00Z", 2)
+
+
+@on_3
+def test_a_session_that_is_dated_ahead_hides_none_that_comes_after_it(sandbox, make_session):
+    def ahead():
+        sandbox.add_coaching_session(createdAt="9999-12-31T23:59:59.000Z")
+
+    def soon():
+        sandbox.add_coaching_session(createdAt="2027-06-02T00:00:00.000Z")
+
+    store = Store()
+    events = watch([ahead, soon, soon], store)
+    assert [event["count"] for event in events] == [1, 1, 1]
+    assert events[0]["until"] == "9999-12-31T23:59:59Z"
+    assert store.values["maestroqa_newest_coaching_session"].startswith("2027-06-02T00:0")
+
+
+@on_3
+@pytest.mark.parametrize("saved", ["9999-12-31T23:59:59Z", "0001-01-01T00:00:00+23:00", "damaged"])
+def test_a_saved_position_that_cannot_be_is_not_believed(sandbox, saved):
+    store = Store()
+    store.values["maestroqa_newest_coaching_session"] = saved
+    (event,) = watch([lambda: sandbox.add_coaching_session(createdAt="2027-06-03T00:00:00.000Z")], store)
+    assert event["count"] == 1
+
+
+PAGE = b'{"Resources": [{"id": %s, "createdAt": "%s"}], "totalResults": 1}'
+ODD = {
+    "nested": b"[" * 100_000,
+    "year 1": PAGE % (b'"a"', b"0001-01-01T00:00:00+05:00"),
+    "year 9999": PAGE % (b'"a"', b"9999-12-31T23:59:59-05:00"),
+    "digits": PAGE % (b"1" * 5_000, b"x"),
+    "digits of a total": b'{"Resources": [], "totalResults": "1' + b"0" * 5_000 + b'"}',
+    "surrogates": PAGE % (rb'"\ud800"', rb"\udfff"),
+}
+
+
+@on_3
+@pytest.mark.parametrize("case", ODD)
+def test_nothing_that_a_server_sends_ends_it(connect, mocker, case):
+    mocker.patch("airflow_provider_maestroqa.client.resources.pagination.PAUSES_S", (0, 0))
+    mocker.patch("airflow_provider_maestroqa.client.budget.Budget.pause_async", mocker.AsyncMock())
+    late = respond(b"{}", status="429 Wait", Retry_After="Fri, 01 Jan 99999999999 00:00:00 GMT")
+    answers = iter([late, respond(ODD[case]), respond(ODD[case])])
+    page = respond(PAGE % (b'"z"', b"2027-06-01T00:05:00Z"))
+    with RawServer(lambda _: next(answers, page)) as server:
+        connect(host=server.url)
+        events = watch([lambda: None])
+    assert events[0]["count"] == 1
+
+
+@on_3
+def test_an_error_of_another_library_does_not_end_it(sandbox, make_session, monkeypatch):
+    make_session(1)
+    aclient, failures = MaestroQAHook.aclient, [ZeroDivisionError("secret")]
+
+    async def broken(hook):
+        if failures:
+            raise failures.pop()
+        return await aclient(hook)
+
+    monkeypatch.setattr(MaestroQAHook, "aclient", broken)
+    assert watch([lambda: None])[0]["count"] == 1
 
 
 @on_3

@@ -47,7 +47,7 @@ class SessionWatch:
         self._known: dict[str, datetime] = {}
         self._failures = 0
         self._interval_s = max(poll_interval, MIN_PAUSE_S)
-        #: When the newest session seen was created.
+        #: Up to here all sessions are known: when the newest one was created, but never ahead of a request's time.
         self.newest = since
 
     @property
@@ -57,22 +57,32 @@ class SessionWatch:
 
     def parameters(self) -> dict[str, Any]:
         """The filters of the next request for the list."""
-        start = max(self.newest - OVERLAP, self._since)
+        start = max(_overlap_before(self.newest), self._since)
         return list_parameters("coaching_sessions", start=start, **self._filters)
 
-    def on_sessions(self, sessions: Iterable[Mapping[str, Any]]) -> SessionsEvent | None:
-        """Add the sessions that a poll has read; return the event to fire, if any of them is new."""
+    def on_sessions(
+        self, sessions: Iterable[Mapping[str, Any]], *, requested_at: datetime | None = None
+    ) -> SessionsEvent | None:
+        """Add the sessions that a poll has read; return the event to fire, if any of them is new.
+
+        :param sessions: what was read.
+        :param requested_at: when it was requested. The position never moves ahead of it: a session that is dated
+            ahead would hide those that come after it.
+        """
         self._failures = 0
-        since, count = self.newest, 0
+        since = until = self.newest
+        count = 0
         for session in sessions:
             key = id_of(session) or content_key(session)
             created = _created(session) or since
             if key in self._known or created < self._since:
                 continue
             self._known[key] = created
-            self.newest = max(self.newest, created)
+            until = max(until, created)
             count += 1
-        self._known = {key: created for key, created in self._known.items() if created >= self.newest - OVERLAP}
+        self.newest = max(since, until if requested_at is None else min(until, requested_at))
+        start = _overlap_before(self.newest)
+        self._known = {key: created for key, created in self._known.items() if created >= start}
         if not count:
             return None
         return {
@@ -80,7 +90,7 @@ class SessionWatch:
             "resource": "coaching_sessions",
             "count": count,
             "since": format_time(since),
-            "until": format_time(self.newest),
+            "until": format_time(until),
         }
 
     def on_error(self, error: MaestroQAError) -> str:
@@ -88,6 +98,11 @@ class SessionWatch:
         # What no retry can mend, a person can: the token may be replaced. So polling goes on, but seldom.
         self._failures = self._failures + 1 if error.retryable else _MANY_FAILURES
         return f"{error} Next poll for new coaching sessions in {self.pause_s:.0f} s."
+
+
+def _overlap_before(moment: datetime) -> datetime:
+    # The first years have nothing before them.
+    return moment - OVERLAP if moment.year > 1 else moment
 
 
 def _created(session: Mapping[str, Any]) -> datetime | None:

@@ -26,6 +26,8 @@ PAUSES_S = (0.5, 2.0)
 _MAX_SKIPPED_IN_A_ROW = 3
 #: Pages in a row that may begin with old records before all of them are expected to.
 _MAX_OVERLAPS_IN_A_ROW = 3
+#: A total with more digits is none.
+_MAX_DIGITS = 15
 _REAL_TIME = Clock()
 
 Record = dict[str, Any]
@@ -244,9 +246,10 @@ def content_key(record: Mapping[str, Any]) -> str:
 
 
 def _as_count(value: Any) -> int | None:
-    if isinstance(value, str) and value.isascii() and value.isdigit():
-        return int(value)
-    return value if isinstance(value, int) and not isinstance(value, bool) and value >= 0 else None
+    if isinstance(value, str) and value.isascii() and value.isdigit() and len(value) <= _MAX_DIGITS:
+        value = int(value)
+    is_count = isinstance(value, int) and not isinstance(value, bool) and 0 <= value < 10**_MAX_DIGITS
+    return value if is_count else None
 
 
 _BUCKETS = 4096

@@ -27,7 +27,9 @@ from airflow_provider_maestroqa.client.presigned import (
     signatures_kept_out_of_logs,
 )
 from airflow_provider_maestroqa.client.resources.upload_body import ChangedError, FileDigest, Source, UploadBody
-from airflow_provider_maestroqa.client.transport.retry import Retry
+from airflow_provider_maestroqa.client.transport.deadline import response_timeout
+from airflow_provider_maestroqa.client.transport.response_reader import ACCEPT_ENCODING, read_beginning
+from airflow_provider_maestroqa.client.transport.retry import MIN_TRY_S, Retry
 
 if TYPE_CHECKING:
     import requests
@@ -178,22 +180,26 @@ class _Upload:
             there was no response.
         """
         try:
-            with self.session.put(
-                self._url,
-                data=body,
-                headers={
-                    "Content-Type": self.content_type,
-                    "x-amz-server-side-encryption": "AES256",
-                    **NO_CREDENTIALS,
-                },
-                timeout=self.timeouts,
-                stream=True,
-                allow_redirects=False,
-            ) as response:
+            with (
+                response_timeout(max(self.timeouts[1], MIN_TRY_S)),
+                self.session.put(
+                    self._url,
+                    data=body,
+                    headers={
+                        "Content-Type": self.content_type,
+                        "Accept-Encoding": ACCEPT_ENCODING,
+                        "x-amz-server-side-encryption": "AES256",
+                        **NO_CREDENTIALS,
+                    },
+                    timeout=self.timeouts,
+                    stream=True,
+                    allow_redirects=False,
+                ) as response,
+            ):
                 # A storage confirms with an ETag, or with an empty body. A body with text comes from something else.
                 if response.ok and "ETag" in response.headers:
                     return response.status_code, "", True, ""
-                body_text = response.raw.read(_MAX_ERROR_BYTES, decode_content=True) or b""
+                body_text = read_beginning(response.raw, response.headers, _MAX_ERROR_BYTES)
                 code = _CODE.search(body_text)
                 return response.status_code, code[1].decode() if code else "", not body_text.strip(), ""
         except MaestroQAError:

@@ -38,14 +38,12 @@ class AsyncClient(BaseClient):
         self._session: aiohttp.ClientSession | None = None
 
     async def __aenter__(self) -> AsyncClient:
-        connect_s, read_s = self._settings.timeouts
         tls = await asyncio.to_thread(_tls, self._settings.verify, _bundle_from_environment())
         self._session = aiohttp.ClientSession(
             connector=aiohttp.TCPConnector(ssl=tls, force_close=True),
             headers={"User-Agent": user_agent()},
             # The reader decodes, within its bounds.
             auto_decompress=False,
-            timeout=aiohttp.ClientTimeout(total=None, sock_connect=connect_s, sock_read=read_s),
         )
         if hasattr(self._session, "_retry_connection"):
             # aiohttp would send a GET again by itself, past the budget, and offers no public way to say no.
@@ -80,18 +78,21 @@ class AsyncClient(BaseClient):
         waited_s = await self._budget.acquire_async(bucket, deadline=retry.deadline, polling=polling)
         self.stats.count_request(bucket, waited_s=waited_s)
         try:
-            return self._read(request, await self._transmit(request))
+            return self._read(request, await self._transmit(retry))
         except MaestroQARateLimitError as error:
             await self._budget.pause_async(bucket, self._count_rate_limited(error, retry))
             raise
 
-    async def _transmit(self, request: Request) -> Response:
+    async def _transmit(self, retry: Retry) -> Response:
+        request, (connect_s, silence_s) = retry.request, self._settings.timeouts
+        total_s = retry.try_timeout_s(silence_s=silence_s)
+        timeout = aiohttp.ClientTimeout(total=total_s, sock_connect=min(connect_s, total_s), sock_read=silence_s)
         if self._session is None:
             raise RuntimeError("Use the client as `async with AsyncClient(...) as client`.")
         arguments = self._http_arguments(request)
         proxy = _proxy(arguments["url"], self._settings)
         try:
-            async with self._session.request(**arguments, proxy=proxy) as response:
+            async with self._session.request(**arguments, proxy=proxy, timeout=timeout) as response:
                 headers = {name.lower(): value for name, value in response.headers.items()}
                 reader = ResponseReader(request, response.status, headers)
                 async for block in response.content.iter_any():

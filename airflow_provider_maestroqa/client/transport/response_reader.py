@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import zlib
 from collections.abc import Iterator, Mapping
-from typing import Protocol
+from typing import Any, Protocol
 
 from airflow_provider_maestroqa.client.endpoints import Request
 from airflow_provider_maestroqa.client.errors import MaestroQAConnectionError
@@ -74,6 +75,19 @@ class ContentDecoder:
         """Take the end of the bytes. Raises ``UndecodableError`` when they break off."""
         if self._inflater is not None and not self._inflater.eof:
             raise UndecodableError
+
+
+def read_beginning(raw: Any, headers: Mapping[str, str], size: int) -> bytes:
+    """Read the first bytes of a body that only serves for a message; empty where they cannot be decoded.
+
+    :param raw: urllib3's response, not decoded.
+    :param headers: the headers, in any case.
+    :param size: how many bytes are read, and decoded, at most.
+    """
+    block = raw.read(size, decode_content=False) or b""
+    with contextlib.suppress(UndecodableError):
+        return next(ContentDecoder(headers.get("Content-Encoding", "")).feed(block), b"")[:size]
+    return b""
 
 
 class ResponseReader:

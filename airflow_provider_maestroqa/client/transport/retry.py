@@ -41,6 +41,10 @@ from airflow_provider_maestroqa.client.transport.json_decoding import InvalidJSO
 
 #: Seconds that one request may take with all its waiting for the budget and its retries, unless the caller says less.
 DEFAULT_REQUEST_TIMEOUT_S = 900.0
+#: Seconds that one try may take at most, however slowly its response comes.
+MAX_TRY_S = 300.0
+#: Seconds that a try has at least, when its slot of the budget comes at the last moment.
+MIN_TRY_S = 1.0
 #: How often one request is sent at most, 429s not counted.
 MAX_TRIES = 5
 _MAX_PAUSE_S = 30.0
@@ -163,7 +167,7 @@ def read_retry_after(value: str | None, *, now: float) -> float | None:
     except ValueError:
         try:
             seconds = email.utils.parsedate_to_datetime(value).timestamp() - now
-        except (TypeError, ValueError, IndexError):
+        except (TypeError, ValueError, IndexError, OverflowError, OSError):
             return None
     return min(max(seconds, 0.0), _MAX_RETRY_AFTER_S) if seconds == seconds else None
 
@@ -236,6 +240,15 @@ class Retry:
         return isinstance(error, MaestroQAError) and (
             is_not_carried_out(error) or (outcome_is_unknown(error) and self.request.idempotent)
         )
+
+    def try_timeout_s(self, *, silence_s: float, is_large: bool = False) -> float:
+        """Seconds that the next try may take as a whole: never much past the deadline.
+
+        :param silence_s: seconds that it may take without a byte.
+        :param is_large: whether the response is too large for a limit of its own.
+        """
+        seconds_left = self.deadline - self._now()
+        return max(seconds_left if is_large else min(seconds_left, max(MAX_TRY_S, silence_s)), MIN_TRY_S)
 
     def record_failure(self, error: MaestroQAError) -> None:
         """Count a failure."""

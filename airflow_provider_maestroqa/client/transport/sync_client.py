@@ -15,6 +15,7 @@ from airflow_provider_maestroqa.client.endpoints import Request
 from airflow_provider_maestroqa.client.errors import MaestroQAConnectionError, MaestroQAError, MaestroQARateLimitError
 from airflow_provider_maestroqa.client.settings import Settings, user_agent
 from airflow_provider_maestroqa.client.transport.base_client import BaseClient
+from airflow_provider_maestroqa.client.transport.deadline import time_responses, total_timeout
 from airflow_provider_maestroqa.client.transport.request_stats import RequestStats
 from airflow_provider_maestroqa.client.transport.response_reader import BLOCK, ResponseReader, ResponseSink
 from airflow_provider_maestroqa.client.transport.retry import (
@@ -112,7 +113,7 @@ class SyncClient(BaseClient):
         on_in_flight(True)
         self.stats.count_request(bucket, waited_s=waited_s)
         try:
-            response = self._transmit(request, sink)
+            response = self._transmit(retry, sink)
             return None if sink is not None and is_success(response.status) else self._read(request, response)
         except MaestroQAError as error:
             if is_not_carried_out(error):
@@ -121,14 +122,19 @@ class SyncClient(BaseClient):
                 self._budget.pause(bucket, self._count_rate_limited(error, retry))
             raise
 
-    def _transmit(self, request: Request, sink: ResponseSink | None) -> Response:
+    def _transmit(self, retry: Retry, sink: ResponseSink | None) -> Response:
+        request, (connect_s, silence_s) = retry.request, self._settings.timeouts
+        total_s = retry.try_timeout_s(silence_s=silence_s, is_large=sink is not None)
         try:
-            with self._session.request(
-                **self._http_arguments(request),
-                proxies=dict(self._settings.proxies),
-                timeout=self._settings.timeouts,
-                stream=True,
-            ) as response:
+            with (
+                total_timeout(total_s),
+                self._session.request(
+                    **self._http_arguments(request),
+                    proxies=dict(self._settings.proxies),
+                    timeout=(min(connect_s, total_s), min(silence_s, total_s)),
+                    stream=True,
+                ) as response,
+            ):
                 headers = {name.lower(): value for name, value in response.headers.items()}
                 reader = ResponseReader(request, response.status_code, headers, sink)
                 while block := response.raw.read(BLOCK, decode_content=False):
@@ -160,7 +166,21 @@ def prepare_session(session: requests.Session) -> requests.Session:
         if isinstance(adapter, HTTPAdapter):
             # Only the client knows which request may be sent twice, and only the budget when.
             adapter.max_retries = urllib3.Retry(0, read=False)
+            _time_responses(adapter)
     return session
+
+
+def _time_responses(adapter: HTTPAdapter) -> None:
+    """Bound the responses of an adapter, also through the managers that it makes for proxies later."""
+    make_proxy_manager = adapter.proxy_manager_for
+
+    def make_timed_manager(proxy: str, **options: Any) -> urllib3.PoolManager:
+        manager: urllib3.PoolManager = make_proxy_manager(proxy, **options)
+        time_responses(manager)
+        return manager
+
+    time_responses(adapter.poolmanager)
+    setattr(adapter, "proxy_manager_for", make_timed_manager)  # noqa: B010 -- mypy takes it for an override
 
 
 def _ignore(is_in_flight: bool) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import gzip
 import itertools
+import time
 import zlib
 
 import pytest
@@ -15,7 +16,7 @@ from airflow_provider_maestroqa.client import errors
 from airflow_provider_maestroqa.client.budget import open_budget
 from airflow_provider_maestroqa.client.endpoints import build_request
 from airflow_provider_maestroqa.client.settings import read_settings
-from airflow_provider_maestroqa.client.transport import response_reader, spooled_response
+from airflow_provider_maestroqa.client.transport import response_reader, retry, spooled_response
 from airflow_provider_maestroqa.client.transport.async_client import AsyncClient
 from airflow_provider_maestroqa.client.transport.response_reader import BLOCK, ContentDecoder, UndecodableError
 from airflow_provider_maestroqa.client.transport.spooled_response import SpooledJsonArray
@@ -28,8 +29,10 @@ BOMB = gzip.compress(bytes(8 << 20))
 DEEP = b"[" * 100_000
 
 
-def send(kind, server, request, **options):
-    time = FakeTime()
+def send(kind, server, request, *, timeout_s=None, **options):
+    fake = FakeTime()
+    if timeout_s is not None:
+        options["deadline"] = fake.wall + timeout_s
     extra = {"rate_limits": {"normal": [[100000, 1]], "hard": [[100000, 1]]}, "timeout": 5}
     settings = read_settings("c", host=server.url, password="s3cret-token", extra=extra)
     budget = open_budget(
@@ -37,7 +40,7 @@ def send(kind, server, request, **options):
         base_url=settings.base_url,
         token=settings.token,
         limits=settings.limits,
-        clock=time.clock(),
+        clock=fake.clock(),
     )
 
     async def send_async():
@@ -51,7 +54,7 @@ def send(kind, server, request, **options):
         try:
             if kind == "spooled":
                 with SpooledJsonArray(request) as response:
-                    client.stream(request, response)
+                    client.stream(request, response, timeout_s=900 if timeout_s is None else timeout_s)
                     return list(response.records())
             return client.send(request, **options)
         finally:
@@ -125,6 +128,42 @@ def test_a_decoder_holds_no_more_than_a_block():
     decoder.finish()
     with pytest.raises(UndecodableError):
         ContentDecoder("zstd")
+
+
+HEAD = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\n"
+DRIPS = {
+    "the status": (b"", b"HTTP/1.1 200 OK"),
+    "headers": (b"HTTP/1.1 200 OK\r\n", b"X-Long: aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa\r\n"),
+    "continue": (b"", b"HTTP/1.1 100 Continue\r\n\r\n"),
+    "a body": (HEAD + b"Content-Length: 100000\r\n\r\n", b" "),
+    "a body without a length": (HEAD + b"Connection: close\r\n\r\n", b" "),
+    "chunks": (HEAD + b"Transfer-Encoding: chunked\r\n\r\n", b"1\r\n \r\n"),
+    "an error": (b"HTTP/1.1 503 Sorry\r\nContent-Length: 100000\r\n\r\n", b" "),
+}
+
+
+@pytest.mark.parametrize("case", DRIPS)
+@pytest.mark.parametrize("kind", ["sync", "async", "spooled"])
+def test_a_response_that_drips_ends_at_the_deadline(kind, case, monkeypatch):
+    monkeypatch.setattr(retry, "MIN_TRY_S", 0.4)
+    head, drop = DRIPS[case]
+    with RawServer(lambda _: itertools.chain([head], server.drip(drop))) as server:
+        began = time.monotonic()
+        with pytest.raises((errors.MaestroQAConnectionError, errors.MaestroQAServerError)) as caught:
+            send(kind, server, SESSIONS if kind == "spooled" else TICKET, timeout_s=0)
+        assert time.monotonic() - began < 4
+        assert caught.value.retryable
+        assert len(server.received) == 1
+
+
+def test_a_try_takes_its_share_of_the_deadline():
+    now = 1_000.0
+    one = retry.Retry(TICKET, deadline=now + 900, now=lambda: now)
+    assert one.try_timeout_s(silence_s=60) == retry.MAX_TRY_S
+    assert one.try_timeout_s(silence_s=600) == 600
+    assert one.try_timeout_s(silence_s=60, is_large=True) == 900
+    assert retry.Retry(TICKET, deadline=now + 20, now=lambda: now).try_timeout_s(silence_s=60) == 20
+    assert retry.Retry(TICKET, deadline=now, now=lambda: now).try_timeout_s(silence_s=60) == retry.MIN_TRY_S
 
 
 RECORDS = [{"_id": 10**19 + 7, "half": 0.5, "text": 'a "{[\\', "é": "😀", "pair": "\ud83d"}, {"_id": "b"}, {}]

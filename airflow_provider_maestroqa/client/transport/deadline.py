@@ -1,0 +1,95 @@
+"""Bounds how long a response may take as a whole: a socket's own time-out starts again with each byte that comes."""
+
+from __future__ import annotations
+
+import contextlib
+import http.client
+import io
+import time
+from collections.abc import Callable, Iterator
+from contextvars import ContextVar
+from functools import lru_cache
+from typing import Any
+
+import urllib3
+
+_SECONDS_LEFT: ContextVar[Callable[[], float] | None] = ContextVar("maestroqa_seconds_left", default=None)
+
+
+@contextlib.contextmanager
+def total_timeout(seconds: float) -> Iterator[None]:
+    """Let no response of a request that is sent now take longer than some seconds, from now on."""
+    deadline = time.monotonic() + seconds
+    with _limited(lambda: deadline - time.monotonic()):
+        yield
+
+
+@contextlib.contextmanager
+def response_timeout(seconds: float) -> Iterator[None]:
+    """Let no response take longer than some seconds from when all of its request was sent."""
+    with _limited(lambda: seconds):
+        yield
+
+
+@contextlib.contextmanager
+def _limited(seconds_left: Callable[[], float]) -> Iterator[None]:
+    token = _SECONDS_LEFT.set(seconds_left)
+    try:
+        yield
+    finally:
+        _SECONDS_LEFT.reset(token)
+
+
+class TimedResponse(http.client.HTTPResponse):
+    """A response whose head and body end at the deadline that holds when it begins."""
+
+    def __init__(self, sock: Any, *arguments: Any, **options: Any) -> None:
+        super().__init__(sock, *arguments, **options)
+        seconds_left = _SECONDS_LEFT.get()
+        if seconds_left is not None and isinstance(self.fp, io.BufferedReader):
+            self.fp = io.BufferedReader(_TimedReader(self.fp.detach(), sock, time.monotonic() + seconds_left()))
+
+
+def time_responses(manager: urllib3.PoolManager) -> None:
+    """Make the connections of a pool manager bound their responses."""
+    classes = manager.pool_classes_by_scheme
+    manager.pool_classes_by_scheme = {scheme: _timed(pool) for scheme, pool in classes.items()}
+
+
+@lru_cache
+def _timed(pool: Any) -> Any:
+    if issubclass(pool.ConnectionCls.response_class, TimedResponse):
+        return pool
+    connection = type(pool.ConnectionCls.__name__, (pool.ConnectionCls,), {"response_class": TimedResponse})
+    return type(pool.__name__, (pool,), {"ConnectionCls": connection})
+
+
+class _TimedReader(io.RawIOBase):
+    """Reads a socket until a deadline on the monotonic clock."""
+
+    def __init__(self, raw: io.RawIOBase, sock: Any, deadline: float) -> None:
+        self._raw = raw
+        self._socket = sock
+        self._deadline = deadline
+
+    def readable(self) -> bool:
+        return True
+
+    def fileno(self) -> int:
+        return self._raw.fileno()
+
+    def readinto(self, buffer: Any) -> int | None:
+        seconds_left = self._deadline - time.monotonic()
+        if seconds_left <= 0:
+            raise TimeoutError("the response took too long")
+        silence = self._socket.gettimeout()
+        self._socket.settimeout(seconds_left if silence is None else min(silence, seconds_left))
+        try:
+            return self._raw.readinto(buffer)
+        finally:
+            with contextlib.suppress(OSError):
+                self._socket.settimeout(silence)
+
+    def close(self) -> None:
+        self._raw.close()
+        super().close()
