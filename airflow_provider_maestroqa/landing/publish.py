@@ -133,15 +133,15 @@ class Publication:
         self._look_again(published, claim)
 
     def _publish(self, name: str, upload: Upload, version: str | None, claim: _Claim) -> str | None:
-        for _ in range(_MAX_TRIES):
-            if not self._store.is_conditional:
+        for attempt in range(_MAX_TRIES):
+            # After the look at the version: whoever claims it later finds this file changed, or changes it.
+            if attempt or not self._store.is_conditional:
                 claim.check()
             try:
                 return upload.publish(expected=version)
             except StorageConflictError:
                 if not claim.is_written:
                     raise claim.lost() from None
-            # Whoever wrote it has lost the claim since, or will find it lost.
             version = self._version(name)
         raise claim.lost()
 

@@ -7,6 +7,7 @@ from landing_fixtures import DATA, listing
 
 from airflow_provider_maestroqa.client.errors import MaestroQADataError, MaestroQAError
 from airflow_provider_maestroqa.landing.exports import LandingOptions, publish_no_data, published_manifest
+from airflow_provider_maestroqa.storage.base import StorageConflictError
 
 
 class RecordingStore:
@@ -196,6 +197,70 @@ def test_a_claim_takes_the_place_of_the_older_manifest_before_the_first_file_is_
     recording = RecordingStore(store)
     land(recording, file_format="csv", export_id="later")
     assert recording.done.index("claim _manifest.json") == recording.done.index("publish a.csv") - 1
+
+
+class Meanwhile(RecordingStore):
+    """A store where something happens at a step of a landing."""
+
+    def __init__(self, store, step, action):
+        super().__init__(store)
+        self.step, self.action = step, action
+
+    def record(self, what):
+        super().record(what)
+        if what == self.step and self.action is not None:
+            action, self.action = self.action, None
+            action()
+
+
+BEFORE_THE_CLAIM = ["write a.csv", "seal x/b.csv"]
+
+
+@pytest.mark.parametrize("step", [*BEFORE_THE_CLAIM, "publish a.csv", "publish x/b.csv", "put _manifest.json"])
+@pytest.mark.parametrize("earlier", [None, "earlier"])
+@pytest.mark.parametrize("other", ["e1", "e2"])
+def test_of_two_landings_at_once_the_manifest_of_one_stays_with_its_files(
+    land, store, origin, two_files, make_zip, part, log_lines, step, earlier, other
+):
+    if earlier:
+        land(store, file_format="csv", export_id=earlier)
+
+    def land_other():
+        origin.body = make_zip(part(name=b"a.csv", data=b"h\nother\n"), part(name=b"x/b.csv", data=b"h\n2\n"))
+        manifests.append(land(store, file_format="csv", export_id=other))
+
+    manifests = []
+    late = Meanwhile(store, step, land_other)
+    if other == "e1":
+        assert [land(late, file_format="csv")] == manifests
+        assert log_lines[-1].startswith("Another task has landed export e1 meanwhile")
+    else:
+        with pytest.raises(
+            StorageConflictError, match=r"Another landing has published .* since this one of e1 began"
+        ):
+            land(late, file_format="csv")
+    assert json.loads(store.get_bytes("_manifest.json")) == manifests[0]
+    assert store.get_bytes("a.csv") == b"h\nother\n"
+    assert store.get_bytes("x/b.csv") == b"h\n2\n"
+
+
+def test_a_file_that_is_changed_while_the_manifest_is_written_takes_the_manifest_back(land, store, two_files):
+    late = Meanwhile(store, "put _manifest.json", lambda: store.put_bytes("a.csv", b"from a zombie"))
+    with pytest.raises(StorageConflictError, match=r"a\.csv was changed while it was landed"):
+        land(late, file_format="csv")
+    left = store.get_bytes("_manifest.json")
+    assert left is None if store.is_conditional else b"owner" in left
+    assert land(store, file_format="csv")["has_data"]
+
+
+def test_a_task_that_goes_on_though_airflow_has_given_it_up_takes_no_manifest_away(land, store, two_files):
+    """It is killed while it publishes, after the next try has landed."""
+    late = Meanwhile(store, "seal x/b.csv", lambda: manifests.append(land(store, file_format="csv", export_id="e2")))
+    late.fail_at = "publish a.csv"
+    manifests = []
+    with pytest.raises(StorageConflictError):
+        land(late, file_format="csv")
+    assert json.loads(store.get_bytes("_manifest.json")) == manifests[0]
 
 
 def test_an_export_without_data_gets_a_manifest_that_says_so(store, land):
