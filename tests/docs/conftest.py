@@ -93,7 +93,7 @@ def pytest_generate_tests(metafunc):
     if "page" in metafunc.fixturenames:
         metafunc.parametrize("page", OWN, ids=lambda page: page.name)
     headings = {
-        "asking": "Asking for the export",
+        "asking": "Requesting the export",
         "waiting": "Waiting",
         "landing": "Landing",
         "pushing": "Pushing",

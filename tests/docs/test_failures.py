@@ -43,10 +43,10 @@ def outcome_of(work):
         return "fails for good"
     except MaestroQAError as error:
         return "fails, Airflow retries" if error.retryable else "fails in a way that the page does not know"
-    return "goes on"
+    return "continues"
 
 
-def said(cell):
+def outcome_in(cell):
     return cell.partition("**")[2].partition("**")[0]
 
 
@@ -75,16 +75,16 @@ def arm(sandbox, text, path):
 
 
 def test_what_happens_when_asking(asking, sandbox):
-    what, fault, told = asking
+    what, fault, cell = asking
     arm(sandbox, fault.strip("`"), ASK)
-    assert outcome_of(lambda: request().execute({})) == said(told), what
+    assert outcome_of(lambda: request().execute({})) == outcome_in(cell), what
     assert sandbox.count("POST", ASK) == (4 if "times=3" in fault else 1)
 
 
 @pytest.mark.parametrize("deferrable", [False, True], ids=["on a worker", "deferred"])
 @pytest.mark.parametrize("way", ["sensor", "wait_for_completion"])
 def test_what_happens_when_waiting(waiting, sandbox, way, deferrable):
-    what, fault, told = waiting
+    what, fault, cell = waiting
     if way == "sensor":
         export_id = request().execute({})
         arm(sandbox, fault.strip("`"), GET)
@@ -94,11 +94,11 @@ def test_what_happens_when_waiting(waiting, sandbox, way, deferrable):
     else:
         arm(sandbox, fault.strip("`"), GET)
         task = request(wait_for_completion=True, deferrable=deferrable)
-    assert outcome_of(lambda: finish(task)) == said(told), what
+    assert outcome_of(lambda: finish(task)) == outcome_in(cell), what
 
 
 def test_what_happens_when_landing(landing, sandbox, tmp_path):
-    what, fault, told = landing
+    what, fault, cell = landing
     about_status = fault.strip("`").startswith(("never", "errored", "no_data"))
     if about_status:
         arm(sandbox, fault.strip("`"), GET)
@@ -113,16 +113,16 @@ def test_what_happens_when_landing(landing, sandbox, tmp_path):
     task = MaestroQAExportToObjectStorageOperator(
         task_id="land", export_id=export_id, destination=f"file://{tmp_path}/x"
     )
-    assert outcome_of(lambda: task.execute({})) == said(told), what
+    assert outcome_of(lambda: task.execute({})) == outcome_in(cell), what
     visible = sorted(path.name for path in tmp_path.rglob("*") if path.is_file())
-    assert ("_manifest.json" in visible) is (said(told) == "goes on")
-    assert visible == [] or said(told) == "goes on"
+    assert ("_manifest.json" in visible) is (outcome_in(cell) == "continues")
+    assert visible == [] or outcome_in(cell) == "continues"
 
 
 @pytest.mark.parametrize("deferrable", [False, True], ids=["on a worker", "deferred"])
 def test_at_the_deadline_each_ends_as_the_page_says(section, sandbox, deferrable):
     text = " ".join(section("docs/failures.md", "Waiting").split())
-    assert "`wait_for_completion` **fails, Airflow retries**. The sensor ends as every sensor of Airflow" in text
+    assert "`wait_for_completion` **fails, Airflow retries**. The sensor ends like every sensor of Airflow" in text
     arm(sandbox, "never,times=ever", GET)
     task = request(wait_for_completion=True, timeout=0.2, deferrable=deferrable)
     assert outcome_of(lambda: finish(task)) == "fails, Airflow retries"
@@ -164,14 +164,14 @@ def killed_while_waiting(sandbox, arguments, context, mocker):
     mocker.stop(patched)
 
 
-def killed_before_the_answer(sandbox, arguments, context, mocker):
+def killed_before_the_response(sandbox, arguments, context, mocker):
     real = MaestroQAHook.submit_export
 
-    def asked(hook, *args, **kwargs):
+    def submit(hook, *args, **kwargs):
         real(hook, *args, **kwargs)
         raise SystemExit
 
-    patched = mocker.patch.object(MaestroQAHook, "submit_export", side_effect=asked, autospec=True)
+    patched = mocker.patch.object(MaestroQAHook, "submit_export", side_effect=submit, autospec=True)
     with pytest.raises(SystemExit):
         request(**arguments).execute(context)
     mocker.stop(patched)
@@ -186,9 +186,9 @@ def failed(sandbox, arguments, context):
 BEFORE = {
     "the deadline passed": lambda s, a, c, m: deadline_passes(s, a, c),
     "the worker was killed while it waited": killed_while_waiting,
-    "the worker was killed before the answer to the request": killed_before_the_answer,
+    "the worker was killed before the response to the request": killed_before_the_response,
     "the export failed, and the task was cleared": lambda s, a, c, m: failed(s, a, c),
-    "MaestroQA does not know the export any more": lambda s, a, c, m: (deadline_passes(s, a, c), s.reset()),
+    "MaestroQA no longer knows the export": lambda s, a, c, m: (deadline_passes(s, a, c), s.reset()),
     "the window or an option was changed": lambda s, a, c, m: (
         deadline_passes(s, a, c),
         a.update(export_name="other"),
@@ -207,9 +207,9 @@ def test_what_a_retry_does(table, sandbox, mocker, tmp_path, before, column):
     if column == 1:
         arguments["state_path"] = f"file://{tmp_path}/state.json"
     BEFORE[before](sandbox, arguments, context, mocker)
-    asked_before = sandbox.count("POST", ASK)
+    count_before = sandbox.count("POST", ASK)
     earlier = set(sandbox.exports)
-    got = request(**copy.copy(arguments)).execute(context)
-    told = rows[before][column]
-    assert told.startswith("takes up the same export" if got in earlier else "asks anew")
-    assert sandbox.count("POST", ASK) - asked_before == (0 if got in earlier else 1)
+    export_id = request(**copy.copy(arguments)).execute(context)
+    cell = rows[before][column]
+    assert cell.startswith("resumes the same export" if export_id in earlier else "requests a new one")
+    assert sandbox.count("POST", ASK) - count_before == (0 if export_id in earlier else 1)

@@ -36,9 +36,9 @@ def _rows():
                 found[title] = (test, {})
             for mark in marks:
                 argument, values = mark.args
-                for value, told in zip(values, mark.kwargs.get("ids", values), strict=True):
-                    named = told if mark.kwargs.get("ids") is None else f"{title} {told}"
-                    found[named] = (test, {argument: value})
+                for value, title_of_value in zip(values, mark.kwargs.get("ids", values), strict=True):
+                    row_name = title_of_value if mark.kwargs.get("ids") is None else f"{title} {title_of_value}"
+                    found[row_name] = (test, {argument: value})
     return found
 
 
@@ -111,8 +111,8 @@ def test_what_is_sent_again(table, name, kind, kept, sandbox, row, connect, star
     assert table("docs/failures.md", "Fault")[name][column].strip("*") == found
 
 
-def told(cell, kind, on_error):
-    """What a cell of the page says of this kind of record: the first bold words that are about it."""
+def outcome_in(cell, kind, on_error):
+    """What a cell of the page says about this kind of record: the first bold words that are about it."""
     if "all others:" in cell:
         comments, _, others = cell.partition("all others:")
         cell = comments if kind.name == "comments" else others
@@ -136,6 +136,6 @@ def test_what_happens_when_pushing(pushing, kind, on_error, sandbox, connect):
     except MaestroQAError as error:
         outcome = "fails, Airflow retries" if error.retryable else "fails in a way that the page does not know"
     else:
-        outcome = "goes on"
+        outcome = "continues"
         assert report["confirmed"] + report["unconfirmed"] == 20
-    assert outcome == told(cell, kind, on_error), what
+    assert outcome == outcome_in(cell, kind, on_error), what
