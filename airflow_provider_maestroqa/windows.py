@@ -9,7 +9,16 @@ from typing import Any
 
 from airflow_provider_maestroqa.client.errors import MaestroQAConfigError
 from airflow_provider_maestroqa.client.formatting import format_time
-from airflow_provider_maestroqa.client.parsing import is_blank, parse_days, parse_optional_time, parse_time
+from airflow_provider_maestroqa.client.parsing import (
+    is_blank,
+    look_back,
+    parse_days,
+    parse_duration,
+    parse_optional_time,
+    parse_time,
+    require_order,
+    show,
+)
 from airflow_provider_maestroqa.runtime import task_context
 
 _REMEDIES = (
@@ -56,11 +65,11 @@ def split_windows(start: object, end: object, max_days: object) -> list[dict[str
     step = parse_days(max_days, "max_days")
     if (whole.end - whole.start) / step > _MAX_WINDOWS:
         raise MaestroQAConfigError(
-            f"max_days={max_days!r} would cut this range into more than {_MAX_WINDOWS:,} windows."
+            f"max_days={show(max_days)} would cut this range into more than {_MAX_WINDOWS:,} windows."
         )
     cuts, begin = [], whole.start
     while begin < whole.end:
-        stop = min(begin + step, whole.end)
+        stop = begin + step if whole.end - begin > step else whole.end
         cuts.append(Window(begin, stop).as_text())
         begin = stop
     return cuts
@@ -96,15 +105,15 @@ def resolve_window(
     :param context: Airflow's context of the task.
     :param start: an aware datetime or ISO 8601 text.
     :param end: likewise. Default: the end of the data interval, or the time the run was requested.
-    :param lookback: a timedelta, counted back from ``end``.
+    :param lookback: a duration, counted back from ``end``: a timedelta, ``P7D``, ``7 days, 0:00:00`` or seconds.
     :raises MaestroQAConfigError: the arguments contradict each other, or leave no window.
     """
     first, last = parse_optional_time(start, "start"), parse_optional_time(end, "end")
-    if lookback is not None:
+    if not is_blank(lookback):
         if first is not None:
             raise MaestroQAConfigError("Pass start or lookback, not both: lookback already says where to start.")
         window_end = last or reference_time(context)
-        return _window(window_end - parse_lookback(lookback), window_end)
+        return _window(look_back(window_end, parse_lookback(lookback)), window_end)
     if first is not None:
         return _window(first, last or reference_time(context))
     if last is not None:
@@ -145,13 +154,11 @@ def parse_window(window: object, export_id: str) -> dict[str, str] | None:
 
 
 def parse_lookback(lookback: object) -> timedelta:
-    """Read how far a task looks back.
+    """Read how far a task looks back: a timedelta, or what a template makes of one.
 
-    :raises MaestroQAConfigError: it is not a timedelta above zero.
+    :raises MaestroQAConfigError: it is no duration above zero; see :func:`~.client.parsing.parse_duration`.
     """
-    if isinstance(lookback, timedelta) and lookback > timedelta(0):
-        return lookback
-    raise MaestroQAConfigError(f"lookback must be a timedelta above zero, got {lookback!r}.")
+    return parse_duration(lookback, "lookback")
 
 
 def reference_time(context: Mapping[str, Any]) -> datetime:
@@ -166,9 +173,5 @@ def reference_time(context: Mapping[str, Any]) -> datetime:
 
 
 def _window(start: datetime, end: datetime) -> Window:
-    if start >= end:
-        raise MaestroQAConfigError(
-            f"The window's start ({format_time(start)}) must be before its end ({format_time(end)}). "
-            "Swap them, or pass a longer window."
-        )
+    require_order(start, end)
     return Window(start, end)

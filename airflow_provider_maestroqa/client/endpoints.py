@@ -15,6 +15,7 @@ from urllib.parse import quote
 
 from airflow_provider_maestroqa.client.deprecated import moved
 from airflow_provider_maestroqa.client.errors import MaestroQAConfigError
+from airflow_provider_maestroqa.client.parsing import number_as_text
 from airflow_provider_maestroqa.client.resources.catalogue import LIST_RESOURCES, ListResource
 from airflow_provider_maestroqa.client.resources.exports import EXPORT_KINDS
 
@@ -186,6 +187,7 @@ def build_request(operation: str, parameters: Mapping[str, Any] | None = None, /
     :raises MaestroQAConfigError: a path parameter is empty.
     """
     endpoint = ENDPOINTS[operation]
+    path_parameters = {name: number_as_text(value) for name, value in path_parameters.items()}
     for name, value in path_parameters.items():
         if not isinstance(value, str) or value.strip() in ("", ".", ".."):
             raise MaestroQAConfigError(f"{operation} needs a {name}, got {value!r}. Pass the id as text.")

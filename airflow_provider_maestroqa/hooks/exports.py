@@ -120,7 +120,8 @@ class ExportMethods(BaseMaestroQAHook):
         :return: the export. Its ``data_url`` is a secret; it is masked in the task's log.
         :raises MaestroQANotFoundError: MaestroQA knows no such export.
         """
-        request = build_request("get_export", {"exportId": checked_export_id(export_id)})
+        export_id = checked_export_id(export_id)
+        request = build_request("get_export", {"exportId": export_id})
         export = Export.from_response(export_id, self.client.send(request, deadline=deadline, polling=polling))
         for secret in secrets_of(export.data_url):
             _compat.mask_secret(secret)
@@ -147,7 +148,8 @@ class ExportMethods(BaseMaestroQAHook):
         return await self.apoll_export(export_id, deadline=deadline)
 
     async def _aget_export(self, export_id: str, *, deadline: float | None, polling: bool) -> Export:
-        request = build_request("get_export", {"exportId": checked_export_id(export_id)})
+        export_id = checked_export_id(export_id)
+        request = build_request("get_export", {"exportId": export_id})
         async with await self.aclient() as client:
             return Export.from_response(export_id, await client.send(request, deadline=deadline, polling=polling))
 

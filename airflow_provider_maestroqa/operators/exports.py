@@ -31,7 +31,8 @@ class MaestroQARequestExportOperator(ExportWaiter):
     :param export_type: ``raw`` (grades), ``groups`` (agent groups) or ``audit_log`` (user activity).
     :param start: start of the window: an aware datetime, or ISO 8601 text with a time zone. Not for ``groups``.
     :param end: end of the window, likewise. Default: the data interval's end, or the time the run was requested.
-    :param lookback: a timedelta; the window is ``end - lookback`` to ``end``.
+    :param lookback: a timedelta, or what a template makes of one (``7 days, 0:00:00``, ``P7D``, seconds); the window
+        is ``end - lookback`` to ``end``.
     :param export_name: a name for the export. Default: MaestroQA names it.
     :param single_file_export: ``raw`` only: one file instead of the archive: ``individual_answers``,
         ``section_scores``, ``total_scores``, ``annotations`` or ``csat``.

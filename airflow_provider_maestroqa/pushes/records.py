@@ -61,11 +61,14 @@ def read_records(source: Iterable[object], check: Callable[[object], dict[str, A
 
     :param source: dicts, or :class:`SourceRecord` objects.
     :param check: returns what is sent, or raises ``MaestroQADataError``.
+    :raises MaestroQADataError: the source has ended, and none of what it gave is a record.
     """
     digest = START
+    index, has_record, first = -1, False, ""
     for index, item in enumerate(source):
         located = item if isinstance(item, SourceRecord) else SourceRecord(item, "")
         row, error = located.row, located.error
+        has_record = has_record or isinstance(row, Mapping)
         digest = hashlib.sha256(digest + as_json(row)).digest()
         body, size = None, 0
         try:
@@ -74,7 +77,13 @@ def read_records(source: Iterable[object], check: Callable[[object], dict[str, A
                 size = len(as_json(body))
         except MaestroQADataError as invalid:
             error = invalid.message
+        first = first or error
         yield Record(index, row, body, size, error, digest, located.position)
+    if index >= 0 and not has_record:
+        raise MaestroQADataError(
+            f"None of the {index + 1:,} records is one. The first: {first}. Where a source gives lists of records, "
+            "as mapped tasks do, flatten them: [record for part in parts for record in part]."
+        )
 
 
 def as_json(value: object) -> bytes:
@@ -82,7 +91,11 @@ def as_json(value: object) -> bytes:
     try:
         return _ENCODER.encode(value).encode("utf-8", "surrogatepass")
     except (TypeError, ValueError, RecursionError):
+        pass
+    try:
         return repr(value).encode("utf-8", "surrogatepass")
+    except (ValueError, RecursionError):
+        return f"<{type(value).__name__} that is too large to show>".encode()
 
 
 def _readable(value: object) -> object:
@@ -103,16 +116,31 @@ def check_source(records: object, name: str) -> Iterable[object]:
     :raises MaestroQAConfigError: these are no records.
     """
     if isinstance(records, (str, bytes)):
+        records = _from_json(records, name)
+    if isinstance(records, Mapping):
+        # A mapped task gets its one record.
+        return [records]
+    if hasattr(records, "to_dict") and hasattr(records, "columns"):
+        raise MaestroQAConfigError(f"The {name} are a DataFrame. Pass its rows: frame.to_dict('records').")
+    if not isinstance(records, Iterable):
         raise MaestroQAConfigError(
-            f"The {name} are text, not a list of dicts: a template renders to text. Pass the task's output itself "
-            "(such as rows=query.output), or set render_template_as_native_obj=True on the DAG."
-        )
-    if isinstance(records, Mapping) or not isinstance(records, Iterable):
-        raise MaestroQAConfigError(
-            f"The {name} must be an iterable of dicts, got {type(records).__name__}. "
-            + ("Put the one record into a list." if isinstance(records, Mapping) else "Check what produces it.")
+            f"The {name} must be an iterable of dicts, got {type(records).__name__}. Check what produces it."
         )
     return records
+
+
+def _from_json(text: str | bytes, name: str) -> object:
+    """The records that a template has rendered to JSON."""
+    try:
+        records = json.loads(text)
+    except (ValueError, RecursionError):
+        records = None
+    if isinstance(records, (list, dict)):
+        return records
+    raise MaestroQAConfigError(
+        f"The {name} are text, not a list of dicts: a template renders to text. Pass the task's output itself (such "
+        f"as rows=read.output), or let the template render to JSON, with | tojson at its end."
+    )
 
 
 def format_ranges(indexes: Sequence[int]) -> str:

@@ -58,7 +58,10 @@ class MaestroQAExportSensor(ExportWaiter, BaseSensorOperator):
             if self._wait is None:
                 # Kept between pokes so that each state is logged once.
                 self._wait = ExportWait(
-                    self.export_id, poll_interval=self.poke_interval, deadline=float("inf"), controls_pauses=False
+                    self.pending_export_id,
+                    poll_interval=self.poke_interval,
+                    deadline=float("inf"),
+                    controls_pauses=False,
                 )
             event = self._poll(self._wait)
             return _compat.PokeReturnValue(event is not None, self._result(event) if event is not None else None)
@@ -76,7 +79,7 @@ class MaestroQAExportSensor(ExportWaiter, BaseSensorOperator):
         except _compat.AirflowFailException as error:
             self._skip_if_soft(error)
             raise
-        self.defer_to_trigger(self.export_id, poll_interval=float(self.poke_interval), deadline=deadline)
+        self.defer_to_trigger(self.pending_export_id, poll_interval=float(self.poke_interval), deadline=deadline)
 
     def execute_complete(self, context: Context, event: dict[str, Any] | None = None) -> dict[str, Any]:  # noqa: ARG002
         """Resume the task when the trigger has fired."""
@@ -94,14 +97,16 @@ class MaestroQAExportSensor(ExportWaiter, BaseSensorOperator):
             raise
 
     @property
-    def pending_export_id(self) -> str | None:
+    def pending_export_id(self) -> str:
         """The export that the sensor waits for."""
-        return self.export_id
+        from airflow_provider_maestroqa.client.parsing import number_as_text
+
+        return number_as_text(self.export_id)
 
     def _poll(self, wait: ExportWait | None = None) -> ExportEvent | None:
         with self.open_hook() as hook:
             return hook.wait_for_export(
-                self.export_id,
+                self.pending_export_id,
                 poll_interval=float(self.poke_interval),
                 # It is the sensor, or its trigger, that ends a wait.
                 deadline=float("inf"),
@@ -112,7 +117,7 @@ class MaestroQAExportSensor(ExportWaiter, BaseSensorOperator):
     def _result(self, event: Any) -> dict[str, Any]:
         from airflow_provider_maestroqa.client.resources.export_polling import read_event
 
-        done = read_event(event, export_id=self.export_id)
+        done = read_event(event, export_id=self.pending_export_id)
         self.log.info(done["message"])
         return {"export_id": done["export_id"], "has_data": done["has_data"]}
 

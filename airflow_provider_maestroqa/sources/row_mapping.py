@@ -9,6 +9,7 @@ from operator import itemgetter
 from typing import Any
 
 from airflow_provider_maestroqa.client.errors import MaestroQADataError
+from airflow_provider_maestroqa.client.resources.coercion import as_python
 from airflow_provider_maestroqa.client.resources.models import RecordSchema
 from airflow_provider_maestroqa.sources.base import BadCell, first_duplicate, join_names, show_value
 from airflow_provider_maestroqa.sources.coercion import BINARY, CellError, CellReader
@@ -52,7 +53,7 @@ class RowMapper:
         for target, value in self.constants:
             _set_path(record, target, value)
         for field in self.fields:
-            cell = field.get(row)
+            cell = as_python(field.get(row))
             if cell is None:
                 continue
             try:
@@ -142,6 +143,12 @@ class KeyMapper:
 def _columns_as_entries(name: str, columns: Sequence[str], record_type: RecordSchema) -> list[Entry]:
     entries = []
     for column in columns:
+        if not column.strip() or column == "__index_level_0__" or column.startswith("Unnamed: "):
+            raise MaestroQADataError(
+                f"{name}: the column {show_value(column)} has no name of its own, such as the index of a DataFrame. "
+                "Write the file with index=False, or pass a mapping: columns that it does not name are dropped. "
+                f"{_NOTHING_SENT}"
+            )
         target = find_target(column, record_type) or find_target(_api_case(column, record_type), record_type)
         if target is None:
             raise MaestroQADataError(

@@ -20,7 +20,7 @@ from airflow_provider_maestroqa.client.errors import (
     MaestroQADataError,
     MaestroQAError,
 )
-from airflow_provider_maestroqa.client.parsing import is_blank
+from airflow_provider_maestroqa.client.parsing import is_blank, number_as_text, show
 from airflow_provider_maestroqa.storage.base import translate_errors
 from airflow_provider_maestroqa.storage.urls import (
     AIRFLOW_SCHEMES,
@@ -60,11 +60,14 @@ def open_s3_store(
         missing = False
     if missing:
         raise MaestroQAConfigError("S3 needs the Amazon provider: pip install 'airflow-provider-maestroqa[amazon]'.")
+    bucket, prefix = number_as_text(bucket), number_as_text(prefix)
     if not isinstance(bucket, str) or not bucket or ("/" in bucket and not is_access_point(bucket)):
         raise MaestroQAConfigError(
             f"s3_bucket must be a bucket's name, or the ARN of an access point, without s3:// or a key; got "
             f"{bucket!r}."
         )
+    if not isinstance(prefix, str):
+        raise MaestroQAConfigError(f"s3_prefix must be text, what every key begins with; got {show(prefix)}.")
     hook = S3Hook(aws_conn_id=aws_conn_id)
     client = hook.get_conn()
     of_connection = _as_extra_args(hook.conn_config.extra_config.get("s3_extra_args"), f"connection {aws_conn_id}")

@@ -93,14 +93,19 @@ class LandExportOperator(LineageMixin, MaestroQAOperator):
             with self.open_hook() as hook:
                 source = maestroqa_data(hook.settings.base_url, export_dataset(self), version=export_id)
                 self.data_transfer = DataTransfer((source,), (stored_data(store.uri()),))
-                manifest, is_new = self._land(hook, store, options, window)
+                manifest, is_new = self._land(hook, export_id, store, options, window)
                 self.data_transfer = DataTransfer((source,), landed_data(manifest, written=is_new))
                 report(hook, read=[source.uri], written=[file.uri for file in self.data_transfer.outputs])
         task_context.add_event_extra(context, self.outlets, landing_event_extra(manifest, window))
         return manifest
 
     def _land(
-        self, hook: MaestroQAHook, store: Store, options: LandingOptions, window: Mapping[str, str] | None
+        self,
+        hook: MaestroQAHook,
+        export_id: str,
+        store: Store,
+        options: LandingOptions,
+        window: Mapping[str, str] | None,
     ) -> tuple[dict[str, Any], bool]:
         """Land it, where that is not done yet; the manifest, and whether this run has landed it."""
         from airflow_provider_maestroqa.client.errors import MaestroQADataError
@@ -108,26 +113,26 @@ class LandExportOperator(LineageMixin, MaestroQAOperator):
         from airflow_provider_maestroqa.landing.exports import land_export, publish_no_data, published_manifest
 
         found = manifests.read(store)
-        published = published_manifest(store, export_id=self.export_id, options=options, found=found)
+        published = published_manifest(store, export_id=export_id, options=options, found=found)
         if published is not None and (published["has_data"] or self.on_no_data == "succeed"):
-            self.log.info("Export %s is already landed: %s. Nothing to do.", self.export_id, published["manifest"])
+            self.log.info("Export %s is already landed: %s. Nothing to do.", export_id, published["manifest"])
             return published, False
-        first_url = _complete_url(hook, self.export_id)
+        first_url = _complete_url(hook, export_id)
         if not first_url:
-            self.log.info("Export %s is complete and holds no data.", self.export_id)
+            self.log.info("Export %s is complete and holds no data.", export_id)
             if self.on_no_data == "fail":
                 raise MaestroQADataError(
-                    f"Export {self.export_id} holds no data, and on_no_data is fail. Check its window and options."
+                    f"Export {export_id} holds no data, and on_no_data is fail. Check its window and options."
                 )
             if self.on_no_data == "skip":
-                raise _compat.AirflowSkipException(f"Export {self.export_id} holds no data (on_no_data is skip).")
-            return publish_no_data(store, export_id=self.export_id, window=window), True
+                raise _compat.AirflowSkipException(f"Export {export_id} holds no data (on_no_data is skip).")
+            return publish_no_data(store, export_id=export_id, window=window), True
         urls = [first_url]
         with hook.storage_session() as session:
             manifest = land_export(
-                export_id=self.export_id,
+                export_id=export_id,
                 # The first URL is fresh; when it has expired, MaestroQA signs another.
-                fresh_url=lambda: urls.pop() if urls else _complete_url(hook, self.export_id),
+                fresh_url=lambda: urls.pop() if urls else _complete_url(hook, export_id),
                 store=store,
                 options=options,
                 session=session,

@@ -10,19 +10,35 @@ from typing import Any
 from airflow_provider_maestroqa.client.errors import MaestroQAConfigError
 from airflow_provider_maestroqa.client.formatting import format_time
 from airflow_provider_maestroqa.client.parsing import (
+    is_blank,
     is_date,
     parse_choice,
     parse_flag,
     parse_midnight,
     parse_optional_time,
 )
-from airflow_provider_maestroqa.client.resources.catalogue import LIST_RESOURCES, list_parameters, parse_page_size
+from airflow_provider_maestroqa.client.resources.catalogue import (
+    LIST_RESOURCES,
+    filter_names,
+    list_parameters,
+    parse_page_size,
+)
 from airflow_provider_maestroqa.client.resources.coaching_export import TIME_AXES, parse_day_range
 from airflow_provider_maestroqa.landing.record_files import EXPORT
 from airflow_provider_maestroqa.runtime.watermark import OVERLAP, Watermark
 from airflow_provider_maestroqa.windows import parse_lookback, reference_time, resolve_window
 
 RESOURCES = (EXPORT, *LIST_RESOURCES)
+#: What is passed as an argument of the task, by its names here and in the API.
+_ARGUMENTS = {
+    "start": "start",
+    "end": "end",
+    "page_size": "page_size",
+    "startDate": "start",
+    "endDate": "end",
+    "count": "page_size",
+    "startIndex": "page_size",
+}
 _INCREMENTAL = ("data_interval", "watermark")
 
 
@@ -44,7 +60,7 @@ class WindowArguments:
     @property
     def is_empty(self) -> bool:
         """Whether no stretch of time was named."""
-        return self.start is None and self.end is None and self.lookback is None
+        return is_blank(self.start) and is_blank(self.end) and is_blank(self.lookback)
 
 
 @dataclass(frozen=True)
@@ -149,7 +165,7 @@ def _ends(
     context: Mapping[str, Any], window: WindowArguments, resource: str, watermark: Watermark | None
 ) -> tuple[datetime | None, datetime | None]:
     if watermark is not None:
-        lookback = None if window.lookback is None else parse_lookback(window.lookback)
+        lookback = None if is_blank(window.lookback) else parse_lookback(window.lookback)
         first = parse_optional_time(window.start, "start")
         if first is not None and lookback is not None:
             raise MaestroQAConfigError("Pass start or lookback, not both: each says where the first run begins.")
@@ -179,15 +195,15 @@ def _check_filters(filters: object, resource: str) -> dict[str, object]:
         return {}
     if not isinstance(filters, Mapping) or not all(isinstance(name, str) for name in filters):
         raise MaestroQAConfigError(f"filters must be a dict such as {{'agent_id': '72999'}}, got {filters!r}.")
-    used = {name: value for name, value in filters.items() if value is not None}
+    used = {name: value for name, value in filter_names(filters).items() if value is not None}
     if used and resource == EXPORT:
         raise MaestroQAConfigError(
             f"{EXPORT} takes no filters ({', '.join(used)}): it returns all sessions of its days. Land the list "
             "coaching_sessions instead, or filter what was landed."
         )
     for name in used:
-        if name in ("start", "end", "page_size"):
-            raise MaestroQAConfigError(f"{name} is not a filter but an argument of the task.")
+        if name in _ARGUMENTS:
+            raise MaestroQAConfigError(f"{name} is not a filter but an argument of the task: {_ARGUMENTS[name]}.")
     return used
 
 

@@ -48,8 +48,10 @@ class MaestroQARecordsToObjectStorageOperator(LineageMixin, MaestroQAOperator):
     :param start: start of the window: an aware datetime, or ISO 8601 text with a time zone; for the export also a
         plain date such as ``2026-01-31``.
     :param end: end of the window, likewise. Default: the data interval's end, or the time the run was requested.
-    :param lookback: a timedelta; the window is ``end - lookback`` to ``end``.
-    :param filters: for lists: a dict with ``agent_id``, ``creator_id`` and, for coaching sessions, ``coach_id``.
+    :param lookback: a timedelta, or what a template makes of one (``7 days, 0:00:00``, ``P7D``, seconds); the window
+        is ``end - lookback`` to ``end``.
+    :param filters: for lists: a dict with ``agent_id``, ``creator_id`` and, for coaching sessions, ``coach_id``; the
+        API's own names, such as ``agentId``, will do.
     :param time_axis: for the export: which date of a session counts, ``meetingDate`` or ``createdAt``.
     :param split_nested: for the export: whether to write sessions, coaching points, to-dos and activity log as four
         files whose rows carry ``session_id``.

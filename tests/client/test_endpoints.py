@@ -77,7 +77,7 @@ def test_a_path_parameter_is_escaped():
     assert call.body is None
 
 
-@pytest.mark.parametrize("value", ["", "  ", "..", ".", None, 7])
+@pytest.mark.parametrize("value", ["", "  ", "..", ".", None, 7.5])
 def test_an_id_that_would_change_the_path_is_refused(value):
     with pytest.raises(MaestroQAConfigError, match="ticket_id"):
         build_request("delete_ticket", ticket_id=value)

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import math
+import random
 from datetime import date, datetime, timedelta, timezone
 
 import jinja2
@@ -15,6 +16,7 @@ from airflow_provider_maestroqa.client.parsing import (
     parse_choice,
     parse_count,
     parse_days,
+    parse_duration,
     parse_flag,
     parse_id,
     parse_midnight,
@@ -56,6 +58,11 @@ def test_what_a_template_leaves_that_finds_nothing_is_blank(value, blank):
     [
         (parse_text, " T-1 ", " T-1 "),
         (parse_id, "T-1", "T-1"),
+        (parse_id, 5071, "5071"),
+        (parse_seconds, "0:01:30", 90),
+        (parse_seconds, "PT1M30.5S", 90.5),
+        (parse_days, timedelta(hours=12), timedelta(hours=12)),
+        (parse_days, "7 days, 0:00:00", timedelta(days=7)),
         (parse_flag, True, True),
         (parse_flag, " False ", False),
         (parse_count, 0, 0),
@@ -73,18 +80,139 @@ def test_a_value_is_read_as_itself_or_as_the_text_a_template_makes_of_it(parse, 
 @pytest.mark.parametrize(
     ("parse", "values"),
     [
-        (parse_text, [None, "", " ", "None", 7, ["T-1"]]),
-        (parse_id, [None, "", " ", "None", 7]),
+        (parse_text, [None, "", " ", "None", 7.5, True, ["T-1"], 10**5_000]),
+        (parse_id, [None, "", " ", "None", 7.0]),
         (parse_flag, [None, "yes", 1, ""]),
-        (parse_count, [None, True, 1.5, -1, "-1", "1e3", "٣", "9" * 5_000, ""]),
-        (parse_seconds, [None, True, -1, "soon", math.nan, math.inf, "inf", timedelta(-1), 10**400]),
-        (parse_days, [None, True, 0, -1, "a week", math.inf, 1e-9, 10**400, ""]),
+        (parse_count, [None, True, 1.5, -1, "-1", "1e3", "٣", "9" * 5_000, -(10**5_000), ""]),
+        (
+            parse_seconds,
+            [
+                None,
+                True,
+                -1,
+                "soon",
+                math.nan,
+                math.inf,
+                "inf",
+                timedelta(-1),
+                10**400,
+                10**5_000,
+                "-1 day, 23:00:00",
+            ],
+        ),
+        (parse_days, [None, True, 0, -1, "a week", math.inf, 1e-9, 10**400, 10**5_000, ""]),
     ],
 )
 def test_any_other_value_is_an_error_that_names_the_field(parse, values):
     for value in values:
         with pytest.raises(MaestroQAConfigError, match=r"^field must be .*, got "):
             parse(value, "field")
+
+
+@pytest.mark.parametrize(
+    ("value", "duration"),
+    [
+        ("P7D", timedelta(days=7)),
+        ("P1W", timedelta(weeks=1)),
+        (" P1DT2H3M4.5S ", timedelta(days=1, hours=2, minutes=3, seconds=4.5)),
+        ("PT36H", timedelta(hours=36)),
+        ("7 days, 0:00:00", timedelta(days=7)),
+        ("1 day, 2:03:04.500000", timedelta(days=1, hours=2, minutes=3, seconds=4.5)),
+        ("7 days", timedelta(days=7)),
+        ("604800", timedelta(days=7)),
+        (86400, timedelta(days=1)),
+        (0.5, timedelta(seconds=0.5)),
+    ],
+)
+def test_a_duration_is_read_as_a_template_writes_it(value, duration):
+    assert parse_duration(value, "lookback") == duration
+
+
+def test_random_durations_are_read_from_the_text_that_python_writes():
+    rng = random.Random(3)
+    for _ in range(2_000):
+        duration = timedelta(microseconds=rng.randrange(1, 10 ** rng.randrange(1, 16)))
+        assert parse_duration(str(duration), "lookback") == duration
+
+
+@pytest.mark.parametrize(
+    "value", [0, -1, True, "", None, "P", "PT", "P1Y", "P1M", "P1.5D", "-1 day, 0:00:00", "0:00:00", [], 1e300]
+)
+def test_what_is_no_duration_names_the_forms_that_are(value):
+    with pytest.raises(
+        MaestroQAConfigError, match=r"lookback must be a duration above zero.*P7D.*7 days, 0:00:00.*seconds"
+    ):
+        parse_duration(value, "lookback")
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        "0001-01-01T00:00:00+01:00",
+        "9999-12-31T23:59:59-01:00",
+        datetime.max.replace(tzinfo=timezone(timedelta(hours=-1))),
+    ],
+)
+def test_a_time_at_the_edges_of_the_calendar_is_an_error_of_the_field(value):
+    for parse in (parse_time, parse_midnight):
+        with pytest.raises(MaestroQAConfigError, match=r"^start=.* is no time between the years 1 and 9999 in UTC"):
+            parse(value, "start")
+    with pytest.raises(MaestroQAConfigError, match=r"end=.* has no midnight after it"):
+        parse_midnight("9999-12-31T12:00:00Z", "end", round_up=True)
+
+
+def test_no_value_makes_a_parser_raise_another_error_than_its_own():
+    rng = random.Random(11)
+    pool = [
+        None,
+        True,
+        -1,
+        0,
+        10**5_000,
+        -(10**400),
+        math.nan,
+        math.inf,
+        "",
+        "None",
+        "9" * 5_000,
+        "1e999",
+        "P" + "9" * 90 + "D",
+    ]
+    pool += [
+        b"x",
+        [],
+        {},
+        timedelta.max,
+        timedelta.min,
+        datetime.min,
+        datetime.max,
+        date.min,
+        date.max,
+        object(),
+        "\ud800",
+    ]
+    pool += [datetime.max.replace(tzinfo=timezone.utc), datetime.min.replace(tzinfo=timezone(timedelta(hours=14)))]
+    pool += ["".join(rng.choice("0123456789-:.TZP +DWdays,") for _ in range(rng.randrange(30))) for _ in range(3_000)]
+    parsers = [
+        parse_text,
+        parse_id,
+        parse_flag,
+        parse_count,
+        parse_seconds,
+        parse_days,
+        parse_duration,
+        parse_time,
+        parse_midnight,
+    ]
+    for parse in parsers:
+        for value in pool:
+            message = "field"
+            try:
+                parse(value, "field")
+            except MaestroQAConfigError as error:
+                message = error.message
+            assert "field" in message
+            assert len(message) < 500
 
 
 def test_a_count_keeps_to_its_range():

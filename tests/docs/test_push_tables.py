@@ -96,3 +96,14 @@ def test_a_cleared_comments_task_sends_nothing_and_resend_sends_all(connection, 
     assert len(sandbox.comments) == 1
     push("resend")
     assert len(sandbox.comments) == 2
+
+
+def test_the_rows_of_the_dataframe_are_pushed(code_of, root, connection, sandbox):
+    pytest.importorskip("pandas")
+    (block,) = [block for block in code_of(root / "docs" / "pushes.md") if "DataFrame(" in block.text]
+    namespace = {"__name__": "block"}
+    exec(compile(block.text, str(block.page), "exec"), namespace)
+    rows = namespace["read_hours"](context={}, jinja_env=None)
+    report = namespace["MaestroQAPushAgentMetricsOperator"](task_id="push", metrics=rows).execute({})
+    assert (report["confirmed"], report["rejected"]) == (2, 0)
+    assert {metric["timestamp"] for metric in sandbox.agent_metrics.values()} == {"2026-03-01T00:00:00Z"}

@@ -56,12 +56,47 @@ def test_records_may_come_from_a_callable(connection, sandbox):
     assert seen == {"run": "r1", "renders": "2"}
 
 
-@pytest.mark.parametrize("wrong", ["{{ ti.xcom_pull('rows') }}", None, 7, {"ticket_id": "T-1", "body": "x"}])
+@pytest.mark.parametrize("wrong", ["{{ ti.xcom_pull('rows') }}", None, 7])
 def test_what_are_no_records_fails_at_once_and_says_what_to_pass(connection, sandbox, wrong):
     operator = MaestroQACreateCommentsOperator(task_id="push", comments=wrong)
     with pytest.raises(AirflowFailException, match=r"The comments (are text|must be an iterable of dicts)"):
         operator.execute({})
     assert sandbox.requests == []
+
+
+@pytest.mark.parametrize(
+    "given", [COMMENTS[0], json.dumps([{"ticket_id": "T-1", "body": "it's"}]), b'{"ticket_id": "T-1", "body": 7}']
+)
+def test_one_dict_is_one_record_and_json_is_what_it_says(connection, sandbox, given):
+    """The one dict that a mapped task gets, and what a template renders with ``| tojson``."""
+    report = MaestroQACreateCommentsOperator(task_id="push", comments=given).execute({})
+    assert (report["confirmed"], len(sandbox.comments)) == (1, 1)
+
+
+@pytest.mark.parametrize(
+    "source", [[COMMENTS, COMMENTS], lambda **_: (part for part in [COMMENTS]), ["body", "ticket_id"]]
+)
+@pytest.mark.parametrize("on_error", ["collect", "fail"])
+def test_a_source_of_which_nothing_is_a_record_fails_and_says_flatten(connection, sandbox, source, on_error):
+    with pytest.raises(AirflowFailException, match=r"flatten|must be a dict.* got str"):
+        MaestroQACreateCommentsOperator(task_id="push", comments=source, on_error=on_error).execute({})
+    assert sandbox.requests == []
+
+
+def test_a_record_that_is_no_dict_does_not_cost_the_others(connection, sandbox):
+    source = [COMMENTS, COMMENTS[0], None]
+    report = MaestroQACreateCommentsOperator(task_id="push", comments=source, on_error="collect").execute({})
+    assert (report["confirmed"], report["rejected"]) == (1, 2)
+
+
+def test_a_number_that_python_does_not_write_is_one_rejected_record(connection, sandbox, tmp_path):
+    bad = {**COMMENTS[0], "body": 10**5_000}
+    path = tmp_path / "rejects.jsonl"
+    operator = MaestroQACreateCommentsOperator(
+        task_id="push", comments=[bad, COMMENTS[1]], on_error="collect", rejects_path=str(path)
+    )
+    assert operator.execute({})["rejected"] == 1
+    assert "body must be text, got int" in json.loads(path.read_text())["reason"]
 
 
 @pytest.mark.parametrize(

@@ -162,7 +162,7 @@ def test_an_id_with_a_comma_is_asked_for_alone(hook, sandbox):
     assert [one["ticket_id"] for one in hook.get_tickets(["a,b", "a", "x,y"])] == ["a,b", "a"]
 
 
-@pytest.mark.parametrize("wrong", ["T-1", None, 7, {"T-1": 1}, ["T-1", ""], ["T-1", None], [7]])
+@pytest.mark.parametrize("wrong", ["T-1", None, 7, {"T-1": 1}, ["T-1", ""], ["T-1", None], [7.5]])
 def test_what_are_no_ids_costs_no_request(hook, sandbox, wrong):
     with pytest.raises(MaestroQAConfigError, match="ticket_ids"):
         hook.get_tickets(wrong)

@@ -86,7 +86,7 @@ def test_nothing_secret_is_in_the_deferral(export_id, sandbox):
     assert sandbox.token not in f"{path} {arguments}"
 
 
-@pytest.mark.parametrize("export_id", ["", "None", None, 7, "   "])
+@pytest.mark.parametrize("export_id", ["", "None", None, 7.5, "   "])
 def test_an_id_from_a_broken_template_is_refused_before_a_request(connection, sandbox, export_id):
     with pytest.raises(AirflowFailException, match="export_id"):
         sensor(export_id).execute({})

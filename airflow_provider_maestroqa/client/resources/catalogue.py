@@ -12,13 +12,14 @@ from typing import Any
 
 from airflow_provider_maestroqa.client.errors import MaestroQAConfigError
 from airflow_provider_maestroqa.client.formatting import format_time
-from airflow_provider_maestroqa.client.parsing import parse_choice, parse_count, parse_id, parse_time
+from airflow_provider_maestroqa.client.parsing import parse_choice, parse_count, parse_id, parse_time, require_order
 
 DEFAULT_PAGE_SIZE = 100
 #: The largest page that makes sense to ask for; MaestroQA may return fewer records.
 MAX_PAGE_SIZE = 10_000
 
 _FILTERS = {"agent_id": "agentId", "creator_id": "creatorId", "coach_id": "coachId"}
+_API_FILTERS = {api_name: name for name, api_name in _FILTERS.items()}
 
 
 @dataclass(frozen=True)
@@ -92,12 +93,12 @@ def list_parameters(resource: str, *, start: object = None, end: object = None, 
     :param resource: a key of :data:`LIST_RESOURCES`.
     :param start: records created after this time: an aware datetime or ISO 8601 text; ``None`` for no limit.
     :param end: records created before this time, likewise.
-    :param filters: ids by their names here; ``None`` leaves one out.
+    :param filters: ids by their names here or the API's, ``agent_id`` or ``agentId``; ``None`` leaves one out.
     :raises MaestroQAConfigError: a filter is not known to this list, or has a wrong value.
     """
     row = LIST_RESOURCES[parse_choice(resource, "resource", LIST_RESOURCES)]
     parameters: dict[str, Any] = {}
-    for name, value in {**filters, "start": start, "end": end}.items():
+    for name, value in {**filter_names(filters), "start": start, "end": end}.items():
         if value is None:
             continue
         if name not in row.arguments:
@@ -106,15 +107,26 @@ def list_parameters(resource: str, *, start: object = None, end: object = None, 
             parameters[_FILTERS[name]] = parse_id(value, name)
     window_start = None if start is None else parse_time(start, "start")
     window_end = None if end is None else parse_time(end, "end")
-    if window_start is not None and window_end is not None and window_start >= window_end:
-        raise MaestroQAConfigError(
-            f"start ({format_time(window_start)}) must be before end ({format_time(window_end)}). "
-            "Swap them, or leave one out."
-        )
+    if window_start is not None and window_end is not None:
+        require_order(window_start, window_end, remedy=", or leave one out")
     for name, moment in (("startDate", window_start), ("endDate", window_end)):
         if moment is not None:
             parameters[name] = format_time(moment)
     return parameters
+
+
+def filter_names(filters: Mapping[str, Any]) -> dict[str, Any]:
+    """Filters by their names here, also those that are given by the API's names.
+
+    :raises MaestroQAConfigError: one is given by both.
+    """
+    by_name: dict[str, Any] = {}
+    for given, value in filters.items():
+        name = _API_FILTERS.get(given, given)
+        if by_name.get(name) is not None and value is not None:
+            raise MaestroQAConfigError(f"{name} and {_FILTERS[name]} are the same filter. Leave one out.")
+        by_name[name] = by_name.get(name) if value is None else value
+    return by_name
 
 
 def parse_page_size(value: object) -> int:

@@ -16,9 +16,28 @@ from pydantic_core import PydanticCustomError
 
 from airflow_provider_maestroqa.client.errors import MaestroQAConfigError
 from airflow_provider_maestroqa.client.formatting import format_time
-from airflow_provider_maestroqa.client.parsing import parse_time
+from airflow_provider_maestroqa.client.parsing import number_as_text, parse_moment, to_utc
 
 _MAX_DEPTH = 20
+#: The largest number of a double, which is what readers of JSON make of a number.
+_MAX_BITS = 1024
+_MAX_EXPONENT = 400
+
+
+def as_python(value: Any) -> Any:
+    """A value of numpy or pandas as Python's own; ``None`` for one that is missing: NaN, ``NaT`` or ``NA``."""
+    if type(value).__module__ == "numpy":
+        # Nanoseconds would become a number.
+        value = (value.astype("datetime64[us]") if type(value).__name__ == "datetime64" else value).tolist()
+    if type(value).__name__ in ("NaTType", "NAType"):
+        return None
+    is_nan = (isinstance(value, float) and math.isnan(value)) or (isinstance(value, Decimal) and value.is_nan())
+    return None if is_nan else value
+
+
+def as_text(value: Any) -> Any:
+    """Text; a whole number becomes its digits. Anything else is left to the check of the field."""
+    return number_as_text(value)
 
 
 def as_number(value: object) -> int | float:
@@ -26,9 +45,10 @@ def as_number(value: object) -> int | float:
     if isinstance(value, bool):
         raise _invalid("must be a number, got bool; pass an int or a float")
     if isinstance(value, Decimal):
-        return _finite(int(value) if value.is_finite() and value == value.to_integral_value() else float(value))
+        is_whole = value.is_finite() and value.adjusted() < _MAX_EXPONENT and value == value.to_integral_value()
+        return _finite(int(value) if is_whole else float(value) if not value.is_snan() else math.nan)
     if isinstance(value, numbers.Integral):
-        return int(value)
+        return _finite(int(value))
     if isinstance(value, numbers.Real):
         return _finite(float(value))
     raise _invalid(f"must be a number, got {type(value).__name__}; pass an int or a float")
@@ -37,10 +57,10 @@ def as_number(value: object) -> int | float:
 def as_time(value: object) -> str:
     """A point in time as UTC text."""
     try:
-        return format_time(parse_time(value, ""))
+        return format_time(to_utc(parse_moment(value, "")))
     except MaestroQAConfigError:
         pass
-    except OverflowError:
+    except (OverflowError, ValueError):
         raise _invalid("is no time between the years 1 and 9999 in UTC; leave it out or correct it") from None
     if isinstance(value, datetime):
         raise _invalid("is a naive datetime; give it a time zone, as in value.replace(tzinfo=timezone.utc)")
@@ -70,11 +90,12 @@ def as_texts(value: object) -> list[str]:
     """A list of texts."""
     if not isinstance(value, (list, tuple)):
         raise _invalid(f"must be a list of text, got {type(value).__name__}; write it like ['one', 'two']")
-    for position, text in enumerate(value):
+    texts = [as_text(as_python(text)) for text in value]
+    for position, text in enumerate(texts):
         if not isinstance(text, str) or not text.strip():
-            received = "empty text" if isinstance(text, str) else type(text).__name__
+            received = "empty text" if isinstance(text, str) else type(value[position]).__name__
             raise _invalid(f"must be a list of text, but [{position}] is {received}")
-    return list(value)
+    return texts
 
 
 def as_email(value: object) -> str:
@@ -99,8 +120,8 @@ def _as_object(value: Mapping[Any, Any], where: str, depth: int) -> dict[str, An
     for name, inner in value.items():
         if not isinstance(name, str) or not name:
             raise _invalid(f"has a name that is not text ({type(name).__name__}){where}; name each attribute")
-        if inner is not None:
-            attributes[name] = _as_json(inner, f" in {name!r}", depth + 1)
+        if (plain := as_python(inner)) is not None:
+            attributes[name] = _as_json(plain, f" in {name!r}", depth + 1)
     return attributes
 
 
@@ -120,11 +141,19 @@ def _as_json(value: object, where: str, depth: int) -> Any:
     if depth < _MAX_DEPTH and isinstance(value, Mapping):
         return _as_object(value, where, depth)
     if depth < _MAX_DEPTH and isinstance(value, (list, tuple)):
-        return [_as_json(inner, where, depth + 1) for inner in value]
+        return [_as_json(_plain(inner), where, depth + 1) for inner in value]
     raise _invalid(f"has a {type(value).__name__}{where}, which JSON cannot hold; convert it to text or a number")
 
 
+def _plain(value: Any) -> Any:
+    """A value within a list, where one that is missing cannot be left out."""
+    plain = as_python(value)
+    return value if plain is None else plain
+
+
 def _finite(value: int | float) -> int | float:
+    if isinstance(value, int) and value.bit_length() > _MAX_BITS:
+        raise _invalid("is a number with more than 308 digits, which JSON's readers do not hold; correct it")
     if isinstance(value, int) or math.isfinite(value):
         return value
     raise _invalid(f"must be a finite number, got {value} (float); leave the record out or correct it")

@@ -14,7 +14,15 @@ from typing import Any
 
 from airflow_provider_maestroqa.client.errors import MaestroQAConfigError
 from airflow_provider_maestroqa.client.formatting import format_time
-from airflow_provider_maestroqa.client.parsing import is_blank, parse_choice, parse_flag, parse_text, parse_time
+from airflow_provider_maestroqa.client.parsing import (
+    is_blank,
+    number_as_text,
+    parse_choice,
+    parse_flag,
+    parse_text,
+    parse_time,
+    require_order,
+)
 from airflow_provider_maestroqa.client.server_text import clean_text
 
 #: Ids become parts of paths, URLs and log lines.
@@ -97,9 +105,9 @@ class ExportKind:
     def reject_window(self, **arguments: object) -> None:
         """Fail when an argument asks for a window that this type of export does not have.
 
-        :raises MaestroQAConfigError: an argument is not ``None``.
+        :raises MaestroQAConfigError: an argument is not blank.
         """
-        if any(value is not None for value in arguments.values()):
+        if any(not is_blank(value) for value in arguments.values()):
             *names, last = arguments
             raise MaestroQAConfigError(
                 f"{self.label.capitalize()} export has no window: leave {', '.join(names)} and {last} out."
@@ -162,11 +170,7 @@ def export_parameters(
     parameters: dict[str, Any] = {}
     if kind.is_windowed:
         window_start, window_end = _required_time(start, "start"), _required_time(end, "end")
-        if window_start >= window_end:
-            raise MaestroQAConfigError(
-                f"start ({format_time(window_start)}) must be before end ({format_time(window_end)}). "
-                "Swap them, or pass a longer window."
-            )
+        require_order(window_start, window_end)
         parameters |= {"startDate": format_time(window_start), "endDate": format_time(window_end)}
     else:
         kind.reject_window(start=start, end=end)
@@ -201,8 +205,7 @@ def read_export_id(response: Any) -> str | None:
 
     Ids become parts of paths and of file names, so only what is safe there is an id.
     """
-    value = response.get("exportId") if isinstance(response, Mapping) else None
-    text = str(value) if isinstance(value, int) and not isinstance(value, bool) else value
+    text = number_as_text(response.get("exportId")) if isinstance(response, Mapping) else None
     return text if isinstance(text, str) and _EXPORT_ID.fullmatch(text) else None
 
 

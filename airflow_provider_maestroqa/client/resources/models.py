@@ -6,6 +6,8 @@ that lose nothing. Everything else is rejected, with the field, the type of the 
 - an aware datetime, or ISO 8601 text with a time zone, becomes UTC text
 - a list of tags becomes one text with commas
 - a ``Decimal``, as databases give them, becomes a number
+- a value of numpy or pandas becomes Python's own, and one that is missing (NaN, ``NaT``, ``NA``) is absent
+- a whole number becomes text where only text is meant
 - ``None`` counts as absent, because the API takes no nulls (but for ``ticket_event_id``)
 """
 
@@ -15,7 +17,15 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Annotated, Any, Literal, get_args, get_origin
 
-from pydantic import ConfigDict, PlainValidator, StringConstraints, TypeAdapter, ValidationError, with_config
+from pydantic import (
+    BeforeValidator,
+    ConfigDict,
+    PlainValidator,
+    StringConstraints,
+    TypeAdapter,
+    ValidationError,
+    with_config,
+)
 from typing_extensions import NotRequired, Required, TypedDict, get_type_hints
 
 from airflow_provider_maestroqa.client.errors import MaestroQADataError
@@ -23,12 +33,14 @@ from airflow_provider_maestroqa.client.resources.coercion import (
     as_attributes,
     as_email,
     as_number,
+    as_python,
     as_tags,
+    as_text,
     as_texts,
     as_time,
 )
 
-Text = Annotated[str, StringConstraints(pattern=r"\S")]
+Text = Annotated[str, BeforeValidator(as_text), StringConstraints(pattern=r"\S")]
 Number = Annotated[float, PlainValidator(as_number)]
 Time = Annotated[str, PlainValidator(as_time)]
 Tags = Annotated[str, PlainValidator(as_tags)]
@@ -168,10 +180,24 @@ class RecordSchema:
         :raises MaestroQADataError: the record cannot be sent; the message names every field that is wrong.
         """
         if not isinstance(record, Mapping):
+            hint = "; flatten a list of lists" if isinstance(record, (list, tuple)) else ""
             raise MaestroQADataError(
-                f"{self._article} {self.name} must be a dict with the API's field names, got {type(record).__name__}"
+                f"{self._article} {self.name} must be a dict with the API's field names, got "
+                f"{type(record).__name__}{hint}"
             )
-        present = {name: value for name, value in record.items() if value is not None or name in _NULLABLE}
+        present = {}
+        for name, value in record.items():
+            plain = as_python(value)
+            if (
+                plain is None
+                and value is not None
+                and self.typed_dict.__annotations__.get(name) is Number
+                and name in self.required
+            ):
+                # The check says what is wrong with NaN.
+                plain = value
+            if plain is not None or (value is None and name in _NULLABLE):
+                present[name] = plain
         try:
             checked: dict[str, Any] = self._adapter.validate_python(present)
         except ValidationError as error:
@@ -204,7 +230,8 @@ class RecordSchema:
         if problem == "extra_forbidden":
             return self._unknown(field)
         if problem == "string_type":
-            return f"{field} must be text, got {received}; convert it where the record is made"
+            hint = " (pandas makes numbers of ids with gaps: read them as text)" if received == "float" else ""
+            return f"{field} must be text, got {received}; convert it where the record is made{hint}"
         if problem == "string_pattern_mismatch":
             remedy = "it needs a value" if field in self.required else "leave it out or give it a value"
             return f"{field} is empty text; {remedy}"

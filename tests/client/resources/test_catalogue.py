@@ -37,15 +37,24 @@ def test_what_is_left_out_is_not_sent():
         ),
         ("coaching_points", {"coach_id": "c1"}, "coach_id is not a filter of coaching_points"),
         ("coaching_sessions", {"status": "open"}, "status is not a filter of coaching_sessions.*coach_id"),
-        ("todos", {"agentId": "a1"}, "agentId is not a filter"),
+        ("todos", {"coachId": "a1"}, "coach_id is not a filter"),
+        ("todos", {"agentId": "a1", "agent_id": "a1"}, "agent_id and agentId are the same filter"),
         ("todos", {"agent_id": ""}, "agent_id must be text that is not empty, got ''"),
         ("todos", {"agent_id": "None"}, "agent_id must be text that is not empty, got 'None'"),
-        ("todos", {"agent_id": 72999}, "agent_id must be .* got int 72999. Pass the id as text"),
+        ("todos", {"agent_id": 7.5}, "agent_id must be .* got float 7.5. Pass the id as text"),
         ("todos", {"start": datetime(2026, 1, 1)}, "start=.* has no time zone"),
         ("todos", {"end": "2026-01-01"}, "end=.* has no time zone"),
         ("todos", {"start": "yesterday"}, "start='yesterday' is no point in time"),
-        ("todos", {"start": "2026-01-02T00:00:00Z", "end": "2026-01-01T00:00:00Z"}, "start .* must be before end"),
-        ("todos", {"start": AWARE, "end": AWARE}, "start .* must be before end"),
+        (
+            "todos",
+            {"start": "2026-01-02T00:00:00Z", "end": "2026-01-01T00:00:00Z"},
+            "start .* must be before its end",
+        ),
+        (
+            "todos",
+            {"start": AWARE, "end": AWARE},
+            "start and end are the same time .* Pass a later end, or leave one out",
+        ),
         ("tickets", {}, "resource must be one of todos, coaching_points, coaching_sessions"),
     ],
 )
@@ -63,3 +72,8 @@ def test_a_page_size_is_a_whole_number_or_the_text_of_one(value, size):
 def test_another_page_size_is_refused(value):
     with pytest.raises(MaestroQAConfigError, match="page_size must be a whole number from 1 to 10,000"):
         parse_page_size(value)
+
+
+@pytest.mark.parametrize("filters", [{"agentId": "a"}, {"agent_id": "a"}, {"agentId": None, "agent_id": "a"}])
+def test_a_filter_may_be_spelled_as_here_or_as_in_the_api(filters):
+    assert list_parameters("todos", **filters, creatorId=7) == {"agentId": "a", "creatorId": "7"}

@@ -3,7 +3,12 @@ from __future__ import annotations
 import pytest
 
 from airflow_provider_maestroqa.client.errors import MaestroQAConfigError
-from airflow_provider_maestroqa.client.resources.exports import Export, export_parameters
+from airflow_provider_maestroqa.client.resources.exports import (
+    Export,
+    checked_export_id,
+    export_parameters,
+    read_export_id,
+)
 
 DAY = {"start": "2026-01-01T00:00:00Z", "end": "2026-01-02T00:00:00Z"}
 
@@ -41,8 +46,8 @@ def test_a_groups_export_needs_nothing():
         (["raw"], {}, "export_type must be one of"),
         ("raw", {}, "start is missing"),
         ("raw", {"start": DAY["start"]}, "end is missing"),
-        ("audit_log", {"start": DAY["end"], "end": DAY["start"]}, "must be before end"),
-        ("raw", {"start": DAY["start"], "end": DAY["start"]}, "must be before end"),
+        ("audit_log", {"start": DAY["end"], "end": DAY["start"]}, "must be before its end.* Swap them"),
+        ("raw", {"start": DAY["start"], "end": DAY["start"]}, "are the same time .* Pass a later end"),
         ("groups", DAY, "has no window"),
         ("raw", {**DAY, "single_file_export": "scores"}, "single_file_export must be one of individual_answers"),
         ("raw", {**DAY, "include_calibrations": True}, "include_calibrations must be one of all, none, only"),
@@ -85,3 +90,19 @@ def test_a_response_is_read_tolerantly(answer, complete, failed, known, has_data
 
 def test_the_url_of_an_export_is_not_in_its_repr():
     assert "sig" not in repr(Export("e1", "complete", "https://storage/x?sig=abc"))
+
+
+@pytest.mark.parametrize(
+    ("response", "export_id"),
+    [
+        ({"exportId": "e-1"}, "e-1"),
+        ({"exportId": 5071}, "5071"),
+        ({"exportId": ""}, None),
+        ({"exportId": True}, None),
+        ([], None),
+    ],
+)
+def test_the_id_of_a_requested_export_may_be_a_number(response, export_id):
+    assert read_export_id(response) == export_id
+    if export_id is not None:
+        assert checked_export_id(response["exportId"]) == export_id

@@ -109,18 +109,21 @@ def test_what_is_no_number_is_refused(given, says):
 @pytest.mark.parametrize(
     ("field", "given", "says"),
     [
-        ("ticket_id", 7, "ticket_id must be text, got int; convert it where the record is made"),
+        ("ticket_id", 7.0, "ticket_id must be text, got float; convert it where the record is made (pandas"),
+        ("ticket_id", True, "ticket_id must be text, got bool"),
+        ("ticket_id", float("nan"), "ticket_id is missing"),
+        ("csat_score", 10**400, "csat_score is a number with more than 308 digits"),
         ("ticket_id", "  ", "ticket_id is empty text; it needs a value"),
         ("status", "", "status is empty text; leave it out or give it a value"),
         ("agents", "ann", "agents must be a list of text, got str; write it like ['one', 'two']"),
-        ("agents", ["ann", 7], "agents must be a list of text, but [1] is int"),
+        ("agents", ["ann", 7.5], "agents must be a list of text, but [1] is float"),
         ("tags", ["a,b"], "tags has the tag 'a,b' with a comma in it"),
         ("tags", [], "tags is an empty list; leave it out"),
         ("tags", 7, "tags must be a list of text, got int"),
         ("csat_score", "5", "csat_score must be a number, got str"),
         ("attributes", [], "attributes must be a dict of custom attributes, got list"),
         ("attributes", {"seen": {1, 2}}, "attributes has a set in 'seen', which JSON cannot hold"),
-        ("attributes", {"deep": {"score": float("nan")}}, "attributes must be a finite number"),
+        ("attributes", {"deep": {"score": float("inf")}}, "attributes must be a finite number"),
         ("attributes", {"when": datetime(2026, 1, 1)}, "attributes is a naive datetime"),
         ("attributes", {7: "x"}, "attributes has a name that is not text (int)"),
         ("subjekt", "x", "subjekt is not a field of a ticket; did you mean subject?"),
@@ -129,6 +132,61 @@ def test_what_is_no_number_is_refused(given, says):
 )
 def test_a_wrong_field_of_a_ticket_is_named_with_its_type_and_the_remedy(field, given, says):
     assert says in problem(models.TICKET, {**TICKET, field: given})
+
+
+class Scalar:
+    """What numpy's values have in common."""
+
+    __module__ = "numpy"
+
+    def __init__(self, value):
+        self.value = value
+
+    def tolist(self):
+        return self.value
+
+
+def missing(name):
+    return type(name, (), {})()
+
+
+@pytest.mark.parametrize(
+    "gap", [float("nan"), Decimal("NaN"), missing("NaTType"), missing("NAType"), Scalar(float("nan"))]
+)
+def test_an_optional_value_that_is_missing_is_absent(gap):
+    record = {**TICKET, "csat_score": gap, "first_seen": gap, "status": gap, "attributes": {"n": gap, "m": 1}}
+    assert models.TICKET.check(record) == {**TICKET, "attributes": {"m": 1}}
+
+
+def test_the_values_of_numpy_are_what_they_look_like():
+    given = {**METRIC, "ticket_id": Scalar(17), "metric_value": Scalar(2.5), "metric_deleted": Scalar(True)}
+    sent = models.TICKET_METRIC.check(given)
+    assert (sent["ticket_id"], sent["metric_value"], sent["metric_deleted"]) == ("17", 2.5, True)
+    assert models.TICKET.check({**TICKET, "agents": Scalar(["ann", 7])})["agents"] == ["ann", "7"]
+
+
+def test_the_rows_of_a_dataframe_are_records():
+    pandas = pytest.importorskip("pandas")
+    frame = pandas.DataFrame(
+        {
+            "ticket_id": [17, 18],
+            "subject": ["a", "b"],
+            "type": ["t", "t"],
+            "link": ["l", "l"],
+            "agents": [["ann"], ["bob"]],
+            "csat_score": [4, None],
+            "first_seen": pandas.to_datetime(["2026-01-31T12:00:00Z", None]),
+        }
+    )
+    first, second = (models.TICKET.check(row) for row in frame.to_dict("records"))
+    assert (first["ticket_id"], first["csat_score"], first["first_seen"]) == ("17", 4, "2026-01-31T12:00:00Z")
+    assert not {"csat_score", "first_seen"} & set(second)
+
+
+@pytest.mark.parametrize(("given", "sent"), [(5071, "5071"), (0, "0"), (-3, "-3")])
+def test_a_whole_number_is_text_where_only_text_is_meant(given, sent):
+    """A template that is rendered to native objects makes numbers of ids."""
+    assert models.COMMENT.check({**COMMENT, "ticket_id": given, "body": given}) == {"ticket_id": sent, "body": sent}
 
 
 def test_tags_are_sent_as_one_text():
@@ -177,7 +235,7 @@ def test_a_wrong_record_is_told(kind, record, says):
 
 
 def test_all_problems_of_a_record_are_told_at_once():
-    said = problem(models.TICKET_METRIC, {"ticket_id": 1, "metric_value": "x", "timestamp": 2, "oops": 3})
+    said = problem(models.TICKET_METRIC, {"ticket_id": 1.5, "metric_value": "x", "timestamp": 2, "oops": 3})
     assert said.startswith("source_id, agent_id, metric_id are missing, which every ticket metric needs; ")
     assert all(name in said for name in ("ticket_id must be text", "metric_value must be", "timestamp must be"))
 
