@@ -57,7 +57,7 @@ def number_as_text(value: Any) -> Any:
 
     Where templates render to native objects, an id such as ``5071`` becomes a number.
     """
-    if isinstance(value, Integral) and not isinstance(value, bool):
+    if not isinstance(value, bool) and isinstance(value, Integral):
         with contextlib.suppress(ValueError):
             return str(int(value))
     return value

@@ -101,7 +101,8 @@ class MaestroQAExportSensor(ExportWaiter, BaseSensorOperator):
         """The export that the sensor waits for."""
         from airflow_provider_maestroqa.client.parsing import number_as_text
 
-        return number_as_text(self.export_id)
+        export_id: str = number_as_text(self.export_id)
+        return export_id
 
     def _poll(self, wait: ExportWait | None = None) -> ExportEvent | None:
         with self.open_hook() as hook:
