@@ -1,4 +1,4 @@
-"""A local MaestroQA for development and tests. Imports nothing of the other rooms.
+"""A local MaestroQA for development and tests.
 
 It imports nothing of the rest of this package, so that it is an independent witness of what the rest does.
 """

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 from aiohttp import web
 
@@ -18,7 +19,8 @@ from airflow_provider_maestroqa.sandbox.responses import (
 )
 from airflow_provider_maestroqa.sandbox.state import state_of
 
-Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+if TYPE_CHECKING:
+    from aiohttp.typedefs import Handler
 
 
 async def apply_fault(fault: Fault, request: web.Request, handler: Handler) -> web.StreamResponse:

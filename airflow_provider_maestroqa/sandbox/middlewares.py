@@ -5,26 +5,20 @@ from __future__ import annotations
 import ipaddress
 import math
 from collections.abc import Sequence
-from typing import Protocol
+from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from aiohttp import web
 
-from airflow_provider_maestroqa.sandbox.fault_responses import Handler, apply_fault
+from airflow_provider_maestroqa.sandbox.fault_responses import apply_fault
 from airflow_provider_maestroqa.sandbox.page import STYLE_HASH
 from airflow_provider_maestroqa.sandbox.request_context import begin_context, context_of, parsed_body, update_log
 from airflow_provider_maestroqa.sandbox.request_log import LoggedRequest
 from airflow_provider_maestroqa.sandbox.responses import APIError, api_error, error_response
 from airflow_provider_maestroqa.sandbox.state import state_of
 
-
-class Middleware(Protocol):
-    """What aiohttp takes for a middleware."""
-
-    async def __call__(self, request: web.Request, handler: Handler) -> web.StreamResponse:
-        """Respond to a request, with the handler's help or without."""
-        ...
-
+if TYPE_CHECKING:
+    from aiohttp.typedefs import Handler, Middleware
 
 #: What servers commonly accept.
 _MAX_URL = 8000

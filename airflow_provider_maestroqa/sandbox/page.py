@@ -37,25 +37,21 @@ STYLE_HASH = f"sha256-{b64encode(sha256(_STYLE.encode()).digest()).decode()}"
 
 def render(state: State) -> str:
     """Write the page. It holds no token and no presigned URL."""
-    parts = [
-        "<!DOCTYPE html>",
-        '<html lang="en"><head><meta charset="utf-8"><title>MaestroQA sandbox</title>',
-        f"<style>{_STYLE}</style></head><body>",
-        "<h1>MaestroQA sandbox</h1>",
-        f'<p class="note">{_ABOUT}</p>',
-        "<h2>Exports</h2>",
-        _exports(state),
-        "<h2>Records</h2>",
-        _records(state),
-        "<h2>Last requests</h2>",
-        _requests(state),
-        "<h2>Limits of a token</h2>",
-        _limits(state.limiter.limits),
-        "<h2>Faults</h2>",
-        _faults(state),
-        "</body></html>",
-    ]
-    return "\n".join(parts)
+    sections = {
+        "Exports": _exports(state),
+        "Records": _records(state),
+        "Last requests": _requests(state),
+        "Limits of a token": _limits(state.limiter.limits),
+        "Faults": _faults(state),
+    }
+    body = "\n".join(f"<h2>{title}</h2>\n{section}" for title, section in sections.items())
+    return f"""<!DOCTYPE html>
+<html lang="en"><head><meta charset="utf-8"><title>MaestroQA sandbox</title>
+<style>{_STYLE}</style></head><body>
+<h1>MaestroQA sandbox</h1>
+<p class="note">{_ABOUT}</p>
+{body}
+</body></html>"""
 
 
 def _exports(state: State) -> str:

@@ -1,9 +1,7 @@
 """Coaching data by number: to-dos, coaching points and coaching sessions, made when they are accessed.
 
 Everything follows from a record's number and the seed, so that a million records take no memory, and any page of them
-is made without those before it. They are spread evenly over the year 2026, in the order of their creation. The record
-with number ``i`` belongs to agent ``agent-{i % 7 + 1}``, to creator ``user-{i % 5 + 1}`` and to coach
-``coach-{i % 3 + 1}``.
+is made without those before it. They are spread evenly over the year 2026, in the order of their creation.
 """
 
 from __future__ import annotations
