@@ -306,6 +306,7 @@ class _Landing:
             sent.sha256,
             digest.size,
             digest.crc32,
+            output.verified,
             rows=output.rows(digest),
             column_stats=output.column_stats(),
         )

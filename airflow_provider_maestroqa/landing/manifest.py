@@ -3,7 +3,7 @@
 ::
 
     {"export_id" | "resource", "has_data", "destination", "window", "file_format"?, "clean"?,
-     "files": [{"name", "uri", "bytes", "sha256", "content_bytes", "crc32", "rows"?,
+     "files": [{"name", "uri", "bytes", "sha256", "content_bytes", "crc32", "verified"?, "rows"?,
                 "columns"?, "natural_key"?, "null_counts"?, "unreadable_dates"?}],
      "manifest"}
 
@@ -42,6 +42,7 @@ class LandedFile:
     :param sha256: of the object, in hexadecimal digits.
     :param content_bytes: of the file before compression.
     :param crc32: of the file before compression.
+    :param verified: what the check rests on that it is MaestroQA's file; ``None`` for records of the API.
     :param rows: records without the header; ``None`` when they were not counted.
     :param column_stats: what is in a cleaned file; ``None`` for any other.
     """
@@ -51,6 +52,7 @@ class LandedFile:
     sha256: str
     content_bytes: int
     crc32: int
+    verified: str | None = None
     rows: int | None = None
     column_stats: ColumnStats | None = None
 
@@ -64,6 +66,8 @@ class LandedFile:
             "content_bytes": self.content_bytes,
             "crc32": f"{self.crc32:08x}",
         }
+        if self.verified is not None:
+            entry["verified"] = self.verified
         if self.rows is not None:
             entry["rows"] = self.rows
         if self.column_stats is not None:

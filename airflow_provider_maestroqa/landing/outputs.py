@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from airflow_provider_maestroqa.client.errors import MaestroQADataError
 from airflow_provider_maestroqa.landing.archive import content
 from airflow_provider_maestroqa.landing.archive.content import ContentDigest
-from airflow_provider_maestroqa.landing.archive.csv_counting import count_exactly
+from airflow_provider_maestroqa.landing.archive.csv_counting import count_exactly, seems_cut_off
+from airflow_provider_maestroqa.landing.archive.gzip_file import read_gzip_member
 from airflow_provider_maestroqa.landing.archive.members import (
     DEFLATED,
     Member,
@@ -18,6 +19,7 @@ from airflow_provider_maestroqa.landing.archive.members import (
 from airflow_provider_maestroqa.landing.clean.cells import Cleaner, ColumnStats, read_records
 from airflow_provider_maestroqa.landing.clean.encoders import csv_blocks, parquet_blocks, require_pyarrow
 from airflow_provider_maestroqa.landing.download import content_detection
+from airflow_provider_maestroqa.landing.download.checksums import verify_checksum
 from airflow_provider_maestroqa.landing.download.resumable import DownloadedFile
 from airflow_provider_maestroqa.landing.download.verification import Verification
 from airflow_provider_maestroqa.landing.manifest import ARCHIVE_NAME, BARE_NAME, PARQUET, is_csv, is_table
@@ -100,6 +102,8 @@ class Output:
     :param column_stats: what a cleaned file contains, once all blocks have come; ``None`` for any other.
     :param done: how much of ``content_size`` has been read, where that is not what is measured.
     :param content_type: guessed from the name by default.
+    :param verified: what says that it is the file that MaestroQA stored: the checksum ``crc32``, ``md5`` or
+        ``sha256``, its ``length``, or ``nothing``.
     """
 
     name: str
@@ -110,6 +114,13 @@ class Output:
     column_stats: Callable[[], ColumnStats | None] = lambda: None
     done: Callable[[], int] | None = None
     content_type: str | None = None
+    verified: str = "crc32"
+
+
+def _ticking(blocks: Iterator[bytes], on_wait: Callable[[], None]) -> Iterator[bytes]:
+    for block in blocks:
+        on_wait()
+        yield block
 
 
 def plan_outputs(
@@ -139,9 +150,19 @@ def plan_outputs(
         fd, downloaded.size, output_format, clean, engine, lambda member: verification.verify(member, on_wait)
     )
     if not content_detection.is_archive(downloaded.head):
-        content_detection.reject_encoded(downloaded.head, downloaded.content_encoding)
+        checksum = downloaded.checksum
+        if checksum is not None:
+            verify_checksum(_ticking(content.read_range(fd, 0, downloaded.size), on_wait), checksum)
+        if content_detection.is_gzip(downloaded.head):
+            member = read_gzip_member(
+                fd, downloaded.size, BARE_NAME, engine, max_content_bytes=max_content_bytes, on_wait=on_wait
+            )
+            planner.reject_packed_twice(member)
+            return [planner.member(member)]
+        content_detection.reject_encoded(downloaded.content_encoding)
         reject_hidden_archive(fd, downloaded.size)
-        return [planner.bare_csv()]
+        verified = checksum[0] if checksum else "length" if downloaded.is_sized else "nothing"
+        return [planner.bare_csv(verified, is_certain=checksum is not None)]
     members = read_members(fd, downloaded.size, max_content_bytes=max_content_bytes)
     verification.expect_members(members)
     if output_format.keeps_archive:
@@ -178,15 +199,38 @@ class _Planner:
     engine: Engine
     verify: Callable[[Member], ContentDigest]
 
-    def bare_csv(self) -> Output:
-        """A single CSV file, as it came from MaestroQA."""
+    def bare_csv(self, verified: str, *, is_certain: bool) -> Output:
+        """A single CSV file, as it came from MaestroQA.
+
+        :param verified: what says that it is whole.
+        :param is_certain: whether that is a checksum.
+        """
 
         def source(digest: ContentDigest) -> Iterator[bytes]:
             return content.add_to_digest(content.read_range(self.fd, 0, self.size), digest)
 
+        def check() -> None:
+            if not is_certain and seems_cut_off(content.read_range(self.fd, 0, self.size)):
+                raise MaestroQADataError(
+                    "The export's CSV file seems to be cut off: it ends within a record. Nothing was published; a "
+                    "retry downloads it again. If MaestroQA's file does end like this, file_format='zip' lands it "
+                    "as it came.",
+                    retryable=True,
+                )
+
         if self.clean:
-            return self._cleaned(BARE_NAME, self.size, source, lambda: None)
-        return self._plain(BARE_NAME, self.size, source)
+            return replace(self._cleaned(BARE_NAME, self.size, source, check), verified=verified)
+        if not self.format.keeps_archive:
+            check()
+        return replace(self._plain(BARE_NAME, self.size, source), verified=verified)
+
+    def reject_packed_twice(self, member: Member) -> None:
+        """Raise ``MaestroQADataError`` when a gzip file holds an archive or an error page, not a CSV file."""
+        digest = ContentDigest(self.engine, count_rows=False)
+        head = next(content.read_member(self.fd, member, self.engine, digest), b"")[: content_detection.HEAD_SIZE]
+        content_detection.reject_error_page(head, "", is_whole=member.size == len(head))
+        if content_detection.is_archive(head) or content_detection.is_gzip(head):
+            raise MaestroQADataError("The storage sent the export's file compressed twice, which is not read.")
 
     def archive(self, members: list[Member]) -> Output:
         """The archive as it came, after its members were checked."""

@@ -55,6 +55,7 @@ class CsvReader:
     :param remedy: the last sentence of every message; by default a message says what to change in the file.
     :param delimiter: separates the cells.
     :param strict: whether text behind a closing quote is an error; otherwise it is part of the cell.
+    :param may_be_empty: whether a file without any record has no columns; otherwise it is an error.
     :raises MaestroQADataError: it has no header, or one with another delimiter.
     """
 
@@ -66,12 +67,14 @@ class CsvReader:
         remedy: str = "",
         delimiter: str = ",",
         strict: bool = False,
+        may_be_empty: bool = False,
     ) -> None:
         self._blocks = blocks
         self._subject = subject
         self._remedy = remedy
         self._delimiter = delimiter
         self._texts_begun = 0
+        self._may_be_empty = may_be_empty
         self._at_end = False
         self._lines_decoded = 0
         self._lines_parsed = 0
@@ -127,6 +130,8 @@ class CsvReader:
         header: list[str] = []
         while not header:
             parsed = self._read(limit=1)
+            if not parsed and self._may_be_empty:
+                return ()
             if not parsed:
                 raise self.error(
                     1, "should be the header, but the file is empty", "Write the names of the columns there."

@@ -72,7 +72,7 @@ def read_member(fd: int, member: Member, engine: Engine, digest: ContentDigest) 
     :param digest: of the content; complete with the last block.
     """
     blocks = read_range(fd, member.start, member.compressed_size)
-    yield from add_to_digest(blocks if member.method == STORED else _inflate(blocks, member, engine), digest)
+    yield from add_to_digest(blocks if member.method == STORED else inflate(blocks, member, engine), digest)
     if digest.size != member.size:
         _raise_damaged(member, f"it holds {digest.size} bytes and declares {member.size}")
     if digest.crc32 != member.crc32:
@@ -151,7 +151,7 @@ def _coalesce(blocks: Iterator[bytes]) -> Iterator[bytes]:
         yield b"".join(pending)
 
 
-def _inflate(blocks: Iterator[bytes], member: Member, engine: Engine) -> Iterator[bytes]:
+def inflate(blocks: Iterator[bytes], member: Member, engine: Engine) -> Iterator[bytes]:
     """Inflate a stream, which must end where its data ends and hold no more than the member declares."""
     inflater, size = engine.inflater(), 0
     for data in blocks:
@@ -180,7 +180,7 @@ def _inflate(blocks: Iterator[bytes], member: Member, engine: Engine) -> Iterato
 
 def _raise_damaged(member: Member, problem: str) -> NoReturn:
     raise MaestroQADataError(
-        f"The export's ZIP archive is damaged: member {member.name!r}: {problem}. Nothing was published; a retry "
-        f"downloads it again.",
+        f"The export's {member.container} is damaged: member {member.name!r}: {problem}. Nothing was published; a "
+        f"retry downloads it again.",
         retryable=True,
     )

@@ -10,6 +10,7 @@ import csv
 import io
 import re
 from collections.abc import Iterable, Iterator
+from itertools import chain
 from typing import cast
 
 _BOM = b"\xef\xbb\xbf"
@@ -17,6 +18,9 @@ _ALL_BUT_QUOTES_AND_BREAKS = bytes(sorted(set(range(256)) - set(b'"\n')))
 # A line break right before another one; the second may be the first of the next pair.
 _EMPTY_LINE = re.compile(rb"\n(?=\r?\n)")
 _MAX_CELL = 1 << 30
+_END_MARK = "\x1eend\x1e"
+# The first bytes of a character whose last ones are missing.
+_HALF_CHARACTER = re.compile(rb"(?:[\xc2-\xdf]|[\xe0-\xef][\x80-\xbf]?|[\xf0-\xf4][\x80-\xbf]{0,2})\Z")
 
 
 class RecordCounter:
@@ -94,11 +98,48 @@ def count_exactly(blocks: Iterable[bytes]) -> int:
     :param blocks: the bytes of the file, in order.
     :return: the number of records without the header.
     """
+    return max(0, sum(1 for record in _parse(_lines(blocks)) if record) - 1)
+
+
+def seems_cut_off(blocks: Iterable[bytes]) -> bool:
+    """Whether a CSV file ends within quotes, within a character, or within a record that is shorter than the header.
+
+    :param blocks: the bytes of the file, in order.
+    """
+    header: list[str] | None = None
+    last: list[str] = []
+    tail = b""
+
+    def watched() -> Iterator[bytes]:
+        nonlocal tail
+        for block in blocks:
+            tail = (tail + block)[-4:]
+            yield block
+
+    try:
+        # The mark is a record of its own, unless a quote is open.
+        for record in _parse(chain(_lines(watched()), [_END_MARK])):
+            if record == [_END_MARK]:
+                break
+            header, last = header or record, record or last
+        else:
+            return True
+    except csv.Error:
+        return False
+    if tail.endswith((b"\n", b"\r")):
+        return False
+    return bool(_HALF_CHARACTER.search(tail)) or len(last) < len(header or ())
+
+
+def _lines(blocks: Iterable[bytes]) -> Iterable[str]:
     file = io.BufferedReader(cast("io.RawIOBase", _Blocks(iter(blocks))))
-    text = io.TextIOWrapper(file, encoding="utf-8-sig", errors="surrogateescape", newline="")
+    return io.TextIOWrapper(file, encoding="utf-8-sig", errors="surrogateescape", newline="")
+
+
+def _parse(lines: Iterable[str]) -> Iterator[list[str]]:
     before = csv.field_size_limit(_MAX_CELL)
     try:
-        return max(0, sum(1 for record in csv.reader(text) if record) - 1)
+        yield from csv.reader(lines)
     finally:
         csv.field_size_limit(before)
 

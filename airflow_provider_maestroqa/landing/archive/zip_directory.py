@@ -88,6 +88,11 @@ class Directory:
     size: int
 
 
+def display(name: str) -> str:
+    """A member's name for messages: short, with control characters and direction marks shown and not written."""
+    return repr(name if len(name) <= 200 else name[:200] + "…")
+
+
 def raise_damaged(problem: str) -> NoReturn:
     """Reject an archive that was cut off or altered; another download may be whole."""
     raise MaestroQADataError(
@@ -99,6 +104,14 @@ def raise_damaged(problem: str) -> NoReturn:
 def has_end_record(fd: int, size: int) -> bool:
     """Whether a file that does not begin like a ZIP archive ends like one."""
     return bool(_find_ends(fd, size))
+
+
+def begins_with_member(fd: int, size: int) -> bool:
+    """Whether a file should begin with a member's header, by its directory."""
+    try:
+        return any(entry.offset == 0 for entry in read_entries(fd, read_directory(fd, size)))
+    except MaestroQADataError:
+        return False
 
 
 def read_directory(fd: int, size: int) -> Directory:
@@ -166,11 +179,11 @@ def read_local_header(fd: int, entry: Header, limit: int) -> Header:
     :param limit: where the directory begins.
     """
     if entry.offset + _LOCAL.size > limit:
-        raise_damaged(f"member {entry.name!r} lies outside of it")
+        raise_damaged(f"member {display(entry.name)} lies outside of it")
     data = _read_at(fd, entry.offset, _LOCAL.size)
     magic, _, flags, method, _, _, crc32, compressed_size, size, name_length, extra_length = _LOCAL.unpack(data)
     if magic != _LOCAL_MAGIC:
-        raise_damaged(f"member {entry.name!r} is not where the directory says")
+        raise_damaged(f"member {display(entry.name)} is not where the directory says")
     start = entry.offset + _LOCAL.size
     rest = _read_at(fd, start, name_length + extra_length)
     size, compressed_size, _ = _widen(rest[name_length:], size, compressed_size, 0)

@@ -66,17 +66,19 @@ def natural_key(columns: Sequence[str]) -> list[str]:
 
 
 def read_records(name: str, blocks: Iterable[bytes]) -> CsvReader:
-    """Read an export's CSV file as a table.
+    """Read an export's CSV file as a table. An empty one is a table without columns and records.
 
     :param name: of the file, for messages.
     :param blocks: its bytes, in order.
-    :raises MaestroQADataError: it has no header, or one that cannot be used.
+    :raises MaestroQADataError: it has a header that cannot be used.
     """
-    records = CsvReader(blocks, f"The export's file {name!r} cannot be cleaned:", remedy=_REMEDY)
-    double = next((column for column in records.header if records.header.count(column) > 1), None)
-    if double is not None:
-        problem = f"is the header, and has the column {shown(double)} more than once"
-        raise records.error(records.header_line, problem)
+    records = CsvReader(blocks, f"The export's file {name!r} cannot be cleaned:", remedy=_REMEDY, may_be_empty=True)
+    seen: set[str] = set()
+    for column in records.header:
+        if column in seen:
+            problem = f"is the header, and has the column {shown(column)} more than once"
+            raise records.error(records.header_line, problem)
+        seen.add(column)
     return records
 
 

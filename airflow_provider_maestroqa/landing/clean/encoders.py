@@ -27,6 +27,8 @@ def csv_blocks(records: CsvReader, cleaner: Cleaner) -> Iterator[bytes]:
     :param records: the file.
     :param cleaner: cleans it.
     """
+    if not records.header:
+        return
     yield _encode_csv([[name] for name in records.header])
     for chunk in records.chunks():
         yield _encode_csv(cleaner.clean(chunk))

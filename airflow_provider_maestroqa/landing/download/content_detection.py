@@ -13,6 +13,7 @@ HEAD_SIZE = 4096
 _ARCHIVE = (b"PK\x03\x04", b"PK\x05\x06")
 _SPANNED = (b"PK\x07\x08", b"PK00")
 _MARKUP = re.compile(rb"\s*<\s*(!|\?|/?[a-zA-Z][\w:.-]*[\s/>])")
+_COMPRESSIONS = {"br", "zstd", "compress", "x-compress", "deflate", "bzip2", "xz", "dcb", "dcz"}
 _S3_CODE = re.compile(rb"<Code>([A-Za-z0-9]{1,64})</Code>")
 
 
@@ -56,21 +57,24 @@ def reject_error_page(head: bytes, content_type: str, *, is_whole: bool) -> None
         )
 
 
-def reject_encoded(head: bytes, content_encoding: str) -> None:
-    """Raise ``MaestroQADataError`` when a body is compressed as a whole, which is not how exports come.
+def is_gzip(head: bytes) -> bool:
+    """Whether a body that begins like this is a gzip file, as which a storage may hold a CSV file."""
+    return head.startswith(b"\x1f\x8b")
 
-    :param head: the first bytes.
+
+def reject_encoded(content_encoding: str) -> None:
+    """Raise ``MaestroQADataError`` for a CSV file in a compression that is not read here.
+
+    Uploads may label a file with anything: the name of a character set, or ``gzip`` where gzip's first bytes are
+    missing, says nothing about its bytes.
+
     :param content_encoding: the header's value; may be empty.
     """
-    if is_archive(head):
-        return
-    encodings = {part.strip().lower() for part in content_encoding.split(",")} - {"", "identity", "aws-chunked"}
-    if head.startswith(b"\x1f\x8b"):
-        encodings = encodings or {"gzip"}
+    encodings = {part.strip().lower() for part in content_encoding.split(",")} & _COMPRESSIONS
     if encodings:
         raise MaestroQADataError(
-            f"The storage sent the export encoded as {', '.join(sorted(encodings))}, not plain as requested, "
-            f"and it is no ZIP archive. Check the proxy between the worker and the storage.",
+            f"The export is encoded as {', '.join(sorted(encodings))}, and only gzip can be read. Either it is "
+            f"stored like this, or a proxy between the worker and the storage encoded it.",
             retryable=True,
         )
 

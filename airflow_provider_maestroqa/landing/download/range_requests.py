@@ -40,11 +40,14 @@ class Version:
     total: int | None = None
 
     @property
+    def strong_etag(self) -> str | None:
+        """The ETag, if two files with it must be the same byte for byte."""
+        return self.etag if self.etag and not self.etag.startswith("W/") else None
+
+    @property
     def validator(self) -> str | None:
         """What goes into ``If-Range``; without it two parts cannot be joined safely."""
-        if self.etag and not self.etag.startswith("W/"):
-            return self.etag
-        return self.modified
+        return self.strong_etag or self.modified
 
     def differs_from(self, other: Version) -> bool:
         """Whether the two are surely not the same state of the file."""
@@ -60,6 +63,7 @@ class Decision:
 
     :param action: what to do.
     :param start: for ``READ``, the byte that the body begins with.
+    :param end: for ``READ``, the byte before which the body ends, where that is known.
     :param version: for ``READ``, the state of the file that the body belongs to.
     :param reason: why, for a log line or an error.
     :param changed: whether the file is another one than before.
@@ -67,6 +71,7 @@ class Decision:
 
     action: Action
     start: int = 0
+    end: int | None = None
     version: Version = Version()
     reason: str = ""
     changed: bool = False
@@ -91,7 +96,10 @@ def decide(status: int, headers: Mapping[str, str], *, offset: int, version: Ver
     :param version: what is known of the file so far.
     """
     if status == 200:
-        return _whole_file(headers, offset, version)
+        match = _content_range(headers)
+        # A body that says where it belongs is put there, whatever the status.
+        is_part = match is not None and match.group(1) is not None
+        return _part(headers, offset, version) if is_part else _whole_file(headers, offset, version)
     if status == 206:
         return _part(headers, offset, version)
     if status == 416 and offset:
@@ -107,11 +115,14 @@ def decide(status: int, headers: Mapping[str, str], *, offset: int, version: Ver
 
 def _whole_file(headers: Mapping[str, str], offset: int, version: Version) -> Decision:
     current = _version(headers, _number(headers.get("Content-Length")))
-    changed = offset > 0 and current.differs_from(version)
-    reason = ""
-    if offset:
-        reason = "the file has changed" if changed else "the storage sends the whole file again"
-    return Decision(Action.READ, version=current, reason=reason, changed=changed)
+    if not offset:
+        return Decision(Action.READ, version=current)
+    is_other = Version(current.etag, current.modified).differs_from(version)
+    if not is_other and current.differs_from(version):
+        # It may be the rest alone. A request without Range shows it.
+        return Decision(Action.RESTART, reason="the storage sent another length than before")
+    reason = "the file has changed" if is_other else "the storage sends the whole file again"
+    return Decision(Action.READ, version=current, reason=reason, changed=is_other)
 
 
 def _part(headers: Mapping[str, str], offset: int, version: Version) -> Decision:
@@ -121,11 +132,13 @@ def _part(headers: Mapping[str, str], offset: int, version: Version) -> Decision
     current = _version(headers, _number(match.group(3)))
     if current.differs_from(version):
         return Decision(Action.RESTART, reason="the file has changed", changed=True)
-    if int(match.group(1)) != offset:
+    start, end = int(match.group(1)), int(match.group(2)) + 1
+    length = _number(headers.get("Content-Length"))
+    if start != offset or end <= start or (length is not None and length != end - start):
         return Decision(Action.RESTART, reason="the storage sent another part than the one requested")
     total = version.total if current.total is None else current.total
     merged = Version(version.etag or current.etag, version.modified or current.modified, total)
-    return Decision(Action.READ, start=offset, version=merged)
+    return Decision(Action.READ, start=offset, end=end, version=merged)
 
 
 def _beyond_the_end(headers: Mapping[str, str], offset: int, version: Version) -> Decision:

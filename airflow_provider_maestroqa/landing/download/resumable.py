@@ -14,6 +14,7 @@ from airflow_provider_maestroqa.client.formatting import format_duration, format
 from airflow_provider_maestroqa.client.presigned import host_of, signatures_kept_out_of_logs
 from airflow_provider_maestroqa.client.progress import Progress
 from airflow_provider_maestroqa.client.temp_file import TempFile
+from airflow_provider_maestroqa.landing.download.checksums import find_checksum
 from airflow_provider_maestroqa.landing.download.content_detection import HEAD_SIZE, reject_error_page
 from airflow_provider_maestroqa.landing.download.http_get import open_url, read_available
 from airflow_provider_maestroqa.landing.download.range_requests import (
@@ -62,12 +63,16 @@ class DownloadedFile:
 
     :param size: its bytes.
     :param head: its first bytes.
-    :param content_encoding: the header the server sent, or an empty text.
+    :param content_encoding: the header that the storage sent, or an empty text.
+    :param checksum: the algorithm and the digits that the storage sent, if any.
+    :param is_sized: whether the storage sent its size.
     """
 
     size: int
     head: bytes
     content_encoding: str
+    checksum: tuple[str, str] | None
+    is_sized: bool
 
 
 def download(
@@ -112,10 +117,12 @@ class _Download:
     version: Version = field(default_factory=Version)
     head: bytes = b""
     content_encoding: str = ""
+    checksum: tuple[str, str] | None = None
     attempts_without_progress: int = 0
     denied_urls: int = 0
     changes: int = 0
     ended_at: int | None = None
+    totals: dict[str, int] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self.deadline = self.clock.monotonic() + self.limits.deadline
@@ -127,7 +134,9 @@ class _Download:
             decision = self._attempt(url)
             if decision.action is Action.DONE:
                 self.log(f"Downloaded {self.name} from {host_of(url)}: {self.progress.summary()}.")
-                return DownloadedFile(self.offset, self.head, self.content_encoding)
+                return DownloadedFile(
+                    self.offset, self.head, self.content_encoding, self.checksum, self.version.total is not None
+                )
             if decision.action is Action.FAIL:
                 raise MaestroQADataError(
                     f"{self.name.capitalize()} cannot be downloaded: {decision.reason}. Request a new export."
@@ -151,11 +160,22 @@ class _Download:
                 return self._complete("")
             if decision.action is not Action.READ:
                 return decision
+            if self._contradicts(decision.version):
+                self._seek(0, Version(), changed=True)
+                return Decision(Action.RETRY, reason="the storage sent two lengths with one ETag")
             if decision.reason:
                 self.log(f"Downloading {self.name}: {decision.reason}; starting over from the first byte.")
             self._seek(decision.start, decision.version, changed=decision.changed)
-            self.content_encoding = response.headers.get("Content-Encoding", "")
-            return self._read(response)
+            if decision.start == 0:
+                self.content_encoding = response.headers.get("Content-Encoding", "")
+                self.checksum = find_checksum(response.headers, url)
+            return self._read(response, decision.end)
+
+    def _contradicts(self, version: Version) -> bool:
+        """Whether the storage sent another length with this ETag before, as if the file had lost a part."""
+        if version.strong_etag is None or version.total is None:
+            return False
+        return self.totals.setdefault(version.strong_etag, version.total) != version.total
 
     def _seek(self, start: int, version: Version, *, changed: bool) -> None:
         if start == 0:
@@ -172,12 +192,13 @@ class _Download:
             self._check_size(version.total)
             self.temp_file.check_room(version.total - start)
 
-    def _read(self, response: requests.Response) -> Decision:
+    def _read(self, response: requests.Response, part_end: int | None) -> Decision:
         total = self.version.total
+        end = total if part_end is None else part_end
         content_type = response.headers.get("Content-Type", "")
         checked_at, offset_then = self.clock.monotonic(), self.offset
-        while total is None or self.offset < total:
-            block, error = read_available(response, _BLOCK if total is None else min(_BLOCK, total - self.offset))
+        while end is None or self.offset < end:
+            block, error = read_available(response, _BLOCK if end is None else min(_BLOCK, end - self.offset))
             if error:
                 return Decision(Action.RETRY, reason=error)
             if not block:
@@ -191,19 +212,24 @@ class _Download:
                     self.max_offset = max(self.max_offset, self.offset)
                     return Decision(Action.RETRY, reason="next to nothing came from the storage")
                 checked_at, offset_then = now, self.offset
-        return self._complete(content_type)
+        return self._complete(content_type) if self.offset == total else self._body_ended(response, content_type)
 
     def _body_ended(self, response: requests.Response, content_type: str) -> Decision:
         if self.version.total is not None:
-            return Decision(Action.RETRY, reason="the storage closed the connection before the end")
-        if "chunked" in response.headers.get("Transfer-Encoding", "").lower() or self.ended_at == self.offset:
+            return Decision(Action.RETRY, reason="the storage ended its response before the end of the file")
+        is_part = response.headers.get("Content-Range") is not None
+        if (not is_part and "chunked" in response.headers.get("Transfer-Encoding", "").lower()) or (
+            self.ended_at == self.offset
+        ):
             return self._complete(content_type)
         # No length and no last chunk: the end of the file looks like a lost connection. A second request shows which.
         self.ended_at = self.offset
         return Decision(Action.RETRY, reason="the storage sent no length; requesting more")
 
     def _complete(self, content_type: str) -> Decision:
-        reject_error_page(self.head, content_type, is_whole=len(self.head) == self.offset)
+        # An empty file is an export without rows, if a checksum says that it is meant to be empty.
+        if self.offset or self.checksum is None:
+            reject_error_page(self.head, content_type, is_whole=len(self.head) == self.offset)
         return Decision(Action.DONE)
 
     def _write(self, block: bytes, content_type: str) -> None:

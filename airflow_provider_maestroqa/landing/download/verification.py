@@ -40,6 +40,7 @@ class Verification:
         self._stopped = not early
         #: By the offset of a member's data: its compressed size, and its digest.
         self._digests: dict[int, tuple[int, ContentDigest]] = {}
+        self._inflated_size = 0
         self._current: int | None = None
         self._sizes: dict[int, int] = {}
         self._verified: set[int] = set()
@@ -135,6 +136,7 @@ class Verification:
             if compressed_size is not None and not self._stopped:
                 self._digests[start] = (compressed_size, digest)
             self._changed.notify_all()
+        self._inflated_size += digest.size
         return None if compressed_size is None else self._next_header(start + compressed_size)
 
     def _inflate(self, start: int, declared_size: int | None, digest: ContentDigest) -> int | None:
@@ -155,7 +157,10 @@ class Verification:
                 limit = self._sizes.get(start, declared_size)
                 if (limit is not None and digest.size > limit) or self._stopped:
                     return None
-                if digest.size > MIN_RATIO_SIZE and is_zip_bomb(digest.size, offset - start):
+                inflated_size = self._inflated_size + digest.size
+                if inflated_size > MIN_RATIO_SIZE and (
+                    is_zip_bomb(digest.size, offset - start) or is_zip_bomb(inflated_size, offset)
+                ):
                     return None
         return offset - start - len(inflater.unused_data)
 
