@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from airflow_provider_maestroqa.client.errors import MaestroQAConfigError
-from airflow_provider_maestroqa.client.formatting import format_time
+from airflow_provider_maestroqa.client.formatting import format_number, format_time
 from airflow_provider_maestroqa.client.parsing import (
     is_blank,
     look_back,
@@ -83,11 +83,11 @@ def explain_too_big(message: str, start: str, end: str) -> str:
     :param end: its end, likewise.
     """
     days = (parse_time(end, "end") - parse_time(start, "start")) / timedelta(days=1)
-    half = f"{max(days / 2, 0.01):.3g}"
+    half = format_number(max(days / 2, 0.01))
     return (
-        f"{message} The window was {start} to {end} ({days:.4g} days). To cut it, set max_window_days={half}: then "
-        f"the task requests several exports and returns a list of ids. Or map it over split_windows({start!r}, "
-        f"{end!r}, {half})."
+        f"{message} The window was {start} to {end} ({format_number(days, 4)} days). To cut it, set "
+        f"max_window_days={half}: then the task requests several exports and returns a list of ids. Or map it over "
+        f"split_windows({start!r}, {end!r}, {half})."
     )
 
 

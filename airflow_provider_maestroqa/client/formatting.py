@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime, timezone
+from decimal import Decimal
 
 #: A shorter duration is not written as a number, and makes no rate.
 MOMENT_S = 0.1
@@ -35,6 +36,19 @@ def format_duration(seconds: float) -> str:
     if whole < 3600:
         return f"{whole // 60} min {whole % 60} s"
     return f"{whole // 3600} h {whole % 3600 // 60} min"
+
+
+def format_number(number: float, digits: int = 3) -> str:
+    """Write a number as people and Python read it, never as ``1.05e+03``.
+
+    :param number: any finite number.
+    :param digits: how many digits to keep behind the leading zeros; those before the point are always kept.
+    """
+    rounded = float(f"{number:.{digits}g}")
+    if abs(rounded) >= 10**digits:
+        return f"{number:.0f}"
+    text = f"{Decimal(repr(rounded)):f}"
+    return text.rstrip("0").rstrip(".") if "." in text else text
 
 
 def pluralize(count: int, plural: str) -> str:

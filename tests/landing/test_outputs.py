@@ -42,6 +42,7 @@ def test_a_gzipped_file_holds_the_archive_s_own_compressed_bytes(land, store, or
             "sha256": hashlib.sha256(stored).hexdigest(),
             "content_bytes": known.bytes,
             "crc32": known.crc32,
+            "verified": "crc32",
             "rows": known.rows,
         }
 
@@ -66,6 +67,7 @@ def test_the_archive_is_kept_as_it_came(land, store, origin, export, engine):
             "sha256": hashlib.sha256(origin.body).hexdigest(),
             "content_bytes": len(origin.body),
             "crc32": f"{zlib.crc32(origin.body):08x}",
+            "verified": "crc32",
             "rows": sum(known.rows for known in export.values()),
         }
     ]

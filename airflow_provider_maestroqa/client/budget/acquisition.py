@@ -15,7 +15,7 @@ from airflow_provider_maestroqa.client.budget.shared_store import StoreHandle
 from airflow_provider_maestroqa.client.budget.slot_log import Denied, LogGeneration, Reservation, SlotRequest
 from airflow_provider_maestroqa.client.clock import Clock
 from airflow_provider_maestroqa.client.errors import MaestroQAError
-from airflow_provider_maestroqa.client.formatting import format_duration
+from airflow_provider_maestroqa.client.formatting import format_duration, format_number
 
 # A caller that wakes too late books again, but not for ever: on a machine that is always late, nobody would ever go.
 _MISSED_SLOTS = 3
@@ -39,7 +39,7 @@ class Wait:
     def __str__(self) -> str:
         why = "MaestroQA asked for a pause"
         if self.window is not None:
-            why = f"{self.window[0]} requests in {self.window[1]:g} s are all that the token may send"
+            why = f"{self.window[0]} requests in {format_number(self.window[1], 6)} s are all that the token may send"
         pause = format_duration(self.seconds)
         return f"waiting {pause} for the {self.bucket} request budget ({why}; {self.ahead} ahead)"
 

@@ -238,8 +238,7 @@ def _check_extents(fd: int, directory: Directory, entries: list[Header], headers
     for (entry, header), next_start in zip(order, next_starts, strict=True):
         end = header.offset + entry.compressed_size
         if end > next_start:
-            is_certain = not header.flags & zip_directory.HAS_DESCRIPTOR
-            _reject("overlaps another member", entry.name, is_certain=is_certain)
+            _reject("overlaps another member", entry.name, is_certain=False)
         gap = os.pread(fd, min(next_start - end, zip_directory.MAX_GAP), end)
         if zip_directory.find_local_header(gap) is not None:
             _reject("is followed by a member that the directory does not list", entry.name)

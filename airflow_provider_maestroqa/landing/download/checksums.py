@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping
 from airflow_provider_maestroqa.client.errors import MaestroQADataError
 
 _DIGITS = {"sha256": 64, "md5": 32}
-_MD5_ETAG = re.compile(r'"([0-9a-f]{32})"', re.IGNORECASE)
+_MD5_ETAG = re.compile(r'\A"([0-9a-f]{32})"\Z', re.IGNORECASE)
 _GOOGLE_MD5 = re.compile(r"(?:^|,)\s*md5=([^,\s]+)")
 _SHA256_DIGEST = re.compile(r"(?:^|,)\s*sha-256=:?([A-Za-z0-9+/=]+?):?\s*(?:,|$)", re.IGNORECASE)
 

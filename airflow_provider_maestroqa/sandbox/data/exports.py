@@ -216,7 +216,7 @@ class Exports:
             path.unlink(missing_ok=True)
             return
         modified = float(int(self.options.clock()))
-        stored = StoredObject(export.key, path, target.size, target.sha256, modified, content_type, files)
+        stored = StoredObject(export.key, path, target.size, target.sha256, target.md5, modified, content_type, files)
         self.objects[stored.key] = stored
         export.stored = stored
 

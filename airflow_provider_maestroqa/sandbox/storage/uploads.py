@@ -47,7 +47,7 @@ async def receive_upload(request: web.Request) -> web.StreamResponse:
     finally:
         if not stored:
             path.unlink(missing_ok=True)
-    headers = {"ETag": f'"{target.sha256[:32]}"', "x-amz-server-side-encryption": "AES256", "Server": "AmazonS3"}
+    headers = {"ETag": f'"{target.md5}"', "x-amz-server-side-encryption": "AES256", "Server": "AmazonS3"}
     return web.Response(headers=headers)
 
 

@@ -82,6 +82,7 @@ def test_a_realistic_export_is_cleaned_cell_by_cell(land, store, export, file_fo
             "sha256": hashlib.sha256(stored).hexdigest(),
             "content_bytes": len(landed),
             "crc32": f"{zlib.crc32(landed):08x}",
+            "verified": "crc32",
             "rows": len(rows),
             "columns": header,
             "natural_key": file["natural_key"],
@@ -170,7 +171,6 @@ BAD = {
     "semicolons": (b"a;b\n1;2\n", "semicolons"),
     "an open quote": (b'a,b\n1,"secret text\n', "line 2 opens a quote"),
     "a column twice": (b"a,a\n1,2\n", "'a' more than once"),
-    "nothing at all": (b"", "the file is empty"),
 }
 
 
@@ -186,6 +186,17 @@ def test_a_file_that_is_no_table_keeps_all_from_being_published(land, memory, or
     assert not caught.value.retryable
     assert names_in(memory) == []
     assert len(land(memory)["files"]) == 2
+
+
+@pytest.mark.parametrize("file_format", ALL_FORMATS)
+@pytest.mark.parametrize("data", [b"", b"\xef\xbb\xbf", b"\n\n"])
+def test_a_file_without_a_header_is_one_without_rows(land, memory, origin, file_format, data):
+    origin.body = build_zip(Part(data=SCORES), Part(name=b"empty.csv", data=data))
+    file = land(memory, file_format=file_format, clean=True)["files"][1]
+    assert (file["rows"], file["columns"], file["natural_key"]) == (0, [], [])
+    if file_format == "parquet":
+        pq = pytest.importorskip("pyarrow.parquet")
+        assert pq.read_table(io.BytesIO(memory.get_bytes("empty.parquet"))).num_rows == 0
 
 
 def test_nothing_is_left_in_s3_when_the_last_file_is_bad(land, s3_store, origin):

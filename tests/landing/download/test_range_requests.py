@@ -40,6 +40,8 @@ def test_a_part_that_begins_where_it_was_requested_is_read():
         (False, {"Content_Range": "bytes 0-99/100"}),
         (False, {"Content_Range": "bytes 39-99/100"}),
         (False, {"Content_Range": "items 40-99/100"}),
+        (False, {"Content_Range": "bytes 40-99/100", "Content_Length": "100"}),
+        (False, {"Content_Range": "bytes 40-39/100"}),
         (True, {"Content_Range": "bytes 40-99/100", "ETag": '"v2"'}),
         (True, {"Content_Range": "bytes 40-119/120", "ETag": '"v1"'}),
     ],
@@ -47,6 +49,24 @@ def test_a_part_that_begins_where_it_was_requested_is_read():
 def test_a_part_that_was_not_requested_or_is_of_another_file_starts_over(changed, headers):
     decision = decide_on(206, offset=40, **headers)
     assert (decision.action, decision.changed) == (Action.RESTART, changed)
+
+
+@pytest.mark.parametrize(
+    ("offset", "headers", "expected"),
+    [
+        (40, {"Content_Range": "bytes 40-99/100", "Content_Length": "60"}, (Action.READ, 40, 100)),
+        (40, {"Content_Range": "bytes 50-99/100"}, (Action.RESTART, 0, None)),
+        (40, {"Content_Range": "bytes 0-99/100"}, (Action.RESTART, 0, None)),
+        (40, {"Content_Length": "60"}, (Action.RESTART, 0, None)),
+        (0, {"Content_Range": "bytes 40-99/100"}, (Action.RESTART, 0, None)),
+        (0, {"Content_Range": "bytes 0-39/100"}, (Action.READ, 0, 40)),
+        (0, {"Content_Range": "bytes */100", "Content_Length": "100"}, (Action.READ, 0, None)),
+    ],
+)
+def test_status_200_does_not_put_bytes_where_their_header_says_they_do_not_belong(offset, headers, expected):
+    version = KNOWN if offset else Version()
+    decision = decide_on(200, offset=offset, version=version, **headers)
+    assert (decision.action, decision.start, decision.end) == expected
 
 
 @pytest.mark.parametrize(("etag", "length", "changed"), [('"v2"', "120", True), ('"v1"', "100", False)])

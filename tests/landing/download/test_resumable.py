@@ -83,6 +83,39 @@ def test_a_part_of_another_file_is_never_joined(landed, origin, reply):
     assert origin.ranges == [None, "bytes=2000-", None]
 
 
+@pytest.mark.parametrize("with_range", [True, False])
+@pytest.mark.parametrize("etag", ['"v1"', None])
+def test_the_rest_of_a_file_with_status_200_is_never_taken_for_all_of_it(landed, origin, reply, etag, with_range):
+    headers = {"Content-Range": f"bytes 2000-{len(BODY) - 1}/{len(BODY)}"} if with_range else {}
+    headers |= {"ETag": etag} if etag else {}
+    origin.plan.extend([origin.dropping(2000), reply(200, headers, BODY[2000:])])
+    assert landed() == BODY
+
+
+def test_a_shorter_length_under_the_same_strong_etag_is_damage(landed, origin, reply):
+    origin.plan.extend([origin.dropping(0), reply(200, {"ETag": '"v1"'}, BODY[:2000])])
+    assert landed() == BODY
+
+
+def test_lengths_that_contradict_each_other_all_the_time_end_the_download(landed, origin, reply, memory):
+    origin.plan.append(reply(200, {"ETag": '"v1"', "Content-Length": 2000}, cut=0))
+    with pytest.raises(MaestroQADataError, match="changed 5 times") as caught:
+        landed()
+    assert caught.value.retryable
+    assert memory.get_bytes("_manifest.json") is None
+
+
+def test_a_part_that_is_longer_than_its_header_says_is_read_to_there(landed, origin, reply):
+    part = reply(
+        206,
+        {"ETag": '"v1"', "Content-Range": f"bytes 2000-2999/{len(BODY)}", "Content-Length": None},
+        BODY[2000:3000] + b"more",
+    )
+    origin.plan.extend([origin.dropping(2000), part])
+    assert landed() == BODY
+    assert origin.ranges[-1] == "bytes=3000-"
+
+
 def test_a_file_that_changes_all_the_time_ends_the_download(landed, origin):
     def another(headers):
         origin.etag = f'"v{len(origin.seen)}"'
