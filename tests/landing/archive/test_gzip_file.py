@@ -1,12 +1,15 @@
 """A CSV file that is stored as gzip lands like one that is not."""
 
 import gzip
+from functools import partial
 
 import pytest
 
 from airflow_provider_maestroqa.client.errors import MaestroQADataError
 
 DATA = "name,text\n名前,x\n".encode() + b"1,text\n" * 50_000
+compress = partial(gzip.compress, mtime=0)
+PACKED = compress(DATA)
 NAMED = b"\x1f\x8b\x08\x1e" + bytes(6) + b"\3\0abc" + b"export.csv\0" + b"a comment\0" + b"cc"
 
 
@@ -17,8 +20,7 @@ NAMED = b"\x1f\x8b\x08\x1e" + bytes(6) + b"\3\0abc" + b"export.csv\0" + b"a comm
 def test_its_content_is_landed(land, memory, origin, reply, engine, header, start, clean, file_format):
     if clean and file_format == "zip":
         return
-    packed = gzip.compress(DATA, mtime=0)
-    packed = packed if start is None else start + packed[10:]
+    packed = PACKED if start is None else start + PACKED[10:]
     origin.plan.append(reply(200, header, packed))
     (file,) = land(memory, file_format=file_format, clean=clean, count_rows=True, engine=engine)["files"]
     stored = memory.get_bytes(file["name"])
@@ -28,25 +30,24 @@ def test_its_content_is_landed(land, memory, origin, reply, engine, header, star
 
 
 def damaged(at, value=b"\xff"):
-    packed = gzip.compress(DATA, mtime=0)
-    return packed[:at] + value + packed[at:][1:]
+    return PACKED[:at] + value + PACKED[at:][1:]
 
 
 @pytest.mark.parametrize(
     ("body", "message", "retryable"),
     [
-        (gzip.compress(DATA)[:-9], "gzip file is damaged", True),
-        (gzip.compress(DATA)[:5], "gzip file is damaged: its beginning", True),
-        (gzip.compress(DATA)[:15], "gzip file is damaged: it is cut off", True),
-        (gzip.compress(DATA) * 2, "continues behind its end", True),
+        (PACKED[:-9], "gzip file is damaged", True),
+        (PACKED[:5], "gzip file is damaged: its beginning", True),
+        (PACKED[:15], "gzip file is damaged: it is cut off", True),
+        (PACKED * 2, "continues behind its end", True),
         (damaged(2), "gzip file is damaged: its beginning", True),
         (damaged(3, b"\x08"), "gzip file is damaged", True),
         (damaged(300), "gzip file is damaged", True),
         (damaged(-8), "gzip file is damaged: its checksum", True),
-        (gzip.compress(bytes(70 << 20)), "gzip file is rejected", False),
-        (gzip.compress(gzip.compress(DATA)), "compressed twice", False),
-        (gzip.compress(b"PK\3\4..."), "compressed twice", False),
-        (gzip.compress(b"<html>Log in</html>"), "HTML page", True),
+        (compress(bytes(70 << 20)), "gzip file is rejected", False),
+        (compress(PACKED), "compressed twice", False),
+        (compress(b"PK\3\4..."), "compressed twice", False),
+        (compress(b"<html>Log in</html>"), "HTML page", True),
     ],
 )
 def test_what_is_damaged_or_no_csv_file_is_rejected(land, memory, origin, body, message, retryable):
