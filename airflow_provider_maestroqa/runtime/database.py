@@ -2,22 +2,26 @@
 
 from __future__ import annotations
 
+import json
 import logging
+import re
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
-from urllib.parse import quote, quote_plus
+from urllib.parse import quote_plus, unquote
 
 from airflow_provider_maestroqa import _compat
 from airflow_provider_maestroqa.client.errors import MaestroQAConfigError, MaestroQADataError
 from airflow_provider_maestroqa.client.parsing import is_blank, parse_count, parse_id
+from airflow_provider_maestroqa.client.server_text import clean_text
 from airflow_provider_maestroqa.sources.sql_rows import SqlRows
 
 log = logging.getLogger(__name__)
 
-_MAX_MESSAGE_CHARS = 500
 _MIN_SECRET_CHARS = 3
-_SECRET_KEYS = ("pass", "secret", "token", "key", "credential")
+_SECRET_KEYS = ("pass", "pwd", "secret", "token", "key", "credential")
+_URL_PASSWORD = re.compile(r"://[^/\s:@]*:([^@/\s]+)@")
 
 
 @dataclass(frozen=True)
@@ -31,7 +35,7 @@ class Database:
 
     conn_id: str
     hook: Any
-    secrets: frozenset[str] = field(repr=False)
+    secrets: tuple[str, ...] = field(repr=False)
 
     def run(self, sql: object, parameters: object, *, chunk_size: object) -> SqlRows:
         """Run one statement.
@@ -54,10 +58,7 @@ class Database:
 
     def explain(self, error: Exception) -> MaestroQADataError:
         """Wrap a driver's error, without secrets. A later try may succeed: databases restart."""
-        message = " ".join(str(error).split())
-        for secret in sorted(self.secrets, key=len, reverse=True):
-            message = message.replace(secret, "***")
-        message = message[:_MAX_MESSAGE_CHARS].rstrip(".")
+        message = clean_text(str(error), secrets=self.secrets).rstrip(".")
         return MaestroQADataError(
             f"The query on connection {self.conn_id!r} failed: {message} ({type(error).__name__}). Records that were "
             "sent before stay sent; a retry resumes after them where their position is saved.",
@@ -104,17 +105,18 @@ def open_database(conn_id: object) -> Database:
             "and the provider of your database."
         )
     connection = _connection(conn_id)
+    secrets = tuple(sorted(_secrets_of(connection)))
     try:
         hook, problem = connection.get_hook(), ""
     except Exception as error:  # noqa: BLE001 - a hook may do anything
-        hook, problem = None, " ".join(str(error).split())
+        hook, problem = None, clean_text(str(error), secrets=secrets)
     if not isinstance(hook, DbApiHook):
         reason = f" ({problem})" if problem else f": {type(hook).__name__} is no hook of the common SQL provider"
         raise MaestroQAConfigError(
             f"Connection {conn_id!r} of the type {connection.conn_type!r} is none to a SQL database{reason}. Pass "
             "another sql_conn_id, or install the Airflow provider of the database."
         )
-    return Database(conn_id, hook, frozenset(_secrets_of(connection)))
+    return Database(conn_id, hook, secrets)
 
 
 def _connection(conn_id: str) -> Any:
@@ -126,12 +128,40 @@ def _connection(conn_id: str) -> Any:
     raise MaestroQAConfigError(f"There is no connection {conn_id!r}. Make one, or correct sql_conn_id.")
 
 
-def _secrets_of(connection: Any) -> Iterator[str]:
-    extra = connection.extra_dejson
-    secrets = [value for key, value in extra.items() if any(word in key.lower() for word in _SECRET_KEYS)]
-    for secret in (connection.password, *secrets):
+def _secrets_of(connection: Any) -> set[str]:
+    """What no message may show, in the forms in which a driver may write it."""
+    secrets = {connection.password, *_secrets_in(connection.extra_dejson, is_secret=False)}
+    forms: set[str] = set()
+    for secret in secrets:
         if isinstance(secret, str) and len(secret) >= _MIN_SECRET_CHARS:
-            yield from (secret, quote(secret), quote(secret, safe=""), quote_plus(secret))
+            # Python and JSON escape quotes and line breaks, and within another quoted text they do it once more.
+            once = {secret, repr(secret)[1:-1], json.dumps(secret)[1:-1]}
+            twice = {quoted[1:-1] for text in once for quoted in (repr(text), json.dumps(text))}
+            forms |= {*once, *twice, " ".join(secret.split()), quote_plus(secret)}
+    return {form for form in forms if len(form) >= _MIN_SECRET_CHARS}
+
+
+def _secrets_in(value: Any, *, is_secret: bool) -> Iterator[str]:
+    """The secrets in a connection's extra, also in objects and JSON text within it."""
+    if isinstance(value, str):
+        with suppress(ValueError):
+            inner = json.loads(value) if value.lstrip().startswith(("{", "[")) else None
+            if isinstance(inner, (dict, list)):
+                # All of a key file is quoted in the text around it.
+                yield from (
+                    secret
+                    for text in _secrets_in(inner, is_secret=False)
+                    for secret in (text, json.dumps(text)[1:-1])
+                )
+                return
+        yield from ([value] if is_secret else _URL_PASSWORD.findall(value))
+        yield from (unquote(password) for password in _URL_PASSWORD.findall(value))
+    elif isinstance(value, Mapping):
+        for name, inner in value.items():
+            yield from _secrets_in(inner, is_secret=any(word in str(name).lower() for word in _SECRET_KEYS))
+    elif isinstance(value, (list, tuple)):
+        for inner in value:
+            yield from _secrets_in(inner, is_secret=is_secret)
 
 
 def _checked_parameters(parameters: object) -> Sequence[Any] | Mapping[str, Any] | None:

@@ -2,9 +2,11 @@ from __future__ import annotations
 
 import builtins
 import json
+import re
 import shutil
 import sqlite3
 from datetime import datetime, timezone
+from urllib.parse import quote, quote_plus
 
 import pytest
 
@@ -228,6 +230,36 @@ def test_no_password_is_in_the_error_of_a_driver(push, monkeypatch, database):
     assert "cannot log in as ann:" in str(caught.value)
     assert not any(secret in str(caught.value) for secret in ("w0rd", "abcdef"))
     assert caught.value.__context__ is None
+
+
+@pytest.mark.parametrize(
+    "secret", ["two  blanks in it", "line\nbreak\tin it", 'it\'s "quoted" \\ here', "plain-w0rd", "p@ss/w0rd %41"]
+)
+@pytest.mark.parametrize("place", ["password", "nested", "json", "url"])
+def test_no_form_of_a_secret_is_in_the_error_of_a_driver(push, monkeypatch, database, secret, place):
+    from airflow.providers.sqlite.hooks.sqlite import SqliteHook
+
+    written = [secret, " ".join(secret.split()), repr(secret), repr(repr(secret)), repr({"password": secret})]
+    written += [json.dumps({"a": secret}), json.dumps(json.dumps({"a": secret})), quote(secret), quote_plus(secret)]
+
+    def refuse(self):
+        raise sqlite3.OperationalError("cannot log in with " + " | ".join(written))
+
+    fields = {"conn_type": "sqlite", "host": "x", "login": "ann"}
+    fields |= {
+        "password": {"password": secret},
+        "nested": {"extra": {"connect_args": [{"Password": secret}]}},
+        "json": {"extra": {"keyfile_dict": json.dumps({"project": "p", "private_key": secret})}},
+        "url": {"extra": {"dsn": f"postgresql://ann:{quote(secret, safe='')}@host/db"}},
+    }[place]
+    monkeypatch.setenv("AIRFLOW_CONN_WAREHOUSE", json.dumps(fields))
+    monkeypatch.setattr(SqliteHook, "get_conn", refuse)
+    with pytest.raises(MaestroQADataError) as caught:
+        push()
+    said = str(caught.value)
+    assert "cannot log in with" in said
+    parts = [part for part in re.split(r"[^a-z0-9]+", secret) if len(part) > 4]
+    assert not any(part in said for part in parts), said
 
 
 @pytest.fixture
