@@ -50,7 +50,7 @@ class PushMethods(BaseMaestroQAHook):
         :param run: which run of which task this is, for the saved position.
         :param is_first_try: whether no earlier try of this run can have sent anything.
         :return: the report: ``resource``, ``sent``, ``confirmed``, ``created``, ``updated``, ``rejected``,
-            ``unconfirmed``, ``requests``, ``waited_s`` and ``rejects_path``.
+            ``unconfirmed``, ``repeated``, ``requests``, ``waited_s`` and ``rejects_path``.
         :raises MaestroQAConfigError: an argument is wrong; nothing was sent.
         :raises MaestroQADataError: a record is rejected, or more than ``max_rejects`` are, or the records are not
             those of the try before.
@@ -82,6 +82,7 @@ class PushMethods(BaseMaestroQAHook):
             state_store=memory,
             run=run,
             is_first_try=is_first_try,
+            clock=self.clock,
         )
         return report.as_dict()
 

@@ -10,6 +10,7 @@ from airflow_provider_maestroqa.assets import push_event_extra
 from airflow_provider_maestroqa.operators.base import MaestroQAOperator
 from airflow_provider_maestroqa.runtime import task_context
 from airflow_provider_maestroqa.runtime.lineage import Data, DataTransfer, LineageMixin, maestroqa_data
+from airflow_provider_maestroqa.runtime.task_errors import airflow_errors
 
 if TYPE_CHECKING:
     from airflow_provider_maestroqa._compat import Context
@@ -83,6 +84,7 @@ class PushOperator(LineageMixin, MaestroQAOperator):
         from airflow_provider_maestroqa.client.parsing import parse_flag
         from airflow_provider_maestroqa.runtime.retry_state import mapped_path
 
+        self.announce(context)
         if callable(records):
             # Airflow 3 calls a callable in a template field; before, that is for us to do.
             records = records(context=context, jinja_env=self.get_template_env())
@@ -105,6 +107,19 @@ class PushOperator(LineageMixin, MaestroQAOperator):
         task_context.add_event_extra(context, self.outlets, push_event_extra(report))
         return report
 
+    def announce(self, context: Context) -> None:
+        """Save that this try has sent nothing yet, so that one that fails before it can send is not suspected."""
+        from airflow_provider_maestroqa.pushes.resources import resource_named
+        from airflow_provider_maestroqa.pushes.runner import announce
+
+        with airflow_errors():
+            announce(
+                self._retry_state(context),
+                resource_named(self.resource),
+                run=task_context.run_label(context),
+                is_first_try=task_context.is_first_try(context),
+            )
+
     def _bound_to(self) -> dict[str, Any]:
         """What a saved position depends on, besides the records themselves."""
         return {"resource": self.resource, "maestroqa_conn_id": self.maestroqa_conn_id}
@@ -117,5 +132,5 @@ class PushOperator(LineageMixin, MaestroQAOperator):
             key="push",
             arguments=self._bound_to(),
             state_path=self.state_path,
-            fail_on_mismatch=True,
+            exclusive=True,
         )

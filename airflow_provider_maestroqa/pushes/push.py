@@ -17,6 +17,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
+from airflow_provider_maestroqa.client.clock import Clock
 from airflow_provider_maestroqa.client.endpoints import Request
 from airflow_provider_maestroqa.client.errors import (
     MaestroQAAPIError,
@@ -30,7 +31,8 @@ from airflow_provider_maestroqa.client.formatting import pluralize
 from airflow_provider_maestroqa.client.parsing import is_blank, parse_choice, parse_count
 from airflow_provider_maestroqa.client.transport.retry import outcome_is_unknown
 from airflow_provider_maestroqa.pushes.bisect import find_rejected, is_rejection
-from airflow_provider_maestroqa.pushes.checkpoint import Checkpoint, PushState
+from airflow_provider_maestroqa.pushes.checkpoint import Checkpoint, PositionTakenError, PushState
+from airflow_provider_maestroqa.pushes.late import LateRequests
 from airflow_provider_maestroqa.pushes.records import Record, describe, read_records
 from airflow_provider_maestroqa.pushes.rejects import Rejects
 from airflow_provider_maestroqa.pushes.report import PushProgress, Report
@@ -102,6 +104,7 @@ class Push:
     :param progress: logs how far it is.
     :param rejects: takes the records that are rejected.
     :param checkpoint: saves the position for a retry.
+    :param clock: for waiting until a request whose response was lost cannot be under way any more.
     """
 
     def __init__(
@@ -114,6 +117,7 @@ class Push:
         progress: PushProgress,
         rejects: Rejects,
         checkpoint: Checkpoint,
+        clock: Clock,
     ) -> None:
         self._resource = resource
         self._send_request = send
@@ -122,6 +126,7 @@ class Push:
         self._progress = progress
         self._rejects = rejects
         self._checkpoint = checkpoint
+        self._late = LateRequests(resource.key, clock)
         self._ahead: deque[Record] = deque()
         self._max_bytes = MAX_BATCH_BYTES
         self._last_read: Record | None = None
@@ -210,9 +215,16 @@ class Push:
 
         :raises MaestroQAAPIError: MaestroQA rejected them as a whole, or something else is wrong.
         """
+        self._late.wait_before(batch)
 
         def send_request(request: Request) -> Any:
-            return self._send_request(request, on_in_flight=lambda is_in_flight: self._mark(batch, is_in_flight))
+            attempts = self._late.count_attempts()
+
+            def on_in_flight(is_in_flight: bool) -> None:
+                self._mark(batch, is_in_flight)
+                attempts.record(is_in_flight)
+
+            return self._send_request(request, on_in_flight=on_in_flight)
 
         bodies = [record.body for record in batch if record.body is not None]
         try:
@@ -224,13 +236,22 @@ class Push:
             if not outcome_is_unknown(error):
                 self._checkpoint.mark(batch, is_in_flight=False)
             raise
+        finally:
+            self._report.repeated += self._late.end(batch)
         report, missing = self._report, confirmation.missing
         report.sent += len(batch)
         report.confirmed += len(batch) - missing
         report.created += confirmation.created
         report.updated += confirmation.updated
         report.unconfirmed += missing
-        self._commit(batch[-1])
+        try:
+            self._commit(batch[-1])
+        except PositionTakenError as error:
+            taken = error.message
+        else:
+            taken = ""
+        if taken:
+            raise PositionTakenError(f"{taken} It cannot know that {describe(batch)} have arrived as well.")
         if missing:
             self._handle_unconfirmed(batch, missing, [batch[number] for number in confirmation.suspects])
 

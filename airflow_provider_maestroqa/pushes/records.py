@@ -12,7 +12,6 @@ from airflow_provider_maestroqa.client.errors import MaestroQAConfigError, Maest
 
 #: The digest before the first record.
 START = b""
-_MAX_RANGES = 12
 
 
 @dataclass(frozen=True)
@@ -151,8 +150,7 @@ def format_ranges(indexes: Sequence[int]) -> str:
             ranges[-1][1] = index
         else:
             ranges.append([index, index])
-    texts = [f"{first}" if first == last else f"{first} to {last}" for first, last in ranges[:_MAX_RANGES]]
-    return ", ".join(texts) + (f" and {len(ranges) - _MAX_RANGES} more ranges" if len(ranges) > _MAX_RANGES else "")
+    return ", ".join(f"{first}" if first == last else f"{first} to {last}" for first, last in ranges)
 
 
 def describe(records: Sequence[Record]) -> str:

@@ -1,13 +1,14 @@
-"""The object of rejected records: one JSON line each, in the order of their indexes."""
+"""The object of rejected records: one JSON line each, always valid UTF-8 and JSON, in the order of their indexes."""
 
 from __future__ import annotations
 
 import json
 import logging
+import math
 import os
 import zlib
 from heapq import heappop, heappush
-from typing import Protocol
+from typing import Any, Protocol
 
 from airflow_provider_maestroqa.client.errors import MaestroQADataError
 from airflow_provider_maestroqa.client.formatting import pluralize
@@ -66,6 +67,8 @@ class Rejects:
         self._has_unsaved_remote = False
         #: Whether the object may hold lines of records that this try has not rejected yet.
         self._is_stale = False
+        #: Whether the store still has lines that are not in the file.
+        self._is_resuming = False
         #: Where the object and each part begin in the file, up to the size that is saved.
         self._starts: list[int] = []
         self._saved_size = 0
@@ -92,6 +95,7 @@ class Rejects:
 
     def resume(self) -> None:
         """Read what an earlier try of the same push has published or saved; see :meth:`restore`."""
+        self._is_resuming = True
         if self._target is not None:
             content = self._target.store.get_bytes(self._target.name)
             self._is_stale = content is not None
@@ -109,6 +113,7 @@ class Rejects:
     def finish_resuming(self, position: int) -> None:
         """All that an earlier try has committed was read again: gather its parts before new ones replace them."""
         self.commit(position)
+        self._is_resuming = False
         if self._part_count:
             self.publish()
         else:
@@ -177,6 +182,9 @@ class Rejects:
 
     def publish_after_failure(self) -> None:
         """The push stops here: publish what there is, as far as possible."""
+        if self._is_resuming:
+            # All that earlier tries have published is still there, and more than was read again.
+            return
 
         def publish_all() -> None:
             self.commit(max(self._pending)[0] + 1 if self._pending else 0)
@@ -195,7 +203,21 @@ class Rejects:
         return f"{name}.part-{part}" if part else name
 
     def _read_earlier(self, content: bytes) -> None:
-        self._earlier |= {json.loads(line)["index"]: line + b"\n" for line in content.split(b"\n") if line}
+        for number, line in enumerate(content.split(b"\n"), 1):
+            if not line:
+                continue
+            try:
+                index = json.loads(line)["index"]
+            except (ValueError, TypeError, LookupError, RecursionError):
+                index = None
+            if not isinstance(index, int):
+                where = self._target.uri if self._target is not None else "the rejects"
+                raise MaestroQADataError(
+                    f"Line {number} of {where} is not what an earlier try has written, so the records that it has "
+                    "rejected cannot be kept. Restore the object, or delete it and clear the task: the task resumes "
+                    "without them."
+                )
+            self._earlier[index] = line + b"\n"
 
     def _remove_parts(self) -> None:
         # From the last one, so that those that a kill leaves are still found by counting from the first.
@@ -226,16 +248,29 @@ class Rejects:
 
 
 def _line(record: Record, reason: str) -> bytes:
-    line = {"index": record.index, "reason": reason, "record": json.loads(_readable(record.row))}
+    line = {"index": record.index, "reason": reason, "record": _readable(record.row)}
     if record.position:
         line["place"] = record.position
-    return as_json(line) + b"\n"
+    return json.dumps(_portable(line), ensure_ascii=False, allow_nan=False).encode() + b"\n"
 
 
-def _readable(row: object) -> bytes:
+def _readable(row: object) -> Any:
     text = as_json(row)
     try:
-        json.loads(text)
-    except ValueError:
-        return json.dumps(text.decode("utf-8", "replace")).encode()
-    return text
+        value = json.loads(text)
+        # A value that nests too deep for this is written as text, as is what is no JSON.
+        json.dumps(value)
+    except (ValueError, RecursionError):
+        return text.decode("utf-8", "replace")
+    return value
+
+
+def _portable(value: Any) -> Any:
+    """A JSON value as every tool can read it: halves of surrogate pairs and numbers that are none become text."""
+    if isinstance(value, str):
+        return value.encode("utf-8", "backslashreplace").decode()
+    if isinstance(value, float) and not math.isfinite(value):
+        return json.dumps(value)
+    if isinstance(value, dict):
+        return {_portable(name): _portable(field) for name, field in value.items()}
+    return [_portable(item) for item in value] if isinstance(value, list) else value

@@ -26,6 +26,7 @@ class Report:
     :param updated: of these, the ones that were updated.
     :param rejected: records that were rejected, here or by MaestroQA.
     :param unconfirmed: records that were sent and neither confirmed nor rejected.
+    :param repeated: records that were sent again because a response was lost.
     :param requests: requests sent, retries too.
     :param waited_s: seconds waited for the token's request budget.
     :param rejects_path: where the rejected records are, when there are any and the user said where to put them.
@@ -41,6 +42,7 @@ class Report:
     requests: int = 0
     waited_s: float = 0.0
     rejects_path: str | None = None
+    repeated: int = 0
 
     @property
     def noun(self) -> str:
@@ -60,12 +62,14 @@ class Report:
     def __str__(self) -> str:
         rejects = f" (see {self.rejects_path})" if self.rejects_path else ""
         unconfirmed = f", {self.unconfirmed:,} not confirmed" if self.unconfirmed else ""
+        repeated = f", {self.repeated:,} sent again after a lost response" if self.repeated else ""
         known = ((self.created, "created"), (self.updated, "updated"))
         how = ", ".join(f"{count:,} {verb}" for count, verb in known if count)
         waited = f", {format_duration(self.waited_s)} waited for the budget" if self.waited_s >= 1 else ""
         return (
             f"{pluralize(self.confirmed, self.noun)} confirmed{f' ({how})' if how else ''}, "
-            f"{self.rejected:,} rejected{rejects}{unconfirmed}, in {pluralize(self.requests, 'requests')}{waited}"
+            f"{self.rejected:,} rejected{rejects}{unconfirmed}{repeated}, "
+            f"in {pluralize(self.requests, 'requests')}{waited}"
         )
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from abc import ABC, abstractmethod
-from collections import Counter, defaultdict
+from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
@@ -49,16 +49,25 @@ class Resource(ABC):
     :param record_type: checks a record.
     :param batch_size: the maximum number of records in one request.
     :param idempotent: whether a record may be sent twice without harm.
+    :param key: the fields by which a record replaces an earlier one; empty when it never does.
     :param note: what to log when records were updated; empty for nothing.
     """
 
     def __init__(
-        self, name: str, record_type: RecordSchema, *, batch_size: int, idempotent: bool, note: str = ""
+        self,
+        name: str,
+        record_type: RecordSchema,
+        *,
+        batch_size: int,
+        idempotent: bool,
+        key: Sequence[str] = (),
+        note: str = "",
     ) -> None:
         self.name = name
         self.record_type = record_type
         self.batch_size = batch_size
         self.idempotent = idempotent
+        self.key = tuple(key)
         self.note = note
 
     @abstractmethod
@@ -72,15 +81,24 @@ class Batches(Resource):
     :param name: their name in reports.
     :param operation: the operation that takes a batch of them.
     :param record_type: checks one.
-    :param identity: the fields by which results may name the record that they confirm.
+    :param key: the fields by which a record replaces an earlier one.
+    :param identity: by which results name the record that they confirm.
     :param creates: whether a confirmed record was created.
     """
 
     def __init__(
-        self, name: str, operation: str, record_type: RecordSchema, *, identity: Sequence[str], creates: bool = False
+        self,
+        name: str,
+        operation: str,
+        record_type: RecordSchema,
+        *,
+        identity: Identity,
+        key: Sequence[str] = (),
+        creates: bool = False,
     ) -> None:
         endpoint = ENDPOINTS[operation]
-        super().__init__(name, record_type, batch_size=endpoint.batch_size or 1, idempotent=endpoint.idempotent)
+        batch_size = endpoint.batch_size or 1
+        super().__init__(name, record_type, batch_size=batch_size, idempotent=endpoint.idempotent, key=key)
         self._operation = operation
         self._identity = identity
         self._creates = creates
@@ -88,7 +106,7 @@ class Batches(Resource):
     def send(self, bodies: Sequence[dict[str, Any]], send: Send) -> Confirmation:
         """Send one batch."""
         response = send(build_request(self._operation, {"batch": list(bodies)}))
-        confirmation = confirm(bodies, response, identity=self._identity)
+        confirmation = confirm(bodies, response, self._identity)
         return replace(confirmation, created=len(bodies) - confirmation.missing if self._creates else 0)
 
 
@@ -98,6 +116,8 @@ class Upserts(Resource):
     :param name: their name in reports.
     :param record_type: checks one.
     :param upsert: creates or updates one; returns the response, and whether it was created.
+    :param key: the field by which a record replaces an earlier one.
+    :param identity: by which a response names its record.
     :param note: what to log when records were updated.
     """
 
@@ -107,59 +127,114 @@ class Upserts(Resource):
         record_type: RecordSchema,
         upsert: Callable[[dict[str, Any], Send], tuple[Any, bool]],
         *,
+        key: str,
+        identity: Identity,
         note: str = "",
     ) -> None:
-        super().__init__(name, record_type, batch_size=1, idempotent=True, note=note)
+        super().__init__(name, record_type, batch_size=1, idempotent=True, key=(key,), note=note)
         self._upsert = upsert
+        self._identity = identity
 
     def send(self, bodies: Sequence[dict[str, Any]], send: Send) -> Confirmation:
-        """Create or update each record."""
-        created = sum(self._upsert(body, send)[1] for body in bodies)
-        return Confirmation(created=created, updated=len(bodies) - created)
+        """Create or update one record."""
+        response, is_created = self._upsert(bodies[0], send)
+        # What the response to a single record holds is not certain; only what contradicts it counts.
+        result = response if isinstance(response, Mapping) else {}
+        confirmation = confirm(bodies, {"results": [result]}, self._identity)
+        count = 1 - confirmation.missing
+        return replace(confirmation, created=count * is_created, updated=count * (not is_created))
 
 
-def confirm(sent: Sequence[Mapping[str, Any]], response: object, *, identity: Sequence[str]) -> Confirmation:
+@dataclass(frozen=True)
+class Identity:
+    """The fields by which a result names the record that it confirms, as far as it has them.
+
+    :param exact: the ones that a response repeats as they were sent.
+    :param loose: the ones that it may write in another form, such as an agent's id where the e-mail address was sent.
+    """
+
+    exact: tuple[str, ...]
+    loose: tuple[str, ...] = ()
+
+
+def confirm(sent: Sequence[Mapping[str, Any]], response: object, identity: Identity) -> Confirmation:
     """Compare the results of a batch with what was sent. (API: Create Many Ticket Comments, Create … Metrics)
 
-    The order of ``results`` is not promised, and there may be fewer than were sent.
+    The order of ``results`` is not promised, and there may be fewer than were sent. A result confirms one record: one
+    that it names, or, where it names none, any. A number of results alone confirms nothing.
 
     :param sent: the batch.
     :param response: the decoded response, with a list ``results``.
-    :param identity: the fields that results may repeat, by which records can be told apart.
+    :param identity: the fields by which results name records.
     """
-    results = response.get("results") if isinstance(response, Mapping) else None
-    # A result that is itself an error confirms nothing.
-    good = [result for result in results or () if not (isinstance(result, Mapping) and result.get("error"))]
-    missing = max(len(sent) - len(good), 0)
-    return Confirmation(missing=missing, suspects=_suspects(sent, good, identity, missing) if missing else ())
+    results = response.get("results") if isinstance(response, Mapping) and not _is_failure(response) else None
+    good = [one for one in results if _is_confirmation(one)] if isinstance(results, list) else []
+    matcher = _Matcher(sent)
+    common: set[str] = set(identity.exact + identity.loose)
+    # Those that name most come first: what they leave is for those that say less.
+    for result in sorted(good, key=lambda one: -sum(name in one for name in identity.exact + identity.loose)):
+        exact = tuple(name for name in identity.exact if name in result)
+        full = (*exact, *(name for name in identity.loose if name in result))
+        if matcher.take(result, full):
+            common &= set(full)
+        elif matcher.take(result, exact):
+            common &= set(exact)
+    return Confirmation(missing=len(matcher.left), suspects=matcher.suspects(tuple(sorted(common))))
 
 
-def _suspects(
-    sent: Sequence[Mapping[str, Any]], results: Sequence[object], identity: Sequence[str], missing: int
-) -> tuple[int, ...]:
-    everyone = tuple(range(len(sent)))
-    readable = [result for result in results if isinstance(result, Mapping)]
-    fields = [name for name in identity if all(name in result for result in readable)]
-    if len(readable) < len(results) or (readable and not fields):
-        return everyone
-    positions: dict[tuple[str, ...], list[int]] = defaultdict(list)
-    for position, record in enumerate(sent):
-        positions[_key(record, fields)].append(position)
-    confirmed = Counter(_key(result, fields) for result in readable)
-    lacking = {key: alike for key, alike in positions.items() if confirmed[key] < len(alike)}
-    # Where the server names other records than were sent, nobody can say which ones it means.
-    if sum(len(alike) - confirmed[key] for key, alike in lacking.items()) != missing:
-        return everyone
-    return tuple(sorted(position for alike in lacking.values() for position in alike))
+def _is_confirmation(result: object) -> bool:
+    return isinstance(result, Mapping) and not _is_failure(result)
 
 
-def _key(record: Mapping[str, Any], fields: Sequence[str]) -> tuple[str, ...]:
-    return tuple(str(record.get(name)) for name in fields)
+def _is_failure(result: Mapping[str, Any]) -> bool:
+    problem = result.get("error") or result.get("errors")
+    return bool(problem) or result.get("success") is False or result.get("ok") is False
 
 
-_METRIC_IDENTITY = ("metric_id", "agent_id")
-_TICKET_METRIC_IDENTITY = ("ticket_id", "source_id", *_METRIC_IDENTITY, "ticket_event_id")
-_COMMENT_IDENTITY = ("ticket_id", "body", "author_id", "role", "channel")
+class _Matcher:
+    """The records of a batch that no result has confirmed yet.
+
+    :param sent: the batch.
+    """
+
+    def __init__(self, sent: Sequence[Mapping[str, Any]]) -> None:
+        self._sent = sent
+        self.left = set(range(len(sent)))
+        self._positions: dict[tuple[str, ...], dict[tuple[str, ...], list[int]]] = {}
+
+    def take(self, result: Mapping[str, Any], fields: tuple[str, ...]) -> bool:
+        """Confirm a record that has the same values as a result in these fields, if one is left."""
+        alike = self._by(fields).get(key_of(result, fields), [])
+        while alike:
+            position = alike.pop()
+            if position in self.left:
+                self.left.remove(position)
+                return True
+        return False
+
+    def suspects(self, fields: tuple[str, ...]) -> tuple[int, ...]:
+        """The positions that the records that are left are among, when all results tell records apart by these."""
+        if not self.left:
+            return ()
+        keys = {key_of(self._sent[position], fields) for position in self.left}
+        return tuple(position for position, one in enumerate(self._sent) if key_of(one, fields) in keys)
+
+    def _by(self, fields: tuple[str, ...]) -> dict[tuple[str, ...], list[int]]:
+        if fields not in self._positions:
+            positions = self._positions[fields] = defaultdict(list)
+            for position in reversed(range(len(self._sent))):
+                positions[key_of(self._sent[position], fields)].append(position)
+        return self._positions[fields]
+
+
+def key_of(record: Mapping[str, Any], fields: Sequence[str]) -> tuple[str, ...]:
+    """The values of some fields, to compare records by."""
+    return tuple("" if record.get(name) is None else str(record[name]) for name in fields)
+
+
+_TICKET_IDENTITY = Identity(("ticket_id",))
+_METRIC_KEY = ("metric_id", "agent_id")
+_TICKET_METRIC_KEY = ("ticket_id", "source_id", *_METRIC_KEY, "ticket_event_id")
 
 _EXISTING_AGENTS_NOTE = (
     "Of agents that existed already, availability and id are set; the API changes no name or group"
@@ -167,14 +242,39 @@ _EXISTING_AGENTS_NOTE = (
 
 RESOURCES: Mapping[str, Resource] = {
     "ticket_metrics": Batches(
-        "ticket_metrics", "push_ticket_metrics", TICKET_METRIC, identity=_TICKET_METRIC_IDENTITY
+        "ticket_metrics",
+        "push_ticket_metrics",
+        TICKET_METRIC,
+        identity=Identity(("ticket_id", "metric_id"), ("source_id", "agent_id", "ticket_event_id", "metric_value")),
+        key=_TICKET_METRIC_KEY,
     ),
-    "agent_metrics": Batches("agent_metrics", "push_agent_metrics", AGENT_METRIC, identity=_METRIC_IDENTITY),
-    "comments": Batches("comments", "create_comments", COMMENT, identity=_COMMENT_IDENTITY, creates=True),
-    "tickets": Upserts("tickets", TICKET, upsert_ticket),
-    "agents": Upserts("agents", AGENT, partial(upsert_agent, level=logging.DEBUG), note=_EXISTING_AGENTS_NOTE),
+    "agent_metrics": Batches(
+        "agent_metrics",
+        "push_agent_metrics",
+        AGENT_METRIC,
+        identity=Identity(("metric_id",), ("agent_id", "metric_value")),
+        key=_METRIC_KEY,
+    ),
+    "comments": Batches(
+        "comments",
+        "create_comments",
+        COMMENT,
+        identity=Identity(("ticket_id",), ("body", "author_id", "role", "channel")),
+        creates=True,
+    ),
+    "tickets": Upserts("tickets", TICKET, upsert_ticket, key="ticket_id", identity=_TICKET_IDENTITY),
+    "agents": Upserts(
+        "agents",
+        AGENT,
+        partial(upsert_agent, level=logging.DEBUG),
+        key="email",
+        identity=Identity(()),
+        note=_EXISTING_AGENTS_NOTE,
+    ),
 }
-_UPDATE_FIRST_TICKETS = Upserts("tickets", TICKET, partial(upsert_ticket, update_first=True))
+_UPDATE_FIRST_TICKETS = Upserts(
+    "tickets", TICKET, partial(upsert_ticket, update_first=True), key="ticket_id", identity=_TICKET_IDENTITY
+)
 
 
 def resource_named(name: object, *, update_first: bool = False) -> Resource:

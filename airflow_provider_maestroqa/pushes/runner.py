@@ -6,10 +6,17 @@ import logging
 import time
 from collections.abc import Iterable, Sized
 
+from airflow_provider_maestroqa.client.clock import Clock
 from airflow_provider_maestroqa.client.errors import MaestroQADataError, MaestroQAOutcomeUnknownError
 from airflow_provider_maestroqa.client.formatting import format_duration, pluralize
 from airflow_provider_maestroqa.client.transport.request_stats import RequestStats
-from airflow_provider_maestroqa.pushes.checkpoint import Checkpoint, NullStateStore, PushState, StateStore
+from airflow_provider_maestroqa.pushes.checkpoint import (
+    Checkpoint,
+    NullStateStore,
+    PositionTakenError,
+    PushState,
+    StateStore,
+)
 from airflow_provider_maestroqa.pushes.push import Push, PushOptions, Sender
 from airflow_provider_maestroqa.pushes.records import SourceRecord
 from airflow_provider_maestroqa.pushes.rejects import Rejects, Target
@@ -31,6 +38,7 @@ def run_push(
     state_store: StateStore | None = None,
     run: str = "",
     is_first_try: bool = True,
+    clock: Clock | None = None,
 ) -> Report:
     """Push records and report what became of them.
 
@@ -44,12 +52,13 @@ def run_push(
     :param state_store: saves the position for a retry; ``None`` saves nothing.
     :param run: which run of which task this is.
     :param is_first_try: whether no earlier try of this run can have sent anything.
+    :param clock: for the waiting; the real time by default.
     :return: the report.
     :raises MaestroQADataError: a record is rejected, or too many are, or the source has changed.
     :raises MaestroQAOutcomeUnknownError: records may or may not have arrived.
     """
     started = time.monotonic()
-    checkpoint = Checkpoint(state_store or NullStateStore(), run=run, marks_in_flight=not resource.idempotent)
+    checkpoint = Checkpoint(state_store or NullStateStore(), run=run, idempotent=resource.idempotent)
     state = _load_state(checkpoint, resource, options, is_first_try=is_first_try)
     report = Report.from_dict(state.report) if state and state.report else Report(resource.name)
     if state_store is not None and not (resource.idempotent or checkpoint.is_persistent):
@@ -67,17 +76,27 @@ def run_push(
     rejects = Rejects(rejects_to, max_rejects=options.max_rejects)
     progress = PushProgress(report, request_stats, total=total, log=log.info)
     push = Push(
-        resource, send, options=options, report=report, progress=progress, rejects=rejects, checkpoint=checkpoint
+        resource,
+        send,
+        options=options,
+        report=report,
+        progress=progress,
+        rejects=rejects,
+        checkpoint=checkpoint,
+        clock=clock or Clock(),
     )
     try:
-        rejects.resume() if state else rejects.start_over()
+        # First the position: a try that ends here must not be taken for one that has pushed all.
+        checkpoint.claim(state)
+        rejects.resume() if state and state.done else rejects.start_over()
         push.run(records, state)
         rejects.publish()
         checkpoint.finish()
-    except BaseException:
-        rejects.publish_after_failure()
+    except BaseException as error:
         progress.update_report()
-        best_effort(lambda: checkpoint.stop(report))
+        if not isinstance(error, PositionTakenError):
+            rejects.publish_after_failure()
+            best_effort(lambda: checkpoint.stop(report))
         log.warning("The push of %s stopped after %s confirmed records.", report.noun, f"{report.confirmed:,}")
         raise
     finally:
@@ -100,14 +119,30 @@ def _load_state(
             "send all of them again.",
             f"{state.done:,}",
         )
-    if resource.idempotent or options.resends or is_first_try or state is not None or checkpoint.survives_success:
+    if state is not None or resource.idempotent or options.resends or is_first_try:
         return state
+    gone = f" The position in {checkpoint.where} is gone." if checkpoint.is_persistent else ""
+    advice = "" if gone else " And set state_path: then a retry resumes where the try before has stopped."
     raise MaestroQAOutcomeUnknownError(
         f"This is not the first try of the task, and nothing says which {resource.name} the earlier ones have "
-        "sent; sent again, they would exist twice. Check MaestroQA. Then clear the task with "
-        "on_unknown_outcome='resend' to send all of them. And set state_path: then a retry resumes where the try "
-        "before has stopped."
+        f"sent; sent again, they would exist twice.{gone} Check MaestroQA. Then clear the task with "
+        f"on_unknown_outcome='resend' to send all of them.{advice}"
     )
+
+
+def announce(store: StateStore, resource: Resource, *, run: str, is_first_try: bool) -> None:
+    """Save, before anything can fail, that the first try of a task has sent nothing yet.
+
+    Else its next try would find no position and could not tell this from a position that is gone.
+
+    :param store: where the position is saved.
+    :param resource: what will be pushed.
+    :param run: which run of which task this is.
+    :param is_first_try: whether no earlier try of this run can have sent anything.
+    """
+    checkpoint = Checkpoint(store, run=run, idempotent=resource.idempotent)
+    if is_first_try and store.is_persistent and not resource.idempotent and checkpoint.load() is None:
+        checkpoint.claim(None)
 
 
 def _check_all(records: Iterable[object], resource: Resource, noun: str) -> None:

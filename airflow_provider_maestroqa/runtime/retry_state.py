@@ -8,7 +8,6 @@ import logging
 from collections.abc import Mapping
 from typing import Any
 
-from airflow_provider_maestroqa import _compat
 from airflow_provider_maestroqa.client.errors import MaestroQADataError
 from airflow_provider_maestroqa.runtime import task_context
 from airflow_provider_maestroqa.storage.open import open_object
@@ -26,7 +25,8 @@ class RetryState:
     :param key: what the value is about, such as ``export``.
     :param arguments: what the value depends on; a value that was saved for other arguments is not resumed.
     :param state_path: storage URL of the object. Each instance of a mapped task appends its index.
-    :param fail_on_mismatch: whether a value that was saved for other arguments is an error; else it is ignored.
+    :param exclusive: whether a value that was saved for other arguments, or by another process since this one has
+        read it, is an error; else it is ignored.
     """
 
     def __init__(
@@ -36,27 +36,19 @@ class RetryState:
         key: str,
         arguments: Mapping[str, Any],
         state_path: str | None = None,
-        fail_on_mismatch: bool = False,
+        exclusive: bool = False,
     ) -> None:
-        self._fail_on_mismatch = fail_on_mismatch
+        self._exclusive = exclusive
         self._key = f"maestroqa_{key}"
         self._fingerprint = fingerprint(arguments)
         self._object = open_object(mapped_path(state_path, context)) if state_path else None
         self._store = None if self._object is not None else task_context.task_state_store(context)
+        self._version: str | None = None
 
     @property
     def is_persistent(self) -> bool:
         """Whether what is saved here outlives this try."""
         return self._object is not None or self._store is not None
-
-    @property
-    def survives_success(self) -> bool:
-        """Whether what is saved here is still there when a task that has succeeded is cleared."""
-        if self._object is not None:
-            return True
-        # Airflow then drops a task's state as soon as it succeeds.
-        drops = _compat.conf.getboolean("state_store", "clear_on_success", fallback=False)
-        return self._store is not None and not drops
 
     @property
     def where(self) -> str:
@@ -75,7 +67,7 @@ class RetryState:
         if state is None:
             return None
         if state.get("arguments") != self._fingerprint:
-            if self._fail_on_mismatch:
+            if self._exclusive:
                 raise MaestroQADataError(
                     f"An earlier try has saved its position for other arguments of this task. Give the task the same "
                     f"arguments again; or, to start over, delete {self.where}."
@@ -85,10 +77,16 @@ class RetryState:
         return state.get("value")
 
     def save(self, value: Any) -> None:
-        """Save a JSON value for the next try."""
+        """Save a JSON value for the next try.
+
+        :raises StorageConflictError: another process has saved something since this one has loaded or saved last. In
+            the task's state store that cannot happen: Airflow gives each try an id of its own, and a former one
+            finds and saves nothing there.
+        """
         state = {"arguments": self._fingerprint, "value": value}
         if self._object is not None:
-            self._object.write(json.dumps(state).encode())
+            expected = self._version if self._exclusive else None
+            self._version = self._object.write(json.dumps(state).encode(), expected=expected)
         elif self._store is not None:
             self._store.set(self._key, state)
 
@@ -96,6 +94,7 @@ class RetryState:
         """Delete what is saved, so that a task that is cleared starts afresh."""
         if self._object is not None:
             self._object.delete()
+            self._version = None
         elif self._store is not None:
             self._store.delete(self._key)
 
@@ -103,7 +102,7 @@ class RetryState:
         if self._object is None:
             state = self._store.get(self._key) if self._store is not None else None
             return state if isinstance(state, dict) else None
-        content = self._object.read()
+        content, self._version = self._object.read_versioned()
         if content is None:
             return None
         try:

@@ -86,6 +86,7 @@ class SqlToMaestroQAOperator(PushOperator):
         from airflow_provider_maestroqa.pushes.resources import resource_named
         from airflow_provider_maestroqa.sources.reader import ReadOptions, query_records
 
+        self.announce(context)
         with airflow_errors():
             record_type = resource_named(self.resource).record_type
             read_options = ReadOptions.parse(record_type, mapping=self.mapping, timezone=self.timezone)

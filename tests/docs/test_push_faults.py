@@ -98,7 +98,7 @@ def test_the_page_has_the_rows_of_the_fault_table(table):
 def test_what_is_sent_again(table, name, kind, kept, sandbox, row, connect, start_task):
     test, chosen = ROWS[name]
     known = {**chosen, "kind": kind, "kept": kept, "sandbox": sandbox, "row": row, "connect": connect}
-    known["start_task"] = start_task
+    known |= {"start_task": start_task, "task_state_store": Stored()}
     test(**{argument: known[argument] for argument in inspect.signature(test).parameters})
     if row.expected == "exact":
         assert not isinstance(row.outcome, Exception), row.outcome

@@ -247,6 +247,16 @@ def test_a_clear_after_success(kind, kept, sandbox, row):
     row(tries_of(kind, kept), NOT_FIRST if told else "exact")
 
 
+def test_a_saved_position_that_is_gone(kind, kept, sandbox, row, task_state_store):
+    sandbox.fault(kind="status", status=401, body={"error": "Invalid token"}, path=kind.path, after=1)
+    assert isinstance(tries_of(kind, kept), AirflowFailException)
+    if kept.path:
+        Path(kept.path).unlink()
+    for key in list(vars(task_state_store).get("values", task_state_store)):
+        task_state_store.delete(key)
+    row(tries_of(kind, kept), NOT_FIRST if kind.name == "comments" else "exact")
+
+
 # -- A worker that is killed ----------------------------------------------------------------------------------------
 
 

@@ -17,6 +17,7 @@ from airflow_provider_maestroqa.client.errors import (
     MaestroQANotFoundError,
     MaestroQAOutcomeUnknownError,
     MaestroQAServerError,
+    MaestroQAValidationError,
 )
 from airflow_provider_maestroqa.hooks.maestroqa import MaestroQAHook
 from airflow_provider_maestroqa.operators.agents import (
@@ -285,6 +286,21 @@ def test_an_id_of_another_agent_is_a_conflict(hook, sandbox):
     hook.upsert_agent(AGENT)
     with pytest.raises(MaestroQAConflictError):
         hook.upsert_agent({**AGENT, "agentId": "agent-1"})
+
+
+def test_an_agent_that_is_rejected_for_its_id_is_not_half_changed(hook, sandbox):
+    hook.upsert_agent(AGENT)
+    before = dict(sandbox.agents[AGENT["email"]])
+    report = hook.push("agents", [{**AGENT, "available": False, "agentId": "agent-1"}], on_error="collect")
+    assert report["rejected"] == 1
+    assert sandbox.agents[AGENT["email"]] == before
+
+
+def test_an_agent_that_is_half_changed_is_told(hook, sandbox):
+    hook.upsert_agent(AGENT)
+    sandbox.fault(kind="status", status=400, body={"error": "no"}, path="/api/v1/update-agent-availability")
+    with pytest.raises(MaestroQAValidationError, match="The agent's id was set, but not its availability"):
+        hook.upsert_agent({**AGENT, "agentId": "new-id"})
 
 
 def test_a_server_that_stays_away_is_worth_a_retry(connection, sandbox, monkeypatch):

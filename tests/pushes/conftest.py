@@ -23,7 +23,6 @@ class StateStore:
     """Saves a value for the next try, as JSON."""
 
     is_persistent = True
-    survives_success = True
     where = "the test's store"
 
     def __init__(self):
@@ -60,7 +59,7 @@ def sandbox(make_sandbox):
 @pytest.fixture
 def push(request):
     """Push records into a sandbox, as the hook does; give back the report."""
-    clock = SkippingTime().clock()
+    clock = budget_clock = SkippingTime().clock()
 
     def run(
         resource,
@@ -74,6 +73,7 @@ def push(request):
         update_first=False,
         timeout=5,
         before=None,
+        clock=clock,
         **options,
     ):
         sandbox = to or request.getfixturevalue("sandbox")
@@ -81,7 +81,7 @@ def push(request):
             "test", host=sandbox.url, password=sandbox.token, extra={"rate_limits": WIDE, "timeout": timeout}
         )
         address = {"base_url": settings.base_url, "token": settings.token}
-        budget = open_budget(store="memory", limits=settings.limits, clock=clock, **address)
+        budget = open_budget(store="memory", limits=settings.limits, clock=budget_clock, **address)
         request_stats = RequestStats()
         client = SyncClient(settings, budget, stats=request_stats)
         chosen = PushOptions.parse(**options)
@@ -104,6 +104,7 @@ def push(request):
                 state_store=state_store,
                 run=run,
                 is_first_try=is_first_try,
+                clock=clock,
             )
         finally:
             client.close()

@@ -62,6 +62,7 @@ def test_an_empty_source_is_a_success_without_a_request(push, sandbox, tmp_path)
         "requests": 0,
         "waited_s": 0,
         "rejects_path": None,
+        "repeated": 0,
     }
     assert sandbox.requests == []
     assert not (tmp_path / "rejects.jsonl").exists()

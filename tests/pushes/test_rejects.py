@@ -8,7 +8,7 @@ import json
 import pytest
 from factories import many
 
-from airflow_provider_maestroqa.client.errors import MaestroQAError, MaestroQAValidationError
+from airflow_provider_maestroqa.client.errors import MaestroQADataError, MaestroQAError, MaestroQAValidationError
 from airflow_provider_maestroqa.client.transport.request_stats import RequestStats
 from airflow_provider_maestroqa.pushes.push import PushOptions
 from airflow_provider_maestroqa.pushes.resources import resource_named
@@ -176,3 +176,71 @@ def test_a_full_disk_is_explained(push, tmp_path, mocker):
     with pytest.raises(MaestroQAError, match=r"The temporary folder .* is full .*TMPDIR") as caught:
         push("comments", [None], on_error="collect", rejects=tmp_path / NAME)
     assert caught.value.retryable
+
+
+# -- What other tools can read --------------------------------------------------------------------------------------
+
+STRANGE = {
+    "half of a surrogate pair": ({"body": "a\ud83d"}, "body holds half of a surrogate pair", {"body": "a\\ud83d"}),
+    "in a name": ({"x\ud83d": "a"}, "a field's name holds half of a surrogate pair", {"x\\ud83d": "a"}),
+    "no number": ({"public": float("nan")}, "public must be True or False, got float", {"public": "NaN"}),
+    "infinite": ({"public": float("-inf")}, "public must be True or False, got float", {"public": "-Infinity"}),
+    "no name": ({5: "x"}, "5 is no name of a field; names are text", {"5": "x"}),
+    "bytes": ({"body": b"\xff"}, "body must be text, got bytes", {"body": "b'\\xff'"}),
+}
+
+
+@pytest.mark.parametrize("name", STRANGE)
+def test_every_line_is_utf_8_and_json_and_its_reason_in_plain_words(push, state_store, tmp_path, name):
+    fields, reason, written = STRANGE[name]
+    rejects, records = tmp_path / "rejects.jsonl", many("comments", 3)
+    records[1] |= fields
+    push("comments", records, on_error="collect", rejects=rejects)
+
+    def no_json(constant):
+        raise ValueError(constant)
+
+    (line,) = rejects.read_bytes().decode("utf-8", "strict").splitlines()
+    parsed = json.loads(line, parse_constant=no_json)
+    assert parsed["record"] == {**many("comments", 3)[1], **written}
+    assert reason in parsed["reason"]
+    json.dumps(parsed, ensure_ascii=False).encode("utf-8", "strict")
+
+
+def test_a_record_that_is_no_json_at_all_is_written_as_text(push, tmp_path):
+    rejects, deep = tmp_path / "rejects.jsonl", []
+    for _ in range(5_000):
+        deep = [deep]
+    push("comments", [{"body": deep}, {"body": 10**5000}], on_error="collect", rejects=rejects)
+    assert [json.loads(line)["index"] for line in rejects.read_bytes().splitlines()] == [0, 1]
+
+
+@pytest.mark.parametrize("content", [b"no json\n", b"[1]\n", b'{"reason": "x"}\n', b'{"index": 0}\n\xff\xfe\n'])
+def test_rejects_that_somebody_has_changed_are_told_in_words(push, sandbox, state_store, tmp_path, content):
+    rejects, records = tmp_path / "rejects.jsonl", many("comments", 600, {1: {"role": "x"}})
+    sandbox.fault(kind="status", status=401, path="/api/v1/comments-batch", after=1)
+    options = {"on_error": "collect", "rejects": rejects, "state_store": state_store}
+    with pytest.raises(MaestroQAError):
+        push("comments", records, **options)
+    rejects.write_bytes(content)
+    with pytest.raises(MaestroQADataError, match=r"is not what an earlier try has written.*delete it and clear"):
+        push("comments", records, **options)
+    rejects.unlink()
+    assert push("comments", records, **options).confirmed == 599
+
+
+def test_a_source_that_breaks_while_it_is_read_again_costs_no_line(push, sandbox, state_store, tmp_path):
+    bad = {1: {"role": "x"}, 400: {"agent_id": "nobody"}, 450: {"agent_id": "nobody"}}
+    rejects, records = tmp_path / "rejects.jsonl", many("ticket_metrics", 1100, bad)
+    options = {"on_error": "collect", "rejects": rejects, "state_store": state_store}
+
+    def broken(at):
+        yield from records[:at]
+        raise ConnectionResetError
+
+    for at in (1050, 300, 420):
+        with pytest.raises(ConnectionResetError):
+            push("ticket_metrics", broken(at), **options)
+    report = push("ticket_metrics", iter(records), **options)
+    assert (report.confirmed, report.rejected) == (1097, 3)
+    assert [json.loads(line)["index"] for line in rejects.read_bytes().splitlines()] == [1, 400, 450]

@@ -77,7 +77,7 @@ def test_a_report_survives_what_a_newer_version_has_saved():
         ([3], "3"),
         ([3, 4, 5, 9], "3 to 5, 9"),
         (range(500, 1000), "500 to 999"),
-        (range(0, 100, 2), "0, 2, 4, 6, 8, 10, 12, 14, 16, 18, 20, 22 and 38 more ranges"),
+        (range(0, 400, 2), ", ".join(str(number) for number in range(0, 400, 2))),
     ],
 )
 def test_numbers_are_written_as_ranges(indexes, words):

@@ -101,6 +101,6 @@ def test_a_path_may_hold_what_parts_a_web_address(tmp_path):
 def test_what_was_kept_for_other_arguments_can_be_an_error(task_state_store):
     context = {"task_state_store": task_state_store}
     RetryState(context, key="push", arguments={"resource": "comments"}).save({"done": 1})
-    other = RetryState(context, key="push", arguments={"resource": "tickets"}, fail_on_mismatch=True)
+    other = RetryState(context, key="push", arguments={"resource": "tickets"}, exclusive=True)
     with pytest.raises(MaestroQADataError, match=r"for other arguments of this task.*delete the key maestroqa_push"):
         other.load()

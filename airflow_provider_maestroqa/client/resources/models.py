@@ -235,6 +235,11 @@ class RecordSchema:
         if problem == "string_pattern_mismatch":
             remedy = "it needs a value" if field in self.required else "leave it out or give it a value"
             return f"{field} is empty text; {remedy}"
+        if problem == "string_unicode":
+            where = field if detail["loc"] else "a field's name"
+            return f"{where} holds half of a surrogate pair, which is no character; correct it where the text is made"
+        if problem == "invalid_key":
+            return f"{field} is no name of a field; names are text"
         if problem == "bool_type":
             return f"{field} must be True or False, got {received}"
         if problem == "literal_error":

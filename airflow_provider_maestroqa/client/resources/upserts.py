@@ -7,7 +7,11 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from airflow_provider_maestroqa.client.endpoints import Request, build_request
-from airflow_provider_maestroqa.client.errors import MaestroQAConflictError, MaestroQANotFoundError
+from airflow_provider_maestroqa.client.errors import (
+    MaestroQAAPIError,
+    MaestroQAConflictError,
+    MaestroQANotFoundError,
+)
 
 log = logging.getLogger(__name__)
 
@@ -58,12 +62,21 @@ def upsert_agent(
         conflict = error
     email = agent["email"]
     try:
-        response = send(build_request("set_agent_availability", {"email": email, "available": agent["available"]}))
+        # First what can be rejected because another agent has it: then nothing has changed.
+        if "agentId" in agent:
+            send(build_request("add_agent_id", {"email": email, "agentId": agent["agentId"]}))
     except MaestroQANotFoundError:
         # No agent has this e-mail address, so it is the id that another agent has.
         raise conflict from None
-    if "agentId" in agent:
-        response = send(build_request("add_agent_id", {"email": email, "agentId": agent["agentId"]}))
+    try:
+        response = send(build_request("set_agent_availability", {"email": email, "available": agent["available"]}))
+    except MaestroQAAPIError as error:
+        if "agentId" not in agent:
+            if isinstance(error, MaestroQANotFoundError):
+                raise conflict from None
+            raise
+        error.message = f"The agent's id was set, but not its availability: {error.message}"
+        raise
     if not conflict.after_ambiguous_failure:
         message = "Agent %s is there already: availability and id are set; the API changes no name or group."
         log.log(level, message, email)
