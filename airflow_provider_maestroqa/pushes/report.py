@@ -39,10 +39,10 @@ class Report:
     updated: int = 0
     rejected: int = 0
     unconfirmed: int = 0
+    repeated: int = 0
     requests: int = 0
     waited_s: float = 0.0
     rejects_path: str | None = None
-    repeated: int = 0
 
     @property
     def noun(self) -> str:

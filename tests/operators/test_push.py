@@ -37,6 +37,7 @@ def test_a_push_returns_its_report(connection, sandbox):
         "updated": 0,
         "rejected": 0,
         "unconfirmed": 0,
+        "repeated": 0,
         "requests": 1,
         "waited_s": report["waited_s"],
         "rejects_path": None,

@@ -1,0 +1,357 @@
+"""Random histories of pushes: faults, kills, workers that were given up, clears, changed sources, lost positions.
+
+After each history what the sandbox holds equals the source, or every difference was told. A history is made from its
+seed alone. The environment sets where the seeds begin and for how many seconds they are tried:
+``MAESTROQA_HISTORY_SEED`` and ``MAESTROQA_HISTORY_SECONDS``.
+"""
+
+from __future__ import annotations
+
+import copy
+import itertools
+import json
+import logging
+import os
+import random
+import re
+import time
+from collections import Counter
+from dataclasses import replace
+
+import pytest
+from clocks import SkippingTime
+from factories import comment, ticket_metric
+
+from airflow_provider_maestroqa.client.budget import open_budget
+from airflow_provider_maestroqa.client.errors import MaestroQAError
+from airflow_provider_maestroqa.client.settings import read_settings
+from airflow_provider_maestroqa.client.transport.request_stats import RequestStats
+from airflow_provider_maestroqa.client.transport.sync_client import SyncClient
+from airflow_provider_maestroqa.pushes.checkpoint import PositionTakenError
+from airflow_provider_maestroqa.pushes.push import PushOptions
+from airflow_provider_maestroqa.pushes.resources import resource_named
+from airflow_provider_maestroqa.pushes.runner import announce, run_push
+from airflow_provider_maestroqa.runtime.retry_state import RetryState
+from airflow_provider_maestroqa.sandbox import Sandbox
+from airflow_provider_maestroqa.storage.open import open_object
+
+SECONDS = float(os.environ.get("MAESTROQA_HISTORY_SECONDS", "60"))
+FIRST_SEED = int(os.environ.get("MAESTROQA_HISTORY_SEED", "1"))
+#: Seeds that have found something.
+FOUND = ()
+BATCH = 4
+MAX_TRIES = 9
+WIDE = {"normal": [[100000, 0.01]], "hard": [[100000, 0.01]]}
+FAULTS = [
+    {"kind": "reset_before"},
+    {"kind": "reset_after"},
+    {"kind": "status", "status": 500},
+    {"kind": "status", "status": 500, "done": True},
+    {"kind": "html", "done": True},
+    {"kind": "malformed_json"},
+    {"kind": "empty_body", "done": True},
+    {"kind": "status", "status": 401},
+    {"kind": "status", "status": 403},
+    {"kind": "status", "status": 413},
+    {"kind": "rate_limited"},
+    {"kind": "unconfirmed", "at": 1},
+    {"kind": "unconfirmed", "at": 3},
+    {"kind": "lost", "at": 1},
+    {"kind": "no_results"},
+]
+KINDS = {
+    "comments": ("/api/v1/comments-batch", lambda number, text: comment(f"T-{number % 3}", text)),
+    "ticket_metrics": (
+        "/api/v1/ticket-metrics-batch",
+        lambda number, text: ticket_metric(f"T-{number}", metric_id=text, value=number),
+    ),
+}
+
+
+class KilledError(BaseException):
+    """The worker is gone: it does nothing more, not even clean up."""
+
+
+class Worker:
+    """A process that may be killed, or be given up while it runs, at one of the things that it does.
+
+    :param at: at which.
+    :param is_after: whether it has done it by then.
+    :param happens: what happens there; the worker goes on when it returns.
+    """
+
+    def __init__(self, at, is_after, happens):
+        self.at, self.is_after, self.happens = at, is_after, happens
+        self.count = 0
+        self.is_dead = False
+
+    def do(self, what):
+        if self.is_dead:
+            raise KilledError
+        self.count += 1
+        is_now = self.count == self.at
+        if is_now and not self.is_after:
+            self.happens(self)
+        result = what()
+        if is_now and self.is_after:
+            self.happens(self)
+        return result
+
+    def die(self):
+        self.is_dead = True
+        raise KilledError
+
+
+class Watched:
+    """Something outside the worker, such as a store: each call of its methods is one thing that the worker does."""
+
+    def __init__(self, inner, worker):
+        self._inner, self._worker = inner, worker
+
+    def __getattr__(self, name):
+        found = getattr(self._inner, name)
+        if not callable(found):
+            return Watched(found, self._worker) if name == "store" else found
+        if name == "uri":
+            return found
+
+        def call(*args, **kwargs):
+            result = self._worker.do(lambda: found(*args, **kwargs))
+            return Watched(result, self._worker) if name == "begin" else result
+
+        return call
+
+
+class History:
+    """One history: its source, its tries, and what they told."""
+
+    def __init__(self, seed, sandbox, folder):
+        self.random = random.Random(seed)
+        self.sandbox = sandbox
+        self.seed = seed
+        self.kind = self.random.choice([*KINDS, "comments"])
+        self.path, self.make = KINDS[self.kind]
+        self.versions = Counter()
+        self.source = [self.record(number) for number in range(self.random.randint(1, 22))]
+        self.state_path, self.rejects_path = folder / f"{seed}.json", folder / f"{seed}.jsonl"
+        self.on_error = self.random.choice(["fail", "collect", "collect"])
+        self.tries = 0
+        self.log = []
+        #: Which records were told to be in doubt, and which may be there twice by choice.
+        self.told, self.doubled = set(), set()
+        self.nesting = 0
+
+    # -- The source -------------------------------------------------------------------------------------------------
+
+    def record(self, number):
+        text = f"h{self.seed} r{number} v{self.versions[number]}"
+        bad = self.random.random()
+        made = self.make(number, text)
+        if self.random.random() < 0.1:
+            made |= {"role": "nobody"} if self.kind == "comments" else {"metric_value": "much"}
+        elif bad < 0.07 and self.kind == "ticket_metrics":
+            made |= {"agent_id": "nobody"}
+        return made
+
+    def text_of(self, record):
+        return record["body" if self.kind == "comments" else "metric_id"]
+
+    def is_good(self, record):
+        wrong = {"role": "nobody", "metric_value": "much", "agent_id": "nobody"}
+        return all(record.get(name) != value for name, value in wrong.items())
+
+    def change_source(self):
+        what = self.random.choice(["append", "change", "remove"])
+        self.log.append(f"source: {what}")
+        if what == "append":
+            self.source.append(self.record(len(self.source)))
+        elif what == "change":
+            number = self.random.randrange(len(self.source))
+            self.versions[number] += 1
+            self.source[number] = self.record(number)
+        elif len(self.source) > 1:
+            self.source.pop()
+
+    def read(self, breaks_at):
+        for number, record in enumerate(self.source):
+            if number == breaks_at:
+                raise ConnectionResetError("the source is gone")
+            yield record
+
+    # -- One try ----------------------------------------------------------------------------------------------------
+
+    def push(self, outcome, worker, breaks_at):
+        self.tries += 1
+        is_first_try = self.tries == 1
+        settings = read_settings(
+            "test", host=self.sandbox.url, password=self.sandbox.token, extra={"rate_limits": WIDE, "timeout": 20}
+        )
+        clock = SkippingTime().clock()
+        address = {"base_url": settings.base_url, "token": settings.token}
+        budget = open_budget(store="memory", limits=settings.limits, clock=clock, **address)
+        client = SyncClient(settings, budget)
+        options = PushOptions.parse(on_error=self.on_error, on_unknown_outcome=outcome)
+        resource = copy.copy(resource_named(self.kind))
+        resource.batch_size = BATCH
+        rejects = open_object(str(self.rejects_path))
+
+        def send(call, *, on_in_flight=None):
+            flights = []
+
+            def note(is_in_flight):
+                flights.append(is_in_flight)
+                if flights[-2:] == [True, True] and options.resends:
+                    self.doubled |= {self.number_of(one) for one in call.body["batch"]}
+                on_in_flight(is_in_flight)
+
+            call = replace(call, resend=True) if options.resends else call
+            return worker.do(lambda: client.send(call, on_in_flight=note))
+
+        def state():
+            return Watched(
+                RetryState({}, key="push", arguments={}, state_path=str(self.state_path), exclusive=True), worker
+            )
+
+        try:
+            announce(state(), resource, run="run", is_first_try=is_first_try)
+            return run_push(
+                resource,
+                self.read(breaks_at),
+                send=send,
+                request_stats=RequestStats(),
+                options=options,
+                rejects_to=Watched(rejects, worker),
+                state_store=state(),
+                run="run",
+                is_first_try=is_first_try,
+                clock=clock,
+            )
+        finally:
+            client.close()
+            budget.close()
+
+    def number_of(self, body):
+        return int(self.text_of(body).split()[1][1:])
+
+    def attempt(self, *, is_calm=False):
+        """One try; the report, or the error."""
+        draw = self.random
+        outcome = draw.choice(["fail", "fail", "resend", "skip"])
+        worker = Worker(0, False, None)
+        breaks_at = None
+        if not is_calm:
+            for _ in range(draw.choice([0, 1, 1, 2])):
+                fault = draw.choice(FAULTS)
+                self.log.append(f"fault {fault}")
+                self.sandbox.fault(path=self.path, after=draw.randint(0, 4), **fault)
+            if draw.random() < 0.5:
+                happens = draw.choice([Worker.die, Worker.die, self.give_up])
+                worker = Worker(draw.randint(1, 40), draw.random() < 0.5, happens)
+                self.log.append(f"worker: {happens.__name__} at {worker.at}{' after' if worker.is_after else ''}")
+            if draw.random() < 0.1:
+                breaks_at = draw.randrange(len(self.source) + 1)
+        if outcome == "resend":
+            self.expect_doubles()
+        self.log.append(f"try {self.tries + 1}: {outcome}, breaks at {breaks_at}")
+        try:
+            result = self.push(outcome, worker, breaks_at)
+        except (MaestroQAError, KilledError, ConnectionResetError) as error:
+            result = error
+            self.note(str(error))
+        self.sandbox.clear_faults()
+        self.log.append(f"-> {result!r}"[:600])
+        return result
+
+    def expect_doubles(self):
+        """What a try that sends unknown records again may double."""
+        try:
+            saved = json.loads(self.state_path.read_text())["value"]
+        except FileNotFoundError:
+            saved = {"finished": True}
+        if saved["finished"]:
+            self.doubled |= set(range(100))
+        elif saved["in_flight"]:
+            self.doubled |= set(range(saved["done"], saved["done"] + saved["in_flight"][0]))
+
+    def give_up(self, worker):
+        """Airflow takes the worker for dead and starts another try; the worker goes on when that one has ended."""
+        if self.nesting < 2:
+            self.nesting += 1
+            self.attempt(is_calm=self.random.random() < 0.5)
+            self.nesting -= 1
+
+    def note(self, text):
+        for first, last in re.findall(r"(\d+) to (\d+)", text):
+            self.told |= set(range(int(first), int(last) + 1))
+        self.told |= {int(number) for number in re.findall(r"(?<![\w-])(\d+)(?![\w-])", text)}
+
+    # -- The whole of it --------------------------------------------------------------------------------------------
+
+    def run(self):
+        for _ in range(MAX_TRIES):
+            self.attempt()
+            if self.random.random() < 0.08:
+                self.change_source()
+            if self.random.random() < 0.04 and self.state_path.exists():
+                self.log.append("the position is lost")
+                self.state_path.unlink()
+            if self.random.random() < 0.25:
+                break
+        self.check(self.attempt(is_calm=True))
+
+    def check(self, result):
+        mine = f"h{self.seed} "
+        stored = self.sandbox.comments if self.kind == "comments" else self.sandbox.ticket_metrics.values()
+        there = Counter(text for text in map(self.text_of, stored) if text.startswith(mine))
+        twice = {int(text.split()[1][1:]) for text, count in there.items() if count > 1}
+        assert twice <= self.doubled, f"there twice, not by choice: {twice - self.doubled}"
+        if isinstance(result, Exception):
+            assert isinstance(result, MaestroQAError)
+            assert not isinstance(result, PositionTakenError), "nobody else is there any more"
+            return
+        good = {number for number, record in enumerate(self.source) if self.is_good(record)}
+        missing = {number for number in good if self.text_of(self.source[number]) not in there}
+        assert missing <= self.told, f"missing, never told: {missing - self.told}"
+        assert len(missing) <= result.unconfirmed, f"missing {missing}, counted {result.unconfirmed}"
+        assert result.confirmed + result.rejected + result.unconfirmed == len(self.source)
+        bad = set(range(len(self.source))) - good
+        assert result.rejected == len(bad)
+        lines = []
+        if self.rejects_path.exists():
+            lines = [json.loads(line)["index"] for line in self.rejects_path.read_bytes().splitlines()]
+        assert lines == sorted(bad), "the rejects"
+
+
+class Notes(logging.Handler):
+    """Hands what is logged to the history that runs."""
+
+    history = None
+
+    def emit(self, record):
+        if self.history is not None and record.levelno >= logging.WARNING:
+            self.history.note(record.getMessage())
+
+
+@pytest.fixture
+def notes():
+    handler, logger = Notes(), logging.getLogger("airflow_provider_maestroqa.pushes")
+    logger.addHandler(handler)
+    yield handler
+    logger.removeHandler(handler)
+
+
+def test_every_history_ends_with_the_truth_or_has_told(tmp_path, notes):
+    until, done = time.monotonic() + SECONDS, 0
+    with Sandbox(limits={}, unknown_tickets="accept") as sandbox:
+        for seed in itertools.chain(FOUND, itertools.count(FIRST_SEED)):
+            notes.history = history = History(seed, sandbox, tmp_path)
+            try:
+                history.run()
+            except BaseException as error:
+                raise AssertionError(f"seed {seed} ({history.kind}): {error!r}\n" + "\n".join(history.log)) from error
+            done += 1
+            if done % 25 == 0:
+                sandbox.reset()
+            if time.monotonic() > until:
+                break
+    assert done > len(FOUND)
