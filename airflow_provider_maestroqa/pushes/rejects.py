@@ -116,7 +116,7 @@ class Rejects:
         self._is_resuming = False
         if self._part_count:
             self.publish()
-        else:
+        elif self._is_stale:
             self._mark_saved()
 
     def add(self, record: Record, reason: str) -> None:

@@ -244,3 +244,24 @@ def test_a_source_that_breaks_while_it_is_read_again_costs_no_line(push, sandbox
     report = push("ticket_metrics", iter(records), **options)
     assert (report.confirmed, report.rejected) == (1097, 3)
     assert [json.loads(line)["index"] for line in rejects.read_bytes().splitlines()] == [1, 400, 450]
+
+
+def test_a_try_that_is_killed_before_it_publishes_costs_no_line(push, state_store, tmp_path):
+    """All records are committed; the rejected one is found again when they are read again."""
+    rejects, records = tmp_path / "rejects.jsonl", many("comments", 3, {1: {"role": "x"}})
+    options = {"on_error": "collect", "rejects": rejects, "state_store": state_store}
+    save = state_store.save
+
+    def last_save(value):
+        save(value)
+        if value["done"] == 3:
+            state_store.save = lambda value: None
+            raise KeyboardInterrupt
+
+    state_store.save = last_save
+    with pytest.raises(KeyboardInterrupt):
+        push("comments", records, **options)
+    rejects.unlink()
+    state_store.save = save
+    assert push("comments", records, **options).rejected == 1
+    assert json.loads(rejects.read_text())["index"] == 1
