@@ -297,7 +297,7 @@ def test_records_refused_by_an_earlier_try_stay_in_the_rejects(push, sandbox, st
 
 def test_a_new_push_removes_the_rejects_of_the_last_one(push, tmp_path, sandbox):
     rejects = tmp_path / "rejects.jsonl"
-    push("comments", [None], on_error="collect", rejects=rejects)
+    push("comments", many("comments", 1, role="nobody"), on_error="collect", rejects=rejects)
     assert rejects.exists()
     push("comments", many("comments", 1), on_error="collect", rejects=rejects)
     assert not rejects.exists()

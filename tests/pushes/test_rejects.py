@@ -183,7 +183,7 @@ def test_a_full_disk_is_explained(push, tmp_path, mocker):
 STRANGE = {
     "half of a surrogate pair": ({"body": "a\ud83d"}, "body holds half of a surrogate pair", {"body": "a\\ud83d"}),
     "in a name": ({"x\ud83d": "a"}, "a field's name holds half of a surrogate pair", {"x\\ud83d": "a"}),
-    "no number": ({"public": float("nan")}, "public must be True or False, got float", {"public": "NaN"}),
+    "no number": ({"role": [float("nan")]}, "role must be 'customer' or 'agent', got list", {"role": ["NaN"]}),
     "infinite": ({"public": float("-inf")}, "public must be True or False, got float", {"public": "-Infinity"}),
     "no name": ({5: "x"}, "5 is no name of a field; names are text", {"5": "x"}),
     "bytes": ({"body": b"\xff"}, "body must be text, got bytes", {"body": "b'\\xff'"}),
