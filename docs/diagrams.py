@@ -1,4 +1,4 @@
-"""Draws the state diagrams of the page "How it works".
+"""Draw the state diagrams of the page "How it works".
 
 python docs/diagrams.py            # writes docs/images/state-export.svg and state-push.svg
 """
@@ -19,7 +19,7 @@ LINE = 17
 
 @dataclass(frozen=True)
 class Box:
-    """A state: where it stands, its name and what is said of it.
+    """A state: its position, its name and the lines that describe it.
 
     :param kind: ``state``, ``good``, ``warn`` or ``bad``.
     """
@@ -88,7 +88,7 @@ class Diagram:
         at: tuple[float, float] = (0, 0),
         anchor: str = "start",
     ) -> None:
-        """Draw a line through points, with a head at its end and words beside it."""
+        """Draw a line through points, with a head at its end and a caption beside it."""
         self.line(*points)
         (before_x, before_y), (x, y) = points[-2:]
         across = abs(x - before_x) > abs(y - before_y)
@@ -115,33 +115,33 @@ def export_states() -> str:
         1000,
         690,
         "The states of an export",
-        "Asked, waiting, complete, downloaded, checked, stored, published; beside each state how it can end. The "
-        "table below the picture says the same.",
+        "Submitted, waiting, complete, downloaded, checked, stored, published; beside each state how it can end. "
+        "The table below the picture has the same content.",
     )
     main, side, wide = 285, 690, 290
-    asked = diagram.box(main, 24, "asked", ("the export's id is kept for a retry",))
-    waiting = diagram.box(main, 134, "waiting", ("requested or in progress at MaestroQA", "looks, then pauses"))
+    submitted = diagram.box(main, 24, "submitted", ("the export's id is saved for a retry",))
+    waiting = diagram.box(main, 134, "waiting", ("requested or in progress at MaestroQA", "poll, pause, poll again"))
     complete = diagram.box(main, 272, "complete", ("MaestroQA signs a download URL",))
     loaded = diagram.box(main, 374, "downloaded", ("to a temporary file without a name",))
     checked = diagram.box(main, 464, "checked", ("the archive as a whole",))
     stored = diagram.box(main, 544, "stored", ("nothing is visible yet",))
     published = diagram.box(main, 624, "published", ("each file in one step, the manifest last",), "good")
 
-    unknown = diagram.box(side, 24, "outcome unknown", ("Airflow retries; there may be two then",), "warn", wide)
-    late = diagram.box(side, 104, "timed out", ("Airflow retries; the export goes on there",), "warn", wide)
-    failed = diagram.box(side, 184, "failed, or refused", ("fails for good; ask for a shorter window",), "bad", wide)
+    unknown = diagram.box(side, 24, "outcome unknown", ("Airflow retries; there may be two exports",), "warn", wide)
+    late = diagram.box(side, 104, "timed out", ("Airflow retries; the export continues",), "warn", wide)
+    failed = diagram.box(side, 184, "failed or denied", ("fails for good; request a shorter window",), "bad", wide)
     empty = diagram.box(side, 272, "no data", ("a manifest with has_data false",), "good", wide)
     again = diagram.box(
         side,
         410,
         "not landed",
-        ("Airflow retries, or it fails for good;", "readers see what they saw before"),
+        ("Airflow retries, or it fails for good;", "readers see the earlier files"),
         "warn",
         wide,
     )
 
     for before, after in (
-        (asked, waiting),
+        (submitted, waiting),
         (waiting, complete),
         (complete, loaded),
         (loaded, checked),
@@ -149,7 +149,7 @@ def export_states() -> str:
         (stored, published),
     ):
         diagram.arrow(before.bottom, after.top)
-    diagram.arrow(asked.right(), unknown.left(), says=("the answer is lost",), at=(562, 42))
+    diagram.arrow(submitted.right(), unknown.left(), says=("response lost",), at=(562, 42))
     bend = 624
     diagram.arrow(
         waiting.right(0.3),
@@ -172,9 +172,9 @@ def export_states() -> str:
         (240, waiting.left(0.25)[1]),
         waiting.left(0.25),
         says=(
-            "pause and look again:",
+            "pause and poll again:",
             "in_progress, unknown status,",
-            "5xx, 429, a lost answer.",
+            "5xx, 429, a lost response.",
             "Pauses grow to five minutes",
         ),
         at=(230, 144),
@@ -185,7 +185,7 @@ def export_states() -> str:
         (240, loaded.left(0.75)[1]),
         (240, loaded.left(0.25)[1]),
         loaded.left(0.25),
-        says=("the connection drops:", "from the same byte.", "The URL expires: a fresh one"),
+        says=("connection drops:", "resume at the same byte.", "URL expires: get a fresh one"),
         at=(230, 384),
         anchor="end",
     )
@@ -198,28 +198,28 @@ def push_states() -> str:
         1000,
         620,
         "The states of a push",
-        "Read, checked, gathered, in flight, settled, reported; beside each state how it can end. The table below "
-        "the picture says the same.",
+        "Read, checked, batched, in flight, committed, reported; beside each state how it can end. The table below "
+        "the picture has the same content.",
     )
     main, side, wide = 285, 690, 290
     read = diagram.box(main, 24, "read", ("a list, a query, a file, your own code",))
     checked = diagram.box(main, 114, "checked", ("its fields, before a request is spent",))
-    gathered = diagram.box(main, 204, "gathered", ("up to 500 records or 4 MB",))
-    flight = diagram.box(main, 304, "in flight", ("comments are marked as such before",))
-    settled = diagram.box(main, 430, "settled", ("counted, then the position is kept",))
+    batched = diagram.box(main, 204, "batched", ("up to 500 records or 4 MB",))
+    flight = diagram.box(main, 304, "in flight", ("comments are marked before sending",))
+    committed = diagram.box(main, 430, "committed", ("counted; then the position is saved",))
     report = diagram.box(main, 550, "reported", ("confirmed, rejected, unconfirmed",), "good")
 
-    refused = diagram.box(
-        side, 105, "refused", ("fails and names it; with collect", "a line at rejects_path"), "bad", wide
+    rejected = diagram.box(
+        side, 105, "rejected", ("fails and names it; with collect", "a line at rejects_path"), "bad", wide
     )
     halves = diagram.box(
-        side, 214, "searched by halves", ("until the bad record stands alone:", "11 requests at most"), "warn", wide
+        side, 214, "bisected", ("until the bad record is alone:", "at most 11 requests"), "warn", wide
     )
     unknown = diagram.box(
         side,
         330,
         "outcome unknown",
-        ("comments: fail and name them, resend", "or skip, as on_unknown_outcome says"),
+        ("comments: fail and name them, resend", "or skip, by on_unknown_outcome"),
         "bad",
         wide,
     )
@@ -229,45 +229,45 @@ def push_states() -> str:
 
     for before, after in (
         (read, checked),
-        (checked, gathered),
-        (gathered, flight),
-        (flight, settled),
-        (settled, report),
+        (checked, batched),
+        (batched, flight),
+        (flight, committed),
+        (committed, report),
     ):
         diagram.arrow(before.bottom, after.top)
     diagram.parts.append(text(430, 530, "no record is left", kind="soft"))
-    diagram.arrow(checked.right(), refused.left(), says=("cannot be sent",), at=(562, 132))
+    diagram.arrow(checked.right(), rejected.left(), says=("cannot be sent",), at=(562, 132))
     diagram.arrow(
         flight.right(0.3),
         (656, flight.right(0.3)[1]),
         (656, halves.left(0.7)[1]),
         halves.left(0.7),
-        says=("refused as a", "whole"),
+        says=("rejected as a", "whole"),
         at=(562, 293),
     )
-    diagram.arrow(halves.top, refused.bottom, says=("the bad one",), at=(846, 196))
-    diagram.arrow(halves.left(0.3), (gathered.right()[0], halves.left(0.3)[1]), says=("the others",), at=(562, 226))
+    diagram.arrow(halves.top, rejected.bottom, says=("the bad one",), at=(846, 196))
+    diagram.arrow(halves.left(0.3), (batched.right()[0], halves.left(0.3)[1]), says=("the others",), at=(562, 226))
     diagram.arrow(
         flight.right(0.8),
         (656, flight.right(0.8)[1]),
         (656, unknown.left()[1]),
         unknown.left(),
-        says=("the answer is", "lost"),
+        says=("the response", "is lost"),
         at=(562, 362),
     )
-    diagram.arrow(settled.right(), short.left(0.37), says=("fewer confirmed",), at=(562, 444))
+    diagram.arrow(committed.right(), short.left(0.37), says=("fewer confirmed",), at=(562, 444))
     diagram.arrow(
         flight.left(0.75),
         (240, flight.left(0.75)[1]),
         (240, flight.left(0.25)[1]),
         flight.left(0.25),
-        says=("429: wait, and send again.", "Answer lost, and safe to send", "twice: again, up to five times"),
+        says=("429: wait, and send again.", "Response lost, and idempotent:", "send up to five times"),
         at=(230, 314),
         anchor="end",
     )
     diagram.arrow(
-        settled.left(),
-        (24, settled.left()[1]),
+        committed.left(),
+        (24, committed.left()[1]),
         (24, read.left(0.7)[1]),
         read.left(0.7),
         says=("the next batch",),
@@ -275,8 +275,8 @@ def push_states() -> str:
     )
     diagram.parts += [
         text(36, 108, "A retry reads from the start,", kind="soft"),
-        text(36, 125, "compares a digest, and goes on", kind="soft"),
-        text(36, 142, "behind the position that was kept", kind="soft"),
+        text(36, 125, "compares a digest, and resumes", kind="soft"),
+        text(36, 142, "after the saved position", kind="soft"),
     ]
     return diagram.svg()
 
