@@ -26,14 +26,18 @@ os.environ.update(
         "AWS_EC2_METADATA_DISABLED": "true",
     }
 )
-for name in [name for name in os.environ if name.lower() in ("http_proxy", "https_proxy", "all_proxy")]:
+for name in [
+    name
+    for name in os.environ
+    if name.lower() in ("http_proxy", "https_proxy", "all_proxy", "no_proxy", "requests_ca_bundle", "curl_ca_bundle")
+]:
     del os.environ[name]
 
 import pytest  # noqa: E402
 
 from airflow_provider_maestroqa.sandbox import Sandbox  # noqa: E402
 
-pytest_plugins = ["airflow_fixtures"]
+pytest_plugins = ["airflow_fixtures", "proxies"]
 
 #: Wide enough that no test waits for the budget, unless it is about the budget.
 WIDE = {"normal": [[100000, 1]], "hard": [[100000, 1]]}

@@ -17,13 +17,17 @@ NO_CREDENTIALS: Mapping[str, None] = {"apitoken": None, "Authorization": None, "
 BAD_CERTIFICATE = "the storage's TLS certificate could not be verified"
 
 
-def describe_network_error(error: BaseException) -> str:
-    """Describe a network error without the address."""
+def describe_network_error(error: BaseException, *, begun: bool = True) -> str:
+    """Describe a network error without the address.
+
+    :param error: what the library raised.
+    :param begun: whether the request had begun to leave: libraries blame the proxy afterwards, too.
+    """
     from requests import exceptions as http
 
     if isinstance(error, http.ConnectTimeout):
         return "no connection to the storage in time"
-    if isinstance(error, http.ProxyError):
+    if isinstance(error, http.ProxyError) and not begun:
         return "the proxy refused the connection to the storage"
     if "CERTIFICATE_VERIFY_FAILED" in repr(error):
         return BAD_CERTIFICATE
@@ -55,14 +59,14 @@ def secrets_of(url: object) -> list[str]:
     return [url, query] if query else [url]
 
 
-def is_safe(url: str) -> bool:
-    """Whether a file may be sent there: over TLS, or to this machine."""
+def is_safe(url: str, *, allow_http: bool = False) -> bool:
+    """Whether a file may travel to or from there: over TLS, to this machine, or as ``allow_http`` says."""
     try:
         parts = urlsplit(url)
         host = parts.hostname or ""
     except ValueError:
         return False
-    return bool(host) and (parts.scheme == "https" or (parts.scheme == "http" and is_loopback(host)))
+    return bool(host) and (parts.scheme == "https" or (parts.scheme == "http" and (allow_http or is_loopback(host))))
 
 
 @contextmanager

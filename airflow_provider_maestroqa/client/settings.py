@@ -43,7 +43,7 @@ class Settings:
     :param rate_limit_store: where the budget is shared; ``None`` is a file on this machine.
     :param timeout_s: seconds to wait for a connection or for the next bytes of a response.
     :param verify: whether to check TLS certificates, or the path of a CA bundle.
-    :param proxies: scheme → proxy URL.
+    :param proxies: scheme → proxy URL, or an empty text for the direct way.
     :param allow_http: whether the token may travel over ``http://`` to a host other than this machine.
     :param unknown_keys: extra keys that have no meaning here.
     """
@@ -261,6 +261,8 @@ def _proxies(value: Any, field_name: str) -> Mapping[str, str]:
 
 
 def _proxy(url: str, field_name: str) -> str:
+    if not url:
+        return ""  # the direct way, whatever the environment says
     scheme, separator, _ = url.partition("://")
     if separator and scheme.lower() not in ("http", "https"):
         raise MaestroQAConfigError(f"{field_name} must be URLs of http or https proxies, got one of {scheme!r}.")

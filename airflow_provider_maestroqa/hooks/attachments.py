@@ -157,6 +157,7 @@ class AttachmentMethods(BaseMaestroQAHook):
                     timeouts=self.settings.timeouts,
                     log=self.log.info,
                     clock=self.clock,
+                    allow_http=self.settings.allow_http,
                 )
         except MaestroQAError:
             self.log.warning("MaestroQA has %s, but it is not confirmed that it has its bytes.", name)

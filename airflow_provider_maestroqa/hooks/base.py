@@ -17,11 +17,12 @@ from airflow_provider_maestroqa._compat import BaseHook
 from airflow_provider_maestroqa.client.budget import Budget, Wait, open_budget
 from airflow_provider_maestroqa.client.clock import Clock
 from airflow_provider_maestroqa.client.endpoints import Request, build_request
-from airflow_provider_maestroqa.client.errors import MaestroQAConfigError, MaestroQAError, MaestroQANotFoundError
+from airflow_provider_maestroqa.client.errors import MaestroQAError, MaestroQANotFoundError
 from airflow_provider_maestroqa.client.formatting import format_duration, pluralize
 from airflow_provider_maestroqa.client.settings import Settings, read_settings
 from airflow_provider_maestroqa.client.transport.request_stats import RequestStats
-from airflow_provider_maestroqa.client.transport.sync_client import SyncClient, prepare_session
+from airflow_provider_maestroqa.client.transport.session import prepare_session
+from airflow_provider_maestroqa.client.transport.sync_client import SyncClient
 
 if TYPE_CHECKING:
     import requests
@@ -128,7 +129,7 @@ class BaseMaestroQAHook(BaseHook):
 
     def storage_session(self) -> requests.Session:
         """Make a session for the storage hosts of presigned URLs: proxy and TLS settings, but no token."""
-        return prepare_session(_http_session(self.settings))
+        return prepare_session(_http_session(self.settings), self.settings)
 
     @cached_property
     def _budget(self) -> Budget:
@@ -163,12 +164,6 @@ class BaseMaestroQAHook(BaseHook):
             password=connection.password,
             extra=connection.extra,
         )
-        if isinstance(settings.verify, str) and not Path(settings.verify).exists():
-            raise MaestroQAConfigError(
-                f"Connection {self.maestroqa_conn_id!r}: extra verify names {settings.verify!r}, "
-                "which is not on this machine. Set true, false, or the path of a file with certificate authorities, "
-                "as workers and triggerer see it."
-            )
         if settings.unknown_keys:
             self.log.warning(
                 "Connection %r: the extra keys %s are unknown and ignored.",

@@ -232,17 +232,6 @@ def test_passwords_that_airflow_may_not_know_are_masked(monkeypatch, mocker, loo
     assert {"a-token", "hunter2", "hunter3"} <= set(masked)
 
 
-def test_a_file_of_authorities_must_be_there(connect, tmp_path):
-    (tmp_path / "ours.pem").touch()
-    connect(host="https://app.maestroqa.com", verify=str(tmp_path / "ours.pem"))
-    assert MaestroQAHook().settings.verify == str(tmp_path / "ours.pem")
-    connect(host="https://app.maestroqa.com", verify=str(tmp_path / "theirs.pem"))
-    with pytest.raises(
-        MaestroQAConfigError, match=r"extra verify names .*theirs\.pem', which is not on this machine"
-    ):
-        _ = MaestroQAHook().settings
-
-
 def test_the_widgets_of_older_airflows_cover_every_field():
     pytest.importorskip("wtforms")
     widgets = MaestroQAHook.get_connection_form_widgets()

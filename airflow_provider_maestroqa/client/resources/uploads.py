@@ -28,6 +28,7 @@ from airflow_provider_maestroqa.client.presigned import (
 )
 from airflow_provider_maestroqa.client.resources.upload_body import ChangedError, FileDigest, Source, UploadBody
 from airflow_provider_maestroqa.client.transport.deadline import response_timeout
+from airflow_provider_maestroqa.client.transport.network import SendPhase
 from airflow_provider_maestroqa.client.transport.response_reader import ACCEPT_ENCODING, read_beginning
 from airflow_provider_maestroqa.client.transport.retry import MIN_TRY_S, Retry
 
@@ -59,6 +60,7 @@ def upload(
     timeouts: tuple[float, float],
     log: Callable[[str], None],
     clock: Clock = _REAL_TIME,
+    allow_http: bool = False,
 ) -> None:
     """Send a file to a presigned URL, and again when the response is lost or the URL has expired.
 
@@ -72,12 +74,13 @@ def upload(
     :param timeouts: seconds to connect (and for each block to go out), and seconds to wait for the response.
     :param log: logs one line.
     :param clock: the time.
+    :param allow_http: whether the file may travel without TLS to another machine.
     :raises MaestroQADataError: the file has changed, so it was not stored; or the URL is not safe.
     :raises MaestroQAConnectionError: five tries brought no response that confirms that it is stored.
     :raises MaestroQAConfigError: the storage's TLS certificate cannot be verified.
     :raises MaestroQAError: the storage rejected the file, or each of three fresh URLs.
     """
-    task = _Upload(source, digest, attachment, content_type, url, session, timeouts, log, clock)
+    task = _Upload(source, digest, attachment, content_type, url, session, timeouts, log, clock, allow_http)
     with signatures_kept_out_of_logs():
         task.run(fresh_url)
 
@@ -98,6 +101,7 @@ class _Upload:
         timeouts: tuple[float, float],
         log: Callable[[str], None],
         clock: Clock,
+        allow_http: bool,
     ) -> None:
         self.source = source
         self.digest = digest
@@ -107,6 +111,7 @@ class _Upload:
         self.timeouts = timeouts
         self.log = log
         self.clock = clock
+        self.allow_http = allow_http
         self.rejected_urls = 0
         self.may_be_stored = False
         self.logged_at = clock.wall()
@@ -144,7 +149,7 @@ class _Upload:
         return f"{self.attachment[:1].upper()}{self.attachment[1:]} is without its bytes."
 
     def _use_url(self, url: str) -> None:
-        if not is_safe(url):
+        if not is_safe(url, allow_http=self.allow_http):
             raise MaestroQADataError(
                 f"{self.source.name} was not sent: MaestroQA returned no upload address that is safe. It must begin "
                 f"with https:// (or lead to this machine). {self._outcome()}"
@@ -179,21 +184,19 @@ class _Upload:
         :return: the status, the storage's error code, whether the response is a storage's; and, instead of these, why
             there was no response.
         """
+        headers = {
+            "Content-Type": self.content_type,
+            "Accept-Encoding": ACCEPT_ENCODING,
+            "x-amz-server-side-encryption": "AES256",
+            **NO_CREDENTIALS,
+        }
+        phase = SendPhase()
         try:
             with (
                 response_timeout(max(self.timeouts[1], MIN_TRY_S)),
+                phase,
                 self.session.put(
-                    self._url,
-                    data=body,
-                    headers={
-                        "Content-Type": self.content_type,
-                        "Accept-Encoding": ACCEPT_ENCODING,
-                        "x-amz-server-side-encryption": "AES256",
-                        **NO_CREDENTIALS,
-                    },
-                    timeout=self.timeouts,
-                    stream=True,
-                    allow_redirects=False,
+                    self._url, data=body, headers=headers, timeout=self.timeouts, stream=True, allow_redirects=False
                 ) as response,
             ):
                 # A storage confirms with an ETag, or with an empty body. A body with text comes from something else.
@@ -205,7 +208,7 @@ class _Upload:
         except MaestroQAError:
             raise
         except Exception as error:  # noqa: BLE001 - any of them may hold the URL
-            return 0, "", False, describe_network_error(error)
+            return 0, "", False, describe_network_error(error, begun=phase.begun)
 
     def _check_response(self, status: int, code: str, *, is_storage: bool, is_sent: bool) -> bool:
         answer = f"the storage answered {status}{f' ({code})' if code else ''}"

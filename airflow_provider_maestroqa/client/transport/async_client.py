@@ -3,26 +3,40 @@
 from __future__ import annotations
 
 import asyncio
-import os
 import ssl
-from functools import lru_cache
-from pathlib import Path
-from types import TracebackType
+from types import SimpleNamespace, TracebackType
 from typing import Any
 
 import aiohttp
 import certifi
-import requests.utils
 import tenacity
 
 from airflow_provider_maestroqa.client.budget import Budget, BudgetExhaustedError
 from airflow_provider_maestroqa.client.endpoints import Request
-from airflow_provider_maestroqa.client.errors import MaestroQAConnectionError, MaestroQAError, MaestroQARateLimitError
+from airflow_provider_maestroqa.client.errors import MaestroQAError, MaestroQARateLimitError
 from airflow_provider_maestroqa.client.settings import Settings, user_agent
 from airflow_provider_maestroqa.client.transport.base_client import BaseClient
+from airflow_provider_maestroqa.client.transport.network import (
+    SendPhase,
+    certificates_for,
+    proxy_for,
+    tls_context,
+)
 from airflow_provider_maestroqa.client.transport.request_stats import RequestStats
 from airflow_provider_maestroqa.client.transport.response_reader import ResponseReader
-from airflow_provider_maestroqa.client.transport.retry import Response, Retry, connection_error
+from airflow_provider_maestroqa.client.transport.retry import (
+    BAD_CERTIFICATE,
+    BROKEN_OFF,
+    NO_RESPONSE_IN_TIME,
+    NOT_ACCEPTED_IN_TIME,
+    NOT_REACHED,
+    PROXY_REFUSED,
+    Response,
+    Retry,
+    connection_error,
+)
+
+_SOCKS_REMEDY = "The triggerer knows no other, whatever a worker can use. "
 
 
 class AsyncClient(BaseClient):
@@ -38,9 +52,9 @@ class AsyncClient(BaseClient):
         self._session: aiohttp.ClientSession | None = None
 
     async def __aenter__(self) -> AsyncClient:
-        tls = await asyncio.to_thread(_tls, self._settings.verify, _bundle_from_environment())
         self._session = aiohttp.ClientSession(
-            connector=aiohttp.TCPConnector(ssl=tls, force_close=True),
+            connector=aiohttp.TCPConnector(force_close=True),
+            trace_configs=[_phase_recorder()],
             headers={"User-Agent": user_agent()},
             # The reader decodes, within its bounds.
             auto_decompress=False,
@@ -86,55 +100,62 @@ class AsyncClient(BaseClient):
     async def _transmit(self, retry: Retry) -> Response:
         request, (connect_s, silence_s) = retry.request, self._settings.timeouts
         total_s = retry.try_timeout_s(silence_s=silence_s)
-        timeout = aiohttp.ClientTimeout(total=total_s, sock_connect=min(connect_s, total_s), sock_read=silence_s)
+        timeout = aiohttp.ClientTimeout(
+            total=total_s,
+            # aiohttp has no other limit for the time that a proxy takes over its answer to CONNECT.
+            connect=min(connect_s + silence_s, total_s),
+            sock_connect=min(connect_s, total_s),
+            sock_read=silence_s,
+        )
         if self._session is None:
             raise RuntimeError("Use the client as `async with AsyncClient(...) as client`.")
         arguments = self._http_arguments(request)
-        proxy = _proxy(arguments["url"], self._settings)
+        proxy = proxy_for(arguments["url"], self._settings, remedy=_SOCKS_REMEDY)
+        tls = await asyncio.to_thread(_tls, arguments["url"], proxy, self._settings)
+        phase = SendPhase()
         try:
-            async with self._session.request(**arguments, proxy=proxy, timeout=timeout) as response:
+            async with self._session.request(
+                **arguments, proxy=proxy, ssl=tls, timeout=timeout, trace_request_ctx=phase
+            ) as response:
                 headers = {name.lower(): value for name, value in response.headers.items()}
                 reader = ResponseReader(request, response.status, headers)
                 async for block in response.content.iter_any():
                     reader.feed(block)
                 return reader.finish()
-        except (aiohttp.ClientError, asyncio.TimeoutError, OSError) as error:
-            failure = _to_connection_error(request, error)
+        except (aiohttp.ClientError, asyncio.TimeoutError, OSError, ValueError) as error:
+            failure = connection_error(request, _reason(error, begun=phase.begun), sent=phase.begun)
         # Raised here, so that the library's error, which may hold a proxy's password, is not its context.
         raise failure
 
 
-def _to_connection_error(request: Request, error: Exception) -> MaestroQAConnectionError:
+def _phase_recorder() -> aiohttp.TraceConfig:
+    """From the moment that a request has its connection (through the proxy, if any) its bytes may leave."""
+
+    async def record(session: aiohttp.ClientSession, context: SimpleNamespace, parameters: Any) -> None:  # noqa: ARG001
+        context.trace_request_ctx.begun = True
+
+    trace = aiohttp.TraceConfig()
+    trace.on_connection_create_end.append(record)
+    trace.on_connection_reuseconn.append(record)
+    trace.on_request_headers_sent.append(record)
+    return trace
+
+
+def _reason(error: Exception, *, begun: bool) -> str:
+    """Say in words why no response came. What may be sent again does not depend on it."""
+    if begun:
+        return NO_RESPONSE_IN_TIME if isinstance(error, asyncio.TimeoutError) else BROKEN_OFF
     if isinstance(error, aiohttp.ClientConnectorCertificateError):
-        hint = "the certificate could not be verified (extra verify takes a CA bundle)"
-        return connection_error(request, hint, sent=False)
+        return BAD_CERTIFICATE
+    if isinstance(error, aiohttp.ClientSSLError):
+        return "TLS failed"
     if isinstance(error, (aiohttp.ClientProxyConnectionError, aiohttp.ClientHttpProxyError)):
-        return connection_error(request, "the proxy did not let the request through", sent=False)
-    if isinstance(error, aiohttp.ClientConnectorError):
-        return connection_error(request, "the server could not be reached", sent=False)
-    if isinstance(error, getattr(aiohttp, "ConnectionTimeoutError", ())):
-        return connection_error(request, "the server did not accept the connection in time", sent=False)
-    if isinstance(error, asyncio.TimeoutError):
-        return connection_error(request, "no response came in time", sent=True)
-    return connection_error(request, "the connection broke before the response was complete", sent=True)
+        return PROXY_REFUSED
+    return NOT_ACCEPTED_IN_TIME if isinstance(error, asyncio.TimeoutError) else NOT_REACHED
 
 
-def _proxy(url: str, settings: Settings) -> str | None:
-    """The proxy that requests would use. aiohttp's own reading of the environment would also read ~/.netrc."""
-    proxies = {**requests.utils.get_environ_proxies(url), **settings.proxies}
-    return requests.utils.select_proxy(url, proxies)
-
-
-def _bundle_from_environment() -> str:
-    """The CA bundle that requests would use, so that both clients trust the same servers."""
-    return os.environ.get("REQUESTS_CA_BUNDLE") or os.environ.get("CURL_CA_BUNDLE") or certifi.where()
-
-
-@lru_cache(maxsize=8)
-def _tls(verify: bool | str, default_bundle: str) -> ssl.SSLContext | bool:
-    if verify is False:
-        return False
-    bundle = verify if isinstance(verify, str) else default_bundle
-    if Path(bundle).is_dir():
-        return ssl.create_default_context(capath=bundle)
-    return ssl.create_default_context(cafile=bundle)
+def _tls(url: str, proxy: str | None, settings: Settings) -> ssl.SSLContext | bool:
+    certificates = certificates_for(url, proxy, settings)
+    if certificates is False or not url.startswith("https:"):
+        return certificates is not False
+    return tls_context(certifi.where() if certificates is True else certificates)

@@ -8,10 +8,7 @@ import io
 import time
 from collections.abc import Callable, Iterator
 from contextvars import ContextVar
-from functools import lru_cache
 from typing import Any
-
-import urllib3
 
 _SECONDS_LEFT: ContextVar[Callable[[], float] | None] = ContextVar("maestroqa_seconds_left", default=None)
 
@@ -48,20 +45,6 @@ class TimedResponse(http.client.HTTPResponse):
         seconds_left = _SECONDS_LEFT.get()
         if seconds_left is not None and isinstance(self.fp, io.BufferedReader):
             self.fp = io.BufferedReader(_TimedReader(self.fp.detach(), sock, time.monotonic() + seconds_left()))
-
-
-def time_responses(manager: urllib3.PoolManager) -> None:
-    """Make the connections of a pool manager bound their responses."""
-    classes = manager.pool_classes_by_scheme
-    manager.pool_classes_by_scheme = {scheme: _timed(pool) for scheme, pool in classes.items()}
-
-
-@lru_cache
-def _timed(pool: Any) -> Any:
-    if issubclass(pool.ConnectionCls.response_class, TimedResponse):
-        return pool
-    connection = type(pool.ConnectionCls.__name__, (pool.ConnectionCls,), {"response_class": TimedResponse})
-    return type(pool.__name__, (pool,), {"ConnectionCls": connection})
 
 
 class _TimedReader(io.RawIOBase):

@@ -26,6 +26,7 @@ from airflow_provider_maestroqa.client.errors import (
     MaestroQAAPIError,
     MaestroQAAuthError,
     MaestroQABudgetExhaustedError,
+    MaestroQAConfigError,
     MaestroQAConflictError,
     MaestroQAConnectionError,
     MaestroQAError,
@@ -47,6 +48,13 @@ MAX_TRY_S = 300.0
 MIN_TRY_S = 1.0
 #: How often one request is sent at most, 429s not counted.
 MAX_TRIES = 5
+#: Why no response came. The first two mean that the request may have been carried out.
+BROKEN_OFF = "the connection broke before the response was complete"
+NO_RESPONSE_IN_TIME = "no response came in time"
+NOT_REACHED = "the server could not be reached"
+NOT_ACCEPTED_IN_TIME = "the server did not accept the connection in time"
+PROXY_REFUSED = "the proxy did not let the request through"
+BAD_CERTIFICATE = "the certificate could not be verified (extra verify takes a CA bundle)"
 _MAX_PAUSE_S = 30.0
 _MAX_RETRY_AFTER_S = 300.0
 _MAX_PLAIN_TEXT = 20_000
@@ -80,6 +88,7 @@ def read_response(request: Request, response: Response, *, now: float, secrets: 
     :param secrets: texts that a server may echo and that no message may hold.
     :return: the decoded JSON, ``None`` for an empty body of an operation that returns nothing.
     :raises MaestroQAAPIError: the response is not a success.
+    :raises MaestroQAConnectionError: a proxy responded in MaestroQA's stead, and passed nothing on.
     """
     status = response.status
     if is_success(status):
@@ -89,6 +98,9 @@ def read_response(request: Request, response: Response, *, now: float, secrets: 
     if status == 429:
         wait = read_retry_after(response.headers.get("retry-after"), now=now)
         raise MaestroQARateLimitError(*where, message or "too many requests", retry_after=wait)
+    if status == 407:
+        # Only a proxy sends it, and instead of passing the request on.
+        raise connection_error(request, f"{PROXY_REFUSED}: it wants a user and a password (407)", sent=False)
     if 300 <= status < 400:
         raise MaestroQAAPIError(
             *where,
@@ -176,7 +188,7 @@ def connection_error(request: Request, reason: str, *, sent: bool, hint: str = "
     """Build the error for a request without a response that can be read.
 
     :param reason: what happened, in words that hold no URL.
-    :param sent: whether the request may have reached MaestroQA.
+    :param sent: whether the request may have reached MaestroQA: whether its bytes began to leave.
     :param hint: what the user can do, where it is not the usual.
     """
     if not hint:
@@ -204,7 +216,9 @@ def rate_limit_pause(error: MaestroQARateLimitError, windows: Sequence[tuple[int
 
 
 def is_not_carried_out(error: MaestroQAError) -> bool:
-    """Whether it is certain that the request did nothing, and that sending it again may help."""
+    """Whether it is certain that the request did nothing: it was not sent, or a response says so."""
+    if isinstance(error, MaestroQAConfigError):
+        return True
     if isinstance(error, MaestroQAConnectionError):
         return not error.sent
     return isinstance(error, MaestroQAAPIError) and error.status in NOT_CARRIED_OUT_STATUSES
@@ -237,8 +251,10 @@ class Retry:
 
     def is_retryable(self, error: BaseException) -> bool:
         """Whether sending the request again can do no harm and may help."""
-        return isinstance(error, MaestroQAError) and (
-            is_not_carried_out(error) or (outcome_is_unknown(error) and self.request.idempotent)
+        return (
+            isinstance(error, MaestroQAError)
+            and error.retryable
+            and (is_not_carried_out(error) or (outcome_is_unknown(error) and self.request.idempotent))
         )
 
     def try_timeout_s(self, *, silence_s: float, is_large: bool = False) -> float:

@@ -8,30 +8,32 @@ from typing import Any
 import requests
 import tenacity
 import urllib3.exceptions
-from requests.adapters import HTTPAdapter
 
 from airflow_provider_maestroqa.client.budget import Budget, BudgetExhaustedError
 from airflow_provider_maestroqa.client.endpoints import Request
-from airflow_provider_maestroqa.client.errors import MaestroQAConnectionError, MaestroQAError, MaestroQARateLimitError
-from airflow_provider_maestroqa.client.settings import Settings, user_agent
+from airflow_provider_maestroqa.client.errors import MaestroQAError, MaestroQARateLimitError
+from airflow_provider_maestroqa.client.settings import Settings
 from airflow_provider_maestroqa.client.transport.base_client import BaseClient
-from airflow_provider_maestroqa.client.transport.deadline import time_responses, total_timeout
+from airflow_provider_maestroqa.client.transport.deadline import total_timeout
+from airflow_provider_maestroqa.client.transport.network import SendPhase
 from airflow_provider_maestroqa.client.transport.request_stats import RequestStats
 from airflow_provider_maestroqa.client.transport.response_reader import BLOCK, ResponseReader, ResponseSink
 from airflow_provider_maestroqa.client.transport.retry import (
+    BAD_CERTIFICATE,
+    BROKEN_OFF,
     DEFAULT_REQUEST_TIMEOUT_S,
+    NO_RESPONSE_IN_TIME,
+    NOT_ACCEPTED_IN_TIME,
+    NOT_REACHED,
+    PROXY_REFUSED,
     Response,
     Retry,
     connection_error,
     is_not_carried_out,
     is_success,
 )
+from airflow_provider_maestroqa.client.transport.session import make_session, prepare_session
 
-_NEVER_SENT = (
-    urllib3.exceptions.NewConnectionError,
-    urllib3.exceptions.ConnectTimeoutError,
-    urllib3.exceptions.ProxyError,
-)
 _READ_TIMEOUT = (urllib3.exceptions.ReadTimeoutError,)
 
 #: Called with ``True`` when a request is sent, and with ``False`` when it is certain that it was not carried out.
@@ -43,7 +45,7 @@ class SyncClient(BaseClient):
 
     :param settings: the connection's settings, with the token.
     :param budget: the token's request budget; its clock is the client's.
-    :param session: a requests session with proxy and TLS settings; ``None`` makes one. The client closes it.
+    :param session: a requests session, which the client prepares and closes; ``None`` makes one.
     :param stats: counts what is sent.
     """
 
@@ -56,7 +58,7 @@ class SyncClient(BaseClient):
         stats: RequestStats | None = None,
     ) -> None:
         super().__init__(settings, budget, stats=stats)
-        self._session = make_session(settings) if session is None else prepare_session(session)
+        self._session = make_session(settings) if session is None else prepare_session(session, settings)
 
     def send(
         self,
@@ -125,12 +127,13 @@ class SyncClient(BaseClient):
     def _transmit(self, retry: Retry, sink: ResponseSink | None) -> Response:
         request, (connect_s, silence_s) = retry.request, self._settings.timeouts
         total_s = retry.try_timeout_s(silence_s=silence_s, is_large=sink is not None)
+        phase = SendPhase()
         try:
             with (
+                phase,
                 total_timeout(total_s),
                 self._session.request(
                     **self._http_arguments(request),
-                    proxies=dict(self._settings.proxies),
                     timeout=(min(connect_s, total_s), min(silence_s, total_s)),
                     stream=True,
                 ) as response,
@@ -140,73 +143,26 @@ class SyncClient(BaseClient):
                 while block := response.raw.read(BLOCK, decode_content=False):
                     reader.feed(block)
                 return reader.finish()
-        except (requests.RequestException, urllib3.exceptions.HTTPError) as error:
-            failure = _to_connection_error(request, error)
+        except (requests.RequestException, urllib3.exceptions.HTTPError, OSError, ValueError) as error:
+            failure = connection_error(request, _reason(error, begun=phase.begun), sent=phase.begun)
         # Raised here, so that the library's error, which may hold a proxy's password, is not its context.
         raise failure
-
-
-def make_session(settings: Settings) -> requests.Session:
-    """Make a session where Airflow's HTTP hook makes none."""
-    session = requests.Session()
-    session.proxies = dict(settings.proxies)
-    session.verify = settings.verify
-    return prepare_session(session)
-
-
-def prepare_session(session: requests.Session) -> requests.Session:
-    """Give a session with proxy and TLS settings what each of our requests needs besides.
-
-    It holds no token, so it also serves for the storage hosts of presigned URLs. Its adapters stay.
-    """
-    session.headers["User-Agent"] = user_agent()
-    # Without this, requests would look for a password for the host in ~/.netrc and send it.
-    session.auth = _no_auth
-    for adapter in session.adapters.values():
-        if isinstance(adapter, HTTPAdapter):
-            # Only the client knows which request may be sent twice, and only the budget when.
-            adapter.max_retries = urllib3.Retry(0, read=False)
-            _time_responses(adapter)
-    return session
-
-
-def _time_responses(adapter: HTTPAdapter) -> None:
-    """Bound the responses of an adapter, also through the managers that it makes for proxies later."""
-    make_proxy_manager = adapter.proxy_manager_for
-
-    def make_timed_manager(proxy: str, **options: Any) -> urllib3.PoolManager:
-        manager: urllib3.PoolManager = make_proxy_manager(proxy, **options)
-        time_responses(manager)
-        return manager
-
-    time_responses(adapter.poolmanager)
-    setattr(adapter, "proxy_manager_for", make_timed_manager)  # noqa: B010 -- mypy takes it for an override
 
 
 def _ignore(is_in_flight: bool) -> None:
     """Nobody wants to know."""
 
 
-def _no_auth(request: requests.PreparedRequest) -> requests.PreparedRequest:
-    return request
-
-
-def _to_connection_error(request: Request, error: Exception) -> MaestroQAConnectionError:
-    cause = error.args[0] if error.args else None
-    reason = getattr(cause, "reason", None)
-    sent = not isinstance(reason, _NEVER_SENT)
+def _reason(error: Exception, *, begun: bool) -> str:
+    """Say in words why no response came. What may be sent again does not depend on it."""
+    if begun:
+        late = (requests.exceptions.Timeout, *_READ_TIMEOUT)
+        is_late = isinstance(error, late) or (error.args and isinstance(error.args[0], _READ_TIMEOUT))
+        return NO_RESPONSE_IN_TIME if is_late else BROKEN_OFF
+    if "CERTIFICATE_VERIFY_FAILED" in str(error):
+        return BAD_CERTIFICATE
     if isinstance(error, requests.exceptions.SSLError):
-        unverified = "CERTIFICATE_VERIFY_FAILED" in str(error)
-        hint = (
-            "the certificate could not be verified (extra verify takes a CA bundle)" if unverified else "TLS failed"
-        )
-        return connection_error(request, hint, sent=not unverified)
+        return "TLS failed"
     if isinstance(error, requests.exceptions.ProxyError):
-        return connection_error(request, "the proxy did not let the request through", sent=sent)
-    if isinstance(error, requests.exceptions.ConnectTimeout):
-        return connection_error(request, "the server did not accept the connection in time", sent=False)
-    if isinstance(error, (requests.exceptions.Timeout, *_READ_TIMEOUT)) or isinstance(cause, _READ_TIMEOUT):
-        return connection_error(request, "no response came in time", sent=True)
-    if not sent:
-        return connection_error(request, "the server could not be reached", sent=False)
-    return connection_error(request, "the connection broke before the response was complete", sent=True)
+        return PROXY_REFUSED
+    return NOT_ACCEPTED_IN_TIME if isinstance(error, requests.exceptions.Timeout) else NOT_REACHED

@@ -9,13 +9,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urljoin, urlsplit
 
-from airflow_provider_maestroqa.client.errors import MaestroQAConfigError, MaestroQADataError
+from airflow_provider_maestroqa.client.errors import MaestroQAConfigError, MaestroQADataError, MaestroQAError
 from airflow_provider_maestroqa.client.presigned import (
     BAD_CERTIFICATE,
     NO_CREDENTIALS,
     describe_network_error,
     host_of,
 )
+from airflow_provider_maestroqa.client.transport.network import SendPhase
 
 if TYPE_CHECKING:
     import requests
@@ -42,12 +43,16 @@ def open_url(
     for _ in range(_MAX_REDIRECTS + 1):
         _check_scheme(url)
         response, reason = None, ""
+        phase = SendPhase()
         try:
-            response = session.get(
-                url, headers=all_headers, timeout=timeouts, stream=True, allow_redirects=False, auth=_no_auth
-            )
+            with phase:
+                response = session.get(
+                    url, headers=all_headers, timeout=timeouts, stream=True, allow_redirects=False, auth=_no_auth
+                )
+        except MaestroQAError:
+            raise
         except Exception as error:  # noqa: BLE001 - every kind of it may hold the URL
-            reason = describe_network_error(error)
+            reason = describe_network_error(error, begun=phase.begun)
         if reason == BAD_CERTIFICATE:
             raise MaestroQAConfigError(
                 f"The export cannot be downloaded: {reason} ({host_of(url)}). If a proxy on the way has its own "

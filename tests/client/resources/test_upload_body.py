@@ -76,7 +76,7 @@ from pathlib import Path
 import requests
 from airflow_provider_maestroqa.client.resources.upload_body import compute_digest
 from airflow_provider_maestroqa.client.settings import read_settings
-from airflow_provider_maestroqa.client.transport.sync_client import make_session
+from airflow_provider_maestroqa.client.transport.session import make_session
 from airflow_provider_maestroqa.client.resources.uploads import upload
 from airflow_provider_maestroqa.storage.open import open_file
 

@@ -19,7 +19,7 @@ from airflow_provider_maestroqa.client.clock import Clock
 from airflow_provider_maestroqa.client.resources.upload_body import compute_digest
 from airflow_provider_maestroqa.client.resources.uploads import upload
 from airflow_provider_maestroqa.client.settings import read_settings
-from airflow_provider_maestroqa.client.transport.sync_client import make_session
+from airflow_provider_maestroqa.client.transport.session import make_session
 
 SECRET = "5ec7e75ignature"
 DATA = bytes(range(256)) * 1000

@@ -60,8 +60,8 @@ def test_no_credentials_of_the_session_or_the_machine_travel_to_the_storage(
 def test_the_session_s_proxy_is_used(landed, origin, session):
     session.trust_env = False
     session.proxies = {"http": origin.url}
-    assert landed(fresh_url=lambda: "http://storage.example/export?s=1") == origin.body
-    assert origin.seen[0][":path"] == "http://storage.example/export?s=1"
+    assert landed(fresh_url=lambda: "http://storage.localhost/export?s=1") == origin.body
+    assert origin.seen[0][":path"] == "http://storage.localhost/export?s=1"
 
 
 def test_neither_log_lines_nor_urllib3_s_debug_lines_hold_the_signature(landed, origin, reply, log_lines, caplog):
