@@ -5,6 +5,7 @@ import datetime
 import importlib
 import inspect
 import json
+import os
 import ssl
 import threading
 from http.server import BaseHTTPRequestHandler, HTTPServer
@@ -166,7 +167,10 @@ CAUSES = {
         "extra": {"proxies": "http://127.0.0.1:9"},
     },
     "the certificate could not be verified": {"host": "untrusted"},
-    "which is not on this machine": {"extra": {"verify": "/no/such/file.pem"}},
+    "which is not on this machine": {"host": "https://127.0.0.1:9", "extra": {"verify": "/no/such/file.pem"}},
+    "which holds no certificate": {"host": "https://127.0.0.1:9", "extra": {"verify": os.devnull}},
+    "names no proxy that can be used": {"extra": {"proxies": "http://127.0.0.1:many"}},
+    "names a proxy of the kind": {"environment": {"http_proxy": "ftp://127.0.0.1:9"}},
     "must look like": {"extra": {"rate_limits": {"soft": [[1, 1]]}}},
     "must be URLs of http or https proxies": {"extra": {"proxies": "socks5://127.0.0.1:9"}},
     "is no JSON": {"extra": {"rate_limits": "{normal: 5}"}},
@@ -187,6 +191,8 @@ def test_each_cause_gives_its_message_and_at_most_one_request(message, sandbox, 
     cause = dict(CAUSES[message])
     fault, extra = cause.pop("fault", None), cause.pop("extra", {})
     fields = {"conn_type": "maestroqa", "host": sandbox.url, "password": sandbox.token, **cause}
+    for name, value in fields.pop("environment", {}).items():
+        monkeypatch.setenv(name, value)
     if fields["host"] == "untrusted":
         fields["host"] = request.getfixturevalue("untrusted")
     if fault:

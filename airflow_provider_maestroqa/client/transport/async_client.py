@@ -131,8 +131,8 @@ class AsyncClient(BaseClient):
 def _phase_recorder() -> aiohttp.TraceConfig:
     """From the moment that a request has its connection (through the proxy, if any) its bytes may leave."""
 
-    async def record(session: aiohttp.ClientSession, context: SimpleNamespace, parameters: Any) -> None:  # noqa: ARG001
-        context.trace_request_ctx.begun = True
+    async def record(session: aiohttp.ClientSession, request: SimpleNamespace, parameters: Any) -> None:  # noqa: ARG001
+        request.trace_request_ctx.begun = True
 
     trace = aiohttp.TraceConfig()
     trace.on_connection_create_end.append(record)

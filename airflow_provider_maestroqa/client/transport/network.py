@@ -155,11 +155,11 @@ class _EmptyBundleError(Exception):
 def _read_bundle(bundle: str, changed: int) -> ssl.SSLContext:  # noqa: ARG001 - a bundle that changes is read again
     path = Path(bundle)
     if not path.is_dir():
-        context = ssl.create_default_context(cafile=bundle)
-        is_empty = not context.cert_store_stats()["x509"]
+        trust = ssl.create_default_context(cafile=bundle)
+        is_empty = not trust.cert_store_stats()["x509"]
     else:
-        context = ssl.create_default_context(capath=bundle)
+        trust = ssl.create_default_context(capath=bundle)
         is_empty = not any(_HASHED_NAME.fullmatch(entry.name) for entry in path.iterdir())
     if is_empty:
         raise _EmptyBundleError
-    return context
+    return trust
