@@ -97,7 +97,7 @@ async def error_middleware(request: web.Request, handler: Handler) -> web.Stream
 async def own_pages_only(request: web.Request, handler: Handler) -> web.StreamResponse:
     """Reject what pages of other sites make a browser send, also under a name that was rebound to this machine."""
     if not is_own_name(request.host, state_of(request).options.hosts):
-        raise APIError(421, f"The sandbox is not known as {request.host!r}; its option hosts takes more names.")
+        raise APIError(403, f"The sandbox is not known as {request.host!r}; its option hosts takes more names.")
     origin = request.headers.get("Origin")
     if origin is not None and origin.partition("://")[2] != request.host:
         raise APIError(403, f"A page of {origin} may not use the sandbox.")
