@@ -79,10 +79,10 @@ def read_records(source: Iterable[object], check: Callable[[object], dict[str, A
         first = first or error
         yield Record(index, row, body, size, error, digest, located.position)
     if index >= 0 and not has_record:
-        raise MaestroQADataError(
-            f"None of the {index + 1:,} records is one. The first: {first}. Where a source gives lists of records, "
-            "as mapped tasks do, flatten them: [record for part in parts for record in part]."
+        hint = (
+            "Check the file." if located.position else "Pass dicts; flatten a list of lists, as mapped tasks give it."
         )
+        raise MaestroQADataError(f"None of the {index + 1:,} records is one. The first: {first.rstrip('.')}. {hint}")
 
 
 def as_json(value: object) -> bytes:

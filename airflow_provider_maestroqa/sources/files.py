@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import gzip
 import io
 import os
@@ -38,6 +39,14 @@ _ENDINGS = {
 _GZIP_ENDINGS = (".gz", ".gzip")
 _MAGIC = b"\x1f\x8b"
 _BLOCK = 256 << 10
+_PEEK = 1024
+#: What else is named .csv, by its first bytes.
+_FOREIGN = {
+    b"PK\x03\x04": "a ZIP archive, as Excel workbooks (.xlsx) are",
+    b"\xd0\xcf\x11\xe0": "an Excel workbook (.xls)",
+    b"%PDF-": "a PDF",
+    b"PAR1": "a Parquet file (set file_format to parquet)",
+}
 
 
 @dataclass(frozen=True)
@@ -64,6 +73,23 @@ class OpenFile:
         if not line:
             self.check_unchanged()
         return line
+
+    def peek(self) -> bytes:
+        """The first bytes, without reading them."""
+        file = cast("io.BufferedReader", self.file)
+        return self.read_with(lambda: file.peek(_PEEK)[:_PEEK])
+
+    def check_is_text(self) -> None:
+        """Reject a file that is something else, whatever its name says.
+
+        :raises MaestroQADataError: it is.
+        """
+        start = self.peek()
+        kind = next((kind for magic, kind in _FOREIGN.items() if start.startswith(magic)), "")
+        if start.removeprefix(codecs.BOM_UTF8).lstrip()[:15].lower().startswith((b"<!doctype html", b"<html")):
+            kind = "a web page, such as a login page that was saved in place of the file"
+        if kind:
+            raise MaestroQADataError(f"{self.name} is {kind}. Save it as CSV in UTF-8, or as JSON Lines.")
 
     def blocks(self) -> Iterator[bytes]:
         """Read the file block by block.

@@ -18,7 +18,7 @@ from airflow_provider_maestroqa.client.resources.upload_body import Source
 from airflow_provider_maestroqa.pushes.records import SourceRecord
 from airflow_provider_maestroqa.sources.base import Row, Rows
 from airflow_provider_maestroqa.sources.coercion import CellReader
-from airflow_provider_maestroqa.sources.csv_rows import CsvRows, detect_delimiter
+from airflow_provider_maestroqa.sources.csv_rows import CsvRows, detect_delimiter, parse_null_values
 from airflow_provider_maestroqa.sources.files import CSV, PARQUET, OpenFile, detect_format, open_source
 from airflow_provider_maestroqa.sources.json_lines import JsonLines
 from airflow_provider_maestroqa.sources.mapping import Entry, parse_mapping
@@ -94,29 +94,39 @@ class CountedRecords(Records):
 
 @contextmanager
 def file_records(
-    source: Source, read_options: ReadOptions, *, file_format: object = None, delimiter: object = None
+    source: Source,
+    read_options: ReadOptions,
+    *,
+    file_format: object = None,
+    delimiter: object = None,
+    null_values: object = None,
 ) -> Iterator[Records]:
     """Read records from a file. Its columns are checked at once, its rows while they are pushed.
 
     :param source: where the file is.
     :param read_options: how rows become records.
     :param file_format: ``jsonl``, ``csv`` or ``parquet``; blank goes by the name.
-    :param delimiter: separates the cells of CSV; blank goes by the name.
+    :param delimiter: separates the cells of CSV; blank goes by a line ``sep=;`` or the name.
+    :param null_values: cells of CSV that are absent.
     :raises MaestroQAConfigError: an argument is wrong.
     :raises MaestroQADataError: there is no such file, or it is not what it should be.
     """
     format_name = detect_format(source.name, file_format)
     separator = detect_delimiter(source.name, delimiter)
-    if not is_blank(delimiter) and format_name != CSV:
-        raise MaestroQAConfigError(f"delimiter is for CSV; {source.name} is read as {format_name}. Leave it out.")
+    nulls = parse_null_values(null_values)
+    is_default = not delimiter or (separator != delimiter and is_blank(delimiter))
+    for name, is_given in (("delimiter", not is_blank(delimiter)), ("null_values", bool(nulls))):
+        if is_given and format_name != CSV:
+            raise MaestroQAConfigError(f"{name} is for CSV; {source.name} is read as {format_name}. Leave it out.")
     with open_source(source, seekable=format_name == PARQUET) as file:
         log.info("Reading %s as %s%s.", file.name, format_name, ", gzipped" if file.is_gzipped else "")
         if format_name == CSV:
-            rows = CsvRows(file, delimiter=separator)
+            rows = CsvRows(file, delimiter=None if is_default else separator, null_values=nulls)
             yield Records(rows, read_options.map_columns(file.name, rows.columns), file.name)
         elif format_name == PARQUET:
             yield _parquet(file, read_options)
         else:
+            file.check_is_text()
             yield _json_lines(file, read_options)
 
 

@@ -32,6 +32,7 @@ class ObjectStorageToMaestroQAOperator(PushOperator):
     :param file_format: ``jsonl``, ``csv`` or ``parquet``. Default: by the name's suffix. Whether it is gzipped
         is always detected.
     :param delimiter: what separates the cells of a CSV file. Default: a comma; a tab where the name ends in ``.tsv``.
+    :param null_values: cells of a CSV file that are absent, such as ``["NULL", "n/a"]``. Empty ones always are.
     :param timezone: name of the time zone of times without one, such as ``UTC``. Default: such times are rejected.
     :param update_first: for tickets: whether to try the update first, because most exist already.
 
@@ -50,6 +51,7 @@ class ObjectStorageToMaestroQAOperator(PushOperator):
         "mapping",
         "file_format",
         "delimiter",
+        "null_values",
         "timezone",
         "update_first",
         *PushOperator.template_fields,
@@ -65,6 +67,7 @@ class ObjectStorageToMaestroQAOperator(PushOperator):
         mapping: Mapping[str, Any] | None = None,
         file_format: str | None = None,
         delimiter: str | None = None,
+        null_values: Sequence[str] | None = None,
         timezone: str | None = None,
         update_first: bool = False,
         **kwargs: Any,
@@ -76,6 +79,7 @@ class ObjectStorageToMaestroQAOperator(PushOperator):
         self.mapping = mapping
         self.file_format = file_format
         self.delimiter = delimiter
+        self.null_values = null_values
         self.timezone = timezone
         self.update_first = update_first
 
@@ -91,7 +95,11 @@ class ObjectStorageToMaestroQAOperator(PushOperator):
             source = self._open()
             self.sources = (stored_data(source.name),)
             with file_records(
-                source, read_options, file_format=self.file_format, delimiter=self.delimiter
+                source,
+                read_options,
+                file_format=self.file_format,
+                delimiter=self.delimiter,
+                null_values=self.null_values,
             ) as records:
                 return self.push(context, records)
 

@@ -153,10 +153,72 @@ def test_a_line_that_cannot_be_read_ends_the_file_and_is_named(read, metric, mon
         read(header + line + b"T-1," + cell + b"\n" * (cell[:1] != b"x"))
 
 
-def test_utf_16_is_named_by_its_mark(read, metric):
-    content = (metric[0] + metric[1]).decode().encode("utf-16")
-    with pytest.raises(MaestroQADataError, match=r"line 1 is UTF-16, not UTF-8\. Write the file in UTF-8"):
-        read(content)
+@pytest.mark.parametrize("encoding", ["utf-16", "utf-16-le", "utf-16-be", "utf-8-sig"])
+@pytest.mark.parametrize("first_line", ["", "sep=;\r\n", '"sep=;"\n'])
+def test_utf_16_and_the_line_for_excel_are_understood(read, metric, encoding, first_line):
+    header, line, sent = metric
+    delimiter = ";" if first_line else ","
+    content = first_line + (header + line).decode().replace("csat", "Grüße 🎉").replace(",", delimiter)
+    result = read(content.encode(encoding))
+    assert result.bodies == [{**sent, "metric_id": "Grüße 🎉"}]
+    assert result.positions == [f"metrics.csv line {3 if first_line else 2}"]
+
+
+def test_a_delimiter_that_is_passed_wins_over_the_line_for_excel(read, metric):
+    header, line, sent = metric
+    assert read(b"sep=;\n" + (header + line).replace(b",", b"|"), delimiter="|").bodies == [sent]
+
+
+def test_utf_16_that_ends_in_the_middle_is_damaged(read, metric):
+    with pytest.raises(MaestroQADataError, match=r"metrics\.csv is UTF-16 and damaged"):
+        read((metric[0] + metric[1]).decode().encode("utf-16")[:-1])
+
+
+def test_a_header_that_is_repeated_is_skipped_and_logged(read, metric, caplog):
+    header, line, sent = metric
+    result = read(header + line + header + line)
+    assert (result.bodies, result.positions) == ([sent] * 2, ["metrics.csv line 2", "metrics.csv line 4"])
+    assert "line 3 repeats the header; it is skipped" in caplog.text
+
+
+@pytest.mark.parametrize("null_values", [["NULL", "\\N"], ("NULL", "\\N"), '["NULL", "\\\\N"]'])
+def test_null_values_are_absent(read, null_values):
+    content = COMMENTS + b"T-1,NULLs,\\N\nT-2,NULL,true\n"
+    result = read(content, resource="comments", null_values=null_values)
+    assert result.bodies == [{"ticket_id": "T-1", "body": "NULLs"}]
+    assert "body is missing" in result.errors["metrics.csv line 3"]
+    assert read(COMMENTS + b"T-1,NULL,\n", resource="comments").bodies == [{"ticket_id": "T-1", "body": "NULL"}]
+
+
+@pytest.mark.parametrize("null_values", [7, {"a": 1}, [None], "[1]"])
+def test_null_values_are_texts_and_for_csv(read, metric, null_values):
+    with pytest.raises(MaestroQAConfigError, match="null_values must be a list of texts"):
+        read(metric[0], null_values=null_values)
+    with pytest.raises(MaestroQAConfigError, match="null_values is for CSV"):
+        read(b"", "a.jsonl", null_values="NULL")
+
+
+@pytest.mark.parametrize("name", ["a.csv", "a.jsonl"])
+@pytest.mark.parametrize(
+    ("content", "kind"),
+    [
+        (b"PK\x03\x04rest", r"a ZIP archive, as Excel workbooks \(\.xlsx\) are"),
+        (b"\xd0\xcf\x11\xe0\xa1\xb1", "an Excel workbook"),
+        (b"PAR1rest", "a Parquet file"),
+        (b"\xef\xbb\xbf\n<!DOCTYPE HTML><title>Sign in</title>", "a web page"),
+        (b"<html><body>", "a web page"),
+    ],
+)
+def test_what_is_no_text_is_told_whatever_its_name_says(read, name, content, kind):
+    with pytest.raises(MaestroQADataError, match=rf"{name} is {kind}.*Save it as CSV"):
+        read(content, name)
+
+
+@pytest.mark.parametrize("index", [b"", b"Unnamed: 0", b"__index_level_0__"])
+def test_the_index_of_a_dataframe_is_told_as_such(read, metric, index):
+    header, line, _ = metric
+    with pytest.raises(MaestroQADataError, match=r"has no name of its own.* index=False"):
+        read(index + b"," + header + b"0," + line)
 
 
 def test_a_cell_that_is_no_number_is_shown_short(read, metric):

@@ -118,4 +118,7 @@ def test_a_mapped_key_may_be_missing_in_some_lines_or_null(read, metric):
 
 def test_a_mapping_over_bad_lines_alone_says_nothing_of_columns(read, metric):
     mapping = {name: name for name in metric[2]}
-    assert len(read(b"nope\nnope\n", "m.jsonl", mapping=mapping).errors) == 2
+    with pytest.raises(
+        MaestroQADataError, match=r"None of the 2 records is one\. The first: the line is not JSON.* Check"
+    ):
+        read(b"nope\nnope\n", "m.jsonl", mapping=mapping)
