@@ -75,7 +75,6 @@ class Publication:
         self._on_wait = on_wait
         self._found = found
         self._uploads: dict[str, Upload] = {}
-        self._claim: _Claim | None = None
 
     def __enter__(self) -> Self:
         return self
@@ -86,8 +85,6 @@ class Publication:
         if type_ is not None:
             for upload in self._uploads.values():
                 upload.discard()
-            if self._claim is not None:
-                self._claim.withdraw()
 
     def send(self, name: str, blocks: Iterable[bytes], *, size: int, content_type: str | None = None) -> SentFile:
         """Send a file, without making it visible.
@@ -117,7 +114,7 @@ class Publication:
             began. The manifest that is there then, if any, is not this one's.
         """
         versions = {name: self._version(name) for name in [*self._uploads, *obsolete]}
-        claim = self._claim = _Claim(self._store, self._subject, self._found.version)
+        claim = _Claim(self._store, self._subject, self._found.version)
         if self._found.version != ABSENT or any(version != ABSENT for version in versions.values()):
             claim.write()
         published: dict[str, str | None] = {}
@@ -171,7 +168,8 @@ class _Claim:
     """Whose turn it is to publish at a destination, said in the place of the manifest.
 
     Where nothing is there yet, nothing is written: then each file may be created, but none replaced, and so the first
-    one of two landings to come wins. Else the last one wins, and those before it find that out.
+    one of two landings to come wins. Else the last one wins, and those before it find that out. A claim is never
+    deleted, not even by a landing that fails: one that began before it would take its files for untouched.
 
     :param store: the destination.
     :param subject: what is landed.
@@ -200,11 +198,6 @@ class _Claim:
             self._data = data
             return
         raise self.lost()
-
-    def withdraw(self) -> None:
-        """Leave no claim of a landing that failed, where it can be told from that of another one in one step."""
-        if self.is_written and self._store.is_conditional:
-            best_effort(lambda: self._store.delete(MANIFEST_NAME, expected=self._version))
 
     def check(self) -> None:
         """Raise ``StorageConflictError`` when another landing has written there."""

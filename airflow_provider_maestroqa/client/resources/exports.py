@@ -25,8 +25,6 @@ from airflow_provider_maestroqa.client.parsing import (
 )
 from airflow_provider_maestroqa.client.server_text import clean_text
 
-#: Ids become parts of paths, URLs and log lines.
-_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:~@=+-]{0,199}")
 _MAX_SHOWN_ID = 80
 
 
@@ -192,9 +190,9 @@ def checked_export_id(export_id: object) -> str:
     :raises MaestroQAConfigError: it is no id, or one that would mean something else in a path.
     """
     text = parse_text(export_id, "export_id", remedy="Pass the output of MaestroQARequestExportOperator.")
-    if _ID.fullmatch(text) is None:
+    if _EXPORT_ID.fullmatch(text) is None:
         raise MaestroQAConfigError(
-            f"export_id must have letters, digits and . _ : ~ @ = + - only, and begin with a letter or digit, got "
+            f"export_id must have letters, digits and . _ : ~ @ = + - only, and not begin with a dot, got "
             f"{text[:_MAX_SHOWN_ID]!r}. Pass the output of MaestroQARequestExportOperator."
         )
     return text
