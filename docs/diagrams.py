@@ -261,7 +261,7 @@ def push_states() -> str:
         (240, flight.left(0.75)[1]),
         (240, flight.left(0.25)[1]),
         flight.left(0.25),
-        says=("429: wait, and send again.", "Response lost, and idempotent:", "send up to five times"),
+        says=("429: wait, and send again.", "Lost response, if idempotent:", "send up to five times"),
         at=(230, 314),
         anchor="end",
     )
