@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import ipaddress
 import logging
+import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from urllib.parse import urlsplit
@@ -72,24 +73,51 @@ def is_safe(url: str, *, allow_http: bool = False) -> bool:
 @contextmanager
 def signatures_kept_out_of_logs() -> Iterator[None]:
     """Cut the query off the addresses that urllib3 logs at DEBUG."""
-    logger = logging.getLogger("urllib3.connectionpool")
     # One of its own for each request: another thread's may end first.
     cut = _CutQueries()
-    logger.addFilter(cut)
+    for logger in map(logging.getLogger, _LOGGERS):
+        logger.addFilter(cut)
     try:
         yield
     finally:
-        logger.removeFilter(cut)
+        for logger in map(logging.getLogger, _LOGGERS):
+            logger.removeFilter(cut)
+
+
+def cut_signatures_in_logs() -> None:
+    """Cut the query off each signed address that urllib3 logs, from now on in this process, whoever requests it."""
+    for logger in map(logging.getLogger, _LOGGERS):
+        # A filter that is there already is not added again.
+        logger.addFilter(_CUT_SIGNED)
 
 
 class _CutQueries(logging.Filter):
+    """Cuts the queries off addresses in the arguments of a record.
+
+    :param where: cuts only where this is found in the query.
+    """
+
+    def __init__(self, where: re.Pattern[str] | None = None) -> None:
+        super().__init__()
+        self._where = where
+
     def filter(self, record: logging.LogRecord) -> bool:
         if isinstance(record.args, tuple):
-            record.args = tuple(
-                argument.partition("?")[0] + "?***" if isinstance(argument, str) and "?" in argument else argument
-                for argument in record.args
-            )
+            record.args = tuple(self._cut(argument) for argument in record.args)
         return True
+
+    def _cut(self, argument: object) -> object:
+        if not isinstance(argument, str) or "?" not in argument:
+            return argument
+        is_cut = self._where is None or self._where.search(argument)
+        return argument.partition("?")[0] + "?***" if is_cut else argument
+
+
+#: These log addresses with their queries.
+_LOGGERS = ("urllib3.connectionpool", "urllib3.util.retry")
+_CUT_SIGNED = _CutQueries(
+    re.compile(r"[?&](?:x-(?:amz|goog)-(?:signature|credential|security-token)|signature|sig|policy|token)=", re.I)
+)
 
 
 def is_loopback(hostname: str) -> bool:

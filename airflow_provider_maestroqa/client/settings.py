@@ -5,12 +5,13 @@ from __future__ import annotations
 import ast
 import json
 import math
+import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
 from importlib import metadata
 from typing import Any
-from urllib.parse import unquote, urlsplit
+from urllib.parse import parse_qsl, unquote, urlsplit
 
 from airflow_provider_maestroqa import __version__
 from airflow_provider_maestroqa.client.budget import DEFAULT_LIMITS, Limits
@@ -31,6 +32,8 @@ _BLANK: tuple[Any, ...] = (None, "", [], {}, FORM_MASK)
 _FLAGS = {"true": True, "y": True, "yes": True, "on": True, "false": False, "n": False, "no": False, "off": False}
 #: Keys of proxies that name hosts instead of a proxy.
 _NO_PROXY = ("no_proxy", "no")
+#: The names of parameters in a URL's query that hold a secret.
+_SECRET_NAME = re.compile(r"pass|pwd|secret|token|key$|credential", re.I)
 
 
 @dataclass(frozen=True)
@@ -270,11 +273,19 @@ def _proxy(url: str, field_name: str) -> str:
 
 
 def _passwords_in(url: str) -> list[str]:
+    """The passwords of a URL, as they are written there and as they are meant: before its host, and in its query."""
     try:
-        password = urlsplit(url).password
+        parts = urlsplit(url)
+        query = parse_qsl(parts.query, keep_blank_values=True)
     except ValueError:
-        password = None
-    return [password, unquote(password)] if password else []
+        return []
+    written = [parts.password] if parts.password else []
+    for pair in parts.query.split("&"):
+        name, _, value = pair.partition("=")
+        if _SECRET_NAME.search(name):
+            written.append(value)
+    meant = [unquote(text) for text in written] + [value for name, value in query if _SECRET_NAME.search(name)]
+    return [text for text in dict.fromkeys([*written, *meant]) if text]
 
 
 #: The parsers that the rows of the extra's fields name. Each takes a value and the field's name for error messages.

@@ -7,7 +7,6 @@ import uuid
 from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
-from urllib.parse import urlsplit
 
 from airflow_provider_maestroqa import _compat
 from airflow_provider_maestroqa.client.endpoints import build_request
@@ -17,11 +16,12 @@ from airflow_provider_maestroqa.client.errors import (
     MaestroQAOutcomeUnknownError,
 )
 from airflow_provider_maestroqa.client.formatting import format_size
-from airflow_provider_maestroqa.client.presigned import host_of, secrets_of
+from airflow_provider_maestroqa.client.presigned import host_of
 from airflow_provider_maestroqa.client.resources.attachments import attachment_parameters, id_for_file, id_for_url
 from airflow_provider_maestroqa.client.resources.upload_body import FileDigest, Source, compute_digest
 from airflow_provider_maestroqa.client.resources.uploads import upload
 from airflow_provider_maestroqa.hooks.base import BaseMaestroQAHook
+from airflow_provider_maestroqa.hooks.signed_urls import secrets_to_mask
 from airflow_provider_maestroqa.runtime.lineage import record_written
 
 
@@ -70,9 +70,9 @@ class AttachmentMethods(BaseMaestroQAHook):
         )
         if url is None:
             return self._create({"id": str(uuid.uuid4()), **parameters})
-        if query := urlsplit(url).query:
-            # It may be a signature.
-            _compat.mask_secret(query)
+        # Its query may be a signature.
+        for secret in secrets_to_mask(url)[1:]:
+            _compat.mask_secret(secret)
         own_id = id_for_url(ticket_id, content_type, url)
         parameters.setdefault("id", own_id)
         try:
@@ -203,7 +203,7 @@ class AttachmentMethods(BaseMaestroQAHook):
 
     def _read_attachment(self, response: object, requested_id: str) -> dict[str, Any]:
         attachment = dict(response) if isinstance(response, Mapping) else {}
-        for secret in secrets_of(attachment.get("presigned_url")):
+        for secret in secrets_to_mask(attachment.get("presigned_url")):
             _compat.mask_secret(secret)
         assigned_id = attachment.get("id")
         if not isinstance(assigned_id, str) or not assigned_id:

@@ -150,7 +150,7 @@ class CoachingMethods(BaseMaestroQAHook):
         paginator = Paginator(
             row.list_operation, parameters, page_size=parse_page_size(page_size), first_index=row.first_index
         )
-        return RecordIterator(self._send, paginator, warn=self.log.warning)
+        return RecordIterator(self._send, paginator, warn=self.log.warning, clock=self.clock)
 
     def export_coaching_sessions(
         self, start: date | datetime | str, end: date | datetime | str, *, time_axis: str = "meetingDate"

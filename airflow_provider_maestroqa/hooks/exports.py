@@ -10,7 +10,6 @@ from typing import Any
 from airflow_provider_maestroqa import _compat
 from airflow_provider_maestroqa.client.endpoints import build_request
 from airflow_provider_maestroqa.client.errors import MaestroQADataError
-from airflow_provider_maestroqa.client.presigned import secrets_of
 from airflow_provider_maestroqa.client.resources.export_polling import ExportEvent, ExportWait, poll_export
 from airflow_provider_maestroqa.client.resources.exports import (
     Export,
@@ -20,6 +19,7 @@ from airflow_provider_maestroqa.client.resources.exports import (
     read_export_id,
 )
 from airflow_provider_maestroqa.hooks.base import BaseMaestroQAHook
+from airflow_provider_maestroqa.hooks.signed_urls import secrets_to_mask
 
 
 class ExportMethods(BaseMaestroQAHook):
@@ -123,14 +123,14 @@ class ExportMethods(BaseMaestroQAHook):
         export_id = checked_export_id(export_id)
         request = build_request("get_export", {"exportId": export_id})
         export = Export.from_response(export_id, self.client.send(request, deadline=deadline, polling=polling))
-        for secret in secrets_of(export.data_url):
+        for secret in secrets_to_mask(export.data_url):
             _compat.mask_secret(secret)
         return export
 
     async def aget_export(self, export_id: str, *, deadline: float | None = None, polling: bool = False) -> Export:
         """Get an export without blocking the event loop; otherwise as :meth:`get_export`."""
         export = await self._aget_export(export_id, deadline=deadline, polling=polling)
-        for secret in secrets_of(export.data_url):
+        for secret in secrets_to_mask(export.data_url):
             await _compat.amask_secret(secret)
         return export
 

@@ -160,6 +160,8 @@ def test_what_no_log_may_show_is_known():
     extra = {"rate_limit_store": "redis://:p%2Fss@r/0", "proxies": {"https": "http://u:hunter2@p:1", "no_proxy": "a"}}
     assert read(password=" token ", extra=extra).secrets == ("token", "p%2Fss", "p/ss", "hunter2")
     assert read(extra={"proxies": "http://[broken"}).secrets == ("token",)
+    store = "redis://h/0?db=1&password=p%2Fss&ssl_password=hunter2"
+    assert read(extra={"rate_limit_store": store}).secrets == ("token", "p%2Fss", "hunter2", "p/ss")
 
 
 def test_a_ca_bundle_and_unknown_keys_are_kept_apart():

@@ -6,6 +6,7 @@ import socket
 import time
 
 import pytest
+import requests
 
 from airflow_provider_maestroqa import _compat
 from airflow_provider_maestroqa.client.budget import Clock, Wait
@@ -59,6 +60,23 @@ def test_the_url_of_an_export_is_masked(hook, sandbox, mocker, look):
     seen = getattr(hook, look)(export_id)
     export = asyncio.run(seen) if look == "aget_export" else seen
     assert masked == [export.data_url, export.data_url.partition("?")[2]]
+
+
+def test_what_is_masked_is_bounded_and_signatures_stay_out_of_logs_by_their_form(hook, sandbox, mocker, caplog):
+    """Airflow's masker never forgets a text, and each one makes every line of a log slower."""
+    export_id = complete(hook, sandbox).export_id
+    mask = mocker.patch.object(_compat, "mask_secret")
+    urls = [hook.get_export(export_id).data_url for _ in range(60)]
+    sandbox.add_tickets(["T-1"])
+    urls += [hook.create_attachment("T-1", "audio/mpeg")["presigned_url"] for _ in range(60)]
+    assert mask.call_count <= 2 * 20
+    with caplog.at_level("DEBUG", "urllib3"):
+        for url in (urls[-1], urls[0]):
+            requests.get(url, timeout=5)
+        requests.get(f"{sandbox.url}/health?shown=1", timeout=5)
+    assert "?***" in caplog.text
+    assert "shown=1" in caplog.text
+    assert "Signature" not in caplog.text
 
 
 @pytest.mark.parametrize("export_id", [5071, "5071"])
