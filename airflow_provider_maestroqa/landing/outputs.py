@@ -136,12 +136,10 @@ def plan_outputs(
 ) -> list[Output]:
     """Check the structure of a downloaded file and list what it becomes.
 
-    :param fd: the open file.
     :param downloaded: what is known of it.
     :param output_format: what to make of it.
     :param clean: whether CSV files are cleaned.
     :param max_content_bytes: the maximum that the members of an archive may hold together.
-    :param engine: inflates and deflates.
     :param verification: checks the members that are published as they are compressed.
     :param on_wait: called now and then while waiting for a check.
     :raises MaestroQADataError: the file is rejected.

@@ -90,7 +90,6 @@ class Publication:
         """Send a file, without making it visible.
 
         :param name: relative to the store.
-        :param blocks: its bytes.
         :param size: in bytes; an upper bound where it is not known exactly.
         :param content_type: guessed from the name by default.
         """

@@ -33,7 +33,6 @@ _MAX_IN_FLIGHT = 2
 class ContentDigest:
     """Size, CRC-32 and, if wanted, number of records of content before compression.
 
-    :param engine: computes the CRC.
     :param count_rows: whether to count CSV records too.
     """
 

@@ -95,17 +95,13 @@ class RecordCounter:
 def count_exactly(blocks: Iterable[bytes]) -> int:
     """Count the records of a CSV file as Python's own reader sees them; slow, and right about stray quotes.
 
-    :param blocks: the bytes of the file, in order.
     :return: the number of records without the header.
     """
     return max(0, sum(1 for record in _parse(_lines(blocks)) if record) - 1)
 
 
 def seems_cut_off(blocks: Iterable[bytes]) -> bool:
-    """Whether a CSV file ends within quotes, within a character, or within a record that is shorter than the header.
-
-    :param blocks: the bytes of the file, in order.
-    """
+    """Whether a CSV file ends within quotes, within a character, or within a record shorter than the header."""
     header: list[str] | None = None
     last: list[str] = []
     tail = b""

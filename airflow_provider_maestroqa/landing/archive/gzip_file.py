@@ -30,12 +30,8 @@ def read_gzip_member(
 ) -> Member:
     """Inflate a gzip file to check it and to learn its size, of which its end holds only 32 bits.
 
-    :param fd: the open file.
-    :param size: its bytes.
     :param name: what to call its content.
-    :param engine: inflates.
     :param max_content_bytes: the most that it may hold.
-    :param on_wait: called now and then.
     :raises MaestroQADataError: it is damaged, or holds too much.
     """
     start = _data_start(os.pread(fd, _MAX_HEADER, 0))

@@ -65,8 +65,6 @@ def read_members(fd: int, size: int, *, max_content_bytes: int) -> list[Member]:
 
     What is in the files is checked when they are read.
 
-    :param fd: the open archive.
-    :param size: its bytes.
     :param max_content_bytes: the most that all files together may hold.
     :return: at least one member, in the archive's own order.
     :raises MaestroQADataError: with the member's name and the reason.

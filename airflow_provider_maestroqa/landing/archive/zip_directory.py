@@ -80,7 +80,6 @@ class Directory:
 
     :param offset: where it begins; all members end before it.
     :param entries: how many members it announces.
-    :param size: its bytes.
     """
 
     offset: int
@@ -115,11 +114,7 @@ def begins_with_member(fd: int, size: int) -> bool:
 
 
 def read_directory(fd: int, size: int) -> Directory:
-    """Find an archive's directory.
-
-    :param fd: the open file.
-    :param size: its bytes.
-    """
+    """Find an archive's directory."""
     ends = _find_ends(fd, size)
     if not ends:
         raise_damaged("its end is missing, or bytes follow behind its end")

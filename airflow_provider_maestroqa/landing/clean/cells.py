@@ -68,8 +68,6 @@ def natural_key(columns: Sequence[str]) -> list[str]:
 def read_records(name: str, blocks: Iterable[bytes]) -> CsvReader:
     """Read an export's CSV file as a table. An empty one is a table without columns and records.
 
-    :param name: of the file, for messages.
-    :param blocks: its bytes, in order.
     :raises MaestroQADataError: it has a header that cannot be used.
     """
     records = CsvReader(blocks, f"The export's file {name!r} cannot be cleaned:", remedy=_REMEDY, may_be_empty=True)
@@ -85,7 +83,6 @@ def read_records(name: str, blocks: Iterable[bytes]) -> CsvReader:
 class Cleaner:
     """Cleans the records of one file, and counts what it finds.
 
-    :param records: the file.
     :param date_remedy: the last sentence of the error for a date that cannot be read. Without it, such a cell is kept
         as text and counted.
     """

@@ -22,11 +22,7 @@ ROW_GROUP_BYTES = 16 << 20
 
 
 def csv_blocks(records: CsvReader, cleaner: Cleaner) -> Iterator[bytes]:
-    """The cleaned file as CSV, about one block at a time.
-
-    :param records: the file.
-    :param cleaner: cleans it.
-    """
+    """The cleaned file as CSV, about one block at a time."""
     if not records.header:
         return
     yield _encode_csv([[name] for name in records.header])
@@ -73,7 +69,6 @@ def require_pyarrow() -> tuple[Any, Any]:
 def parquet_blocks(records: CsvReader, cleaner: Cleaner) -> Iterator[bytes]:
     """The cleaned file as Parquet, a row group at a time.
 
-    :param records: the file.
     :param cleaner: cleans it, and rejects dates that cannot be read.
     """
     pyarrow, parquet = require_pyarrow()

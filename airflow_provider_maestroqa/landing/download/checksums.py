@@ -39,7 +39,6 @@ def find_checksum(headers: Mapping[str, str], url: str) -> tuple[str, str] | Non
 def verify_checksum(blocks: Iterable[bytes], expected: tuple[str, str]) -> None:
     """Raise ``MaestroQADataError`` when a file is not the one that the storage holds.
 
-    :param blocks: its bytes.
     :param expected: what :func:`find_checksum` found.
     """
     name, digits = expected

@@ -31,8 +31,6 @@ def open_url(
     """Request a file, following at most five redirects and none from https to http.
 
     :param session: proxies and TLS settings come from here, and nothing that authenticates.
-    :param url: the presigned URL.
-    :param headers: of the request.
     :param timeouts: seconds to connect, and seconds without a byte.
     :return: a response whose body is still to be read, or ``None`` and the reason.
     :raises MaestroQADataError: for an address or a redirect that must not be followed.

@@ -90,7 +90,6 @@ def request_headers(offset: int, version: Version) -> dict[str, str]:
 def decide(status: int, headers: Mapping[str, str], *, offset: int, version: Version) -> Decision:
     """Decide what a response means for a download.
 
-    :param status: the HTTP status.
     :param headers: the response's headers; their names are looked up regardless of case.
     :param offset: the byte that was requested; 0 stands for the whole file.
     :param version: what is known of the file so far.

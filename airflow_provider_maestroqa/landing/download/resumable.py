@@ -61,7 +61,6 @@ class DownloadLimits:
 class DownloadedFile:
     """A file that was downloaded completely.
 
-    :param size: its bytes.
     :param head: its first bytes.
     :param content_encoding: the header that the storage sent, or an empty text.
     :param checksum: the algorithm and the digits that the storage sent, if any.
@@ -87,13 +86,7 @@ def download(
 ) -> DownloadedFile:
     """Download an export, resuming from the same byte when the connection drops or the URL expires.
 
-    :param temp_file: where to write it.
-    :param export_id: for the log lines.
     :param fresh_url: requests a presigned URL from MaestroQA; called again whenever the storage denies the last one.
-    :param session: proxies and TLS settings come from here.
-    :param limits: of time and size.
-    :param log: logs one line of text.
-    :param clock: measures the time and waits.
     :raises MaestroQADataError: the file is gone, too large, empty or no export.
     :raises MaestroQAConnectionError: it did not arrive in time, or too many attempts brought nothing.
     :raises MaestroQAError: the temporary folder is full, or the storage denies fresh URLs too.

@@ -25,7 +25,6 @@ class Verification:
     """Computes the digest of an archive's members, each once, in two threads.
 
     :param fd: the temporary file, which grows.
-    :param engine: inflates.
     :param count_rows: whether to count records as well.
     :param early: whether to begin before the download is complete.
     """
@@ -79,7 +78,6 @@ class Verification:
     def verify(self, member: Member, on_wait: Callable[[], None]) -> ContentDigest:
         """Check that a member is undamaged, and return its digest.
 
-        :param on_wait: called now and then.
         :raises MaestroQADataError: it is damaged.
         """
         with self._changed:

@@ -90,6 +90,16 @@ def test_a_thread_that_gets_lost_harms_nothing(growing, engine):
         assert [verification.verify(member, noop).size for member in members] == [4, 4]
 
 
+def test_members_that_grow_out_of_all_proportion_together_stop_the_early_check(growing, engine):
+    archive, counting = packed(*[bytes(33 << 20)] * 5), Counting(engine)
+    growing.write(archive)
+    with Verification(growing.fileno(), counting.engine, count_rows=False, early=True) as verification:
+        # As if more were to come, so that the thread waits for nothing.
+        verification.bytes_available(len(archive) + (1 << 20))
+        verification._thread.join(60)
+    assert counting.streams == 2
+
+
 def test_what_was_measured_of_an_earlier_file_is_forgotten(growing, engine):
     first, second = packed(b"h\n1\n"), packed(b"h\n2\n")
     with Verification(growing.fileno(), engine, count_rows=False, early=True) as verification:
