@@ -188,7 +188,7 @@ def test_an_empty_json_lines_file_and_a_header_alone_are_a_success(push, sandbox
         ("m.csv", b"", {}, r"m\.csv line 1 should be the header, but the file is empty"),
         ("m.csv", b"a,b\n1,2\n", {}, r"the column 'a' is no field of a ticket metric"),
         ("m.csv", b"a;b\n1;2\n", {}, r"Set delimiter=';'"),
-        ("m.csv", b"\xff\xfea", {}, r"line 1 is UTF-16"),
+        ("m.csv", b"\xff\xfea", {}, r"is UTF-16 and damaged"),
         ("m.csv.gz", gzip.compress(as_csv(metrics(300)), mtime=0)[:-20], {}, r"its gzip stream is cut"),
         ("m.csv.gz", b"plain", {}, r"is named as a gzip file, but is none"),
         ("m.parquet", b"PAR1", {}, r"m\.parquet is no Parquet file"),
