@@ -9,6 +9,7 @@ import time
 import zlib
 
 import pytest
+import requests
 from clocks import FakeTime
 from raw_server import RawServer, respond
 
@@ -18,7 +19,9 @@ from airflow_provider_maestroqa.client.endpoints import build_request
 from airflow_provider_maestroqa.client.settings import read_settings
 from airflow_provider_maestroqa.client.transport import response_reader, retry, spooled_response
 from airflow_provider_maestroqa.client.transport.async_client import AsyncClient
+from airflow_provider_maestroqa.client.transport.deadline import response_timeout
 from airflow_provider_maestroqa.client.transport.response_reader import BLOCK, ContentDecoder, UndecodableError
+from airflow_provider_maestroqa.client.transport.session import make_session
 from airflow_provider_maestroqa.client.transport.spooled_response import SpooledJsonArray
 from airflow_provider_maestroqa.client.transport.sync_client import SyncClient
 
@@ -154,6 +157,15 @@ def test_a_response_that_drips_ends_at_the_deadline(kind, case, monkeypatch):
         assert time.monotonic() - began < 4
         assert caught.value.retryable
         assert len(server.received) == 1
+
+
+def test_the_response_of_an_upload_ends_some_time_after_the_upload():
+    with RawServer(lambda _: itertools.chain([DRIPS["headers"][0]], server.drip(DRIPS["headers"][1]))) as server:
+        session = make_session(read_settings("c", host=server.url, password="s3cret-token"))
+        began = time.monotonic()
+        with response_timeout(0.4), pytest.raises(requests.RequestException):
+            session.put(server.url, data=b"ab", timeout=5)
+        assert time.monotonic() - began < 4
 
 
 def test_a_try_takes_its_share_of_the_deadline():
