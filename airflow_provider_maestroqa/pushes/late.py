@@ -8,7 +8,7 @@ lost request with an earlier record of its key may be under way.
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from airflow_provider_maestroqa.client.clock import Clock
 from airflow_provider_maestroqa.client.formatting import format_duration
@@ -49,10 +49,20 @@ class LateRequests:
         self._attempts: list[Attempts] = []
         self._until: dict[tuple[str, ...], tuple[int, float]] = {}
 
-    def count_attempts(self) -> Attempts:
-        """Begin to count the attempts of one request."""
-        self._attempts.append(Attempts())
-        return self._attempts[-1]
+    def watch(self, mark: Callable[[bool], None]) -> Callable[[bool], None]:
+        """Count the attempts of one request.
+
+        :param mark: is called before, each time that it leaves or certainly had no effect.
+        :return: what to call then.
+        """
+        attempts = Attempts()
+        self._attempts.append(attempts)
+
+        def on_in_flight(is_in_flight: bool) -> None:
+            mark(is_in_flight)
+            attempts.record(is_in_flight)
+
+        return on_in_flight
 
     def end(self, batch: Sequence[Record]) -> int:
         """All requests for a batch have ended; return how many records were sent again after a lost response."""

@@ -218,12 +218,7 @@ class Push:
         self._late.wait_before(batch)
 
         def send_request(request: Request) -> Any:
-            attempts = self._late.count_attempts()
-
-            def on_in_flight(is_in_flight: bool) -> None:
-                self._mark(batch, is_in_flight)
-                attempts.record(is_in_flight)
-
+            on_in_flight = self._late.watch(lambda is_in_flight: self._mark(batch, is_in_flight))
             return self._send_request(request, on_in_flight=on_in_flight)
 
         bodies = [record.body for record in batch if record.body is not None]
@@ -247,11 +242,8 @@ class Push:
         try:
             self._commit(batch[-1])
         except PositionTakenError as error:
-            taken = error.message
-        else:
-            taken = ""
-        if taken:
-            raise PositionTakenError(f"{taken} It cannot know that {describe(batch)} have arrived as well.")
+            names = describe(batch)
+            raise PositionTakenError(f"{error.message} It cannot know that {names} have arrived as well.") from error
         if missing:
             self._handle_unconfirmed(batch, missing, [batch[number] for number in confirmation.suspects])
 
