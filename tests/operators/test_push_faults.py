@@ -21,6 +21,7 @@ import pytest
 from airflow_fixtures import task_context
 from clocks import SkippingTime
 from factories import agent, agent_metric, comment, ticket, ticket_metric
+from proxies import through_proxies
 
 from airflow_provider_maestroqa._compat import AirflowFailException
 from airflow_provider_maestroqa.client.errors import MaestroQAError
@@ -140,9 +141,9 @@ def sandbox():
 
 
 @pytest.fixture
-def row(kind, sandbox, connect):
+def row(kind, sandbox, connect, route):
     """Tell whether a row holds."""
-    connect(host=sandbox.url, password=sandbox.token, **FAST, timeout=30)
+    connect(host=route.url(sandbox.url), password=sandbox.token, **FAST, timeout=30, **route.extra)
 
     def check(outcome, expected):
         there = kind.there(sandbox)
@@ -196,6 +197,34 @@ def test_a_lost_answer(kind, kept, sandbox, row, connect, fault):
         connect(host=sandbox.url, password=sandbox.token, **FAST, timeout=1)
     sandbox.fault(path=kind.path, after=1, **LOST[fault])
     row(tries_of(kind, kept), UNKNOWN if kind.name == "comments" else "exact")
+
+
+#: What a proxy does to the second request.
+LOST_BY_A_PROXY = {
+    "closed before": "close_before",
+    "closed after the commit": "close_after",
+    "reset after the commit": "reset_after",
+    "cut off after the commit": "cut_after",
+}
+
+
+@through_proxies
+@pytest.mark.parametrize("fault", LOST_BY_A_PROXY)
+def test_an_answer_that_a_proxy_loses(kind, kept, sandbox, row, route, fault):
+    route.proxy.fault(LOST_BY_A_PROXY[fault], path=kind.path, after=1)
+    row(tries_of(kind, kept), UNKNOWN if kind.name == "comments" else "exact")
+
+
+@through_proxies
+def test_an_answer_that_is_lost_behind_a_proxy(kind, kept, sandbox, row, route):
+    sandbox.fault(path=kind.path, after=1, **LOST["reset after the commit"])
+    row(tries_of(kind, kept), UNKNOWN if kind.name == "comments" else "exact")
+
+
+@through_proxies
+def test_a_proxy_that_refuses(kind, kept, sandbox, row, route):
+    route.proxy.fault("status", status=407, after=1, times=3)
+    row(tries_of(kind, kept), "exact")
 
 
 def test_a_lost_answer_that_stays_lost_until_a_later_try(kind, kept, sandbox, row):
@@ -278,11 +307,11 @@ def zygote():
 
 
 @pytest.fixture
-def start_task(zygote, kind, sandbox, kept, tmp_path):
+def start_task(zygote, kind, sandbox, kept, route, tmp_path):
     def start(**job):
         rates = {"normal": [[1, 600]], "hard": [[1, 600]]} if job.pop("once", False) else FAST["rate_limits"]
-        fields = {"conn_type": "maestroqa", "host": sandbox.url, "password": sandbox.token}
-        fields["extra"] = {**FAST, "rate_limits": rates, "timeout": 60}
+        fields = {"conn_type": "maestroqa", "host": route.url(sandbox.url), "password": sandbox.token}
+        fields["extra"] = {**FAST, "rate_limits": rates, "timeout": 60, **route.extra}
         job |= {
             "resource": kind.name,
             "records": kind.records,
@@ -349,6 +378,7 @@ def test_killed_between_two_batches(kind, kept, sandbox, row, start_task):
 
 
 @across_processes
+@pytest.mark.parametrize("route", ["direct", "forward", "tunnel"], indirect=True)
 @pytest.mark.parametrize("done", [False, True], ids=["before the commit", "after the commit"])
 def test_killed_in_flight(kind, kept, sandbox, row, start_task, done):
     sandbox.fault(kind="timeout", path=kind.path, after=1, done=done)

@@ -129,7 +129,7 @@ class Proxy:
     def _refuse(self, client, head, fault):
         if fault["kind"] == "status":
             read_body(client, head)
-            client.sendall(b"HTTP/1.1 %d Refused\r\nContent-Length: 0\r\n\r\n" % fault["status"])
+            client.sendall(b"HTTP/1.1 %d Refused\r\nContent-Length: 0\r\nConnection: close\r\n\r\n" % fault["status"])
         elif fault["kind"] == "hold":
             client.recv(1)
         elif fault["kind"] == "reset":
