@@ -52,7 +52,7 @@ FAULTS = [
     {"kind": "empty_body", "done": True},
     {"kind": "status", "status": 401},
     {"kind": "status", "status": 403},
-    {"kind": "status", "status": 413},
+    {"kind": "status", "status": 421},
     {"kind": "rate_limited"},
     {"kind": "unconfirmed", "at": 1},
     {"kind": "unconfirmed", "at": 3},
