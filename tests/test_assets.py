@@ -67,7 +67,7 @@ def test_a_dataset_has_one_uri_however_it_is_written(written, host, uri):
         ("maestroqa://app.maestroqa.com/tickets/a b", "has a label"),
     ],
 )
-def test_a_wrong_uri_is_refused_and_no_secret_in_it_is_repeated(uri, message):
+def test_a_wrong_uri_is_an_error_that_repeats_no_secret(uri, message):
     with pytest.raises(ValueError, match=re.escape(message)) as caught:
         sanitize_uri(urlsplit(uri))
     assert "s3cr3t" not in str(caught.value)
@@ -166,7 +166,7 @@ def test_only_assets_among_the_outlets_get_the_facts():
     assert events[asset.uri].extra == {"rows": 3}
 
 
-def test_a_task_without_outlet_events_has_nothing_to_tell():
+def test_a_task_without_outlet_events_has_nothing_to_report():
     assert add_event_extra({}, [maestroqa_asset("tickets")], {"rows": 3}) is None
 
 
@@ -214,12 +214,12 @@ def test_of_many_windows_an_export_takes_its_own():
 @pytest.mark.parametrize(
     "wrong", [{"e2": DAY}, {"start": DAY["start"]}, {**DAY, "more": 1}, {"start": None, "end": None}, "{}", [DAY], 7]
 )
-def test_a_window_that_is_none_is_refused(wrong):
+def test_a_value_that_is_no_window_is_an_error(wrong):
     with pytest.raises(MaestroQAConfigError, match=r"window must be a dict with start and end.*export e1"):
         parse_window(wrong, "e1")
 
 
-def test_a_window_that_ends_before_it_begins_is_refused():
+def test_a_window_that_ends_before_it_begins_is_an_error():
     with pytest.raises(MaestroQAConfigError, match="must be before its end"):
         parse_window({"start": DAY["end"], "end": DAY["start"]}, "e1")
 
@@ -296,7 +296,7 @@ def test_the_request_of_many_exports_hands_on_a_window_for_each(connection):
     assert list(task.kept["window"].values()) == [DAY, {"start": DAY["end"], "end": end}]
 
 
-def test_a_request_that_shall_keep_no_xcom_keeps_none(connection):
+def test_a_request_without_xcom_pushes_none(connection):
     from airflow_provider_maestroqa.operators.exports import MaestroQARequestExportOperator
 
     task = Pushed()

@@ -190,7 +190,7 @@ def test_the_tickets_are_there_before_their_comments_and_metrics(runs):
     assert last_ticket < min(paths.index(f"/api/v1/{name}-batch") for name in ("comments", "ticket-metrics"))
 
 
-def test_the_reports_say_what_was_created_updated_and_refused(runs):
+def test_the_reports_count_what_was_created_updated_and_rejected(runs):
     reports = runs.results["maestroqa_helpdesk_tickets"]["returned"]
     tickets, comments, metrics = (reports[name] for name in ("tickets", "comments", "metrics"))
     assert (tickets["created"], tickets["updated"], tickets["rejected"]) == (WAREHOUSE.TICKETS, 1, 0)
@@ -295,7 +295,7 @@ def test_an_example_for_a_newer_airflow_is_passed_over_without_an_error(example)
     assert not [value for value in runpy.run_path(str(example)).values() if isinstance(value, DAG)]
 
 
-def test_each_export_was_asked_for_once(runs):
+def test_each_export_was_requested_once(runs):
     asked = [seen for seen in runs.requests if seen.method == "POST" and "/request-" in seen.path]
     assert len(asked) == len(runs.exports) == 9
 

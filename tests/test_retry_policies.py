@@ -195,7 +195,7 @@ def test_a_used_up_budget_is_waited_for_as_long_as_it_lasts(decide, error, delay
         (KeyboardInterrupt(), "default"),
     ],
 )
-def test_every_other_error_is_retried_as_the_task_says_or_not_at_all(decide, error, action):
+def test_every_other_error_is_retried_as_the_task_is_configured_or_not_at_all(decide, error, action):
     assert decide(error) == (action, None)
 
 
@@ -242,7 +242,7 @@ def test_a_policy_can_be_stored_and_made_again():
 
 
 @pytest.mark.skipif(HAS_POLICIES, reason="an older Airflow's answer")
-def test_an_older_airflow_says_what_to_do_instead():
+def test_the_error_on_an_older_airflow_names_the_alternative():
     with pytest.raises(ImportError, match=r"needs Airflow 3\.3 or newer.*Leave it out.*AirflowFailException"):
         from airflow_provider_maestroqa.retry_policies import MaestroQARetryPolicy  # noqa: F401
 

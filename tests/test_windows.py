@@ -74,7 +74,7 @@ def test_a_run_without_an_interval_names_three_remedies(context):
         ({}, {"lookback": timedelta(days=1)}, "Pass end"),
     ],
 )
-def test_a_window_that_cannot_be_is_refused_with_its_remedy(context, arguments, named):
+def test_an_impossible_window_is_an_error_with_its_remedy(context, arguments, named):
     with pytest.raises(MaestroQAConfigError, match=named):
         resolve_window(context, **arguments)
 
@@ -135,7 +135,7 @@ def test_a_window_has_its_length_in_utc_whatever_zone_the_range_is_given_in():
         (START, START + timedelta(days=3650), 0.01, "more than 10,000 windows"),
     ],
 )
-def test_a_cut_that_cannot_be_is_refused(start, end, max_days, named):
+def test_an_impossible_split_is_an_error(start, end, max_days, named):
     with pytest.raises(MaestroQAConfigError, match=named):
         split_windows(start, end, max_days)
 
@@ -205,7 +205,7 @@ class TestMaxWindowDays:
         assert asked == split_windows(MONTH["start"], MONTH["end"], 7)
         assert len(sandbox.exports) == 5
 
-    def test_a_retry_goes_on_after_the_parts_that_were_asked_for(self, connection, sandbox, task_state_store):
+    def test_a_retry_continues_after_the_requested_parts(self, connection, sandbox, task_state_store):
         context = {"task_state_store": task_state_store}
         sandbox.fault(kind="status", status=401, body={"error": "expired"}, path=ASK, after=3)
         with pytest.raises(AirflowFailException, match="MaestroQAAuthError"):
@@ -218,7 +218,7 @@ class TestMaxWindowDays:
         assert len(sandbox.exports) == 5
         assert task_state_store.values == {}
 
-    def test_a_retry_asks_again_for_a_part_that_is_gone(self, connection, sandbox, task_state_store):
+    def test_a_retry_requests_a_missing_part_again(self, connection, sandbox, task_state_store):
         context = {"task_state_store": task_state_store}
         sandbox.fault(kind="status", status=401, body={"error": "expired"}, path=ASK, after=2)
         with pytest.raises(AirflowFailException, match="MaestroQAAuthError"):
@@ -236,7 +236,7 @@ class TestMaxWindowDays:
         assert sandbox.requests == []
 
     @pytest.mark.parametrize("max_window_days", [0, "many", -1])
-    def test_another_value_is_refused(self, connection, sandbox, max_window_days):
+    def test_another_value_is_an_error(self, connection, sandbox, max_window_days):
         with pytest.raises(AirflowFailException, match="max_window_days must be a number of days"):
             request(max_window_days=max_window_days).execute({})
         assert sandbox.requests == []

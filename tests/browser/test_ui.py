@@ -52,7 +52,7 @@ def test_the_connection_form_has_the_fields_of_maestroqa_with_their_help(page, u
     picture(form, "connection-extra")
 
 
-def test_the_test_button_asks_maestroqa(page, ui, picture):
+def test_the_test_button_sends_a_request_to_maestroqa(page, ui, picture):
     row = connections(page, ui)
     with page.expect_response(lambda answer: answer.url.endswith("/connections/test")) as tested:
         row.get_by_label("Test Connection").click()
@@ -129,7 +129,7 @@ def test_the_link_to_what_landed_leads_to_its_files(task, ui, browser, picture):
     there.close()
 
 
-def test_the_rendered_templates_say_where_it_lands(task, picture):
+def test_the_rendered_templates_show_the_destination(task, picture):
     page = task("land", "/rendered_templates")
     page.get_by_text("s3_prefix").wait_for()
     # What is highlighted stands in many pieces.

@@ -90,7 +90,7 @@ def test_there_is_no_circle_of_imports(graph):
 
 
 @pytest.mark.parametrize("folder", ["scripts", "benchmarks", "docs", "tests/support"])
-def test_there_is_no_circle_of_imports_beside_the_package(package, folder):
+def test_there_is_no_circle_of_imports_outside_the_package(package, folder):
     """Each of these folders is on the path of its own programs, so its modules have plain names."""
     files = {path.stem: path for path in sorted((package.root / folder).rglob("*.py"))}
     imports = {

@@ -95,7 +95,7 @@ def test_airflow_accepts_the_provider_info():
     validate(INFO, schema)
 
 
-def test_extra_links_of_operators_are_told_to_airflow(package):
+def test_extra_links_of_operators_are_in_the_provider_info(package):
     """A link that Airflow is not told of makes a serialized DAG unreadable."""
     used = {
         f"{type(link).__module__}.{type(link).__qualname__}"
@@ -118,7 +118,7 @@ def test_the_readmes_table_has_each_class_once(package):
         assert rows.count(made.__name__) == 1, made.__name__
 
 
-def test_a_page_tells_of_each_class(block, pages, package):
+def test_each_class_is_on_a_page(block, pages, package):
     """Of a trigger that users do not name themselves, the reference tells."""
     assert re.search(rf"\b{block.__name__}\b", pages) or block.__module__.startswith(f"{package.name}.triggers.")
 

@@ -171,7 +171,7 @@ def test_a_call_hides_what_it_sends():
     [one for one in vars(errors).values() if inspect.isclass(one) and issubclass(one, errors.MaestroQAError)],
     ids=lambda one: one.__name__,
 )
-def test_an_error_says_no_more_than_its_message(error):
+def test_an_error_has_no_more_text_than_its_message(error):
     """What an error carries beside its message must not be in what Airflow logs and keeps of it."""
     if issubclass(error, errors.MaestroQAAPIError):
         made = error(500, "GET", "/api/v1/todos", "MaestroQA said no.")

@@ -120,7 +120,7 @@ def test_what_happens_when_landing(landing, sandbox, tmp_path):
 
 
 @pytest.mark.parametrize("deferrable", [False, True], ids=["on a worker", "deferred"])
-def test_at_the_deadline_each_ends_as_the_page_says(section, sandbox, deferrable):
+def test_at_the_deadline_each_ends_as_documented(section, sandbox, deferrable):
     text = " ".join(section("docs/failures.md", "Waiting").split())
     assert "`wait_for_completion` **fails, Airflow retries**. The sensor ends like every sensor of Airflow" in text
     arm(sandbox, "never,times=ever", GET)

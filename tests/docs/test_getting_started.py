@@ -14,7 +14,7 @@ def test_following_the_page_lands_an_export(followed):
     assert '"has_data": true' in done.stdout
 
 
-def test_the_log_says_what_the_page_says(followed, section):
+def test_the_log_has_the_lines_of_the_page(followed, section):
     done, _ = followed
     said = done.stdout + done.stderr
     shown = section("docs/getting-started.md", "5. Run it").partition("```text\n")[2].partition("```")[0]

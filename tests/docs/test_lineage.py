@@ -45,7 +45,7 @@ def test_the_facts_of_a_push_are_those_of_its_event(table):
     assert list(table(PAGE, "Of a push")) == list(push_event_extra(Report("tickets").as_dict()))
 
 
-def test_the_methods_that_tell_lineage_are_methods_of_the_hook(read, section):
+def test_the_methods_that_report_lineage_are_methods_of_the_hook(read, section):
     from re import findall
 
     text = section(PAGE, "The hook in tasks of your own")

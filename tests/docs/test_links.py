@@ -13,7 +13,7 @@ def anchors(path):
     return made
 
 
-def test_pictures_are_there_and_say_what_they_show(page):
+def test_pictures_exist_and_have_a_description(page):
     text = re.sub(r"^```.*?^```$", "", page.read_text(), flags=re.MULTILINE | re.DOTALL)
     assert text.count("![") == len(IMAGE.findall(text))
     for shown, name in IMAGE.findall(text):

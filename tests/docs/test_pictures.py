@@ -43,7 +43,7 @@ def test_every_result_is_on_the_page(script, root):
     assert shown == {path.stem for path in (root / "benchmarks" / "results").glob("*.json")}
 
 
-def test_a_result_says_where_it_is_from_and_no_more(root):
+def test_a_result_names_its_command_and_machine_and_no_more(root):
     for path in sorted((root / "benchmarks" / "results").glob("*.json")):
         found = json.loads(path.read_text())
         assert set(found) == {"benchmark", "command", "machine", "rows"}
@@ -67,7 +67,7 @@ def test_numbers_in_the_text_are_those_of_a_benchmark_or_of_the_page_that_states
         assert re.search(rf"(?<!\d){number.replace(',', '')}(?!\d)", known), number
 
 
-def test_a_picture_is_whole_says_what_it_shows_and_can_be_read_in_both_themes(root):
+def test_a_picture_is_complete_has_a_title_and_works_in_both_themes(root):
     for path in sorted((root / "docs" / "images").glob("*.svg")):
         drawing = ET.fromstring(path.read_text())
         assert drawing.find("{http://www.w3.org/2000/svg}title").text, path.name
@@ -75,7 +75,7 @@ def test_a_picture_is_whole_says_what_it_shows_and_can_be_read_in_both_themes(ro
         assert 'class="paper"' in path.read_text(), path.name
 
 
-def test_the_machine_of_a_peak_is_not_asked_for_that_of_its_parent(root):
+def test_peak_memory_is_not_that_of_the_parent_process(root):
     """``ru_maxrss`` begins with the peak of the process that started this one."""
     for path in sorted((root / "benchmarks").glob("*.py")):
         assert "ru_maxrss" not in path.read_text(), path.name

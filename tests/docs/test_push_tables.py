@@ -27,7 +27,7 @@ def arguments(cls):
     return {one.name: one.default for one in signature if one.name != "self" and one.kind is not one.VAR_KEYWORD}
 
 
-def test_each_push_has_its_own_arguments_and_takes_as_many_records_at_once_as_are_said(table):
+def test_each_push_has_the_documented_arguments_and_batch_size(table):
     written = table("docs/pushes.md", "Operator")
     assert set(written) == {cls.__name__ for cls in PUSHES}
     for cls in PUSHES:
@@ -60,7 +60,7 @@ def test_the_report_is_the_one_that_comes(table):
     assert list(table("docs/pushes.md", "Field")) == [field.name for field in fields(Report)]
 
 
-def test_a_refused_record_looks_as_it_does_at_rejects_path(connection, sandbox, tmp_path, code_of, root):
+def test_the_rejected_record_shown_has_the_form_of_a_real_one(connection, sandbox, tmp_path, code_of, root):
     (shown,) = [json.loads(b.text) for b in code_of(root / "docs" / "pushes.md") if b.language == "json"]
     path = tmp_path / "rejects.jsonl"
     comments.MaestroQACreateCommentsOperator(
@@ -72,7 +72,7 @@ def test_a_refused_record_looks_as_it_does_at_rejects_path(connection, sandbox, 
     assert set(refused) == {*shown, "reason"}
 
 
-def test_what_to_do_about_unknown_comments_can_be_chosen_as_said(table):
+def test_on_unknown_outcome_takes_the_documented_values(table):
     choices = table("docs/failures.md", "`on_unknown_outcome`")
     for choice in choices:
         assert PushOptions.parse(on_unknown_outcome=choice).on_unknown_outcome == choice

@@ -45,7 +45,7 @@ def directives(root):
     return found
 
 
-def test_every_module_that_airflow_is_told_of_is_read(root):
+def test_every_module_in_the_provider_info_is_in_the_reference(root):
     read = {name for _, name in directives(root)}
     for module in provided_modules():
         assert any(name == module or name.startswith(f"{module}.") for name in read), module
@@ -64,7 +64,7 @@ def test_every_method_of_the_hook_stands_in_one_chapter(root):
     assert set(counts.values()) == {1}
 
 
-def test_no_page_of_the_reference_repeats_what_a_docstring_says(root):
+def test_no_page_of_the_reference_repeats_a_docstring(root):
     for page in sorted((root / "docs" / "reference").glob("*.md")):
         assert ":param" not in page.read_text(), page.name
         assert "\n.. class::" not in page.read_text(), page.name
@@ -120,7 +120,7 @@ def test_every_public_class_stands_in_the_built_reference(site):
                 assert f"{module}.{name}" in ids, f"{module}.{name}"
 
 
-def test_the_built_reference_says_what_is_templated(site):
+def test_the_built_reference_lists_templated_arguments(site):
     folder, _ = site
     text = re.sub(r"<[^>]+>", "", (folder / "reference" / "operators.html").read_text())
     assert text.count("Templated:") >= 15
@@ -142,7 +142,7 @@ def test_no_link_and_no_picture_of_the_built_site_is_dead(site):
     assert dead == []
 
 
-def test_the_built_site_asks_no_other_host_for_anything(site):
+def test_the_built_site_loads_nothing_from_another_host(site):
     folder, pages = site
     for name in pages:
         loaded = re.findall(r'<(?:script|link|img)\b[^>]*(?:src|href)="(https?:[^"]+)"', (folder / name).read_text())

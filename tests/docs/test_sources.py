@@ -36,7 +36,7 @@ CHECKS = {
 }
 
 
-def test_every_field_is_read_as_the_table_says(tables_in, read):
+def test_every_field_is_read_as_documented(tables_in, read):
     (rows,) = [rows for rows in tables_in(read(PAGE)) if rows[0][0] == "Fields"]
     said = {field: kind for fields, kind in rows[1:] for field in re.findall(r"`(\w+)`", fields)}
     for record_type in (TICKET, TICKET_METRIC, AGENT, AGENT_METRIC, COMMENT):

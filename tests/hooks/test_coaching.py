@@ -44,14 +44,14 @@ def test_a_record_that_is_not_there_is_an_error_of_its_own(hook, method):
 
 @pytest.mark.parametrize("method", ONE)
 @pytest.mark.parametrize("record_id", ["", "  ", "..", None, 7])
-def test_an_id_that_cannot_be_is_refused_before_a_request(hook, sandbox, method, record_id):
+def test_an_impossible_id_is_an_error_before_a_request(hook, sandbox, method, record_id):
     with pytest.raises(MaestroQAConfigError, match="needs a id"):
         getattr(hook, method)(record_id)
     assert sandbox.requests == []
 
 
 @pytest.mark.parametrize("answer", [[], "text", 7])
-def test_an_answer_that_is_no_record_is_an_error(hook, sandbox, answer):
+def test_a_response_that_is_no_record_is_an_error(hook, sandbox, answer):
     sandbox.fault("status", status=200, body=[answer] if isinstance(answer, str) else answer, path="/api/v1/todos/*")
     with pytest.raises(MaestroQADataError, match="returned no record"):
         hook.get_todo("x")
@@ -94,7 +94,7 @@ def test_filters_travel_by_the_names_of_the_api(hook, sandbox, method):
         ({"agent_id": ""}, "agent_id must be text that is not empty"),
     ],
 )
-def test_a_wrong_argument_is_refused_at_once_not_at_the_first_record(hook, sandbox, method, arguments, named):
+def test_a_wrong_argument_is_an_error_at_once_not_at_the_first_record(hook, sandbox, method, arguments, named):
     with pytest.raises(MaestroQAConfigError, match=named):
         getattr(hook, method)(**arguments)
     assert sandbox.requests == []
@@ -114,7 +114,7 @@ def test_the_export_covers_any_range_and_each_session_comes_once(hook, sandbox):
     assert sandbox.count("POST", "/api/v1/coaching-sessions") == 5
 
 
-def test_the_export_goes_by_the_axis_that_is_asked_for(hook, sandbox):
+def test_the_export_uses_the_given_time_axis(hook, sandbox):
     found = hook.export_coaching_sessions("2026-01-01", "2026-02-01", time_axis="createdAt")
     assert list(found) == sandbox.exported_sessions("2026-01-01", "2026-02-01", "createdAt")
 
@@ -126,13 +126,13 @@ def test_the_export_goes_by_the_axis_that_is_asked_for(hook, sandbox):
         ((datetime(2026, 1, 1), "2026-02-01"), "has no time zone"),
     ],
 )
-def test_a_range_that_cannot_be_is_refused_at_once(hook, sandbox, arguments, named):
+def test_an_impossible_range_is_an_error_at_once(hook, sandbox, arguments, named):
     with pytest.raises(MaestroQAConfigError, match=named):
         hook.export_coaching_sessions(*arguments)
     assert sandbox.requests == []
 
 
-def test_a_hook_that_was_closed_can_go_on_with_a_list(hook, sandbox):
+def test_a_closed_hook_can_continue_a_list(hook, sandbox):
     listing = hook.list_todos()
     next(listing)
     hook.close()

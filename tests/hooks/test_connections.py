@@ -243,7 +243,7 @@ def test_every_command_succeeds_and_does_not_show_the_token(written):
 
 
 @pytest.mark.parametrize("name", TESTED)
-def test_the_command_that_tests_a_connection_says_what_is_wrong(written, tested, name):
+def test_the_command_that_tests_a_connection_explains_the_error(written, tested, name):
     command = written["commands"][-len(TESTED) :][list(TESTED).index(name)]
     output = " ".join(command["output"].split())
     # Only newer Airflows end with an error.
@@ -255,7 +255,7 @@ def test_the_command_that_tests_a_connection_says_what_is_wrong(written, tested,
 
 @pytest.mark.skipif(ON_2, reason="Airflow 3's API")
 @pytest.mark.parametrize("name", TESTED)
-def test_the_button_of_airflow_3_says_what_is_wrong(written, running, name):
+def test_the_button_of_airflow_3_explains_the_error(written, running, name):
     response = written["api"][4 + list(TESTED).index(name)]
     result = json.loads(response["text"])
     assert response["status"] == 200

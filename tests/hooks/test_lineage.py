@@ -58,7 +58,7 @@ def collected(monkeypatch, sandbox):
         (lambda hook: hook.push_agent_metrics([agent_metric()]), [], ["agent-metrics"]),
     ],
 )
-def test_a_method_of_the_hook_tells_what_it_reads_or_writes(connection, sandbox, collected, use, read, written):
+def test_a_method_of_the_hook_reports_what_it_reads_or_writes(connection, sandbox, collected, use, read, written):
     sandbox.add_tickets(["T-0"])
     with MaestroQAHook() as hook:
         use(hook)
@@ -71,12 +71,12 @@ def test_waiting_for_an_export_reads_nothing(connection, collected):
     assert collected() == ([], [])
 
 
-def test_a_landing_tells_its_files(connection, collected, land, tmp_path):
+def test_a_landing_reports_its_files(connection, collected, land, tmp_path):
     land("todos")
     assert collected() == (["todos"], [f"file://{tmp_path}/landed/todos.jsonl.gz"])
 
 
-def test_where_nobody_collects_the_connection_is_not_looked_at(monkeypatch):
+def test_without_a_collector_the_connection_is_not_read(monkeypatch):
     monkeypatch.setattr(_compat, "lineage_collector", lambda: None)
     lineage.record_read(MaestroQAHook("there_is_no_such_connection"), "todos")
 
@@ -110,7 +110,7 @@ def test_a_collector_that_fails_does_not_stop_the_work(connection, monkeypatch):
         assert next(hook.list_todos())["id"]
 
 
-def test_a_lost_connection_is_told_by_the_work_and_not_by_the_lineage(collected):
+def test_a_lost_connection_is_reported_by_the_work_and_not_by_the_lineage(collected):
     report(MaestroQAHook("nowhere"), read=lineage._uri_of(MaestroQAHook("nowhere"), "todos"))
     assert collected() == ([], [])
 
@@ -130,7 +130,7 @@ def test_a_stored_file_is_named_as_openlineage_names_it(address, namespace, name
     assert stored_data(address) == Data(namespace, name)
 
 
-def test_a_landing_without_files_tells_its_folder_as_empty():
+def test_a_landing_without_files_reports_its_folder_as_empty():
     manifest = {"destination": "s3://b/raw", "files": []}
     assert landed_data(manifest, written=True) == (Data("s3://b", "raw", rows=0, bytes=0, files=0),)
 
@@ -151,7 +151,7 @@ def landing(**arguments):
         ({"outlets": [maestroqa_asset("tickets")]}, "exports"),
     ],
 )
-def test_the_dag_tells_what_kind_of_export_is_landed(assets, dataset):
+def test_the_dag_shows_the_type_of_the_landed_export(assets, dataset):
     assert export_dataset(landing(**assets)) == dataset
 
 

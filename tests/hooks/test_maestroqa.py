@@ -88,7 +88,7 @@ def test_a_number_is_an_id(hook, sandbox, export_id):
 @pytest.mark.parametrize(
     "export_id", [None, True, 1.5, "", "../../x", "..", "a/b", "a b", "a\nb", "é", "x" * 201, ["a"]]
 )
-def test_an_answer_without_an_id_is_an_error(hook, sandbox, export_id):
+def test_a_response_without_an_id_is_an_error(hook, sandbox, export_id):
     """Ids become parts of paths and names of files."""
     sandbox.fault(kind="status", status=200, body={"exportId": export_id}, path="/api/v1/request-groups-export")
     with pytest.raises(MaestroQADataError, match="exportId"):
@@ -179,7 +179,7 @@ class TestTestConnection:
         assert hook.test_connection() == (True, f"MaestroQA accepts the token at {sandbox.url}.")
         assert [(seen.method, seen.path) for seen in sandbox.requests] == [("GET", "/api/v1/todos")]
 
-    def test_a_refused_token_is_explained(self, connect, sandbox):
+    def test_an_invalid_token_is_explained(self, connect, sandbox):
         connect(host=sandbox.url, password="an-old-token")
         works, said = MaestroQAHook().test_connection()
         assert not works
@@ -194,7 +194,7 @@ class TestTestConnection:
             ({"host": "https://127.0.0.1:9", "password": ""}, "password is empty"),
         ],
     )
-    def test_what_cannot_work_is_said(self, connect, fields, said):
+    def test_what_cannot_work_is_a_clear_error(self, connect, fields, said):
         connect(**fields)
         works, message = MaestroQAHook().test_connection()
         assert not works
@@ -211,7 +211,7 @@ class TestTestConnection:
         assert len(sandbox.requests) == 1
 
 
-def test_an_id_that_is_none_is_refused(hook, sandbox):
+def test_a_value_that_is_no_id_is_an_error(hook, sandbox):
     with pytest.raises(MaestroQAConfigError, match="export_id"):
         hook.get_export("None")
     assert sandbox.requests == []
@@ -264,7 +264,7 @@ class TestVisibleBudget:
         return mocker.patch.object(_compat, "Stats", create=True)
 
     @pytest.mark.parametrize("look", ["get_export", "aget_export"])
-    def test_requests_refusals_and_waits_become_metrics_by_bucket(self, connect, sandbox, sent, look):
+    def test_requests_rate_limits_and_waits_become_metrics_by_bucket(self, connect, sandbox, sent, look):
         connect(host=sandbox.url, rate_limits={"normal": [[2, 0.1]]})
         with MaestroQAHook() as hook:
             export_id = hook.request_groups_export()
@@ -280,7 +280,7 @@ class TestVisibleBudget:
         assert sent.timing.call_args.args[0] == "maestroqa.waited"
         assert sent.timing.call_args.args[1] > 0
 
-    def test_a_long_wait_is_told_while_it_happens_and_summed_up_at_the_end(self, hook, mocker):
+    def test_a_long_wait_is_logged_while_it_happens_and_summed_up_at_the_end(self, hook, mocker):
         log = mocker.patch.object(type(hook), "log", create=True)
         hook._log_wait(Wait("normal", 42.0, (100, 60.0), 7))
         hook._log_wait(Wait("normal", 1.0, (100, 60.0), 7))

@@ -92,7 +92,7 @@ def test_a_build_that_differs_is_found(script, built, tmp_path):
     assert found.startswith("it is another wheel: ")
 
 
-def test_metadata_say_what_pyproject_says(checks, built):
+def test_metadata_match_pyproject(checks, built):
     assert checks.metadata(built) == []
 
 

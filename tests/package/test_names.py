@@ -34,7 +34,7 @@ def test_the_changelog_has_a_section_for_this_version_or_for_the_next(root):
     assert len(headings) == len(set(headings))
 
 
-def test_the_readme_tells_of_each_extra(told, root):
+def test_the_readme_names_each_extra(told, root):
     readme = (root / "README.md").read_text()
     assert {extra for extra in told["optional-dependencies"] if f"`{extra}`" not in readme} == set()
 

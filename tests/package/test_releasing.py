@@ -74,7 +74,7 @@ def test_a_changelog_that_is_not_written_is_not_released(git, checks, tmp_path, 
     assert said in problem
 
 
-def test_each_step_of_the_checklist_has_a_command_or_a_list_and_says_what_to_see(root):
+def test_each_step_of_the_checklist_has_a_command_or_a_list_and_an_expected_result(root):
     text = (root / "docs" / "releasing.md").read_text().partition("## A release, step by step")[2]
     steps = re.split(r"^### ", text.partition("\n## ")[0], flags=re.MULTILINE)[1:]
     assert [int(step.partition(".")[0]) for step in steps] == list(range(1, len(steps) + 1))

@@ -45,7 +45,7 @@ def mistakes(tmp_path_factory, run_pytest):
     return dict(re.findall(r"^_+ ERROR at setup of (\w+) _+\n(.+?)(?=^[_=]+ )", ran.output, re.M | re.S))
 
 
-def test_the_fixture_does_what_it_says(fixtures):
+def test_the_fixture_works_as_documented(fixtures):
     assert set(fixtures.outcomes.values()) == {"PASSED"}, fixtures.output
     assert len(fixtures.outcomes) == 13
 
@@ -106,7 +106,7 @@ def test_marker_setting_and_fixtures_explain_themselves(tmp_path, run_pytest):
 
 
 @pytest.mark.parametrize("variable", ["AIRFLOW__SECRETS__BACKEND", "AIRFLOW__WORKERS__SECRETS_BACKEND"])
-def test_a_secrets_backend_that_would_be_asked_first_stops_the_test(tmp_path, run_pytest, variable):
+def test_a_secrets_backend_that_takes_precedence_stops_the_test(tmp_path, run_pytest, variable):
     folder = project(tmp_path, test_one="def test_one(maestroqa_sandbox):\n    pass\n")
     ran = run_pytest(folder, **{variable: "some.vault.Backend"})
     assert ran.outcomes == {"test_one": "ERROR"}

@@ -24,25 +24,25 @@ def test_every_test_of_the_page_passes_on_two_processes(user_project):
     assert len(written) >= 8
 
 
-def test_runs_do_what_they_say_and_know_nothing_of_each_other(user_project):
+def test_runs_work_as_documented_and_are_independent(user_project):
     assert {name for name, outcome in user_project.outcomes.items() if outcome != "PASSED"} == MUST_FAIL
     assert {f"test_each_test_has_a_database_and_a_sandbox_of_its_own[{number}]" for number in range(2)} <= (
         user_project.passed
     )
 
 
-def test_an_unknown_dag_is_told_with_those_that_there_are_and_those_that_are_broken(user_project):
+def test_the_error_for_an_unknown_dag_lists_known_and_broken_dags(user_project):
     said = re.sub(r"\s+", " ", user_project.output)
     assert "There is no DAG 'erands' in" in said
     assert "There are: comments_from_file, errands, grades_to_lake." in said
     assert "no DAG to be had here" in said
 
 
-def test_an_argument_that_no_task_has_is_told(user_project):
+def test_an_argument_that_no_task_has_is_an_error(user_project):
     assert "task_arguments: no task of this DAG has an argument 'pol_interval'." in user_project.output
 
 
-def test_a_date_that_is_not_aware_is_told_before_airflow_sees_it(user_project):
+def test_a_naive_date_is_an_error_before_airflow_sees_it(user_project):
     assert (
         "logical_date is an aware datetime, such as datetime(2026, 3, 2, tzinfo=timezone.utc)" in user_project.output
     )

@@ -27,7 +27,7 @@ def sensor(export_id, **changes):
 
 
 @WAYS
-def test_it_waits_and_tells_whether_there_is_data(export_id, run_task, deferrable):
+def test_it_waits_and_returns_whether_there_is_data(export_id, run_task, deferrable):
     assert run_task(sensor(export_id, deferrable=deferrable)) == {"export_id": export_id, "has_data": True}
 
 
@@ -58,9 +58,9 @@ def test_a_timeout_is_airflows_own_whether_deferred_or_not(connection, sandbox, 
 
 @WAYS
 @pytest.mark.parametrize("soft_fail", [False, True])
-@pytest.mark.parametrize("looks_before", [0, 1], ids=["at the first look", "later"])
-def test_a_refusal_ends_the_wait_the_same_way(export_id, sandbox, run_task, deferrable, soft_fail, looks_before):
-    sandbox.fault(kind="status", status=404, path=GET, times=None, after=looks_before)
+@pytest.mark.parametrize("polls_before", [0, 1], ids=["at the first poll", "later"])
+def test_a_denied_request_ends_the_wait_equally(export_id, sandbox, run_task, deferrable, soft_fail, polls_before):
+    sandbox.fault(kind="status", status=404, path=GET, times=None, after=polls_before)
     with pytest.raises(AirflowSkipException if soft_fail else AirflowFailException):
         run_task(sensor(export_id, deferrable=deferrable, soft_fail=soft_fail))
 
@@ -87,7 +87,7 @@ def test_nothing_secret_is_in_the_deferral(export_id, sandbox):
 
 
 @pytest.mark.parametrize("export_id", ["", "None", None, 7.5, "   "])
-def test_an_id_from_a_broken_template_is_refused_before_a_request(connection, sandbox, export_id):
+def test_an_id_from_a_broken_template_is_an_error_before_a_request(connection, sandbox, export_id):
     with pytest.raises(AirflowFailException, match="export_id"):
         sensor(export_id).execute({})
     assert sandbox.requests == []

@@ -118,7 +118,7 @@ def test_without_since_only_what_comes_after_the_start_is_new(connect):
 
 
 @on_3
-def test_filters_are_asked_for(sandbox, make_session):
+def test_filters_are_sent(sandbox, make_session):
     def two():
         make_session(1, agentId="agent-5")
         make_session(2, agentId="agent-6")
@@ -149,7 +149,7 @@ def test_a_failure_does_not_end_it(sandbox, make_session, mocker, fault):
 
 
 @on_3
-def test_a_look_is_one_request_when_there_is_nothing_new(sandbox, make_session):
+def test_a_poll_is_one_request_when_there_is_nothing_new(sandbox, make_session):
     def quiet():
         seen = sandbox.count("GET", PATH)
         sandbox.wait_for(lambda: sandbox.count("GET", PATH) >= seen + 5)
@@ -206,7 +206,7 @@ class AsyncStore(Store):
 
 @on_3
 @pytest.mark.parametrize("kind", [Store, AsyncStore])
-def test_a_triggerer_that_starts_anew_goes_on_from_the_newest_session(sandbox, make_session, kind):
+def test_a_restarted_triggerer_resumes_from_the_newest_session(sandbox, make_session, kind):
     store = kind()
     watch([lambda: make_session(1), lambda: make_session(3)], store)
     # The second event was not yet taken when the triggerer ended, so it is fired again.

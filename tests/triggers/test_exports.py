@@ -38,7 +38,7 @@ def test_it_fires_one_event_without_a_url(export_id):
     ]
 
 
-def test_it_sleeps_before_its_first_look(export_id, sandbox, mocker):
+def test_it_sleeps_before_its_first_poll(export_id, sandbox, mocker):
     slept = mocker.patch("asyncio.sleep", side_effect=asyncio.CancelledError)
     with pytest.raises(asyncio.CancelledError):
         asyncio.run(events(trigger(export_id, poll_interval=30)))
@@ -46,7 +46,7 @@ def test_it_sleeps_before_its_first_look(export_id, sandbox, mocker):
     assert sandbox.count("GET", GET) == 0
 
 
-def test_a_restart_after_the_deadline_looks_once_before_it_gives_up(export_id, sandbox):
+def test_a_restart_after_the_deadline_polls_once_before_it_gives_up(export_id, sandbox):
     first, second = (asyncio.run(events(trigger(export_id, deadline=time.time() - 5)))[0] for _ in range(2))
     assert first["status"] == "timeout"
     assert sandbox.count("GET", GET) == 2

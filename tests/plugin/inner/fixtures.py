@@ -26,7 +26,7 @@ def test_the_connection_leads_to_the_sandbox(maestroqa_sandbox):
     assert (fields["host"], fields["password"]) == (maestroqa_sandbox.url, maestroqa_sandbox.token)
 
 
-def test_an_export_is_complete_at_the_first_look(maestroqa_sandbox, asked_for_one_export):
+def test_an_export_is_complete_at_the_first_poll(maestroqa_sandbox, asked_for_one_export):
     answer = ask(maestroqa_sandbox, "GET", "/api/v1/get-export-data", json={"exportId": asked_for_one_export})
     assert answer.json()["status"] == "complete"
 
@@ -83,7 +83,7 @@ def test_nothing_is_left_from_test_to_test(maestroqa_sandbox, again):
     assert ask(maestroqa_sandbox, "GET", "/api/v1/todos").status_code == 500
 
 
-def test_a_proxy_is_not_asked_about_the_sandbox(maestroqa_sandbox, monkeypatch):
+def test_the_sandbox_is_reached_without_a_proxy(maestroqa_sandbox, monkeypatch):
     monkeypatch.setenv("HTTP_PROXY", "http://127.0.0.1:9")
     monkeypatch.setenv("http_proxy", "http://127.0.0.1:9")
     assert ask(maestroqa_sandbox, "GET", "/api/v1/todos").status_code == 200
