@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
+from datetime import datetime, time, timedelta
 from functools import partial
 from typing import Any, TypeVar
 
@@ -14,6 +16,14 @@ from airflow_provider_maestroqa.sources.files import OpenFile
 _BATCH = 1000
 _BUFFER = 1 << 20
 _EXTENSIONS = ("arrow.uuid", "arrow.json")
+
+# Arrow before 23 (apache/arrow 48246) wrote INT96 times before 1970 with a negative time of day, midnights excepted.
+# pyarrow reads that time of day as unsigned, which is 2^64 ns (584.55 years) ahead of what was meant.
+_ARROW_VERSION = re.compile(r"parquet-cpp(?:-arrow)? version (\d+)\.")
+_FIXED_VERSION = 23
+_EPOCH = datetime(1970, 1, 1)
+_WRAP = timedelta(microseconds=2**64 // 1000)
+_LAST_NANOSECOND = _EPOCH + timedelta(microseconds=2**63 // 1000)
 
 T = TypeVar("T")
 
@@ -36,10 +46,11 @@ class ParquetRows:
         self._file = self._translate_errors(
             "is no Parquet file",
             lambda: parquet.ParquetFile(
-                file.file, buffer_size=_BUFFER, pre_buffer=False, coerce_int96_timestamp_unit="ms"
+                file.file, buffer_size=_BUFFER, pre_buffer=False, coerce_int96_timestamp_unit="us"
             ),
         )
         self._schema = self._file.schema_arrow
+        self._wraps = _has_wrapped_times(self._file.metadata)
         self.columns: tuple[str, ...] = tuple(self._schema.names)
         #: How many rows there are.
         self.total: int = self._file.metadata.num_rows
@@ -90,7 +101,7 @@ class ParquetRows:
             values: list[Any] = column.to_pylist()
         except (ValueError, OverflowError):
             values = [self._value(scalar) for scalar in column]
-        return values
+        return [_unwrap(value) for value in values] if self._wraps else values
 
     def _value(self, scalar: Any) -> Any:
         try:
@@ -152,6 +163,39 @@ class ParquetRows:
         except (self._arrow.ArrowException, OSError, EOFError, ValueError, OverflowError) as error:
             problem = " ".join(str(error).split())[:200].rstrip(".")
         raise MaestroQADataError(f"{self._open_file.name} {what}: {problem}. Write it again.")
+
+
+def _has_wrapped_times(metadata: Any) -> bool:
+    """Whether an older Arrow wrote the file with INT96. All timestamps of such a file are INT96."""
+    version = _ARROW_VERSION.match(metadata.created_by or "")
+    if version is None or int(version[1]) >= _FIXED_VERSION:
+        return False
+    return any(metadata.schema.column(index).physical_type == "INT96" for index in range(metadata.num_columns))
+
+
+def _unwrap(value: Any) -> Any:
+    """What an older Arrow meant by an INT96 time, or by those within a list or struct.
+
+    Before 1970 it wrote midnights alone as they are, so that any other reading there was moved. A reading between
+    2262 and 2554 is a time from 1677 to 1970, unless it is a whole second: such a time would have to end in
+    .290449 s, and the years 2300 or 2500 are often written for "never". A reading between 1970 and 2262 is taken as
+    it is: the other meaning, a time of day from 1385 to 1677, is not in the range of nanoseconds either.
+    """
+    if isinstance(value, datetime):
+        read = value.replace(tzinfo=None)
+        is_moved = read.time() != time.min if read < _EPOCH else _LAST_NANOSECOND < read < _EPOCH + _WRAP
+        if not is_moved or (read > _EPOCH and not read.microsecond):
+            return value
+        try:
+            return value - _WRAP
+        except OverflowError as error:
+            text = f"{value.isoformat()} less 2^64 ns"
+            return BadCell(text, unreadable_value(text, error))
+    if isinstance(value, list):
+        return [_unwrap(inner) for inner in value]
+    if isinstance(value, dict):
+        return {name: _unwrap(inner) for name, inner in value.items()}
+    return value
 
 
 def _pyarrow() -> tuple[Any, Any]:

@@ -6,6 +6,7 @@ import io
 import json
 import random
 import re
+import struct
 import uuid
 from datetime import date, datetime, timedelta, timezone
 from decimal import Decimal
@@ -80,17 +81,94 @@ def test_the_timestamps_of_spark_keep_their_moment_in_every_year(read, nested):
     assert seen == [f"{moment.year:04d}-01-01T00:00:00Z" for moment in FAR_TIMES]
 
 
-def test_random_moments_survive_every_way_in_which_parquet_writes_them(read):
+def random_moments():
     rng = random.Random(7)
     span = int((datetime.max - datetime.min).total_seconds() * 1000)
-    moments = [datetime.min + timedelta(milliseconds=rng.randrange(span)) for _ in range(500)]
-    written = [f"{moment.isoformat(timespec='milliseconds').removesuffix('.000')}Z" for moment in moments]
-    ways = [{}, {"coerce_timestamps": "ms"}, {"use_deprecated_int96_timestamps": True}]
-    # Older ones write negative times of day into INT96, before 1970.
-    for options in ways if int(pa.__version__.split(".")[0]) >= 26 else ways[:2]:
-        content = parquet(metrics(500, timestamp=pa.array(moments, pa.timestamp("us"))), **options)
-        result = read(content, "m.parquet", timezone="UTC")
-        assert [body["timestamp"] for body in result.bodies] == written, options
+    before_1970 = int((datetime(1970, 1, 1) - datetime(1677, 9, 22)).total_seconds() * 1000)
+    return [datetime.min + timedelta(milliseconds=rng.randrange(span)) for _ in range(500)] + [
+        datetime(1970, 1, 1) - timedelta(milliseconds=rng.randrange(before_1970)) for _ in range(500)
+    ]
+
+
+def clear_to_an_older_arrow(moment):
+    """What has one meaning when an Arrow before 23 wrote it as INT96: of two ranges, midnights or whole seconds."""
+    if datetime(1385, 6, 9) < moment < datetime(1677, 9, 22):
+        return datetime(moment.year, moment.month, moment.day)
+    return moment.replace(microsecond=0) if 2262 <= moment.year <= 2554 else moment
+
+
+def written_by(creator, content):
+    start, end = re.search(rb"parquet-cpp-arrow version [\d.]+", content).span()
+    return content[:start] + creator.ljust(end - start) + content[end:]
+
+
+def int96_of_an_older_arrow(content):
+    """The file as Arrow 20 would have written it: with negative times of day before 1970."""
+    group = pq.ParquetFile(io.BytesIO(content)).metadata.row_group(0)
+    column = next(group.column(i) for i in range(group.num_columns) if group.column(i).physical_type == "INT96")
+    end = column.data_page_offset + column.total_compressed_size
+    changed = bytearray(written_by(b"parquet-cpp-arrow version 20.0.0", content))
+    for offset in range(end - 12 * group.num_rows, end, 12):
+        nanoseconds, day = struct.unpack_from("<qi", changed, offset)
+        if day < 2_440_588 and nanoseconds > 0:
+            struct.pack_into("<qi", changed, offset, nanoseconds - 86_400 * 10**9, day + 1)
+    return bytes(changed)
+
+
+INT96 = {"use_deprecated_int96_timestamps": True}
+PLAIN_INT96 = {**INT96, "compression": "none", "use_dictionary": False}
+WRITES_NEGATIVE_TIMES = int(pa.__version__.split(".")[0]) < 23
+
+
+@pytest.mark.parametrize(
+    ("options", "change", "is_older"),
+    [
+        ({}, None, False),
+        ({"coerce_timestamps": "ms"}, None, False),
+        (INT96, None, WRITES_NEGATIVE_TIMES),
+        (PLAIN_INT96, int96_of_an_older_arrow, True),
+    ],
+)
+def test_random_moments_survive_every_way_in_which_parquet_writes_them(read, options, change, is_older):
+    moments = random_moments()
+    if is_older:
+        moments = [clear_to_an_older_arrow(moment) for moment in moments]
+    content = parquet(metrics(1000, timestamp=pa.array(moments, pa.timestamp("us"))), **options)
+    result = read(change(content) if change else content, "m.parquet", timezone="UTC")
+    assert [body["timestamp"] for body in result.bodies] == [
+        f"{moment.isoformat(timespec='milliseconds').removesuffix('.000')}Z" for moment in moments
+    ]
+
+
+@pytest.mark.skipif(WRITES_NEGATIVE_TIMES, reason="this pyarrow cannot write what Spark writes")
+@pytest.mark.parametrize("creator", [b"parquet-mr version 1.12.3", b"parquet-cpp-arrow version 23.0.0", b"impala"])
+def test_random_moments_of_other_writers_are_taken_as_they_are(read, creator):
+    moments = random_moments()
+    content = parquet(metrics(1000, timestamp=pa.array(moments, pa.timestamp("us"))), **INT96)
+    result = read(written_by(creator, content), "m.parquet", timezone="UTC")
+    assert [datetime.fromisoformat(body["timestamp"][:-1]) for body in result.bodies] == moments
+
+
+def test_times_before_1970_of_an_older_arrow_are_right_within_lists_and_structs(read):
+    moments = [datetime(1900, 1, 1, 5), datetime(862, 1, 1, 7), datetime(1969, 12, 31, 23, 59, 59, 999_000)]
+    seen = pa.array([{"at": [moment]} for moment in moments], pa.struct([("at", pa.list_(pa.timestamp("us")))]))
+    names = ("ticket_id", "type", "subject", "link")
+    columns = {name: ["x"] * 3 for name in names} | {"agents": ["a"] * 3, "attributes": seen}
+    content = int96_of_an_older_arrow(parquet(columns, **PLAIN_INT96))
+    result = read(content, "t.parquet", resource="tickets", timezone="UTC")
+    assert [body["attributes"]["at"] for body in result.bodies] == [
+        ["1900-01-01T05:00:00Z"],
+        ["0862-01-01T07:00:00Z"],
+        ["1969-12-31T23:59:59.999Z"],
+    ]
+
+
+def test_a_time_before_the_year_1_of_an_older_arrow_is_one_bad_record(read):
+    before = -62_135_596_800_000_000 - 1
+    content = parquet(metrics(timestamp=pa.array([0, before, -1_000], pa.timestamp("us"))), **PLAIN_INT96)
+    result = read(int96_of_an_older_arrow(content), "m.parquet", timezone="UTC")
+    assert [body["timestamp"] for body in result.bodies] == ["1970-01-01T00:00:00Z", "1969-12-31T23:59:59.999Z"]
+    assert "no time between the years 1 and 9999" in result.errors["m.parquet row 2"]
 
 
 FAR = 500_000_000_000_000_000

@@ -13,6 +13,7 @@ from io import BytesIO, StringIO
 from unittest import mock
 
 import pytest
+from airflow import DAG
 
 from airflow_provider_maestroqa._compat import AirflowFailException, AirflowSkipException
 from airflow_provider_maestroqa.client.errors import MaestroQAError, MaestroQAExportTimeoutError
@@ -315,6 +316,15 @@ def test_bad_input_fails_at_once_names_the_field_and_spends_no_request(connectio
     with pytest.raises(AirflowFailException, match=named):
         MaestroQAExportToS3Operator(**arguments).execute({})
     assert sandbox.requests == []
+
+
+def test_a_prefix_that_native_rendering_makes_a_number_is_its_digits(make_export, s3):
+    with DAG("d", schedule=None, render_template_as_native_obj=True):
+        task = to_s3("{{ params.id }}", s3_prefix="{{ params.day }}")
+    task.render_template_fields({"params": {"id": make_export(), "day": "20260131"}})
+    assert task.s3_prefix == 20260131
+    task.execute({})
+    assert "20260131/_manifest.json" in objects(s3)
 
 
 def test_parquet_without_pyarrow_names_the_extra_and_spends_no_request(connection, sandbox, s3, monkeypatch):
