@@ -10,16 +10,16 @@ TOUCHING_AIRFLOW := $(addprefix tests/,client contract hooks operators runtime s
 .PHONY: help demo test quick test-newest test-older $(OLDER:%=test-%) check docs clean environment matrix \
 	ui browser screenshots package release licenses
 
-help: ## Show these verbs
+help: ## Show these targets
 	@grep -hE '^[a-z-]+:.*## ' Makefile | sed 's/:.*## /|/' | awk -F'|' '{printf "  make %-12s %s\n", $$1, $$2}'
 
-environment: ## Make .venv with the newest Airflow
+environment: ## Create .venv with the newest Airflow
 	@$(PYTHON) scripts/environment.py $(NEWEST) .venv tools
 
 demo: environment ## Land an export from the embedded sandbox, push records back, and show both
 	@$(BIN)/python scripts/demo.py
 
-test: check test-newest test-older ## Run the checks, and the tests on the newest Airflow, on 2.11.0 and on 3.0.6
+test: check test-newest test-older ## Run the checks, and the tests on the newest Airflow, 2.11.0 and 3.0.6
 
 # The budget's tests share slots among processes by the clock, so they run without company. The browser's, which skip
 # themselves where there is none, mostly wait.
@@ -29,10 +29,10 @@ test-newest: environment ## Run the tests on the newest Airflow
 
 test-older: $(OLDER:%=test-%) ## Run the tests that touch Airflow or its libraries on 2.11.0 and 3.0.6
 
-# Between the oldest and the newest the tables of faults need not be gone through once more.
+# Between the oldest and the newest, the fault tables need not run again.
 test-3.0.6: LEAVING := $(patsubst %,--ignore=tests/operators/test_%_faults.py,push attachment)
 
-# Exit code 3: this machine has no Python that the release runs on, and says so.
+# Exit code 3: this machine has no Python that the release supports.
 $(OLDER:%=test-%): test-%:
 	@$(PYTHON) scripts/environment.py $* .venv-$* || [ $$? = 3 ]
 	@[ ! -d .venv-$* ] || .venv-$*/bin/python -m pytest -n 2 --dist loadfile $(TOUCHING_AIRFLOW) --ignore tests/client/budget $(LEAVING)
@@ -43,7 +43,7 @@ quick: environment ## Run the checks and the quick tests: the loop while working
 	$(BIN)/mypy
 	$(BIN)/python -m pytest -q -n 2 --dist loadfile --ignore tests/client/budget $(addprefix tests/,client contract pushes sources storage)
 
-matrix: ## Run the demo and the tests on every supported Airflow and on every Python; half an hour
+matrix: ## Run the demo and the tests on every supported Airflow and Python; half an hour
 	@$(PYTHON) scripts/matrix.py $(CELLS)
 
 check: environment ## Run ruff and mypy, and check the files of the repository's host
@@ -59,24 +59,24 @@ check: environment ## Run ruff and mypy, and check the files of the repository's
 ui: environment ## Open Airflow's UI with a sandbox MaestroQA, a local S3 and the example DAGs
 	@$(BIN)/python scripts/ui.py
 
-browser: environment ## Try that UI in a real browser; some minutes, skipped where there is none
+browser: environment ## Test that UI in a real browser; takes minutes, skipped if there is none
 	$(BIN)/python -m pytest tests/browser
 
-screenshots: environment ## Take the pictures of docs/ui.md anew
+screenshots: environment ## Take the screenshots of docs/ui.md again
 	MAESTROQA_SCREENSHOTS=docs/images $(BIN)/python -m pytest tests/browser
 
 package: environment ## Build the package into dist/ and check it; ten minutes or more
 	$(BIN)/python scripts/package.py
 
-release: environment ## Build and check what is to be published, from a commit with its tag
+release: environment ## Build and check a release, from a commit with its tag
 	$(BIN)/python scripts/package.py --release
 
-licenses: environment ## Write docs/licenses.md: what the package brings along
+licenses: environment ## Write docs/licenses.md, the licenses of dependencies
 	$(BIN)/python scripts/licenses.py
 
 docs: environment ## Build the documentation; a warning is an error
 	$(BIN)/sphinx-build -q -W --keep-going -b html docs docs/_build/html
 	@echo "docs/_build/html/index.html"
 
-clean: ## Remove what make has made
+clean: ## Remove everything that make has created
 	rm -rf .venv .venv-* .demo .matrix .ui docs/_build dist

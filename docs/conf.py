@@ -1,4 +1,4 @@
-"""How the documentation is built: ``make docs``. It needs no network, but an environment with Airflow in it."""
+"""Configure Sphinx for ``make docs``. It needs no network, but an environment with Airflow."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ VERSION = re.compile(r'^__version__ = "(.+)"$', re.MULTILINE)
 
 # The reference is read from the docstrings of these very sources.
 sys.path[:0] = [str(ROOT), str(HERE / "_ext")]
-# Airflow writes its settings into its home as soon as it is imported; that must not be the reader's own.
+# Airflow writes its settings into its home when it is imported; that must not be the user's own.
 os.environ.setdefault("AIRFLOW_HOME", str(Path(tempfile.gettempdir()) / "maestroqa-docs-airflow"))
 os.environ.setdefault("AIRFLOW__CORE__LOAD_EXAMPLES", "False")
 
@@ -30,12 +30,12 @@ autodoc_member_order = "bysource"
 autodoc_typehints = "signature"
 autodoc_typehints_format = "short"
 python_use_unqualified_type_names = True
-# A signature that is longer has a line for each argument.
+# A longer signature has one line per argument.
 python_maximum_signature_line_length = 88
 python_display_short_literal_types = True
 add_module_names = False
 
-# Names of this package that lead nowhere are errors; names of Airflow and Python have no pages here.
+# Broken references to this package are errors; Airflow and Python have no pages here.
 nitpicky = True
 nitpick_ignore_regex = [(r"py:.*", r"(?!airflow_provider_maestroqa\.).*"), (r"py:.*", r".*\._T")]
 

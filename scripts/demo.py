@@ -28,15 +28,15 @@ PUSH = ROOT / "dags_examples" / "maestroqa_helpdesk_tickets.py"
 BUCKET = "my-data-lake"
 #: A task begins.
 BEGINS = re.compile(r"running task <TaskInstance: (?P<dag>\w+)\.(?P<task>\w+) ")
-#: A line of this package's own, or of a task that gives its worker back.
+#: A log line of this package, or of a task that releases its worker.
 STORY = re.compile(
     r"\S+T(?P<time>[\d:]+)\.\S+ \[\w+ *\] "
-    r"(?:(?P<said>.*?) \[\S*airflow_provider_maestroqa\S*\]|(?P<other>Pausing task as DEFERRED|.*running trigger))"
+    r"(?:(?P<message>.*?) \[\S*airflow_provider_maestroqa\S*\]|(?P<other>Pausing task as DEFERRED|.*running trigger))"
 )
 
 
 def main() -> int:
-    """Run the demo; 0 when both DAGs did what their manifest and their reports say."""
+    """Run the demo; return 0 if the results match the manifest and the reports."""
     from moto.server import ThreadedMotoServer
 
     from airflow_provider_maestroqa.sandbox import Sandbox
@@ -52,14 +52,14 @@ def main() -> int:
         s3_server.start()
         try:
             s3 = _connect(sandbox, s3_server, folder)
-            print(f"A sandbox MaestroQA runs at {sandbox.url}, an S3 at {s3.meta.endpoint_url}.")
+            print(f"A sandbox MaestroQA is running at {sandbox.url}, an S3 at {s3.meta.endpoint_url}.")
             print("Running two DAGs (Airflow takes a moment to start):", flush=True)
             started = time.monotonic()
             ended = _run_dags(LAND, PUSH, home=folder / "airflow", log_file=log)
-            print(f"\nBoth ended after {time.monotonic() - started:.0f} s. Whole log: {log.relative_to(ROOT)}")
+            print(f"\nBoth ended after {time.monotonic() - started:.0f} s. Full log: {log.relative_to(ROOT)}")
             failed = {name: end["state"] for name, end in ended.items() if end["state"] != "success"}
             if failed or not ended:
-                print(f"Not a success: {failed or 'Airflow did not get to the end'}")
+                print(f"Failed: {failed or 'Airflow did not finish'}")
                 return 1
             wrong = _show_landed(s3, ended[LAND.stem]["returned"]["land"])
             return wrong or _show_pushed(s3, sandbox, ended[PUSH.stem]["returned"])
@@ -68,7 +68,7 @@ def main() -> int:
 
 
 def _run_dags(*examples: Path, home: Path, log_file: Path) -> dict[str, Any]:
-    """Run examples in an Airflow of their own, and pass on the lines that this package logs."""
+    """Run examples in a separate Airflow, and print the lines that this package logs."""
     environment = {
         **os.environ,
         "AIRFLOW_HOME": str(home),
@@ -92,25 +92,25 @@ def _run_dags(*examples: Path, home: Path, log_file: Path) -> dict[str, Any]:
     ):
         for line in process.stdout or ():
             log.write(line)
-            told = STORY.match(line)
+            story = STORY.match(line)
             begun = BEGINS.search(line)
             if begun:
                 print(f"\n{begun['dag']}: {begun['task']}", flush=True)
-            elif told:
-                print(f"  {told['time']}  {(told['said'] or told['other']).strip()}", flush=True)
+            elif story:
+                print(f"  {story['time']}  {(story['message'] or story['other']).strip()}", flush=True)
     return json.loads(ended.read_text()) if ended.exists() else {}
 
 
 def _connect(sandbox: Any, s3_server: Any, folder: Path) -> Any:
     connections, s3 = connect(sandbox, s3_server, folder)
     os.environ.update({f"AIRFLOW_CONN_{name.upper()}": text for name, text in connections.items()})
-    # A run before this one has pushed it; it has been solved since.
+    # An earlier run has pushed it; it has been solved since.
     sandbox.add_tickets([SOLVED_LATER], status="open")
     return s3
 
 
 def connect(sandbox: Any, s3_server: Any, folder: Path) -> tuple[dict[str, str], Any]:
-    """Make the bucket and the warehouse; the connections to all of it, as JSON by their ids, and an S3 client."""
+    """Create the bucket and the warehouse; return the connections as JSON by their ids, and an S3 client."""
     import boto3
 
     host, port = s3_server.get_host_and_port()
@@ -139,9 +139,9 @@ def connect(sandbox: Any, s3_server: Any, folder: Path) -> tuple[dict[str, str],
 
 
 def _show_landed(s3: Any, manifest: dict[str, Any]) -> int:
-    """Print what is in the bucket, each object read back and compared with the manifest."""
-    print(f"\nOut of MaestroQA: landed in {manifest['destination']}\n")
-    print(f"  {'object':<32} {'bytes':>9} {'rows':>7}  {'sha256':<64}  as the manifest says")
+    """Print the objects in the bucket, each read back and compared with the manifest."""
+    print(f"\nFrom MaestroQA: landed in {manifest['destination']}\n")
+    print(f"  {'object':<32} {'bytes':>9} {'rows':>7}  {'sha256':<64}  matches the manifest")
     wrong = 0
     for file in manifest["files"]:
         key = file["uri"].removeprefix(f"s3://{BUCKET}/")
@@ -156,8 +156,8 @@ def _show_landed(s3: Any, manifest: dict[str, Any]) -> int:
 
 
 def _show_pushed(s3: Any, sandbox: Any, reports: dict[str, dict[str, Any]]) -> int:
-    """Print the reports of the pushes, and what the sandbox has then, compared with them."""
-    print("\nInto MaestroQA: pushed out of the warehouse, as the reports say\n")
+    """Print the reports of the pushes, compared with what the sandbox has."""
+    print("\nTo MaestroQA: pushed from the warehouse, by the reports\n")
     names = ("sent", "confirmed", "created", "updated", "rejected", "unconfirmed", "requests")
     print(f"  {'':<16}" + "".join(f"{name:>14}" for name in (*names, "at MaestroQA")))
     wrong = 0
@@ -170,13 +170,13 @@ def _show_pushed(s3: Any, sandbox: Any, reports: dict[str, dict[str, Any]]) -> i
         wrong += len(there) != report["confirmed"]
         print(f"  {report['resource']:<16}" + "".join(f"{report[name]:>14}" for name in names) + f"{len(there):>14}")
     ticket = sandbox.tickets[SOLVED_LATER]
-    print(f"\n  Updated: {SOLVED_LATER} was open, and is {ticket['status']} now ({ticket['subject']}).")
+    print(f"\n  Updated: {SOLVED_LATER} was open and is now {ticket['status']} ({ticket['subject']}).")
     rejects = reports["comments"]["rejects_path"]
     key = rejects.removeprefix(f"s3://{BUCKET}/")
     for line in s3.get_object(Bucket=BUCKET, Key=key)["Body"].read().splitlines():
-        refused = json.loads(line)
-        print(f"  Refused: {refused['record']['body']!r}, because {refused['reason'].partition(': ')[2]}")
-    print(f"  Rejects: {rejects}")
+        rejected = json.loads(line)
+        print(f"  Rejected: {rejected['record']['body']!r}, because {rejected['reason'].partition(': ')[2]}")
+    print(f"  Rejected records: {rejects}")
     return 1 if wrong else 0
 
 

@@ -1,10 +1,10 @@
-"""Make a virtual environment with one Airflow release, as its committed list of versions has it.
+"""Create a virtual environment with one Airflow release, from its committed list of versions.
 
     python3 scripts/environment.py 3.3.2 .venv tools
     python3 scripts/environment.py 2.11.0 .venv-2.11.0
 
-Needs Python alone. Does nothing when the environment is already there and its lists have not changed. Where the
-release does not run on this Python, another one of this machine is taken.
+Needs only Python. Does nothing if the environment exists and its lists have not changed. If the release does not run
+on this Python, it uses another one on this machine.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
 LISTS = ROOT / "requirements"
-#: The Pythons that a release runs on, where that is fewer than this project's.
+#: The Pythons that a release supports, if fewer than this project.
 PYTHONS = {
     "2.11.0": ((3, 10), (3, 12)),
     "2.11.2": ((3, 10), (3, 12)),
@@ -28,14 +28,16 @@ PYTHONS = {
 
 
 def main(release: str, folder: str, wanted: str = "tests") -> int:
-    """Make the environment; answer 0 when it is ready, 3 when there is no Python that the release runs on."""
+    """Create the environment; return 0 if it is ready, 3 if this machine has no Python that the release supports."""
     python = sys.version_info[:2]
     lowest, highest = PYTHONS.get(release, ((3, 10), (3, 13)))
     if not lowest <= python <= highest:
         for minor in range(highest[1], lowest[1] - 1, -1):
             if other := find_python(f"3.{minor}"):
                 return subprocess.run([other, __file__, release, folder, wanted], check=False).returncode
-        print(f"Left out: Airflow {release} needs Python {_dotted(lowest)} to {_dotted(highest)}. Here is none.")
+        print(
+            f"Skipped: Airflow {release} needs Python {_dotted(lowest)} to {_dotted(highest)}; this machine has none."
+        )
         return 3
     environment = ROOT / folder
     versions, needs = list_of(release, python), LISTS / f"{wanted}.txt"
@@ -109,7 +111,7 @@ def _have_chromium() -> None:
         return
     print("Installing Chromium with apt for the tests of the UI.", flush=True)
     for command in (["update", "-qq"], ["install", "-y", "-qq", "--no-install-recommends", "chromium"]):
-        # Without a network the tests are skipped, and the end of the run says so.
+        # Without a network the tests are skipped; the summary shows it.
         subprocess.run(["apt-get", *command], check=False, stdout=subprocess.DEVNULL)
 
 

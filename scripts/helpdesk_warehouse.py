@@ -30,7 +30,7 @@ _TABLES = """
 
 
 def make_warehouse(path: Path) -> str:
-    """Make the file anew, and return the Airflow connection to it as JSON."""
+    """Create the file again, and return the Airflow connection to it as JSON."""
     path.parent.mkdir(parents=True, exist_ok=True)
     path.unlink(missing_ok=True)
     with closing(sqlite3.connect(path)) as warehouse, warehouse:
@@ -62,10 +62,10 @@ def _add_ticket(warehouse: sqlite3.Connection, day: datetime, number: int) -> No
         None if is_open else _text(solved),
     )
     warehouse.execute("INSERT INTO tickets VALUES (?, ?, ?, ?, ?, ?, ?, ?)", row)
-    answered = opened + timedelta(minutes=30)
+    replied_at = opened + timedelta(minutes=30)
     _add_comment(warehouse, ticket, "customer", "customer-1", "Where is my order?", opened)
-    _add_comment(warehouse, ticket, "agent", agent, "It was sent today.", answered)
-    row = (ticket, agent, "first_reply_minutes", 30, _text(answered))
+    _add_comment(warehouse, ticket, "agent", agent, "It was sent today.", replied_at)
+    row = (ticket, agent, "first_reply_minutes", 30, _text(replied_at))
     warehouse.execute("INSERT INTO metrics VALUES (?, ?, ?, ?, ?)", row)
 
 

@@ -4,7 +4,7 @@
     python3 scripts/matrix.py 3.0.6 2.11       # the cells whose name begins so
     python3 scripts/matrix.py --whole lowest   # all tests
 
-Pythons that this machine has not got are shown as missing. Each environment is removed after use, unless ``--keep``.
+Pythons that this machine does not have are shown as missing. Environments are removed after use, unless ``--keep``.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from environment import find_python
 
 ROOT = Path(__file__).resolve().parent.parent
 NEWEST = (ROOT / "requirements" / "newest").read_text().strip()
-#: Each supported release on the Python that managed services have beside it; the newest on every Python. What is
+#: Each supported release on the Python that managed services use with it; the newest on every Python. What is
 #: missing here, 2.11.0, 3.0.6 and the newest on Python 3.11, is what `make test` runs.
 CELLS = (
     ("2.11.0", "3.10"),
@@ -59,7 +59,7 @@ COUNTS = re.compile(r"(\d+) (passed|failed|error|skipped)")
 
 @dataclass(frozen=True, kw_only=True)
 class Row:
-    """What one cell came to."""
+    """The result of one cell."""
 
     airflow: str
     python: str
@@ -70,7 +70,7 @@ class Row:
 
 
 def main() -> int:
-    """Run the cells that were asked for; 0 when all that this machine can run are green."""
+    """Run the selected cells; return 0 if all that this machine can run are green."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("cells", nargs="*", help="beginnings of AIRFLOW-pythonPYTHON, such as 3.0.6 or lowest")
     parser.add_argument("--keep", action="store_true", help="keep the environments")
@@ -92,7 +92,7 @@ def main() -> int:
 
 
 def run_cell(airflow: str, python: str, interpreter: str, *, keep: bool, whole: bool) -> Row:
-    """Make the environment, run the demo and the tests there."""
+    """Create the environment, and run the demo and the tests in it."""
     started = time.monotonic()
     name = f"{airflow}-python{python}"
     folder = FOLDER / name

@@ -21,15 +21,15 @@ import package_installs
 
 
 def main() -> int:
-    """Build, check, and say what was found; answer 0 when all is well."""
+    """Build, check and print the problems; return 0 if there are none."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--quick", action="store_true", help="leave the installations out")
+    parser.add_argument("--quick", action="store_true", help="skip the installations")
     parser.add_argument("--only", metavar="EXTRA", help="install with this extra only; also 'none' and 'all'")
     parser.add_argument(
         "--airflow", metavar="RELEASE", default="", help="an Airflow of requirements/; else the newest"
     )
-    parser.add_argument("--release", action="store_true", help="refuse what must not be published")
-    given = parser.parse_args()
+    parser.add_argument("--release", action="store_true", help="fail on what must not be published")
+    arguments = parser.parse_args()
 
     dist = package_build.ROOT / "dist"
     shutil.rmtree(dist, ignore_errors=True)
@@ -44,15 +44,15 @@ def main() -> int:
             "metadata": package_checks.metadata(built),
             "description": package_checks.description(built),
         }
-        if given.release:
+        if arguments.release:
             found["release"] = package_checks.release()
-        if not given.quick:
+        if not arguments.quick:
             licenses.write_sbom(dist, at=int(package_build.epoch()))
-            found.update(package_installs.check(first.wheel, work, only=given.only, airflow=given.airflow))
+            found.update(package_installs.check(first.wheel, work, only=arguments.only, airflow=arguments.airflow))
     for path in sorted(dist.iterdir()):
         print(f"{package_build.digest(path)}  dist/{path.name}  {path.stat().st_size:,} bytes")
     if changed := package_build.uncommitted():
-        print(f"Built from a tree with {changed} files that are not committed: good for a look, not for a release.")
+        print(f"Built from a tree with {changed} files that are not committed: fine for a test, not for a release.")
     for name, problems in found.items():
         print(f"{'ok' if not problems else 'NOT OK':8}{name}")
         for problem in problems:

@@ -16,7 +16,7 @@ ROOT = Path(__file__).resolve().parent.parent
 
 @dataclass(frozen=True)
 class Built:
-    """What a build has made.
+    """The files of a build.
 
     :param sdist: the source distribution.
     :param wheel: the wheel.
@@ -27,20 +27,20 @@ class Built:
 
 
 def files_of(root: Path = ROOT) -> list[str]:
-    """The files that belong to the project: those that git knows, and new ones that it does not ignore."""
-    asked = ["git", "ls-files", "--cached", "--others", "--exclude-standard", "-z"]
-    listed = subprocess.run(asked, cwd=root, check=True, capture_output=True, text=True).stdout
+    """Return the project's files: those that git tracks, and new ones that it does not ignore."""
+    command = ["git", "ls-files", "--cached", "--others", "--exclude-standard", "-z"]
+    listed = subprocess.run(command, cwd=root, check=True, capture_output=True, text=True).stdout
     return sorted({name for name in listed.split("\0") if name and (root / name).is_file()})
 
 
 def epoch(root: Path = ROOT) -> str:
-    """The time that all files of the package get: that of the last commit, in Unix seconds."""
-    asked = ["git", "log", "-1", "--format=%ct"]
-    return subprocess.run(asked, cwd=root, check=True, capture_output=True, text=True).stdout.strip()
+    """Return the time of all files in the package: that of the last commit, in Unix seconds."""
+    command = ["git", "log", "-1", "--format=%ct"]
+    return subprocess.run(command, cwd=root, check=True, capture_output=True, text=True).stdout.strip()
 
 
 def copy_tree(to: Path, root: Path = ROOT) -> Path:
-    """Copy the project's files, without their times."""
+    """Copy the project's files, without their modification times."""
     for name in files_of(root):
         (to / name).parent.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(root / name, to / name)
@@ -65,7 +65,7 @@ def hatch(source: Path, out: Path, *targets: str, at: str) -> None:
 
 
 def built_in(folder: Path) -> Built:
-    """The one sdist and the one wheel of a folder."""
+    """Return the one sdist and the one wheel of a folder."""
     (sdist,), (wheel,) = folder.glob("*.tar.gz"), folder.glob("*.whl")
     return Built(sdist, wheel)
 
@@ -77,9 +77,9 @@ def build(work: Path, root: Path = ROOT) -> Built:
 
 
 def build_again(first: Built, work: Path, root: Path = ROOT) -> list[str]:
-    """Build a second time, elsewhere, and the wheel from the sdist as well; return what differs.
+    """Build again in another folder, and the wheel from the sdist, too; return what differs.
 
-    :param first: what the first build has made.
+    :param first: the files of the first build.
     :param work: an empty folder.
     """
     second = build(work / "another place with a longer name", root)
@@ -90,25 +90,25 @@ def build_again(first: Built, work: Path, root: Path = ROOT) -> list[str]:
     hatch(unpacked, work / "from-sdist", "wheel", at=epoch(root))
     (from_sdist,) = (work / "from-sdist").glob("*.whl")
     return [
-        *differs("a second build has another sdist", first.sdist, second.sdist),
-        *differs("a second build has another wheel", first.wheel, second.wheel),
-        *differs("the wheel from the sdist is another than that from the tree", first.wheel, from_sdist),
+        *differs("a second build gives a different sdist", first.sdist, second.sdist),
+        *differs("a second build gives a different wheel", first.wheel, second.wheel),
+        *differs("the wheel from the sdist differs from the one from the tree", first.wheel, from_sdist),
     ]
 
 
 def differs(what: str, one: Path, other: Path) -> list[str]:
-    """Say so if two files have not the same name and bytes."""
+    """Return a problem if two files differ in name or bytes."""
     if (one.name, digest(one)) == (other.name, digest(other)):
         return []
     return [f"{what}: {digest(one)} {one.name}, {digest(other)} {other.name}"]
 
 
 def digest(path: Path) -> str:
-    """A file's SHA-256."""
+    """Return a file's SHA-256."""
     return hashlib.sha256(path.read_bytes()).hexdigest()
 
 
 def uncommitted(root: Path = ROOT) -> int:
-    """How many files differ from the last commit."""
-    asked = ["git", "status", "--porcelain", "--untracked-files=all"]
-    return len(subprocess.run(asked, cwd=root, check=True, capture_output=True, text=True).stdout.splitlines())
+    """Return the number of files that differ from the last commit."""
+    command = ["git", "status", "--porcelain", "--untracked-files=all"]
+    return len(subprocess.run(command, cwd=root, check=True, capture_output=True, text=True).stdout.splitlines())

@@ -20,7 +20,7 @@ def check(wheel: Path, work: Path, *, only: str | None = None, airflow: str = ""
     """Install and probe; return the problems of each environment.
 
     :param wheel: what is installed.
-    :param work: a folder for the environments. Each is removed when it has been looked at.
+    :param work: a folder for the environments. Each is removed after its checks.
     :param only: one extra, ``none`` or ``all``. Default: no extra, each extra alone, and all of them.
     :param airflow: an Airflow release of requirements/. Default: the newest.
     """
@@ -64,18 +64,18 @@ def _fits(python: Path, env: dict[str, str], home: Path) -> list[str]:
 def _probes(python: Path, env: dict[str, str], home: Path) -> list[str]:
     """Run package_probes.py there."""
     done = _run([str(python), "-W", "ignore", str(ROOT / "scripts" / "package_probes.py")], env, home)
-    # The last line is the answer; what stands above is Airflow's log.
+    # The last line is the result; the lines above are Airflow's log.
     last = done.stdout.strip().rpartition("\n")[2]
     if done.returncode or not last.startswith('{"seen"'):
-        return [f"the probes did not end: {done.stdout[-2000:]}{done.stderr[-2000:]}"]
-    answer = json.loads(last)
-    print(*(f"  {line[:300]}" for line in answer["seen"]), sep="\n", flush=True)
-    return list(answer["problems"])
+        return [f"the probes did not finish: {done.stdout[-2000:]}{done.stderr[-2000:]}"]
+    result = json.loads(last)
+    print(*(f"  {line[:300]}" for line in result["seen"]), sep="\n", flush=True)
+    return list(result["problems"])
 
 
 def _commands(airflow: Path, env: dict[str, str], home: Path) -> list[str]:
-    """Ask Airflow's command line what it knows of the provider."""
-    told = {
+    """Check what Airflow's command line shows of the provider."""
+    commands = {
         "providers get": ["providers", "get", NAME],
         "providers list": ["providers", "list"],
         "providers hooks": ["providers", "hooks"],
@@ -88,7 +88,7 @@ def _commands(airflow: Path, env: dict[str, str], home: Path) -> list[str]:
         "providers links": f"{PACKAGE}.links.MaestroQALink",
     }
     problems = []
-    for name, words in told.items():
+    for name, words in commands.items():
         done = _run([str(airflow), *words, "-o", "json"], env, home)
         if done.returncode or expected[name] not in done.stdout:
             problems.append(

@@ -1,8 +1,8 @@
-"""What the installed package can do here. Run by package_installs.py with the Python of an empty environment.
+"""Test the installed package. Run by package_installs.py with the Python of an empty environment.
 
-Every module is imported, the entry points are looked up, and each extra is put to use by the operators that need it.
-Where an extra's libraries are not installed, the task must fail at once with a message that names the extra. The last
-line of the output is JSON: what was seen, and the problems.
+Every module is imported, the entry points are loaded, and each extra is used by the operators that need it. If an
+extra's libraries are not installed, the task must fail at once with a message that names the extra. The last line of
+the output is JSON: what was done, and the problems.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ PACKAGE = "airflow_provider_maestroqa"
 NAME = "airflow-provider-maestroqa"
 #: A port of this machine where nothing listens.
 UNREACHABLE = "127.0.0.1:9"
-#: What was done and what came of it, for people.
+#: What was done, with its result, for people.
 seen: list[str] = []
 
 
@@ -77,8 +77,8 @@ def there(extra: str) -> bool:
     return True
 
 
-def told(run: Callable[[], Any]) -> str:
-    """What a task says when it fails, with its type; empty when it succeeds."""
+def error_of(run: Callable[[], Any]) -> str:
+    """Return the error of a task, with its type; empty if it succeeds."""
     try:
         run()
     except Exception as error:
@@ -87,21 +87,21 @@ def told(run: Callable[[], Any]) -> str:
 
 
 def use(extra: str, what: str, run: Callable[[], Any], *, works: bool) -> list[str]:
-    """Put an extra to use.
+    """Use an extra.
 
     :param what: what is done, for messages.
     :param run: does it.
-    :param works: whether it succeeds where the extra is; else it fails for want of a server, and says so.
+    :param works: whether it succeeds with the extra; otherwise it fails because there is no server.
     """
-    said, hint = told(run), f"pip install '{NAME}[{extra}]'"
-    seen.append(f"{what} {'with' if there(extra) else 'without'} [{extra}]: {said or 'succeeded'}")
+    message, hint = error_of(run), f"pip install '{NAME}[{extra}]'"
+    seen.append(f"{what} {'with' if there(extra) else 'without'} [{extra}]: {message or 'succeeded'}")
     if not there(extra):
-        # Not to be tried again: no retry installs a library.
-        right = hint in said and said.startswith(("AirflowFailException", "MaestroQAConfigError"))
-        return [] if right else [f"{what} without [{extra}] should say {hint}, and said: {said or 'nothing'}"]
-    if "pip install" in said or "Import" in said or "ModuleNotFound" in said or (works and said):
-        return [f"{what} with [{extra}] said: {said}"]
-    return [] if works or said else [f"{what} with [{extra}] succeeded, with no server there"]
+        # No retry installs a library.
+        right = hint in message and message.startswith(("AirflowFailException", "MaestroQAConfigError"))
+        return [] if right else [f"{what} without [{extra}] should show {hint}, and showed: {message or 'nothing'}"]
+    if "pip install" in message or "Import" in message or "ModuleNotFound" in message or (works and message):
+        return [f"{what} with [{extra}] failed: {message}"]
+    return [] if works or message else [f"{what} with [{extra}] succeeded, with no server there"]
 
 
 def uses(folder: Path) -> list[str]:
@@ -120,15 +120,15 @@ def uses(folder: Path) -> list[str]:
     export_id = task(MaestroQARequestExportOperator, **ask)()
     land = {"export_id": export_id, "destination": f"file://{folder}/landed"}
     problems = []
-    if said := told(task(MaestroQAExportToObjectStorageOperator, **land)):
-        problems.append(f"landing in a folder, which needs no extra, said: {said}")
+    if message := error_of(task(MaestroQAExportToObjectStorageOperator, **land)):
+        problems.append(f"landing in a folder, which needs no extra, failed: {message}")
     elif not list((folder / "landed").glob("*.csv.gz")):
         problems.append("landing in a folder left no file")
     (folder / "agents.parquet").write_bytes(b"PAR1")
     (folder / "agents.csv").write_text("name,email,available\nAda,ada@example.com,true\n")
     read = {"resource": "agents", "source": f"{folder}/agents.csv"}
-    if said := told(task(ObjectStorageToMaestroQAOperator, **read)):
-        problems.append(f"pushing a file, which needs no extra, said: {said}")
+    if message := error_of(task(ObjectStorageToMaestroQAOperator, **read)):
+        problems.append(f"pushing a file, which needs no extra, failed: {message}")
     to_s3 = {"export_id": export_id, "s3_bucket": "bucket", "s3_prefix": "prefix"}
     parquet = {**land, "destination": f"file://{folder}/parquet", "file_format": "parquet"}
     rows = {"sql": "SELECT 1 AS name", "sql_conn_id": "probe_database", "resource": "agents"}

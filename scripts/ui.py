@@ -2,7 +2,7 @@
 
     python scripts/ui.py --port 8080
 
-Run it with ``make ui``. It begins anew each time, in ``.ui``.
+Run it with ``make ui``. It starts from scratch each time, in ``.ui``.
 """
 
 from __future__ import annotations
@@ -52,7 +52,7 @@ class UI:
     :param url: of Airflow's UI.
     :param sandbox: the MaestroQA.
     :param s3_url: of the bucket, at its endpoint.
-    :param log: the file with all that Airflow says.
+    :param log: the file with Airflow's output.
     """
 
     url: str
@@ -64,7 +64,7 @@ class UI:
 def main() -> int:
     """Run until Ctrl-C or SIGTERM."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--port", type=int, default=8080, help="of the UI; a free one is taken when this one is not")
+    parser.add_argument("--port", type=int, default=8080, help="of the UI; another one is used if it is taken")
     parser.add_argument("--folder", default=".ui", help="for Airflow's home and log, within the project")
     arguments = parser.parse_args()
     for number in (signal.SIGINT, signal.SIGTERM):
@@ -83,22 +83,22 @@ def _welcome(ui: UI) -> str:
     log = ui.log.relative_to(ROOT) if ui.log.is_relative_to(ROOT) else ui.log
     return f"""
   Airflow    {ui.url}   (no login needed)
-  MaestroQA  {ui.sandbox.url}   (a sandbox; this page says what it holds)
+  MaestroQA  {ui.sandbox.url}   (a sandbox; this page shows its contents)
   S3         {ui.s3_url}
 
-The example DAGs are there, and paused. Begin with {ui.url}/dags/maestroqa_raw_export_to_s3:
+The example DAGs are there, and paused. Start with {ui.url}/dags/maestroqa_raw_export_to_s3:
 press Trigger, and leave "Unpause on trigger" ticked.
 The warehouse and the files have the data of {YESTERDAY:%Y-%m-%d}: give DAGs that push those the logical date \
 {YESTERDAY.replace(day=YESTERDAY.day + 1):%Y-%m-%d}.
 
-What Airflow says is in {log}. Stop it all with Ctrl-C."""
+Airflow's output is in {log}. Stop everything with Ctrl-C."""
 
 
 @contextmanager
 def running_ui(folder: Path, *, port: int = 8080) -> Iterator[UI]:
     """Run it all on this machine's loopback address, and leave no process behind.
 
-    :param folder: for the log, and for Airflow's home in ``airflow``, which is made anew.
+    :param folder: for the log, and for Airflow's home in ``airflow``, which is created again.
     :param port: of the UI, if it is free.
     :raises RuntimeError: Airflow ended, or did not get ready in time; the message has the end of its log.
     """
@@ -134,7 +134,7 @@ def running_ui(folder: Path, *, port: int = 8080) -> Iterator[UI]:
 def _maestroqa(sandbox: Any) -> str:
     # Without a store of their own, all tasks share one budget, as with the real MaestroQA.
     fields = dict(sandbox.connection(rate_limit_store=None))
-    # The Test button of Airflow 3.3.1 and 3.3.2 refuses a connection whose port is not a field of its own.
+    # The Test button of Airflow 3.3.1 and 3.3.2 refuses a connection whose port is not a separate field.
     host, _, port = fields["host"].rpartition(":")
     return json.dumps({**fields, "host": host, "port": int(port)})
 
@@ -195,7 +195,7 @@ def _environment(url: str, home: Path) -> dict[str, str]:
         "AIRFLOW__LOGGING__TRIGGER_LOG_SERVER_PORT": str(_free_port(8794)),
         "AIRFLOW__LOGGING__WORKER_LOG_SERVER_PORT": str(_free_port(8793)),
         "AIRFLOW__USAGE_DATA_COLLECTION__ENABLED": "False",
-        # A busy machine may be slow to answer its own tasks.
+        # On a busy machine, requests of its own tasks may be slow.
         "AIRFLOW__WORKERS__EXECUTION_API_TIMEOUT": "60",
     }
 
@@ -237,9 +237,9 @@ def _add_connections(url: str, connections: Mapping[str, str]) -> None:
         if extra:
             fields["extra"] = json.dumps(extra)
         with _session() as session:
-            answer = session.post(f"{url}/api/v2/connections", json=fields, headers=_allowed(url), timeout=30)
-        if not answer.ok:
-            raise RuntimeError(f"Airflow did not take the connection {conn_id}: {answer.status_code}.")
+            response = session.post(f"{url}/api/v2/connections", json=fields, headers=_allowed(url), timeout=30)
+        if not response.ok:
+            raise RuntimeError(f"Airflow did not take the connection {conn_id}: {response.status_code}.")
 
 
 def _allowed(url: str) -> dict[str, str]:
@@ -250,16 +250,16 @@ def _allowed(url: str) -> dict[str, str]:
 
 def _get(url: str, path: str, headers: Mapping[str, str] | None = None) -> dict[str, Any]:
     with _session() as session:
-        answer = session.get(f"{url}/api/v2{path}", headers=headers, timeout=30)
-        answer.raise_for_status()
-        found: dict[str, Any] = answer.json()
+        response = session.get(f"{url}/api/v2{path}", headers=headers, timeout=30)
+        response.raise_for_status()
+        found: dict[str, Any] = response.json()
         return found
 
 
 @contextmanager
 def _session() -> Iterator[requests.Session]:
     with requests.Session() as session:
-        # No proxy stands between a machine and itself.
+        # No proxy for this machine itself.
         session.trust_env = False
         yield session
 

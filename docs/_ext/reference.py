@@ -1,4 +1,4 @@
-"""What the reference shows beyond the docstrings: templated arguments, inherited ones, and the API's operations."""
+"""Add to the reference what docstrings lack: templated and inherited arguments, and the API's operations."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ from sphinx.util.docutils import SphinxDirective
 PACKAGE = "airflow_provider_maestroqa"
 _NAMED = re.compile(r"^:(?:param|raises) +(?:\w+ +)?(\w+):")
 _API = re.compile(r"\(API: (.+)\)$")
-#: Classes that this package makes and nobody else: how they are made is of no interest. Of the iterators among them,
-#: what they are made of neither.
+#: Classes that only this package creates: their constructors are not shown. Of the iterators among them, the
+#: parameters are not shown either.
 _GIVEN_BACK = (
     "client.resources.exports.Export",
     "client.endpoints.Request",
@@ -41,7 +41,7 @@ def setup(app: Sphinx) -> dict[str, Any]:
 
 
 def _complete(_app: Sphinx, what: str, name: str, value: Any, _options: Any, lines: list[str]) -> None:
-    """Add inherited parameters, say what is templated, and link the operations of the API."""
+    """Add inherited parameters, list what is templated, and link the operations of the API."""
     _link_operations(lines)
     if name.removeprefix(f"{PACKAGE}.") in _ITERATORS:
         del lines[min((place for place, line in enumerate(lines) if line.startswith(":")), default=len(lines)) :]
@@ -51,7 +51,7 @@ def _complete(_app: Sphinx, what: str, name: str, value: Any, _options: Any, lin
 
 
 def _add_inherited(cls: type, lines: list[str]) -> None:
-    """A parameter that a parent of this package explains is explained here, too."""
+    """Add the parameters that a parent class of this package explains."""
     known = {found[1] for line in lines if (found := _NAMED.match(line))}
     place = _end_of_parameters(lines)
     for parent in cls.__mro__[1:]:
@@ -75,7 +75,7 @@ def _end_of_parameters(lines: list[str]) -> int:
 
 
 def _explained(cls: type) -> Iterator[tuple[str, list[str]]]:
-    """The parameters that a class's own docstring explains, each with its lines."""
+    """Yield the parameters that a class's own docstring explains, each with its lines."""
     lines = inspect.cleandoc(cls.__doc__ or "").splitlines()
     for place, line in enumerate(lines):
         found = _NAMED.match(line) if line.startswith(":param ") else None
@@ -98,7 +98,7 @@ def _say_templated(cls: Any, lines: list[str]) -> None:
 
 
 def _link_operations(lines: list[str]) -> None:
-    """Turn ``(API: Create a Ticket)`` into a link to the operation in the list of all."""
+    """Turn ``(API: Create a Ticket)`` into a link to the table of operations."""
     for place, line in enumerate(lines):
         if found := _API.search(line):
             titles = _titles()
@@ -115,7 +115,7 @@ def _link(part: str, titles: dict[str, str]) -> str:
 
 
 def _arguments(cls: type) -> dict[str, inspect.Parameter]:
-    """What a class takes, with what it hands on to its parents of this package; its own first."""
+    """Return the arguments of a class and of its parents in this package; its own first."""
     found: dict[str, inspect.Parameter] = {}
     for home in cls.__mro__:
         if home.__module__.startswith(PACKAGE) and "__init__" in vars(home):
@@ -128,7 +128,7 @@ def _arguments(cls: type) -> dict[str, inspect.Parameter]:
 def _readable(
     _app: Sphinx, what: str, name: str, value: Any, _options: Any, signature: str | None, returns: str | None
 ) -> tuple[str | None, str | None] | None:
-    """Show every argument of an operator, and not how it hands them on."""
+    """Show every argument of an operator in its signature."""
     if name.removeprefix(f"{PACKAGE}.") in (*_GIVEN_BACK, *_ITERATORS) or name == f"{PACKAGE}.sandbox.LoggedRequest":
         return "", None
     if what != "class" or not name.startswith(PACKAGE) or not hasattr(value, "template_fields"):
@@ -138,7 +138,7 @@ def _readable(
 
 
 def _without_internals(signature: str) -> str:
-    """Leave out what Python shows of defaults that are functions, and the modules of types beside them."""
+    """Drop the repr of defaults that are functions, and the modules of types."""
     return re.sub(r"<[\w .<>-]+>(?=[,)])", "…", re.sub(r"~(?:\w+\.)+", "", signature))
 
 
@@ -151,7 +151,7 @@ def _written(parameter: inspect.Parameter) -> str:
 
 
 def _titles() -> dict[str, str]:
-    """The titles of MaestroQA's API document, chapters and operations, with the labels of their chapters here."""
+    """Return the titles in MaestroQA's API document, with the labels of their chapters here."""
     from airflow_provider_maestroqa.client.endpoints import ENDPOINTS
 
     found = {}
@@ -176,7 +176,7 @@ def _label(name: str) -> str:
 
 
 def _tasks() -> dict[str, list[str]]:
-    """The operators whose first line names a title, by this title."""
+    """Return the operators whose first line names a title, by this title."""
     import importlib
 
     from airflow_provider_maestroqa.get_provider_info import get_provider_info
@@ -197,10 +197,10 @@ def _tasks() -> dict[str, list[str]]:
 
 
 class Operations(SphinxDirective):
-    """``maestroqa-operations``: the API as one table for each chapter, read from the code."""
+    """``maestroqa-operations``: the API as one table per chapter, read from the code."""
 
     def run(self) -> list[nodes.Node]:
-        """Write the tables as reStructuredText and have it read."""
+        """Write the tables as reStructuredText and parse it."""
         from airflow_provider_maestroqa.client.endpoints import ENDPOINTS
 
         tasks, text, chapter = _tasks(), [], None
@@ -216,8 +216,8 @@ class Operations(SphinxDirective):
             done_by = [f":meth:`~{hook}`", *tasks.get(title, [])]
             request = f"``{endpoint.method} {endpoint.full_path}``\n\n       {' '.join(done_by)}"
             batch = f", up to {endpoint.batch_size} records" if endpoint.batch_size else ""
-            asked_with = f"with ``{endpoint.idempotency_param}``" if endpoint.idempotency_param else "no"
-            safe = "yes" if endpoint.idempotent else asked_with
+            with_param = f"with ``{endpoint.idempotency_param}``" if endpoint.idempotency_param else "no"
+            safe = "yes" if endpoint.idempotent else with_param
             text += _row(title, request, f"{endpoint.bucket}{batch}", safe)
         return self.parse_text_to_nodes("\n".join(text))
 

@@ -43,7 +43,7 @@ class FaultKinds(TableDirective):
 
 
 class ControlEndpoints(TableDirective):
-    """``maestroqa-sandbox-control``: the control endpoints, as their docstrings say."""
+    """``maestroqa-sandbox-control``: the control endpoints, from their docstrings."""
 
     def text(self) -> str:
         """Return the table."""

@@ -73,7 +73,7 @@ class ConnectionFields(TableDirective):
 
 
 class Arguments(TableDirective):
-    """``maestroqa-arguments``: the arguments of a class, with their defaults and what their docstring says.
+    """``maestroqa-arguments``: the arguments of a class, with their defaults and descriptions.
 
     The option ``inherited`` adds those of the class's parents in this package.
     """
