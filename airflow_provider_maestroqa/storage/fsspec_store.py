@@ -28,6 +28,7 @@ from airflow_provider_maestroqa.storage.base import (
 from airflow_provider_maestroqa.storage.local_store import (
     Leftovers,
     LocalUpload,
+    PartsLock,
     delete_file,
     file_version,
     read_file,
@@ -65,6 +66,7 @@ class FilesystemStore:
         self._address = address.rstrip("/") or f"{protocol}://{self.root}"
         self.is_local = self.is_conditional = isinstance(fs, LocalFileSystem)
         self._leftovers = Leftovers()
+        self._parts_lock = PartsLock(Path(self.root or "/"))
         self._strategy: _WriteStrategy | None = None
 
     def uri(self, name: str = "") -> str:
@@ -85,12 +87,17 @@ class FilesystemStore:
     ) -> Upload:
         """Begin to store a file; see :class:`~.base.Store`."""
         if self.is_local:
-            return LocalUpload(Path(self.path(name)), self._leftovers)
+            return LocalUpload(Path(self.path(name)), self._leftovers, self._parts_lock)
         return FilesystemUpload(self, name)
 
     def put_bytes(self, name: str, data: bytes, *, expected: str | None = None) -> str | None:
         """Store a small file in one atomic step."""
-        upload = self.begin(name, size=len(data))
+        upload: Upload
+        if self.is_local:
+            # Never one of many, so it has a lock of its own.
+            upload = LocalUpload(Path(self.path(name)), self._leftovers)
+        else:
+            upload = self.begin(name, size=len(data))
         try:
             upload.write(data)
             upload.seal(0)

@@ -1,6 +1,6 @@
 """A process that lands an export and kills itself at a given step, or runs with a small disk.
 
-python landing_process.py URL ROOT STEP [FILE_SIZE_LIMIT]
+python landing_process.py URL ROOT STEP [FILE_SIZE_LIMIT [OPEN_FILES_LIMIT]]
 """
 
 import os
@@ -66,9 +66,11 @@ def store_at(root):
     return FilesystemStore(fsspec.filesystem("file"), root, "file")
 
 
-def main(url, root, step, limit=None):
+def main(url, root, step, limit=None, open_files=None):
     if limit:
         resource.setrlimit(resource.RLIMIT_FSIZE, (int(limit), int(limit)))
+    if open_files:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (int(open_files), int(open_files)))
     with requests.Session() as session:
         land_export(
             export_id="e1",

@@ -130,6 +130,15 @@ def test_a_full_disk_at_the_destination_leaves_nothing(process, local, origin, m
     assert [path for path in Path(local.root).rglob("*") if path.is_file()] == []
 
 
+def test_an_export_has_more_files_than_a_process_may_have_open(process, local, origin, make_zip, part):
+    names = [f"{number % 3}/{number}.csv" for number in range(300)]
+    origin.body = make_zip(*(part(name=name.encode()) for name in names))
+    done = process(local.root, "", "", "64")
+    assert done.returncode == 0, done.stderr
+    files = {str(path.relative_to(local.root)) for path in Path(local.root).rglob("*") if path.is_file()}
+    assert files == {*names, "_manifest.json"}
+
+
 def test_an_interrupted_landing_leaves_nothing(land, local, origin, make_zip, part, monkeypatch):
     def stop(*_):
         raise KeyboardInterrupt

@@ -24,7 +24,7 @@ import pytest
 from airflow_provider_maestroqa.client.errors import MaestroQAConnectionError, MaestroQAError
 from airflow_provider_maestroqa.landing.records import land_records
 from airflow_provider_maestroqa.storage.fsspec_store import FilesystemStore
-from airflow_provider_maestroqa.storage.local_store import Leftovers
+from airflow_provider_maestroqa.storage.local_store import Leftovers, LocalUpload
 
 HISTORIES = int(os.environ.get("MAESTROQA_HISTORIES", "150"))
 FIRST_SEED = int(os.environ.get("MAESTROQA_FIRST_SEED", "0"))
@@ -106,7 +106,7 @@ class Landing:
     def die(self):
         self.dead = True
         for upload in self.uploads:
-            if getattr(upload, "_fd", -1) >= 0:
+            if isinstance(upload, LocalUpload):
                 upload._close()
 
 

@@ -36,10 +36,33 @@ def test_what_a_killed_process_left_beside_a_local_file_is_removed(local, tmp_pa
     at_work = local.begin("a.csv", size=1)
     at_work.write(b"1")
     other = local.begin("a.csv", size=1)
-    assert len(list(folder.iterdir())) == 2
+    assert len(list(folder.glob(".a.csv.*.part"))) == 2
     for upload in (at_work, other):
         upload.discard()
     assert list(folder.iterdir()) == []
+
+
+@pytest.mark.parametrize("inner", ["", "x"])
+def test_a_sealed_file_of_another_process_stays_until_that_is_gone(local, tmp_path, inner):
+    folder = tmp_path / "landed"
+    done, killed = local.begin("0.csv", size=1), local.begin("x/a.csv", size=1)
+    for upload in (done, killed):
+        upload.seal(0)
+    done.publish()
+
+    def begin_and_discard():
+        other = FilesystemStore(local.fs, f"{local.root}/{inner}", "file")
+        other.begin("a.csv" if inner else "x/a.csv", size=1).discard()
+        other.put_bytes("b.csv", b"")
+        return len(list(folder.rglob(".*")))
+
+    assert begin_and_discard() == 2  # the file and its lock
+    os.close(local._parts_lock._fd)  # as the end of the process does
+    assert begin_and_discard() == (1 if inner else 0)  # a lock goes with the next landing in its folder
+    local.put_bytes("a.csv", b"")
+    local._leftovers = local_store.Leftovers()
+    local.put_bytes("a.csv", b"")
+    assert not list(folder.rglob(".*"))
 
 
 @pytest.mark.parametrize("name", [".a.csv.mine.part", ".a.csv.2026-01-01.part", ".a.csv.0BADF00D.part", "a.csv.part"])
