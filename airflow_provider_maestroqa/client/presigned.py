@@ -13,8 +13,11 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from urllib.parse import urlsplit
 
+from airflow_provider_maestroqa.client.server_text import clean_text
+
 #: Headers that remove what a session may add: ``None`` means that the header is not sent.
 NO_CREDENTIALS: Mapping[str, None] = {"apitoken": None, "Authorization": None, "Cookie": None}
+_MAX_HOST_LENGTH = 253
 BAD_CERTIFICATE = "the storage's TLS certificate could not be verified"
 
 
@@ -42,11 +45,12 @@ def describe_network_error(error: BaseException, *, begun: bool = True) -> str:
 
 
 def host_of(url: str) -> str:
-    """Return the host of a URL, which may be shown; the rest may not."""
+    """Return the host of a URL, which may be shown; the rest may not. A server may have written it."""
     try:
-        return urlsplit(url).hostname or "an unknown host"
+        host = urlsplit(url).hostname or ""
     except ValueError:
-        return "an unknown host"
+        host = ""
+    return clean_text(host, max_length=_MAX_HOST_LENGTH) or "an unknown host"
 
 
 def secrets_of(url: object) -> list[str]:

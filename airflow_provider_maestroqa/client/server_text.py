@@ -5,13 +5,18 @@ from __future__ import annotations
 import base64
 import html
 import json
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from functools import lru_cache
 from http import HTTPStatus
 from typing import Any
 from urllib.parse import quote
 
+from airflow_provider_maestroqa.client.parsing import number_as_text
+
 MAX_LENGTH = 500
+#: Ids become parts of paths, file names and log lines, so only what is safe there is one.
+SAFE_ID = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9_.:~=@+-]{0,199}")
 #: More than this is not looked at: it is cut off long before.
 _MAX_READ = 20_000
 _MASK = "***"
@@ -35,6 +40,12 @@ def clean_text(text: str, *, secrets: Sequence[str] = (), max_length: int = MAX_
     text = mask_echoes(text[:_MAX_READ], secrets)
     text = " ".join("".join(char if char.isprintable() else " " for char in text).split())
     return text if len(text) <= max_length else f"{text[: max_length - 1]}…"
+
+
+def read_id(value: object) -> str | None:
+    """Read an id that a server assigned; ``None`` for what is none, or is not safe."""
+    text = number_as_text(value)
+    return text if isinstance(text, str) and SAFE_ID.fullmatch(text) else None
 
 
 def error_text(content: Any) -> str:

@@ -20,9 +20,12 @@ from airflow_provider_maestroqa.client.presigned import host_of
 from airflow_provider_maestroqa.client.resources.attachments import attachment_parameters, id_for_file, id_for_url
 from airflow_provider_maestroqa.client.resources.upload_body import FileDigest, Source, compute_digest
 from airflow_provider_maestroqa.client.resources.uploads import upload
+from airflow_provider_maestroqa.client.server_text import clean_text, read_id
 from airflow_provider_maestroqa.hooks.base import BaseMaestroQAHook
 from airflow_provider_maestroqa.hooks.signed_urls import secrets_to_mask
 from airflow_provider_maestroqa.runtime.lineage import record_written
+
+_MAX_SHOWN_ID = 80
 
 
 class AttachmentMethods(BaseMaestroQAHook):
@@ -205,10 +208,17 @@ class AttachmentMethods(BaseMaestroQAHook):
         attachment = dict(response) if isinstance(response, Mapping) else {}
         for secret in secrets_to_mask(attachment.get("presigned_url")):
             _compat.mask_secret(secret)
-        assigned_id = attachment.get("id")
-        if not isinstance(assigned_id, str) or not assigned_id:
+        assigned = attachment.get("id")
+        assigned_id = assigned if assigned == requested_id else read_id(assigned)
+        if assigned_id is None:
+            if isinstance(assigned, str) and assigned:
+                self.log.warning(
+                    "MaestroQA responded with %r for the attachment's id, which is none. %s is taken for it.",
+                    clean_text(assigned, max_length=_MAX_SHOWN_ID),
+                    requested_id,
+                )
             assigned_id = requested_id
-        if assigned_id != requested_id:
+        elif assigned_id != requested_id:
             self.log.warning(
                 "MaestroQA assigned the id %s to the attachment, not %s: a task that is repeated may attach twice.",
                 assigned_id,

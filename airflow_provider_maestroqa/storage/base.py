@@ -17,6 +17,7 @@ from airflow_provider_maestroqa.client.errors import (
     MaestroQADataError,
     MaestroQAError,
 )
+from airflow_provider_maestroqa.client.server_text import clean_text
 
 T = TypeVar("T")
 _QUERY = re.compile(r"\?[^\s\"'<>]*")
@@ -201,8 +202,8 @@ def to_storage_error(action: str, uri: str, error: Exception) -> MaestroQAError:
 
 def describe_error(error: Exception) -> str:
     """An error's message, without the queries of URLs, which may be signatures."""
-    text = " ".join(_QUERY.sub("?***", str(error)).split()).rstrip(".")
-    return f"{text[:_MAX_ERROR_CHARS]} ({type(error).__name__})" if text else type(error).__name__
+    text = clean_text(_QUERY.sub("?***", str(error)), max_length=_MAX_ERROR_CHARS).rstrip(".")
+    return f"{text} ({type(error).__name__})" if text else type(error).__name__
 
 
 _DENIED = {

@@ -6,6 +6,7 @@ from urllib.parse import quote
 
 import pytest
 
+from airflow_provider_maestroqa.client.presigned import host_of
 from airflow_provider_maestroqa.client.server_text import clean_text, error_text
 
 TOKEN = "Zk3+/9d&W<q7RtYp'0sVbN5m"
@@ -59,3 +60,11 @@ def test_a_text_cannot_forge_lines_of_a_log_nor_fill_it():
 @pytest.mark.parametrize("content", [None, 3, "text", [], {}, {"error": None}, {"data": []}, {"errors": [[], {}]}])
 def test_what_says_nothing_is_no_message(content):
     assert error_text(content) == ""
+
+
+def test_the_host_of_an_address_is_a_text_of_a_server_too():
+    assert host_of("https://storage.example.com:8443/x?X-Amz-Signature=5ec7e7") == "storage.example.com"
+    host = host_of("https://h\x1b31m\u2028error\u202e" + "x" * 5_000 + "/x?X-Amz-Signature=5ec7e7")
+    assert host.startswith("h 31m error xxx")
+    assert host.isprintable()
+    assert len(host) == 253

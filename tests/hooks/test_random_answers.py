@@ -1,4 +1,4 @@
-"""Whatever JSON a server sends, a read ends in records or in an error of this package. A seed repeats it."""
+"""Whatever JSON a server sends, a call ends in records or in an error of this package. A seed repeats it."""
 
 from __future__ import annotations
 
@@ -29,11 +29,25 @@ READS = {
     "get_coaching_session": lambda hook: hook.get_coaching_session("a"),
     "list_coaching_sessions": lambda hook: list(hook.list_coaching_sessions()),
     "export_coaching_sessions": lambda hook: list(hook.export_coaching_sessions("2026-01-01", "2026-02-01")),
+    "create_attachment": lambda hook: hook.create_attachment("T-1", "audio/mpeg", url="https://h/x"),
     "test_connection": lambda hook: list(hook.test_connection()),
 }
 KEYS = (
     *("Resources", "totalResults", "startIndex", "itemsPerPage", "exportId", "status", "dataUrl", "ticket_id"),
-    *("id", "_id", "createdAt", "error", "message", "errors", "results", "title", "detail", "path", "field"),
+    *(
+        "id",
+        "_id",
+        "createdAt",
+        "error",
+        "message",
+        "errors",
+        "results",
+        "title",
+        "detail",
+        "path",
+        "field",
+        "presigned_url",
+    ),
 )
 TEXTS = (
     *("", "complete", "errored", "a", "T-1", "../../x", "0001-01-01T00:00:00+05:00", "9999-12-31T23:59:59-05:00"),
@@ -71,7 +85,7 @@ def body(rng):
 
 
 @pytest.mark.parametrize("read", READS)
-def test_a_read_ends_in_records_or_in_an_error_of_this_package(connect, monkeypatch, read):
+def test_a_read_ends_in_records_or_in_an_error_of_this_package(connect, monkeypatch, caplog, read):
     rng = random.Random(f"{SEED} {read}")
     monkeypatch.setattr(_compat, "mask_secret", lambda secret: None)
     monkeypatch.setattr(MaestroQAHook, "clock", FakeTime().clock())
@@ -93,6 +107,9 @@ def test_a_read_ends_in_records_or_in_an_error_of_this_package(connect, monkeypa
                 said = outcome(hook, READS[read])
             assert said.isprintable(), (SEED, number, said)
             assert len(said) < 2_000, (SEED, number, said)
+    for line in caplog.messages:
+        assert line.isprintable(), (SEED, line)
+        assert len(line) < 2_000, (SEED, line)
 
 
 def outcome(hook, read):

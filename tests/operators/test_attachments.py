@@ -339,6 +339,23 @@ def test_an_answer_with_another_id_is_what_is_returned_and_is_warned_of(task, sa
         assert hook.create_attachment("T-1", "audio/mpeg", url=URL)["id"] == id_for_url("T-1", "audio/mpeg", URL)
 
 
+@pytest.mark.parametrize("assigned", ["../../x", "a\n[2026] ERROR \x1b[31mforged", "9" * 5_000, "\u202ex", ["x"], ""])
+def test_what_is_no_id_is_not_taken_for_one(sandbox, logged, assigned):
+    own = id_for_url("T-1", "audio/mpeg", URL)
+    sandbox.fault(kind="status", status=200, path=POST, body=json.dumps({"id": assigned}))
+    with MaestroQAHook() as hook:
+        assert hook.create_attachment("T-1", "audio/mpeg", url=URL) == {"id": own}
+    lines = [*logged("warning"), *logged("info")]
+    assert all(line.isprintable() and len(line) < 500 for line in lines)
+    assert len(logged("warning")) == (1 if assigned and isinstance(assigned, str) else 0)
+
+
+def test_a_number_is_an_id(sandbox):
+    sandbox.fault(kind="status", status=200, path=POST, body={"id": 5071})
+    with MaestroQAHook() as hook:
+        assert hook.create_attachment("T-1", "audio/mpeg", url=URL) == {"id": "5071"}
+
+
 def test_a_fresh_address_of_another_attachment_gets_nothing(task, sandbox):
     sandbox.fault(kind="expired_url")
     url = sandbox.presign("/attachments/none", ttl=60)

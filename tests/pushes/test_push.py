@@ -142,6 +142,23 @@ def test_one_bad_record_in_500_costs_at_most_two_and_log2_of_500_requests(push, 
         assert spent / 4 <= 2 + math.log2(500), position
 
 
+def test_what_a_server_says_of_a_record_forges_no_line_and_fills_no_rejects(push, sandbox, tmp_path, caplog):
+    said = "bad\n[2026-01-01] ERROR \x1b[31m\u2028forged" + "x" * 100_000
+    records = many("ticket_metrics", 3)
+    sandbox.fault(kind="status", status=400, path=PATHS["ticket_metrics"], body={"error": said}, times=None)
+    rejects = tmp_path / "rejects.jsonl"
+    assert push("ticket_metrics", records, on_error="collect", rejects=rejects).rejected == 3
+    lines = [json.loads(line) for line in rejects.read_text().splitlines()]
+    result = {"ticket_id": said, "error": said}
+    sandbox.fault(
+        kind="status", status=200, path=PATHS["comments"], body={"results": [result, said, {**result, said: said}]}
+    )
+    report = push("comments", many("comments", 3), on_error="collect")
+    assert report.unconfirmed == 3
+    texts = [*(line["reason"] for line in lines), *(line.getMessage() for line in caplog.records), str(report)]
+    assert all(text.isprintable() and len(text) < 1_000 for text in texts)
+
+
 def test_all_records_may_be_bad(push, sandbox):
     records = many("ticket_metrics", 20, **BAD_THERE)
     report = push("ticket_metrics", records, on_error="collect")

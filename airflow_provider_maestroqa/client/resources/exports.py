@@ -5,7 +5,6 @@ From :data:`EXPORT_KINDS` come the endpoints that request an export, the operato
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -16,14 +15,13 @@ from airflow_provider_maestroqa.client.errors import MaestroQAConfigError
 from airflow_provider_maestroqa.client.formatting import format_time
 from airflow_provider_maestroqa.client.parsing import (
     is_blank,
-    number_as_text,
     parse_choice,
     parse_flag,
     parse_text,
     parse_time,
     require_order,
 )
-from airflow_provider_maestroqa.client.server_text import clean_text
+from airflow_provider_maestroqa.client.server_text import SAFE_ID, clean_text, read_id
 
 _MAX_SHOWN_ID = 80
 
@@ -44,7 +42,6 @@ class ExportStatus(Enum):
 
 #: Other spellings that are seen in the wild.
 _SPELLINGS = {"completed": "complete"}
-_EXPORT_ID = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9_.:~=@+-]{0,199}")
 _MAX_STATUS_LENGTH = 60
 
 
@@ -190,7 +187,7 @@ def checked_export_id(export_id: object) -> str:
     :raises MaestroQAConfigError: it is no id, or one that would mean something else in a path.
     """
     text = parse_text(export_id, "export_id", remedy="Pass the output of MaestroQARequestExportOperator.")
-    if _EXPORT_ID.fullmatch(text) is None:
+    if SAFE_ID.fullmatch(text) is None:
         raise MaestroQAConfigError(
             f"export_id must have letters, digits and . _ : ~ @ = + - only, and not begin with a dot, got "
             f"{text[:_MAX_SHOWN_ID]!r}. Pass the output of MaestroQARequestExportOperator."
@@ -199,12 +196,8 @@ def checked_export_id(export_id: object) -> str:
 
 
 def read_export_id(response: Any) -> str | None:
-    """Take the export's id out of the response to its request; ``None`` where it has none that can be used.
-
-    Ids become parts of paths and of file names, so only what is safe there is an id.
-    """
-    text = number_as_text(response.get("exportId")) if isinstance(response, Mapping) else None
-    return text if isinstance(text, str) and _EXPORT_ID.fullmatch(text) else None
+    """Take the export's id out of the response to its request; ``None`` where it has none that can be used."""
+    return read_id(response.get("exportId")) if isinstance(response, Mapping) else None
 
 
 def _required_time(value: object, field_name: str) -> datetime:

@@ -9,7 +9,8 @@ from enum import Enum
 
 from airflow_provider_maestroqa.client.errors import TRANSIENT_STATUSES
 
-_CONTENT_RANGE = re.compile(r"bytes\s+(?:(\d+)-(\d+)|\*)/(\d+|\*)\s*", re.IGNORECASE)
+_CONTENT_RANGE = re.compile(r"bytes\s+(?:(\d{1,19})-(\d{1,19})|\*)/(\d{1,19}|\*)\s*", re.IGNORECASE | re.ASCII)
+_NUMBER = re.compile(r"\d{1,19}", re.ASCII)
 
 #: What an expired presigned URL gets: 403 (S3, Azure) or 400 (S3 with temporary credentials, Google); 401 by proxies.
 _EXPIRED = {400, 401, 403}
@@ -157,4 +158,4 @@ def _version(headers: Mapping[str, str], total: int | None) -> Version:
 
 
 def _number(text: str | None) -> int | None:
-    return int(text) if text is not None and text.strip().isascii() and text.strip().isdigit() else None
+    return int(text) if text is not None and _NUMBER.fullmatch(text.strip()) else None

@@ -42,6 +42,9 @@ def test_a_part_that_begins_where_it_was_requested_is_read():
         (False, {"Content_Range": "items 40-99/100"}),
         (False, {"Content_Range": "bytes 40-99/100", "Content_Length": "100"}),
         (False, {"Content_Range": "bytes 40-39/100"}),
+        (False, {"Content_Range": f"bytes 40-{'9' * 5_000}/*"}),
+        (False, {"Content_Range": "bytes 40-٩٩/100"}),
+        (False, {"Content_Range": f"bytes 40-99/{'9' * 5_000}"}),
         (True, {"Content_Range": "bytes 40-99/100", "ETag": '"v2"'}),
         (True, {"Content_Range": "bytes 40-119/120", "ETag": '"v1"'}),
     ],
@@ -67,6 +70,10 @@ def test_status_200_does_not_put_bytes_where_their_header_says_they_do_not_belon
     version = KNOWN if offset else Version()
     decision = decide_on(200, offset=offset, version=version, **headers)
     assert (decision.action, decision.start, decision.end) == expected
+
+
+def test_a_length_of_thousands_of_digits_is_not_known():
+    assert decide_on(200, offset=0, Content_Length="9" * 5_000).version.total is None
 
 
 @pytest.mark.parametrize(("etag", "length", "changed"), [('"v2"', "120", True), ('"v1"', "100", False)])
