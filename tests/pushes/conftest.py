@@ -66,6 +66,7 @@ def push(request):
         records,
         *,
         to=None,
+        route=None,
         state_store=None,
         run="",
         is_first_try=True,
@@ -78,7 +79,10 @@ def push(request):
     ):
         sandbox = to or request.getfixturevalue("sandbox")
         settings = read_settings(
-            "test", host=sandbox.url, password=sandbox.token, extra={"rate_limits": WIDE, "timeout": timeout}
+            "test",
+            host=route.url(sandbox.url) if route else sandbox.url,
+            password=sandbox.token,
+            extra={"rate_limits": WIDE, "timeout": timeout, **(route.extra if route else {})},
         )
         address = {"base_url": settings.base_url, "token": settings.token}
         budget = open_budget(store="memory", limits=settings.limits, clock=budget_clock, **address)
