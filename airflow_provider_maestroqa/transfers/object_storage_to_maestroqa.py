@@ -56,7 +56,7 @@ class ObjectStorageToMaestroQAOperator(PushOperator):
         "update_first",
         *PushOperator.template_fields,
     )
-    template_fields_renderers = {"mapping": "json"}  # noqa: RUF012 - Airflow has it so
+    template_fields_renderers = {"mapping": "json", "null_values": "json"}  # noqa: RUF012 - Airflow has it so
 
     def __init__(
         self,

@@ -43,7 +43,7 @@ def test_a_record_that_is_not_there_is_an_error_of_its_own(hook, method):
 
 
 @pytest.mark.parametrize("method", ONE)
-@pytest.mark.parametrize("record_id", ["", "  ", "..", None, 7])
+@pytest.mark.parametrize("record_id", ["", "  ", "..", None, 7.5])
 def test_an_impossible_id_is_an_error_before_a_request(hook, sandbox, method, record_id):
     with pytest.raises(MaestroQAConfigError, match="needs a id"):
         getattr(hook, method)(record_id)
@@ -90,7 +90,7 @@ def test_filters_travel_by_the_names_of_the_api(hook, sandbox, method):
         ({"status": "open"}, "status is not a filter of"),
         ({"page_size": 0}, "page_size must be"),
         ({"start": datetime(2026, 1, 1)}, "start=.* has no time zone"),
-        ({"start": "2026-01-02T00:00:00Z", "end": "2026-01-01T00:00:00Z"}, "must be before end"),
+        ({"start": "2026-01-02T00:00:00Z", "end": "2026-01-01T00:00:00Z"}, "must be before its end"),
         ({"agent_id": ""}, "agent_id must be text that is not empty"),
     ],
 )
