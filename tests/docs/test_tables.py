@@ -55,3 +55,14 @@ def test_the_version_is_in_the_changelog(read):
     from airflow_provider_maestroqa import __version__
 
     assert f"## [{__version__}]" in read("CHANGELOG.md")
+
+
+def test_the_files_to_touch_exist(table, root):
+    places = {
+        place for (cell,) in table("CONTRIBUTING.md", "To add").values() for place in re.findall(r"`([\w./]+)`", cell)
+    }
+    there = {
+        place for place in places if (root / place).exists() or (root / "airflow_provider_maestroqa" / place).exists()
+    }
+    assert len(places) > 20
+    assert places - there == {"root", "auth", "TRANSIENT_STATUSES"}
