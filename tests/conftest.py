@@ -59,16 +59,19 @@ def pytest_terminal_summary(terminalreporter):
         for reason, number in reasons.most_common():
             terminalreporter.write_line(f"{number:5}  {reason}")
     for file, name in FAULT_TABLES.items():
-        count = {
-            outcome: sum(
-                1
-                for report in terminalreporter.stats.get(outcome, [])
-                if f"/{file}::" in report.nodeid and getattr(report, "when", "") == "call"
+        held, all_rows = Counter(), Counter()
+        for outcome in ("passed", "failed"):
+            for report in terminalreporter.stats.get(outcome, []):
+                if f"/{file}::" in report.nodeid and getattr(report, "when", "") == "call":
+                    names = report.nodeid.partition("[")[2].rstrip("]").split("-")
+                    route = next(one for one in ("forward", "tunnel", "direct") if one in [*names, "direct"])
+                    all_rows[route] += 1
+                    held[route] += outcome == "passed"
+        if all_rows:
+            each = ", ".join(f"{route} {held[route]} of {all_rows[route]}" for route in sorted(all_rows))
+            terminalreporter.write_line(
+                f"fault table of {name}: {held.total()} of {all_rows.total()} rows hold ({each})"
             )
-            for outcome in ("passed", "failed")
-        }
-        if total := sum(count.values()):
-            terminalreporter.write_line(f"fault table of {name}: {count['passed']} of {total} rows hold")
 
 
 @pytest.fixture

@@ -20,7 +20,7 @@ _SPEC.loader.exec_module(FAULTS)
 
 # The fixtures of the fault table serve here too.
 kind, kept, sandbox = FAULTS.kind, FAULTS.kept, FAULTS.sandbox
-zygote, start_task = FAULTS.zygote, FAULTS.start_task
+reach, zygote, start_task = FAULTS.reach, FAULTS.zygote, FAULTS.start_task
 #: What the page calls the ends that the fault table expects.
 ENDS = {FAULTS.UNKNOWN: "names them", FAULTS.NOT_FIRST: "cannot know"}
 
@@ -30,7 +30,7 @@ def _rows():
     found = {}
     for name, test in vars(FAULTS).items():
         parameters = inspect.signature(test).parameters if name.startswith("test_") else ()
-        # Behind a proxy the rows are the same.
+        # The fault table itself runs these rows behind proxies, too, and those that are about a proxy.
         if "row" in parameters and "route" not in parameters:
             title = name.removeprefix("test_").replace("_", " ")
             marks = [mark for mark in getattr(test, "pytestmark", []) if not mark.kwargs.get("indirect")]
@@ -97,9 +97,9 @@ def test_the_page_has_the_rows_of_the_fault_table(table):
 @pytest.mark.parametrize("kind", ["tickets", "ticket_metrics", "comments"], indirect=True)
 @pytest.mark.parametrize("kept", ["state_path", "nothing"], indirect=True)
 @pytest.mark.parametrize("name", ROWS)
-def test_what_is_sent_again(table, name, kind, kept, sandbox, row, connect, start_task):
+def test_what_is_sent_again(table, name, kind, kept, sandbox, row, reach, start_task):
     test, chosen = ROWS[name]
-    known = {**chosen, "kind": kind, "kept": kept, "sandbox": sandbox, "row": row, "connect": connect}
+    known = {**chosen, "kind": kind, "kept": kept, "sandbox": sandbox, "row": row, "reach": reach}
     known |= {"start_task": start_task, "task_state_store": Stored()}
     test(**{argument: known[argument] for argument in inspect.signature(test).parameters})
     if row.expected == "exact":

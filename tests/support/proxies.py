@@ -114,12 +114,16 @@ class Proxy:
                 return self._refuse(client, head, fault)
             if head.startswith(b"CONNECT "):
                 host, _, port = head.split()[1].decode().rpartition(":")
+                if not is_there((host, int(port))):
+                    return self._refuse(client, head, {"kind": "status", "status": 502})
                 client.sendall(b"HTTP/1.1 200 Connection established\r\n\r\n")
                 client = self._context.wrap_socket(client, server_side=True)
                 head = read_head(client)
             else:
                 parts = urlsplit(head.split()[1].decode())
                 host, port = parts.hostname, parts.port or 80
+                if not is_there((host, port)):
+                    return self._refuse(client, head, {"kind": "status", "status": 502})
             self._forward(client, head, (host, int(port)))
         except (OSError, EOFError):
             pass
@@ -144,6 +148,9 @@ class Proxy:
         if fault["kind"].endswith("_before"):
             return reset(client) if fault["kind"] == "reset_before" else None
         lines = [line for line in head.split(b"\r\n") if not line.lower().startswith(b"connection:")]
+        # A server is asked for a path, not for a whole URL: a presigned one is checked as it came.
+        origin = urlsplit(target.decode())
+        lines[0] = b" ".join([method, (origin.path + (origin.query and "?" + origin.query)).encode(), b"HTTP/1.1"])
         lines[-2:] = [b"Connection: close", b"", b""]
         with socket.create_connection(server, timeout=60) as upstream:
             upstream.sendall(b"\r\n".join(lines) + body)
@@ -166,6 +173,14 @@ class Proxy:
             reset(client)
         elif fault["kind"] == "hold_after":
             client.recv(1)
+
+
+def is_there(server):
+    try:
+        socket.create_connection(server, timeout=60).close()
+    except OSError:
+        return False
+    return True
 
 
 def read_head(sock):
@@ -212,6 +227,16 @@ class Route:
         """A server's address on this route."""
         return url.replace("http://", "https://") if self.kind == "tunnel" else url
 
+    def connection(self, url, **extra):
+        """What a connection to this server says."""
+        return {"host": self.url(url), **self.extra, **extra}
+
+    def connection_to(self, nobody):
+        """A connection that ends where nobody listens: at the server or, if there is one, at the proxy."""
+        if self.proxy is None:
+            return {"host": nobody}
+        return {"host": self.url("http://127.0.0.1"), **self.extra, "proxies": {"http": nobody, "https": nobody}}
+
 
 @pytest.fixture(scope="session")
 def authority(tmp_path_factory):
@@ -227,5 +252,7 @@ def route(request, authority):
         made.proxy.close()
 
 
+#: The routes of a fault table: each of its rows runs on all of them.
+ROUTES = ["direct", "forward", "tunnel"]
 #: For tests that a proxy could spoil.
 through_proxies = pytest.mark.parametrize("route", ["forward", "tunnel"], indirect=True)
