@@ -239,13 +239,26 @@ class Push:
         report.created += confirmation.created
         report.updated += confirmation.updated
         report.unconfirmed += missing
+        unconfirmed = ""
+        if missing:
+            names = describe([batch[number] for number in confirmation.suspects])
+            unconfirmed = (
+                f"MaestroQA took {pluralize(len(batch), 'records')} and does not confirm {missing} of them: "
+                f"{names if len(confirmation.suspects) == missing else f'they are among {names}'}. "
+                "They are not sent again"
+            )
+            # First the names, then the position: a worker that is killed in between must have named them.
+            log.warning("%s; check MaestroQA.", unconfirmed)
         try:
             self._commit(batch[-1])
         except PositionTakenError as error:
             names = describe(batch)
             raise PositionTakenError(f"{error.message} It cannot know that {names} have arrived as well.") from error
-        if missing:
-            self._handle_unconfirmed(batch, missing, [batch[number] for number in confirmation.suspects])
+        if missing and not self._options.collects:
+            raise MaestroQAOutcomeUnknownError(
+                f"{unconfirmed}. Check MaestroQA; then clear the task: it resumes after them where their position is "
+                "saved."
+            )
 
     def _mark(self, batch: Sequence[Record], is_in_flight: bool) -> None:
         try:
@@ -285,19 +298,6 @@ class Push:
         self._report.sent += len(records)
         self._report.unconfirmed += len(records)
         self._commit(records[-1])
-
-    def _handle_unconfirmed(self, batch: Sequence[Record], missing: int, suspects: Sequence[Record]) -> None:
-        names = describe(suspects)
-        message = (
-            f"MaestroQA took {pluralize(len(batch), 'records')} and does not confirm {missing} of them: "
-            f"{names if len(suspects) == missing else f'they are among {names}'}"
-        )
-        if not self._options.collects:
-            raise MaestroQAOutcomeUnknownError(
-                f"{message}. They are not sent again. Check MaestroQA; then clear the task: it resumes after them "
-                "where their position is saved."
-            )
-        log.warning("%s. They are not sent again; check MaestroQA.", message)
 
     # -- Rejected records -------------------------------------------------------------------------------------------
 

@@ -38,7 +38,7 @@ from airflow_provider_maestroqa.storage.open import open_object
 SECONDS = float(os.environ.get("MAESTROQA_HISTORY_SECONDS", "60"))
 FIRST_SEED = int(os.environ.get("MAESTROQA_HISTORY_SEED", "1"))
 #: Seeds that have found something.
-FOUND = (58,)
+FOUND = (58, 201467)
 BATCH = 4
 MAX_TRIES = 9
 WIDE = {"normal": [[100000, 0.01]], "hard": [[100000, 0.01]]}
