@@ -41,7 +41,8 @@ $(OLDER:%=test-%): test-%:
 quick: environment ## Run the checks and the quick tests: the loop while working
 	$(BIN)/ruff check .
 	$(BIN)/mypy
-	$(BIN)/python -m pytest -q -n 2 --dist loadfile --ignore tests/client/budget $(addprefix tests/,client contract pushes sources storage)
+	$(BIN)/python -m pytest -q -n 2 --dist loadfile --ignore tests/client/budget \
+		--ignore tests/pushes/test_histories.py $(addprefix tests/,client contract pushes sources storage)
 
 matrix: ## Run the demo and the tests on every supported Airflow and Python; half an hour
 	@$(PYTHON) scripts/matrix.py $(CELLS)
