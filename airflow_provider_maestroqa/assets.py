@@ -3,6 +3,8 @@
 A URI names the host of the connection and a dataset, and never a token::
 
     maestroqa://app.maestroqa.com/exports/raw
+
+A URI with ``app.rippit.com``, the service's new name, is the same asset and becomes this one.
 """
 
 from __future__ import annotations
@@ -12,6 +14,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 from urllib.parse import SplitResult, urlsplit, urlunsplit
 
+from airflow_provider_maestroqa.client.hosts import OLD_NAME, account_host
 from airflow_provider_maestroqa.client.resources.catalogue import LIST_RESOURCES
 from airflow_provider_maestroqa.client.resources.exports import EXPORT_KINDS
 
@@ -19,7 +22,7 @@ if TYPE_CHECKING:
     from airflow_provider_maestroqa._compat import Asset
 
 SCHEME = "maestroqa"
-DEFAULT_HOST = "app.maestroqa.com"
+DEFAULT_HOST = OLD_NAME
 #: What a URI can name.
 DATASETS = (
     "exports",
@@ -45,6 +48,7 @@ def maestroqa_asset(dataset: str, *, host: str = DEFAULT_HOST, extra: Mapping[st
         ``attachments``, ``ticket-metrics``, ``agent-metrics``, ``agents``, ``todos``, ``coaching-points`` or
         ``coaching-sessions``. Labels of your own may follow, such as ``exports/raw/europe``.
     :param host: host of the connection, as it is written there: ``app.maestroqa.com`` or ``https://app.maestroqa.com``.
+        Both names of the service make one asset.
     :param extra: what else Airflow stores with the asset.
     :raises ValueError: there is no such dataset, or the host is none.
     """
@@ -140,6 +144,8 @@ def _host(uri: SplitResult) -> str:
         name, port = "", None
     if not name or not re.fullmatch(r"[a-z0-9_.:-]+", name):
         raise ValueError(f"A {SCHEME}:// URI must name the host of the connection, as in {_EXAMPLE}.")
+    if port in (None, 443):
+        name = account_host(name)
     address = f"[{name}]" if ":" in name else name
     return address if port in (None, 443) else f"{address}:{port}"
 

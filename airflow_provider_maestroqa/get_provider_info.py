@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from airflow_provider_maestroqa.client.connection_fields import DEFAULT_HOST, EXTRA_FIELDS
+from airflow_provider_maestroqa.client.connection_fields import EXTRA_FIELDS
+from airflow_provider_maestroqa.client.hosts import DEFAULT_HOST, NEW_HOST, TOKEN_PAGE
 
 _PACKAGE = "airflow_provider_maestroqa"
 _ASSET_URIS = [
@@ -22,7 +23,7 @@ def get_provider_info() -> dict[str, Any]:
     return {
         "package-name": "airflow-provider-maestroqa",
         "name": "MaestroQA",
-        "description": "Moves exports out of MaestroQA and records into it, within the token's request budget.",
+        "description": "Moves exports out of MaestroQA (now Rippit) and records into it, within its request limits.",
         "integrations": [
             {
                 "integration-name": "MaestroQA",
@@ -91,8 +92,8 @@ def get_provider_info() -> dict[str, Any]:
                     "hidden-fields": ["login", "schema"],
                     "relabeling": {"password": "API token", "host": "Base URL"},
                     "placeholders": {
-                        "host": f"Empty: {DEFAULT_HOST}",
-                        "password": "From MaestroQA: Other Settings, API Tokens, Create New Token",
+                        "host": f"Empty: {DEFAULT_HOST}; or {NEW_HOST}",
+                        "password": f"From MaestroQA or Rippit: {TOKEN_PAGE}",
                         "port": "Empty. Test on Airflow 3.3.1 and 3.3.2 wants 443",
                     },
                 },

@@ -95,7 +95,7 @@ def _own_endpoint(extra: Mapping[str, Any]) -> str:
 
 
 def _dashboard(conn_id: str) -> str:
-    from airflow_provider_maestroqa.client.connection_fields import DEFAULT_HOST
+    from airflow_provider_maestroqa.client.hosts import DEFAULT_HOST
     from airflow_provider_maestroqa.client.settings import read_settings
 
     connection = None

@@ -39,6 +39,8 @@ DAY = {"start": "2026-03-01T00:00:00Z", "end": "2026-03-02T00:00:00Z"}
         ("exports/raw", "https://app.maestroqa.com", "maestroqa://app.maestroqa.com/exports/raw"),
         ("/exports/audit_log/", "", "maestroqa://app.maestroqa.com/exports/audit-log"),
         ("Tickets", "App.MaestroQA.com:443", "maestroqa://app.maestroqa.com/tickets"),
+        ("tickets", "https://App.Rippit.com:443", "maestroqa://app.maestroqa.com/tickets"),
+        ("tickets", "app.rippit.com:8443", "maestroqa://app.rippit.com:8443/tickets"),
         ("ticket-metrics", "http://127.0.0.1:8765/api/v1", "maestroqa://127.0.0.1:8765/ticket-metrics"),
         ("todos", "http://[::1]:8765", "maestroqa://[::1]:8765/todos"),
         ("exports/raw/Europe_1", "app.maestroqa.com", "maestroqa://app.maestroqa.com/exports/raw/Europe_1"),

@@ -184,6 +184,7 @@ def link_to(monkeypatch):
     ("host", "link"),
     [
         ("", "https://app.maestroqa.com"),
+        ("app.rippit.com", "https://app.rippit.com"),
         ("eu.maestroqa.example", "https://eu.maestroqa.example"),
         ("https://app.maestroqa.com/api/v1/", "https://app.maestroqa.com"),
         ("http://maestroqa.internal:8000", "http://maestroqa.internal:8000"),

@@ -11,7 +11,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-DEFAULT_HOST = "https://app.maestroqa.com"
 DEFAULT_TIMEOUT_S = 60.0
 
 

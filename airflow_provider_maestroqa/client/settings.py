@@ -15,8 +15,9 @@ from urllib.parse import parse_qsl, unquote, urlsplit
 
 from airflow_provider_maestroqa import __version__
 from airflow_provider_maestroqa.client.budget import DEFAULT_LIMITS, Limits
-from airflow_provider_maestroqa.client.connection_fields import DEFAULT_HOST, DEFAULT_TIMEOUT_S, EXTRA_FIELDS
+from airflow_provider_maestroqa.client.connection_fields import DEFAULT_TIMEOUT_S, EXTRA_FIELDS
 from airflow_provider_maestroqa.client.errors import MaestroQAConfigError
+from airflow_provider_maestroqa.client.hosts import DEFAULT_HOST, NEW_HOST, TOKEN_PAGE
 from airflow_provider_maestroqa.client.parsing import parse_count, parse_flag, parse_seconds
 from airflow_provider_maestroqa.client.presigned import is_loopback
 
@@ -131,7 +132,7 @@ def _token(where: str, login: str | None, password: str | None) -> str:
         )
         raise MaestroQAConfigError(
             f"{where}: the password is empty. Put the API token there "
-            f"(MaestroQA dashboard, Other Settings, API Tokens, Create New Token).{misplaced if login else ''}"
+            f"(made at MaestroQA, now Rippit: {TOKEN_PAGE}).{misplaced if login else ''}"
         )
     if not (token.isascii() and token.isprintable()) or " " in token:
         raise MaestroQAConfigError(f"{where}: the password holds characters that no API token has. Copy it again.")
@@ -156,7 +157,7 @@ def _options(extra: Mapping[str, Any] | str | None, field_name: str) -> dict[str
 def _base_url(where: str, host: str | None, schema: str | None, port: int | str | None, *, allow_http: bool) -> str:
     text = (host or "").strip() or DEFAULT_HOST
     scheme = (schema or "").strip().lower() or "https"
-    remedy = f"Give the base URL alone, such as {DEFAULT_HOST}."
+    remedy = f"Give the base URL alone, such as {NEW_HOST} or {DEFAULT_HOST}."
     if "://" not in text and scheme not in ("https", "http"):
         raise MaestroQAConfigError(
             f"{where}: the schema {schema!r} is neither https nor http. Leave it empty; in a URI it is the path."

@@ -26,7 +26,7 @@ class MaestroQAHook(
     Use it in a ``with`` block, or close it, so that its connections do not stay open.
 
     :param maestroqa_conn_id: id of a connection of type ``maestroqa``: password is the API token, host the base URL
-        (default ``https://app.maestroqa.com``), extra the keys that
+        (default ``https://app.maestroqa.com``; or ``https://app.rippit.com``), extra the keys that
         the page on the connection explains.
     """
 

@@ -14,6 +14,7 @@ from typing import Any
 
 from airflow_provider_maestroqa import _compat
 from airflow_provider_maestroqa.assets import SCHEME, dataset_of
+from airflow_provider_maestroqa.client.hosts import account_host
 from airflow_provider_maestroqa.client.resources.exports import EXPORT_KINDS
 from airflow_provider_maestroqa.storage.urls import local_path, parse_url
 
@@ -87,7 +88,7 @@ def maestroqa_data(base_url: str, dataset: str, *, version: str = "") -> Data:
     :param dataset: as in a ``maestroqa://`` URI, or an operator's name for it.
     :param version: which version of it, such as an export's id.
     """
-    host = base_url.partition("://")[2].removesuffix(":443")
+    host = account_host(base_url.partition("://")[2].removesuffix(":443"))
     return Data(f"{SCHEME}://{host}", dataset_of(dataset), version=version)
 
 

@@ -3,8 +3,9 @@ from __future__ import annotations
 import pytest
 
 from airflow_provider_maestroqa.client.budget import DEFAULT_LIMITS
-from airflow_provider_maestroqa.client.connection_fields import DEFAULT_HOST, EXTRA_FIELDS
+from airflow_provider_maestroqa.client.connection_fields import EXTRA_FIELDS
 from airflow_provider_maestroqa.client.errors import MaestroQAConfigError
+from airflow_provider_maestroqa.client.hosts import DEFAULT_HOST
 from airflow_provider_maestroqa.client.settings import FORM_MASK, PARSERS, Settings, read_settings
 
 
@@ -18,6 +19,7 @@ def read(**fields):
         ({}, "https://app.maestroqa.com"),
         ({"host": "https://app.maestroqa.com/"}, "https://app.maestroqa.com"),
         ({"host": "app.maestroqa.com"}, "https://app.maestroqa.com"),
+        ({"host": "app.rippit.com"}, "https://app.rippit.com"),
         ({"host": "eu.maestroqa.com", "port": 8443}, "https://eu.maestroqa.com:8443"),
         ({"host": "https://app.maestroqa.com/api/v1"}, "https://app.maestroqa.com"),
         ({"host": "http://127.0.0.1:8765"}, "http://127.0.0.1:8765"),

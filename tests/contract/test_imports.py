@@ -186,7 +186,8 @@ def test_what_airflow_reads_first_imports_next_to_nothing(package, name):
     (brought,) = brought_by([f"{package.name}{name}"], first="", root=package.root).values()
     ours = {one.removeprefix(package.name) for one in brought if one.startswith(package.name)}
     # The provider info holds the form of the connection, whose fields stand in a module of their own.
-    assert ours == ({"", name, ".client", ".client.connection_fields"} if name else {""})
+    form = {".client", ".client.connection_fields", ".client.hosts"}
+    assert ours == ({"", name, *form} if name else {""})
     assert {one.split(".")[0] for one in brought} <= {package.name, *sys.stdlib_module_names}
 
 

@@ -71,6 +71,7 @@ def test_no_page_leads_to_a_package_registry(page):
     hosts = {host.lower() for host in re.findall(r"https?://([^/\s:`\"')]+)", page.read_text())}
     known = {
         "app.maestroqa.com",
+        "app.rippit.com",
         "raw.githubusercontent.com",
         "keepachangelog.com",
         "semver.org",

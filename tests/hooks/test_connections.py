@@ -321,7 +321,7 @@ class TestForm:
             assert {name for name, field in shown.items() if field and field["hidden"]} == {"login", "url_schema"}
             assert "443" in shown["port"]["placeholder"]
             assert shown["password"]["title"] == "API token"
-            assert shown["host"]["placeholder"] == "Empty: https://app.maestroqa.com"
+            assert shown["host"]["placeholder"] == "Empty: https://app.maestroqa.com; or https://app.rippit.com"
 
 
 def test_a_new_token_is_used_by_the_next_task(monkeypatch):

@@ -20,6 +20,7 @@ from airflow_provider_maestroqa.client.budget.stores.memory import MemoryStore
 from airflow_provider_maestroqa.client.budget.stores.redis import MISSING, RedisStore, store_name
 from airflow_provider_maestroqa.client.clock import Clock
 from airflow_provider_maestroqa.client.errors import MaestroQAConfigError
+from airflow_provider_maestroqa.client.hosts import account_host
 
 log = logging.getLogger(__name__)
 
@@ -123,6 +124,8 @@ def open_budget(
 def budget_key(base_url: str, token: str) -> str:
     """Return the name under which all users of a token meet: a hash of host and token.
 
+    Nothing else makes it. The two hosts of the service give the same one, since a token has one limit at both.
+
     :param base_url: MaestroQA's address; only scheme, host and port count.
     :param token: the API token.
     """
@@ -130,7 +133,7 @@ def budget_key(base_url: str, token: str) -> str:
 
     url = urlsplit(base_url.strip())
     port = url.port or {"http": 80, "https": 443}.get(url.scheme, 0)
-    host = f"{url.scheme}://{(url.hostname or '').rstrip('.')}:{port}"
+    host = f"{url.scheme}://{account_host((url.hostname or '').rstrip('.'))}:{port}"
     return hashlib.sha256(f"maestroqa budget\n{host}\n{token}".encode()).hexdigest()[:32]
 
 

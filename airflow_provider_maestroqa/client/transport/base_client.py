@@ -55,7 +55,10 @@ class BaseClient:
         }
 
     def _read(self, request: Request, response: Response) -> Any:
-        return read_response(request, response, now=self._clock.wall(), secrets=self._settings.secrets)
+        settings = self._settings
+        return read_response(
+            request, response, now=self._clock.wall(), secrets=settings.secrets, base_url=settings.base_url
+        )
 
     def _count_rate_limited(self, error: MaestroQARateLimitError, retry: Retry) -> float:
         """Count a 429; return the seconds for which every sharer of the token pauses."""

@@ -37,8 +37,10 @@ from airflow_provider_maestroqa.client.errors import (
     MaestroQAServerError,
     MaestroQAValidationError,
 )
+from airflow_provider_maestroqa.client.hosts import TOKEN_PAGE
 from airflow_provider_maestroqa.client.server_text import clean_text, error_text
 from airflow_provider_maestroqa.client.transport.json_decoding import InvalidJSONError, decode_json
+from airflow_provider_maestroqa.client.transport.redirects import redirect_message
 
 #: Seconds that one request may take with all its waiting for the budget and its retries, unless the caller says less.
 DEFAULT_REQUEST_TIMEOUT_S = 900.0
@@ -79,13 +81,16 @@ def is_success(status: int) -> bool:
     return 200 <= status < 300
 
 
-def read_response(request: Request, response: Response, *, now: float, secrets: Sequence[str] = ()) -> Any:
+def read_response(
+    request: Request, response: Response, *, now: float, secrets: Sequence[str] = (), base_url: str = ""
+) -> Any:
     """Read the JSON of a success, or raise the error that the response means. (API: Error Responses)
 
     :param request: what was sent.
     :param response: what came back.
     :param now: Unix time in seconds, for a Retry-After that is a date.
     :param secrets: texts that a server may echo and that no message may hold.
+    :param base_url: the host that was asked, for the message about a redirect.
     :return: the decoded JSON, ``None`` for an empty body of an operation that returns nothing.
     :raises MaestroQAAPIError: the response is not a success.
     :raises MaestroQAConnectionError: a proxy responded in MaestroQA's stead, and passed nothing on.
@@ -102,11 +107,8 @@ def read_response(request: Request, response: Response, *, now: float, secrets: 
         # Only a proxy sends it, and instead of passing the request on.
         raise connection_error(request, f"{PROXY_REFUSED}: it wants a user and a password (407)", sent=False)
     if 300 <= status < 400:
-        raise MaestroQAAPIError(
-            *where,
-            "a redirect, which is not followed because the token must not travel to another host. "
-            "Check the connection's host.",
-        )
+        location = response.headers.get("location", "")
+        raise MaestroQAAPIError(*where, redirect_message(base_url, location, secrets=secrets))
     if status in TRANSIENT_STATUSES:
         hint = "MaestroQA" if status >= 500 else "MaestroQA, or a proxy on the way,"
         raise MaestroQAServerError(*where, message or f"{hint} failed. Try again later.", explained=explained)
@@ -119,8 +121,8 @@ _ERRORS_BY_STATUS: Mapping[int, tuple[type[MaestroQAAPIError], str]] = {
         MaestroQAAuthError,
         (
             "The API token is wrong, deactivated or expired: tokens end 90 days after they were made, unless that is "
-            "turned off. Make a new one in the MaestroQA dashboard (Other Settings, API Tokens) and put it into the "
-            "connection's password."
+            f"turned off. Make a new one at MaestroQA, now Rippit ({TOKEN_PAGE}), and put it into the connection's "
+            "password."
         ),
     ),
     403: (MaestroQAPermissionError, "The API token may not do this. Ask a MaestroQA administrator."),

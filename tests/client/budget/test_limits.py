@@ -56,6 +56,14 @@ def test_the_key_depends_on_host_and_token_and_on_nothing_else():
     assert key != budget_key("https://eu.maestroqa.com", "token")
 
 
+def test_both_names_of_the_service_have_the_key_that_earlier_versions_gave_to_the_old_one():
+    key = "9aaf5eb892bc59c2bb5db58f8e03ceb9"
+    for host in ("https://app.maestroqa.com", "https://app.rippit.com", "https://App.Rippit.com.:443/api/v1"):
+        assert budget_key(host, "token") == key
+    for other in ("https://eu.rippit.com", "https://app.rippit.com:8443", "http://app.rippit.com"):
+        assert budget_key(other, "token") != key
+
+
 def test_the_key_does_not_hold_the_token():
     assert "s3cr3t" not in budget_key("https://app.maestroqa.com", "s3cr3t")
 

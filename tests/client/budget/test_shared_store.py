@@ -195,7 +195,7 @@ def test_a_closed_budget_opens_again_when_it_is_used(shared_store):
 
 
 def test_two_connections_share_when_token_and_host_are_the_same_and_only_then(shared_store):
-    hosts = {"https://app.maestroqa.com": "t", "https://APP.maestroqa.com/": "t", "https://eu.maestroqa.com": "t"}
+    hosts = {"https://app.maestroqa.com": "t", "https://APP.rippit.com/": "t", "https://eu.maestroqa.com": "t"}
     budgets = [
         real_budget(shared_store, base_url=host, token=token, limits={"normal": [(1, 30)]})
         for host, token in [*hosts.items(), ("https://app.maestroqa.com", "other")]

@@ -111,9 +111,22 @@ def test_a_refusal_is_never_repeated(driver, sandbox, export_id, status, kind):
 
 def test_a_redirect_is_not_followed_so_the_token_stays_home(driver, sandbox, export_id):
     sandbox.fault(kind="redirect", path=GET_PATH, location=f"{sandbox.storage_url}/elsewhere")
-    with pytest.raises(errors.MaestroQAAPIError, match="redirect"):
+    with pytest.raises(errors.MaestroQAAPIError, match=f"leads to {sandbox.storage_url}/elsewhere"):
         driver.send(get(export_id))
     assert [seen for seen in sandbox.requests if seen.host == "storage"] == []
+
+
+def test_a_redirect_to_the_new_host_is_not_followed_but_names_it(driver, sandbox, export_id):
+    location = f"https://me:{sandbox.token}@app.rippit.com/api/v1?apitoken={sandbox.token}#top"
+    sandbox.fault(kind="redirect", path=GET_PATH, location=location, status=308)
+    with pytest.raises(errors.MaestroQAAPIError) as caught:
+        driver.send(get(export_id))
+    assert str(caught.value).endswith(
+        "answered 308: a redirect, which is not followed because the token must not travel to another host. It leads "
+        "to https://app.rippit.com/api/v1. MaestroQA is called Rippit now: put https://app.rippit.com into the "
+        "connection's host."
+    )
+    assert sandbox.count("GET", GET_PATH) == 1
 
 
 @pytest.mark.parametrize("call", ["ask", "get"])
