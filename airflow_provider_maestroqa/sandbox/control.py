@@ -124,7 +124,13 @@ async def _reset(request: web.Request) -> web.Response:
 def _as_json(logged: LoggedRequest) -> dict[str, Any]:
     headers = {name: "***" if name in _HIDDEN_HEADERS else value for name, value in logged.headers.items()}
     values = {item.name: getattr(logged, item.name) for item in fields(logged) if item.name != "raw"}
-    return {**values, "headers": headers, "body": logged.body}
+    return {**values, "headers": headers, "body": _without_token(logged.body)}
+
+
+def _without_token(body: Any) -> Any:
+    if not isinstance(body, dict):
+        return body
+    return {name: "***" if name.lower() in _HIDDEN_HEADERS else value for name, value in body.items()}
 
 
 def _last(request: web.Request, items: list[_T]) -> list[_T]:

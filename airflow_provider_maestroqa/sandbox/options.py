@@ -129,6 +129,12 @@ class SandboxOptions:
         parse=lambda text: tuple(filter(None, text.split(","))),
         public=False,
     )
+    account: str = _option(
+        "generated",
+        "``generated`` records, or those that the examples of MaestroQA's API ``documents`` name as well: their "
+        "tickets, agents, export and coaching data, with dates of the year 2023",
+        choices=("generated", "documents"),
+    )
     seed: int = _option(1, "decides the content of the export files")
     rows: int = _option(200, "graded tickets, memberships or events in each export", minimum=0)
     polls: int = _option(2, 'polls that answer "not yet" before an export is complete', minimum=0)
@@ -178,7 +184,7 @@ class SandboxOptions:
         "a second attachment with an ``id`` gets a presigned URL ``again``, or a 409 ``conflict``",
         choices=("again", "conflict"),
     )
-    todos: int = _option(500, "to-dos, spread over the year 2026; up to millions", minimum=0)
+    todos: int = _option(500, "to-dos, spread over a year, 2026 by default; up to millions", minimum=0)
     coaching_points: int = _option(500, "coaching points, likewise", minimum=0)
     coaching_sessions: int = _option(250, "coaching sessions, likewise", minimum=0)
     export_end_day: str = _option(

@@ -80,9 +80,14 @@ def reject_query(request: web.Request) -> None:
         raise APIError(400, f"Invalid parameters: {names} must be in the JSON body or path, not in the query.")
 
 
-async def body_parameters(request: web.Request, known: Mapping[str, Parameter]) -> dict[str, Any]:
-    """The parameters in a request's body, checked."""
+async def body_parameters(
+    request: web.Request, known: Mapping[str, Parameter], *, may_be_empty: bool = False
+) -> dict[str, Any]:
+    """The parameters in a request's body, checked.
+
+    :param may_be_empty: whether there may be no body at all.
+    """
     reject_query(request)
-    body = await json_body(request)
+    body = {} if may_be_empty and not await request.read() else dict(await json_body(request))
     check_parameters(body, known)
     return body

@@ -20,7 +20,8 @@ _WINDOW = {
     "startDate": Parameter(checks.date, required=True),
     "endDate": Parameter(checks.date, required=True),
 }
-_NAME = {"name": Parameter(checks.text)}
+_TOKEN = {"apiToken": Parameter(checks.text)}
+_NAME = {"name": Parameter(checks.text), **_TOKEN}
 
 #: The parameters of each type of export; its path follows from the type.
 PARAMETERS: Mapping[str, Mapping[str, Parameter]] = {
@@ -39,7 +40,10 @@ PARAMETERS: Mapping[str, Mapping[str, Parameter]] = {
 
 async def _request_export(request: web.Request, export_type: str) -> web.Response:
     state = state_of(request)
-    body = await body_parameters(request, PARAMETERS[export_type])
+    parameters = PARAMETERS[export_type]
+    is_optional = not any(parameter.required for parameter in parameters.values())
+    body = await body_parameters(request, parameters, may_be_empty=is_optional)
+    body.pop("apiToken", None)
     if "startDate" in body and parse_date(body["endDate"]) < parse_date(body["startDate"]):
         raise APIError(400, "Invalid parameters: endDate must not be before startDate.")
     export_id = secrets.token_hex(12)
@@ -65,7 +69,7 @@ for _type in PARAMETERS:
 @routes.get("/api/v1/get-export-data", allow_head=False)
 async def _get_export(request: web.Request) -> web.Response:
     state = state_of(request)
-    body = await body_parameters(request, {"exportId": Parameter(checks.text, required=True)})
+    body = await body_parameters(request, {"exportId": Parameter(checks.text, required=True), **_TOKEN})
     export = state.exports.by_id.get(body["exportId"])
     if export is None:
         raise APIError(404, "There is no export with this exportId.")

@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
 
+from airflow_provider_maestroqa.sandbox.data import documents
 from airflow_provider_maestroqa.sandbox.options import SandboxOptions
 from airflow_provider_maestroqa.sandbox.validation import format_date
 
@@ -79,6 +80,11 @@ class Account:
         self._random = random.Random(self.options.seed)  # noqa: S311
         self._codes = itertools.count(1)
         self._account_id = f"{self._random.getrandbits(96):024x}"
+        if self.options.account == "documents":
+            for agent in documents.AGENTS:
+                self.add_agent(dict(agent))
+            for ticket in documents.TICKETS:
+                self.add_ticket(dict(ticket))
         for number in range(1, self.options.agents + 1):
             name = f"agent-{number}"
             self.add_agent(

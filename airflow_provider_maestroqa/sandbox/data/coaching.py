@@ -9,15 +9,15 @@ from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime, time, timezone
+from functools import partial
 from typing import Any, overload
 
+from airflow_provider_maestroqa.sandbox.data import documents
 from airflow_provider_maestroqa.sandbox.data.coaching_rows import (
     MEETING_AFTER,
     OWNERS,
     Fields,
     Rows,
-    created_at,
-    meeting_at,
 )
 from airflow_provider_maestroqa.sandbox.options import SandboxOptions
 from airflow_provider_maestroqa.sandbox.validation import format_date, parse_date
@@ -57,16 +57,20 @@ class Coaching:
     """To-dos, coaching points and coaching sessions."""
 
     options: SandboxOptions
+    #: Coaching sessions that were added, as the export gives them.
     added: list[Fields] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         options = self.options
         counts = {"todo": options.todos, "point": options.coaching_points, "session": options.coaching_sessions}
-        self.rows = Rows(options.seed, counts)
+        is_documents = options.account == "documents"
+        self.rows = Rows(options.seed, counts, documents.YEAR if is_documents else 2026)
+        self._own = documents.coaching_records(self.rows) if is_documents else {}
+        self.reset()
 
     def reset(self) -> None:
-        """Go back to the generated records."""
-        self.added = []
+        """Go back to the records of the start."""
+        self.added = [*self._own.get("session", ())]
 
     def all_of(self, record_type: str) -> RecordList:
         """All records of a type, as lists give them."""
@@ -87,8 +91,8 @@ class Coaching:
         after = parse_date(query["startDate"]).timestamp() if "startDate" in query else float("-inf")
         before = parse_date(query["endDate"]).timestamp() if "endDate" in query else float("inf")
         numbers = range(count)
-        low = bisect_right(numbers, after, key=lambda number: created_at(number, count))
-        high = bisect_left(numbers, before, key=lambda number: created_at(number, count))
+        low = bisect_right(numbers, after, key=lambda number: self.rows.created_at(record_type, number))
+        high = bisect_left(numbers, before, key=lambda number: self.rows.created_at(record_type, number))
         owners = {name: query[name] for name in OWNERS if name in query}
         added = [one for one in self._listed(record_type) if _matches(one, owners, after, before)]
         return RecordList(_numbers_of(owners, low, high), self.rows.maker(record_type), added)
@@ -100,9 +104,10 @@ class Coaching:
         created_from, created_until = low, high
         if time_axis == "meetingDate":
             created_from, created_until = low - MEETING_AFTER[1], high - MEETING_AFTER[0]
-        number = bisect_left(range(count), created_from, key=lambda one: created_at(one, count))
-        while number < count and created_at(number, count) < created_until:
-            if time_axis == "createdAt" or low <= meeting_at(number, count) < high:
+        created_at = partial(self.rows.created_at, "session")
+        number = bisect_left(range(count), created_from, key=created_at)
+        while number < count and created_at(number) < created_until:
+            if time_axis == "createdAt" or low <= self.rows.meeting_at(number) < high:
                 yield self.rows.exported_session(number)
             number += 1
         for session in self.added:
@@ -120,7 +125,9 @@ class Coaching:
         return session
 
     def _listed(self, record_type: str) -> list[Fields]:
-        return [_as_listed(session) for session in self.added] if record_type == "session" else []
+        if record_type == "session":
+            return [_as_listed(session) for session in self.added]
+        return self._own.get(record_type, [])
 
 
 def _numbers_of(owners: Mapping[str, str], low: int, high: int) -> range:

@@ -1,7 +1,7 @@
 """Coaching data by number: to-dos, coaching points and coaching sessions, made when they are accessed.
 
 Everything follows from a record's number and the seed, so that a million records take no memory, and any page of them
-is made without those before it. They are spread evenly over the year 2026, in the order of their creation.
+is made without those before it. They are spread evenly over a year, in the order of their creation.
 """
 
 from __future__ import annotations
@@ -9,7 +9,8 @@ from __future__ import annotations
 import random
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from functools import lru_cache
+from datetime import datetime, timezone
+from functools import cached_property, lru_cache
 from typing import Any
 
 from airflow_provider_maestroqa.sandbox.data.sample_text import NASTY_CELLS, PEOPLE, WORDS
@@ -24,8 +25,8 @@ OWNERS: Mapping[str, tuple[int, str]] = {
     "creatorId": (5, "user-"),
     "coachId": (3, "coach-"),
 }
-#: Unix seconds of the first record, and seconds over which all are spread: the year 2026.
-FIRST_AT, SPREAD = 1_767_225_600, 365 * 86400
+#: Seconds over which all records are spread.
+_SPREAD = 365 * 86400
 _IDS = 16**17
 # Odd, so that every number has an id of its own and every id its number.
 _STEP = 0x1_9E37_79B9_7F4A_7C15
@@ -45,10 +46,15 @@ MEETING_AFTER = (24 * _HOUR, 47 * _HOUR)
 
 @dataclass(frozen=True)
 class Rows:
-    """All coaching data."""
+    """All coaching data of one year."""
 
     seed: int
     counts: Mapping[str, int]
+    year: int = 2026
+
+    @cached_property
+    def _first_at(self) -> float:
+        return datetime(self.year, 1, 1, tzinfo=timezone.utc).timestamp()
 
     def maker(self, record_type: str) -> Callable[[int], Fields]:
         """What makes a record of this type by its number, as lists give it."""
@@ -57,7 +63,7 @@ class Rows:
 
     def todo(self, number: int) -> Fields:
         """A to-do as lists give it."""
-        at = created_at(number, self.counts["todo"])
+        at = self.created_at("todo", number)
         done = number % 3 == 0
         return {
             "id": self.record_id("todo", number),
@@ -74,7 +80,7 @@ class Rows:
 
     def point(self, number: int) -> Fields:
         """A coaching point as lists give it."""
-        at = created_at(number, self.counts["point"])
+        at = self.created_at("point", number)
         return {
             "id": self.record_id("point", number),
             "createdAt": format_date(at),
@@ -91,7 +97,7 @@ class Rows:
 
     def session(self, number: int) -> Fields:
         """A coaching session as lists give it."""
-        at = created_at(number, self.counts["session"])
+        at = self.created_at("session", number)
         return {
             "id": self.record_id("session", number),
             "name": f"Coaching session {number}",
@@ -115,7 +121,7 @@ class Rows:
     def exported_session(self, number: int) -> Fields:
         """A coaching session as the export gives it, with its points, to-dos and activities."""
         listed = self.session(number)
-        at = created_at(number, self.counts["session"])
+        at = self.created_at("session", number)
         return {
             "_id": listed["id"],
             "coachingFormName": listed["name"],
@@ -124,7 +130,7 @@ class Rows:
             "formCreatorName": person(number // 2),
             **{name: value for name, value in listed.items() if name in _SESSION_FIELDS},
             "sharedWithAgent": number % 4 != 0,
-            "meetingDate": format_date(meeting_at(number, self.counts["session"])),
+            "meetingDate": format_date(self.meeting_at(number)),
             "isDeleted": number % 50 == 49,
             "activityLog": [_activity(number, step, at) for step in range(1 + number % 4)],
             "coachingPoints": [
@@ -132,6 +138,14 @@ class Rows:
             ],
             "todos": [self._exported_todo(todo, listed["id"]) for todo in self._parts("todo", number, _todos_of)],
         }
+
+    def created_at(self, record_type: str, number: int) -> float:
+        """Unix seconds at which a record was made, to the millisecond."""
+        return self._first_at + number * _SPREAD * 1000 // max(self.counts[record_type], 1) / 1000
+
+    def meeting_at(self, number: int) -> float:
+        """Unix seconds of a session's meeting."""
+        return self.created_at("session", number) + MEETING_AFTER[0] + number * 7919 % 24 * _HOUR
 
     def record_id(self, record_type: str, number: int) -> str:
         """The id of a record: 17 characters, which say nothing of its number."""
@@ -190,16 +204,6 @@ class Rows:
             **{name: todo[name] for name in _TODO_FIELDS},
             "isDeleted": False,
         }
-
-
-def created_at(number: int, count: int) -> float:
-    """Unix seconds at which a record was made, to the millisecond."""
-    return FIRST_AT + number * SPREAD * 1000 // max(count, 1) / 1000
-
-
-def meeting_at(number: int, count: int) -> float:
-    """Unix seconds of a session's meeting."""
-    return created_at(number, count) + MEETING_AFTER[0] + number * 7919 % 24 * _HOUR
 
 
 def owner(name: str, number: int) -> str:

@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from airflow_provider_maestroqa.sandbox.data import documents
 from airflow_provider_maestroqa.sandbox.data.export_files import ExportFile, is_zip, write_export_file
 from airflow_provider_maestroqa.sandbox.data.export_rows import Content, file_names
 from airflow_provider_maestroqa.sandbox.options import SandboxOptions
@@ -99,15 +100,17 @@ class Exports:
     stopping: threading.Event = field(default_factory=threading.Event)
 
     def __post_init__(self) -> None:
+        self._add_documented()
         self._executor = ThreadPoolExecutor(max_workers=2, thread_name_prefix="maestroqa-sandbox-files")
 
     def clear(self) -> None:
-        """Remove all exports and their files."""
+        """Remove all exports and their files, but those of the start."""
         self.by_id.clear()
         # A copy: a thread may be about to store the file of an export that has just been removed.
         for stored in list(self.objects.values()):
             stored.file.unlink(missing_ok=True)
         self.objects.clear()
+        self._add_documented()
 
     def close(self) -> None:
         """Stop making files."""
@@ -159,6 +162,10 @@ class Exports:
     async def replace(self, export: Export, data: bytes | Path) -> None:
         """Put other bytes under the export's key, unless they are there already."""
         await self._run(self._put, export, data)
+
+    def _add_documented(self) -> None:
+        if self.options.account == "documents":
+            self.add("raw", documents.EXPORT_WINDOW, documents.EXPORT_ID)
 
     async def _run(self, work: Callable[..., None], *arguments: Any) -> None:
         await asyncio.get_running_loop().run_in_executor(self._executor, work, *arguments)
