@@ -60,7 +60,7 @@ class Worker:
         contender = self._make()
         connection = http.client.HTTPConnection("127.0.0.1", self._port)
         while time.monotonic() < until and requests != 0:
-            wanted, tries = time.monotonic(), 0
+            requested_at, attempts = time.monotonic(), 0
             while True:
                 contender.wait()
                 connection.request("GET", "/" + self._name)
@@ -68,9 +68,9 @@ class Worker:
                 body = result.read()
                 if result.status == 200:
                     break
-                tries += 1
-                contender.refused(json.loads(body)["window"], tries)
-            self.longest = max(self.longest, time.monotonic() - wanted)
+                attempts += 1
+                contender.refused(json.loads(body)["window"], attempts)
+            self.longest = max(self.longest, time.monotonic() - requested_at)
             requests = None if requests is None else requests - 1
         connection.close()
         contender.close()
@@ -89,7 +89,7 @@ class Worker:
         reader, writer = await asyncio.open_connection("127.0.0.1", self._port)
         try:
             while time.monotonic() < until:
-                wanted, tries = time.monotonic(), 0
+                requested_at, attempts = time.monotonic(), 0
                 while True:
                     await contender.wait_async()
                     writer.write(f"GET /{self._name}.{number} HTTP/1.1\r\n\r\n".encode())
@@ -97,9 +97,9 @@ class Worker:
                     body = await reader.readexactly(int(head.partition("Content-Length: ")[2].split("\r\n")[0]))
                     if " 200 " in head:
                         break
-                    tries += 1
-                    await contender.refused_async(json.loads(body)["window"], tries)
-                self.longest = max(self.longest, time.monotonic() - wanted)
+                    attempts += 1
+                    await contender.refused_async(json.loads(body)["window"], attempts)
+                self.longest = max(self.longest, time.monotonic() - requested_at)
         finally:
             writer.close()
 
@@ -283,8 +283,8 @@ def main():
                     shown = "".join(f"{figures[column]:10.3g}" for column in COLUMNS)
                     print(f"{name:36}{shown}", flush=True)
                     case = f"{scenario[0]}, {'fixed' if fixed else 'sliding'} windows"
-                    found = {column.replace(" ", "_"): value for column, value in figures.items()}
-                    results.add(case, name, **{column: _number(value) for column, value in found.items()})
+                    values = {column.replace(" ", "_"): value for column, value in figures.items()}
+                    results.add(case, name, **{column: _number(value) for column, value in values.items()})
         results.write(options.json)
     finally:
         server.close()

@@ -30,19 +30,19 @@ class Panel:
     def y(self, value):
         return self._y + HEIGHT * (1 - min(value, self._top) / self._top)
 
-    def area(self, below, values, colour):
+    def area(self, below, values, color):
         """Fill between two rows of values."""
         upper = [below[place] + values[place] for place in range(len(values))]
         steps = [(place + side, upper[place]) for place in range(len(upper)) for side in (0, 1)]
         steps += [(place + side, below[place]) for place in reversed(range(len(below))) for side in (1, 0)]
         points = " ".join(f"{self.x(x):.1f},{self.y(y):.1f}" for x, y in steps)
-        self.parts.append(f'<polygon points="{points}" fill="{colour}"/>')
+        self.parts.append(f'<polygon points="{points}" fill="{color}"/>')
         return upper
 
-    def line(self, points, colour, *, dashed=False):
-        drawn = " ".join(f"{self.x(x):.1f},{self.y(y):.1f}" for x, y in points)
+    def line(self, points, color, *, dashed=False):
+        corners = " ".join(f"{self.x(x):.1f},{self.y(y):.1f}" for x, y in points)
         style = ' stroke-dasharray="6 4"' if dashed else ""
-        self.parts.append(f'<polyline points="{drawn}" fill="none" stroke="{colour}" stroke-width="1.6"{style}/>')
+        self.parts.append(f'<polyline points="{corners}" fill="none" stroke="{color}" stroke-width="1.6"{style}/>')
 
     def ticks(self, values, unit):
         for value in values:
@@ -52,9 +52,9 @@ class Panel:
 
     def legend(self, entries):
         x = LEFT
-        for colour, text in entries:
+        for color, text in entries:
             y = self._y + HEIGHT + 30
-            self.parts.append(f'<rect x="{x}" y="{y}" width="12" height="12" fill="{colour}"/>')
+            self.parts.append(f'<rect x="{x}" y="{y}" width="12" height="12" fill="{color}"/>')
             self.parts.append(f'<text class="ink" x="{x + 18}" y="{y + 10}">{text}</text>')
             x += 34 + 7.2 * len(text)
 
@@ -81,12 +81,12 @@ def _day(day, hours):
 
 def _waits(day, full, hours):
     panel = Panel(1, "Waiting for a slot, 99 of 100 requests within", hours, 800, 4, " s")
-    for token, colour in ((day, REQUESTS), (full, SLOW)):
+    for token, color in ((day, REQUESTS), (full, SLOW)):
         quarters = {}
         for at, waited in token.waits:
             quarters.setdefault(int(at // 900), []).append(waited)
         points = [((quarter + 0.5) / 4, _late(waits)) for quarter, waits in sorted(quarters.items())]
-        panel.line([point for point in points if point[0] <= hours], colour)
+        panel.line([point for point in points if point[0] <= hours], color)
     panel.ticks([(hour, hour) for hour in range(0, hours + 1, max(1, hours // 12))], " h")
     panel.legend([(REQUESTS, "hourly tasks, as above"), (SLOW, "1,000 workers that always have something to send")])
     return panel

@@ -89,12 +89,12 @@ class BackOffContender:
     async def wait_async(self):
         pass
 
-    def refused(self, _window, tries):
-        self._state.attempt_number = tries
+    def refused(self, _window, attempts):
+        self._state.attempt_number = attempts
         time.sleep(self._backoff(self._state))
 
-    async def refused_async(self, _window, tries):
-        self._state.attempt_number = tries
+    async def refused_async(self, _window, attempts):
+        self._state.attempt_number = attempts
         await asyncio.sleep(self._backoff(self._state))
 
     def close(self):

@@ -140,12 +140,12 @@ def draw(chart: Chart) -> str:
         body.append(text(LEFT + width + 8, y + 13, f"{_short(value)}{chart.unit}"))
         y += BAR + (6 if by_case else GAP)
     machine = load(chart.result)["machine"]
-    said = (
+    caption = (
         f"{machine['processors']} processors, load {machine['load before']} before and {machine['load after']} after"
     )
-    body.append(text(24, y + 26, f"Measured on {said}", kind="soft"))
-    said = "; ".join(f"{_name(row)}: {_short(row['figures'][chart.figure])}{chart.unit}" for row in rows)
-    return frame(WIDTH, y + 42, body, title=chart.title, description=said)
+    body.append(text(24, y + 26, f"Measured on {caption}", kind="soft"))
+    caption = "; ".join(f"{_name(row)}: {_short(row['figures'][chart.figure])}{chart.unit}" for row in rows)
+    return frame(WIDTH, y + 42, body, title=chart.title, description=caption)
 
 
 def table(result: str) -> str:
@@ -162,11 +162,11 @@ def table(result: str) -> str:
 def with_tables(page: str) -> str:
     """Return a page with its tables, and what they were measured on, written anew."""
 
-    def anew(found: re.Match[str]) -> str:
-        what, result = found[2], found[3]
-        return f"{found[1]}{table(result) if what == 'table' else machine(result)}\n\n<!-- end -->"
+    def replace(match: re.Match[str]) -> str:
+        what, result = match[2], match[3]
+        return f"{match[1]}{table(result) if what == 'table' else machine(result)}\n\n<!-- end -->"
 
-    return TABLE.sub(anew, page)
+    return TABLE.sub(replace, page)
 
 
 def machine(result: str) -> str:

@@ -48,21 +48,21 @@ print(json.dumps([taken * 1000, sorted(set({heavy!r}) & (set(sys.modules) - befo
 
 def measure(names: tuple[str, ...]) -> tuple[float, list[str]]:
     """Milliseconds, and which heavy libraries came along."""
-    seen = []
+    runs = []
     for _ in range(RUNS):
         code = MEASURE.format(names=names, heavy=HEAVY)
         done = subprocess.run(
             [sys.executable, "-W", "ignore", "-c", code], capture_output=True, text=True, check=True
         )
-        seen.append(json.loads(done.stdout.splitlines()[-1]))
-    return statistics.median(taken for taken, _ in seen), seen[0][1]
+        runs.append(json.loads(done.stdout.splitlines()[-1]))
+    return statistics.median(seconds for seconds, _ in runs), runs[0][1]
 
 
 def main() -> None:
     """Print both figures and their ratio."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     add_option(parser)
-    wanted, results = parser.parse_args(), Results("imports")
+    options, results = parser.parse_args(), Results("imports")
     ours, ours_heavy = measure(OURS)
     peer, peer_heavy = measure(PEER)
     print(f"all of this package  {ours:7.1f} ms  brings {', '.join(ours_heavy) or 'nothing heavy'}")
@@ -70,7 +70,7 @@ def main() -> None:
     print(f"ratio                {ours / peer:7.3f}")
     results.add("imports", US, ms=ours, heavy=ours_heavy)
     results.add("imports", "HTTP provider's hook", ms=peer, heavy=peer_heavy)
-    results.write(wanted.json)
+    results.write(options.json)
 
 
 if __name__ == "__main__":

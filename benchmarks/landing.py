@@ -214,29 +214,29 @@ def main() -> None:
     parser.add_argument("--case", choices=list(CASES), help=argparse.SUPPRESS)
     parser.add_argument("--url", help=argparse.SUPPRESS)
     add_option(parser)
-    wanted, results = parser.parse_args(), Results("landing")
-    if wanted.case:
-        measure(wanted.case, wanted.url)
+    options, results = parser.parse_args(), Results("landing")
+    if options.case:
+        measure(options.case, options.url)
         return
     with ExitStack() as stack:
-        folder = wanted.files or stack.enter_context(tempfile.TemporaryDirectory())
+        folder = options.files or stack.enter_context(tempfile.TemporaryDirectory())
         home = stack.enter_context(tempfile.TemporaryDirectory())
         source = stack.enter_context(server("source", folder))
         sink = stack.enter_context(server("sink", folder))
         all_results: dict[int, dict[str, Any]] = {}
-        for size in sorted(int(text) for text in wanted.sizes.split(",")):
+        for size in sorted(int(text) for text in options.sizes.split(",")):
             archive = make_archive(Path(folder), size)
             runs: dict[str, list[dict[str, float]]] = {case: [] for case in CASES}
-            for _ in range(1 if wanted.quick else 3):
+            for _ in range(1 if options.quick else 3):
                 for case, measured in runs.items():
                     measured.append(run_case(case, f"{source}/{archive.name}", sink, home))
             all_results[size] = {case: best(measured) for case, measured in runs.items()}
             print_table(size, archive.stat().st_size, all_results[size])
             for case, cost in all_results[size].items():
-                found = {"wall_s": cost["wall"], "cpu_s": cost["cpu"], "peak_mb": cost["peak"] / 1024}
-                results.add(f"{size:,} MB, {case}", case if case in (USUAL, HTTP_TO_S3) else US, **found)
+                figures = {"wall_s": cost["wall"], "cpu_s": cost["cpu"], "peak_mb": cost["peak"] / 1024}
+                results.add(f"{size:,} MB, {case}", case if case in (USUAL, HTTP_TO_S3) else US, **figures)
         judge(all_results)
-        results.write(wanted.json)
+        results.write(options.json)
 
 
 if __name__ == "__main__":

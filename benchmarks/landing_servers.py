@@ -67,10 +67,10 @@ class Source(Handler):
     def answer(self, method: str, target: str, headers: dict[str, str]) -> None:  # noqa: ARG002
         path = Path(self.server.folder) / Path(urlsplit(target).path).name  # type: ignore[attr-defined]
         size = path.stat().st_size
-        wanted = re.fullmatch(r"bytes=(\d+)-", headers.get("range", ""))
-        start = int(wanted.group(1)) if wanted else 0
-        extra = {"Content_Range": f"bytes {start}-{size - 1}/{size}"} if wanted else {}
-        status = "206 Partial Content" if wanted else "200 OK"
+        byte_range = re.fullmatch(r"bytes=(\d+)-", headers.get("range", ""))
+        start = int(byte_range.group(1)) if byte_range else 0
+        extra = {"Content_Range": f"bytes {start}-{size - 1}/{size}"} if byte_range else {}
+        status = "206 Partial Content" if byte_range else "200 OK"
         self.send(status, length=size - start, ETag=f'"{size:x}"', Content_Type="application/zip", **extra)
         with path.open("rb") as file:
             while start < size:

@@ -52,5 +52,5 @@ def text(x: float, y: float, words: str, *, anchor: str = "start", kind: str = "
     return f'<text class="{kind}" x="{x:g}" y="{y:g}" text-anchor="{anchor}"{weight}>{escape(words)}</text>'
 
 
-def _rule(name: str, colour: str) -> str:
-    return f".{name}{{{'stroke' if name.endswith('-line') else 'fill'}:{colour}}}"
+def _rule(name: str, color: str) -> str:
+    return f".{name}{{{'stroke' if name.endswith('-line') else 'fill'}:{color}}}"

@@ -63,27 +63,27 @@ def run(server, sender, scenario, limits, warm, measured):
 
     def work(source):
         try:
-            told = sender(server.url, limits, f"sqlite:///{folder}/budget.sqlite3", MARGINS).push(resource, source)
+            report = sender(server.url, limits, f"sqlite:///{folder}/budget.sqlite3", MARGINS).push(resource, source)
         except Exception:
             traceback.print_exc()
             raise
-        return {**told, "task": sources.index(source), "made": source.made}
+        return {**report, "task": sources.index(source), "made": source.count}
 
     results = Path(folder, "results")
     children = [in_process(lambda source=source: work(source), results, begin) for source in sources]
     failed = sum(os.waitpid(child, 0)[1] != 0 for child in children)
-    told = [json.loads(line) for line in results.read_text().splitlines()] if results.exists() else []
+    reports = [json.loads(line) for line in results.read_text().splitlines()] if results.exists() else []
     shutil.rmtree(folder)
     assert not failed, f"{failed} tasks have failed"
-    return row(server.report(), told, sources, limits, (wall + warm, wall + warm + measured), measured)
+    return row(server.report(), reports, sources, limits, (wall + warm, wall + warm + measured), measured)
 
 
-def row(report, told, sources, limits, between, measured):
+def row(report, reports, sources, limits, between, measured):
     number, seconds = max(limits, key=lambda limit: limit[1] / limit[0])
     within = [one for one in report["requests"] if one[1] != 429]
     requests_s = pace([at for at, *_ in within if between[0] <= at < between[1]], number, measured)
     lost = doubled = absent = 0
-    for task in told:
+    for task in reports:
         source, named = sources[task["task"]], set(task["named"])
         good = {source.name(one) for one in range(task["made"]) if not source.is_bad(one)}
         lost += sum(1 for name in good - named if name not in report["stored"])
@@ -101,9 +101,9 @@ def row(report, told, sources, limits, between, measured):
         len(report["requests"]),
         lost,
         doubled,
-        sum(len(task["named"]) for task in told),
+        sum(len(task["named"]) for task in reports),
         absent,
-        sum(task["rejected"] for task in told),
+        sum(task["rejected"] for task in reports),
     )
 
 
@@ -126,8 +126,8 @@ def rates(server, options, results):
             figures = run(server, sender, scenario, limits, warm, measured)
             shown = "".join(f"{value:11.3g}" if isinstance(value, float) else f"{value:11}" for value in figures)
             case = f"{resource.replace('_', ' ')}, {tasks} task{'s' * (tasks > 1)}{', faults' if faulty else ''}"
-            found = dict(zip(NAMES, figures, strict=True))
-            results.add(case, OURS if name == SENDERS[0][0] else "plain loop", **found)
+            values = dict(zip(NAMES, figures, strict=True))
+            results.add(case, OURS if name == SENDERS[0][0] else "plain loop", **values)
             print(f"{name:14}{shown}", flush=True)
 
 

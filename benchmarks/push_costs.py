@@ -51,10 +51,10 @@ def refusals(server, results):
         "random": [chosen.randrange(BATCH) for _ in range(2 * BATCHES)],
     }.items():
         server.begin(limits=None)
-        told = PackageSender(server.url, WIDE, "memory").push("ticket_metrics", OneInEachBatch(places))
+        report = PackageSender(server.url, WIDE, "memory").push("ticket_metrics", OneInEachBatch(places))
         requests = len(server.report()["requests"])
         stored = sum(server.report()["stored"].values())
-        assert told["rejected"] == len(places), told
+        assert report["rejected"] == len(places), report
         assert stored == len(places) * (BATCH - 1), stored
         spent = (requests - len(places)) / len(places)
         print(f"  {name:8}{spent:6.2f}{'' if spent <= most else '  TOO MANY'}", flush=True)

@@ -61,11 +61,11 @@ class Source:
     def __init__(self, resource, task, tasks, until, bad_in):
         self._make = MAKE[resource]
         self._task, self._tasks, self._until, self._bad_in = task, tasks, until, bad_in
-        self.made = 0
+        self.count = 0
 
     def __iter__(self):
-        while self.made % BATCH or time.monotonic() < self._until:
-            number, self.made = self.made, self.made + 1
+        while self.count % BATCH or time.monotonic() < self._until:
+            number, self.count = self.count, self.count + 1
             record = self._make(self.name(number), number)
             yield {**record, "ticket_id": "nobody's"} if self.is_bad(number) else record
 
@@ -132,8 +132,8 @@ class PassedOver(logging.Handler):
         self.numbers = []
 
     def emit(self, record):
-        found = re.match(r"Continuing after records? ([0-9 to,]+), which may or may not", record.getMessage())
-        for part in found[1].split(", ") if found else ():
+        match = re.match(r"Continuing after records? ([0-9 to,]+), which may or may not", record.getMessage())
+        for part in match[1].split(", ") if match else ():
             first, _, last = part.partition(" to ")
             self.numbers += range(int(first), int(last or first) + 1)
 

@@ -70,9 +70,11 @@ def begin(sandbox, limits, fault_every):
 def report(sandbox):
     stored = Counter(one["body"] for one in sandbox.comments)
     stored.update(one["ticket_event_id"] for one in sandbox.ticket_metrics.values())
-    seen = [one for one in sandbox.requests if one.path.endswith("-batch")]
+    batches = [one for one in sandbox.requests if one.path.endswith("-batch")]
     return {
-        "requests": [(one.at, one.status, len(one.body["batch"]) if one.status in (200, 201) else 0) for one in seen],
+        "requests": [
+            (one.at, one.status, len(one.body["batch"]) if one.status in (200, 201) else 0) for one in batches
+        ],
         "stored": stored,
     }
 
@@ -80,10 +82,10 @@ def report(sandbox):
 def serve():
     with Sandbox() as sandbox:
         for line in sys.stdin:
-            asked = json.loads(line)
-            command = asked.pop("command")
+            message = json.loads(line)
+            command = message.pop("command")
             answer = {"where": lambda: sandbox.url, "report": lambda: report(sandbox)}.get(command)
-            print(json.dumps(answer() if answer else begin(sandbox, **asked)), flush=True)
+            print(json.dumps(answer() if answer else begin(sandbox, **message)), flush=True)
 
 
 if __name__ == "__main__":

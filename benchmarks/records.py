@@ -20,15 +20,15 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--quick", action="store_true", help="little data, one run each")
     add_option(parser)
-    wanted, found = parser.parse_args(), Results("records")
-    quick = wanted.quick
-    records_reading.compare(50_000 if quick else 1_000_000, 15 if quick else 300, found)
+    options, figures = parser.parse_args(), Results("records")
+    quick = options.quick
+    records_reading.compare(50_000 if quick else 1_000_000, 15 if quick else 300, figures)
     results = records_clean.compare([5, 25] if quick else [50, 500], repeats=1 if quick else 3)
     records_clean.print_tables(results)
     if not quick:
         records_clean.judge(results)
-    records_clean.write_down(results, found)
-    found.write(wanted.json)
+    records_clean.write_down(results, figures)
+    figures.write(options.json)
 
 
 if __name__ == "__main__":

@@ -125,7 +125,7 @@ def pandas_way(file_format: str, url: str) -> dict[str, int]:
     import pandas
     import requests
 
-    found = {"rows": 0, "nulls": 0, "stored": 0}
+    ledger = {"rows": 0, "nulls": 0, "stored": 0}
     with tempfile.TemporaryFile() as file:
         with requests.get(url, stream=True, timeout=60) as response:
             response.raise_for_status()
@@ -137,16 +137,16 @@ def pandas_way(file_format: str, url: str) -> dict[str, int]:
                     frame = pandas.read_csv(
                         member, dtype=str, keep_default_na=False, na_values=["", "Unknown"], encoding="utf-8-sig"
                     )
-                found["rows"] += len(frame)
-                found["nulls"] += int(frame.isna().sum().sum())
+                ledger["rows"] += len(frame)
+                ledger["nulls"] += int(frame.isna().sum().sum())
                 target = Nothing()
                 if file_format == "parquet":
                     frame.to_parquet(target, index=False)
                 else:
                     packing = "gzip" if file_format == "csv.gz" else None
                     frame.to_csv(target, index=False, mode="wb", compression=packing)
-                found["stored"] += target.size
-    return found
+                ledger["stored"] += target.size
+    return ledger
 
 
 CASES: dict[str, Callable[[str], dict[str, int]]] = {
@@ -162,9 +162,9 @@ def measure(case: str, url: str) -> None:
     CASES[case](warm)
     base = reset_peak()
     wall, cpu = time.perf_counter(), time.process_time()
-    found = CASES[case](url)
+    ledger = CASES[case](url)
     wall, cpu = time.perf_counter() - wall, time.process_time() - cpu
-    print(json.dumps({"wall": wall, "cpu": cpu, "peak": memory("VmHWM") - base, **found}))
+    print(json.dumps({"wall": wall, "cpu": cpu, "peak": memory("VmHWM") - base, **ledger}))
 
 
 def run_case(case: str, url: str) -> dict[str, float]:
@@ -204,9 +204,9 @@ def compare(sizes: list[int], *, repeats: int = 3, files: str | None = None) -> 
 
 def _check(results: Mapping[str, Mapping[str, float]]) -> None:
     """All must have read the same records, and found the same nulls."""
-    found = {case: (cost["rows"], cost["nulls"]) for case, cost in results.items()}
-    if len(set(found.values())) != 1:
-        raise SystemExit(f"The cases do not agree on the records and nulls: {found}")
+    ledger = {case: (cost["rows"], cost["nulls"]) for case, cost in results.items()}
+    if len(set(ledger.values())) != 1:
+        raise SystemExit(f"The cases do not agree on the records and nulls: {ledger}")
 
 
 def print_tables(results: Results) -> None:
@@ -223,13 +223,13 @@ def print_tables(results: Results) -> None:
             )
 
 
-def write_down(results: Results, found: Found) -> None:
+def write_down(results: Results, ledger: Found) -> None:
     """Add the figures to those that are kept."""
     for size, costs in results.items():
         for case, cost in costs.items():
             by, _, file_format = case.partition(" ")
             figures = {"wall_s": cost["wall"], "cpu_s": cost["cpu"], "peak_mb": cost["peak"] / 1024}
-            found.add(f"{size:,} MB, {file_format}", OURS if by == "ours" else by, **figures)
+            ledger.add(f"{size:,} MB, {file_format}", OURS if by == "ours" else by, **figures)
 
 
 def judge(results: Results) -> None:
@@ -258,16 +258,16 @@ def main() -> None:
     parser.add_argument("--case", choices=list(CASES), help=argparse.SUPPRESS)
     parser.add_argument("--url", help=argparse.SUPPRESS)
     add_option(parser)
-    wanted, found = parser.parse_args(), Found("records_clean")
-    if wanted.case:
-        measure(wanted.case, wanted.url)
+    options, ledger = parser.parse_args(), Found("records_clean")
+    if options.case:
+        measure(options.case, options.url)
         return
-    sizes = [int(text) for text in wanted.sizes.split(",")]
-    results = compare(sizes, repeats=1 if wanted.quick else 3, files=wanted.files)
+    sizes = [int(text) for text in options.sizes.split(",")]
+    results = compare(sizes, repeats=1 if options.quick else 3, files=options.files)
     print_tables(results)
     judge(results)
-    write_down(results, found)
-    found.write(wanted.json)
+    write_down(results, ledger)
+    ledger.write(options.json)
 
 
 if __name__ == "__main__":

@@ -93,28 +93,28 @@ def client(url: str) -> Iterator[Any]:
     wide = {"rate_limits": {"normal": [[1_000_000, 1]], "hard": [[1_000_000, 1]]}, "timeout": 600}
     settings = read_settings("benchmark", host=url, password="sandbox-token", extra=wide)
     budget = open_budget(store="memory", base_url=settings.base_url, token=settings.token, limits=settings.limits)
-    made = SyncClient(settings, budget)
-    yield made
-    made.close()
+    api_client = SyncClient(settings, budget)
+    yield api_client
+    api_client.close()
     budget.close()
 
 
-def our_list(made: Any) -> Iterator[Any]:
+def our_list(api_client: Any) -> Iterator[Any]:
     """All to-dos, as the hook gives them."""
     from airflow_provider_maestroqa.client.resources.pagination import Paginator, RecordIterator
 
-    return RecordIterator(made.send, Paginator("list_todos", page_size=PAGE), warn=print)
+    return RecordIterator(api_client.send, Paginator("list_todos", page_size=PAGE), warn=print)
 
 
-def our_export(made: Any) -> Iterator[Any]:
+def our_export(api_client: Any) -> Iterator[Any]:
     """All sessions of the window, as the hook gives them."""
     from airflow_provider_maestroqa.client.resources.coaching_export import SessionExport, session_requests
 
     windows = session_requests(*WINDOW, "createdAt")
-    return SessionExport(windows, made.stream, log=lambda _: None, warn=print)
+    return SessionExport(windows, api_client.stream, log=lambda _: None, warn=print)
 
 
-def landed(records: Callable[[Any], Iterator[Any]]) -> Callable[[str, Path], int]:
+def land(records: Callable[[Any], Iterator[Any]]) -> Callable[[str, Path], int]:
     def run(url: str, folder: Path) -> int:
         from fsspec.implementations.local import LocalFileSystem
 
@@ -122,8 +122,8 @@ def landed(records: Callable[[Any], Iterator[Any]]) -> Callable[[str, Path], int
         from airflow_provider_maestroqa.storage.fsspec_store import FilesystemStore
 
         store = FilesystemStore(LocalFileSystem(), str(folder / "ours"), "file")
-        with client(url) as made:
-            manifest = land_records(records(made), resource="todos", store=store, log=lambda _: None)
+        with client(url) as api_client:
+            manifest = land_records(records(api_client), resource="todos", store=store, log=lambda _: None)
         return int(manifest["files"][0]["rows"])
 
     return run
@@ -131,15 +131,15 @@ def landed(records: Callable[[Any], Iterator[Any]]) -> Callable[[str, Path], int
 
 def only_read(records: Callable[[Any], Iterator[Any]]) -> Callable[[str, Path], int]:
     def run(url: str, folder: Path) -> int:  # noqa: ARG001
-        with client(url) as made:
-            return sum(1 for _ in records(made))
+        with client(url) as api_client:
+            return sum(1 for _ in records(api_client))
 
     return run
 
 
 JOBS: dict[str, dict[str, Callable[[str, Path], int]]] = {
-    "list": {PLAIN: plain_list, OURS: landed(our_list), READ: only_read(our_list)},
-    "export": {PLAIN: plain_export, OURS: landed(our_export), READ: only_read(our_export)},
+    "list": {PLAIN: plain_list, OURS: land(our_list), READ: only_read(our_list)},
+    "export": {PLAIN: plain_export, OURS: land(our_export), READ: only_read(our_export)},
 }
 
 
@@ -214,7 +214,7 @@ def judge(results: dict[str, dict[str, dict[str, float]]]) -> None:
         print(f"  {'met   ' if value <= limit else 'MISSED'}  {aim}: {value:.2f}")
 
 
-def compare(todos: int, megabytes: int, found: Results) -> None:
+def compare(todos: int, megabytes: int, results: Results) -> None:
     """Measure both jobs, each in all its cases, and print ratios against the plain script."""
     sessions = int(megabytes * 1_000_000 / SESSION * 365 / 90)
     results: dict[str, dict[str, dict[str, float]]] = {}
@@ -230,7 +230,7 @@ def compare(todos: int, megabytes: int, found: Results) -> None:
     for job, cases in results.items():
         for case, cost in cases.items():
             figures = {"wall_s": cost["wall"], "cpu_s": cost["cpu"], "peak_mb": cost["peak"]}
-            found.add(f"{job}, {case}", PLAIN if case == PLAIN else US, records=int(cost["records"]), **figures)
+            results.add(f"{job}, {case}", PLAIN if case == PLAIN else US, records=int(cost["records"]), **figures)
 
 
 def main() -> None:
@@ -241,12 +241,12 @@ def main() -> None:
     parser.add_argument("--case", help=argparse.SUPPRESS)
     parser.add_argument("--url", help=argparse.SUPPRESS)
     add_option(parser)
-    wanted, found = parser.parse_args(), Results("records_reading")
-    if wanted.case:
-        measure(wanted.job, wanted.case, wanted.url)
+    options, results = parser.parse_args(), Results("records_reading")
+    if options.case:
+        measure(options.job, options.case, options.url)
         return
-    compare(wanted.todos, wanted.megabytes, found)
-    found.write(wanted.json)
+    compare(options.todos, options.megabytes, results)
+    results.write(options.json)
 
 
 if __name__ == "__main__":

@@ -66,12 +66,12 @@ def _rounded(value: object) -> object:
 
 
 def _without_json(words: list[str]) -> list[str]:
-    kept, skip = [], False
+    words, skip = [], False
     for word in words:
         if not skip and not word.startswith("--json"):
-            kept.append(word)
+            words.append(word)
         skip = word == "--json"
-    return kept
+    return words
 
 
 def _version_of(name: str) -> str | None:

@@ -184,8 +184,8 @@ def notices(results):
             for _ in range(exports):
                 token.world.spawn(token.export(triggerer, 30.0, 600.0), after=30 * token.world.chance.random())
             token.world.run(12 * HOUR)
-            found = {"half_s": part(token.notices, 0.5), "all_but_one_in_100_s": part(token.notices, 0.99)}
-            results.add(f"{exports:,} exports {'beside a push' if push else 'alone'}", OURS, **found)
+            figures = {"half_s": part(token.notices, 0.5), "all_but_one_in_100_s": part(token.notices, 0.99)}
+            results.add(f"{exports:,} exports {'beside a push' if push else 'alone'}", OURS, **figures)
             row.append(f"{part(token.notices, 0.5):6.0f} s {part(token.notices, 0.99):6.0f} s")
         print(f"  {exports:5} exports: {row[0]} alone, {row[1]} beside a push", flush=True)
 

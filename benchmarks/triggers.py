@@ -38,26 +38,26 @@ async def measure(count: int, results: Results) -> None:
     print(f"a push alone sends {alone:.0f} requests a second")
     results.add("a push alone", OURS, requests_s=alone)
     for beside in (False, True):
-        asked = {await asyncio.to_thread(hook.request_groups_export): time.time() for _ in range(count)}
+        requested = {await asyncio.to_thread(hook.request_groups_export): time.time() for _ in range(count)}
         gc.collect()
         before = reset_peak()
         started, lags = time.time(), []
 
         watch = asyncio.create_task(watch_lag(lags))
-        waits = asyncio.gather(*(wait(export_id, max(at + EXPORT_S, started)) for export_id, at in asked.items()))
-        kept = await push(hook, 20.0) if beside else 0.0
+        waits = asyncio.gather(*(wait(export_id, max(at + EXPORT_S, started)) for export_id, at in requested.items()))
+        rate = await push(hook, 20.0) if beside else 0.0
         late = sorted(await waits)
         watch.cancel()
-        grown = (memory("VmHWM") - before) / count
+        memory_each = (memory("VmHWM") - before) / count
         lag_99 = statistics.quantiles(lags, n=100)[98]
         print(
             f"{count} triggers {'beside a push' if beside else 'alone'}, all ended in {time.time() - started:.0f} s"
         )
-        print(f"  memory for each at the peak {grown:.1f} KiB; loop held up {max(lags) * 1000:.0f} ms at most,")
+        print(f"  memory for each at the peak {memory_each:.1f} KiB; loop held up {max(lags) * 1000:.0f} ms at most,")
         print(f"  99 of 100 times below {lag_99 * 1000:.1f} ms")
         print(f"  from completion to event: half within {late[count // 2]:.1f} s, all within {late[-1]:.1f} s")
         if beside:
-            print(f"  the push kept {kept:.0f} requests a second, {kept / alone:.2f} of what it has alone")
+            print(f"  the push kept {rate:.0f} requests a second, {rate / alone:.2f} of what it has alone")
         results.add(
             f"{count} triggers {'beside a push' if beside else 'alone'}",
             OURS,
@@ -66,7 +66,7 @@ async def measure(count: int, results: Results) -> None:
             noticed_half_s=late[count // 2],
             noticed_all_s=late[-1],
             # The second time there is room left of the first, so only the first peak means anything.
-            **({"push_kept": kept / alone} if beside else {"kib_each": grown}),
+            **({"push_kept": rate / alone} if beside else {"kib_each": memory_each}),
         )
     hook.close()
 
@@ -102,7 +102,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--triggers", type=int, default=1000)
     add_option(parser)
-    wanted, results = parser.parse_args(), Results("triggers")
+    options, results = parser.parse_args(), Results("triggers")
     fields = {
         "conn_type": "maestroqa",
         "host": f"http://127.0.0.1:{PORT}",
@@ -125,10 +125,10 @@ def main() -> None:
         with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as sandbox:
             try:
                 sandbox.stdout.readline()
-                asyncio.run(measure(wanted.triggers, results))
+                asyncio.run(measure(options.triggers, results))
             finally:
                 sandbox.terminate()
-    results.write(wanted.json)
+    results.write(options.json)
 
 
 if __name__ == "__main__":

@@ -73,13 +73,13 @@ class Diagram:
     parts: list[str] = field(default_factory=list)
 
     def box(self, *arguments: object, **more: object) -> Box:
-        made = Box(*arguments, **more)  # type: ignore[arg-type]
-        self.parts += made.draw()
-        return made
+        box = Box(*arguments, **more)  # type: ignore[arg-type]
+        self.parts += box.draw()
+        return box
 
     def line(self, *points: tuple[float, float]) -> None:
-        drawn = " ".join(f"{x:g},{y:g}" for x, y in points)
-        self.parts.append(f'<polyline class="flow-line" points="{drawn}" fill="none" stroke-width="1.4"/>')
+        corners = " ".join(f"{x:g},{y:g}" for x, y in points)
+        self.parts.append(f'<polyline class="flow-line" points="{corners}" fill="none" stroke-width="1.4"/>')
 
     def arrow(
         self,

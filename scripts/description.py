@@ -26,10 +26,10 @@ def describe(readme: str, pages: str = "") -> str:
     :param pages: the address of the tree's root, ending in a slash. Empty: links become their text, and images go.
     """
 
-    def replace(found: re.Match[str]) -> str:
-        image, text, target = found.groups()
+    def replace(match: re.Match[str]) -> str:
+        image, text, target = match.groups()
         if target.startswith("#"):
-            return found[0]
+            return match[0]
         if pages:
             return f"{image}[{text}]({pages}{target})"
         return "" if image else text

@@ -27,20 +27,20 @@ PYTHONS = {
 }
 
 
-def main(release: str, folder: str, wanted: str = "tests") -> int:
+def main(release: str, folder: str, needs_list: str = "tests") -> int:
     """Create the environment; return 0 if it is ready, 3 if this machine has no Python that the release supports."""
     python = sys.version_info[:2]
     lowest, highest = PYTHONS.get(release, ((3, 10), (3, 13)))
     if not lowest <= python <= highest:
         for minor in range(highest[1], lowest[1] - 1, -1):
             if other := find_python(f"3.{minor}"):
-                return subprocess.run([other, __file__, release, folder, wanted], check=False).returncode
+                return subprocess.run([other, __file__, release, folder, needs_list], check=False).returncode
         print(
             f"Skipped: Airflow {release} needs Python {_dotted(lowest)} to {_dotted(highest)}; this machine has none."
         )
         return 3
     environment = ROOT / folder
-    versions, needs = list_of(release, python), LISTS / f"{wanted}.txt"
+    versions, needs = list_of(release, python), LISTS / f"{needs_list}.txt"
     stamp = environment / "made-from"
     read = [versions, *LISTS.glob("t*.txt"), ROOT / "pyproject.toml"]
     recipe = hashlib.sha256(b"".join(path.read_bytes() for path in read) + sys.version.encode()).hexdigest()
@@ -52,7 +52,7 @@ def main(release: str, folder: str, wanted: str = "tests") -> int:
     install(environment, versions, "-r", str(needs))
     install(environment, versions, "--no-deps", "--no-build-isolation", "-e", ".")
     _have_redis()
-    if wanted == "tools":
+    if needs_list == "tools":
         _have_chromium()
     stamp.write_text(recipe)
     return 0
@@ -64,8 +64,8 @@ def find_python(version: str) -> str | None:
     if on_path and not subprocess.run([on_path, "-c", ""], check=False, capture_output=True).returncode:
         return on_path
     pyenv = Path(os.environ.get("PYENV_ROOT", Path.home() / ".pyenv"))
-    found = sorted(pyenv.glob(f"versions/{version}.*/bin/python"))
-    return str(found[-1]) if found else None
+    interpreters = sorted(pyenv.glob(f"versions/{version}.*/bin/python"))
+    return str(interpreters[-1]) if interpreters else None
 
 
 def list_of(release: str, python: tuple[int, ...]) -> Path:

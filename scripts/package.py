@@ -38,26 +38,28 @@ def main() -> int:
         work = Path(temporary)
         first = package_build.build(work / "first")
         built = package_build.Built(*(Path(shutil.copy(path, dist)) for path in (first.sdist, first.wheel)))
-        found = {
+        problems_by_check = {
             "same bytes again": package_build.build_again(first, work / "again"),
             "contents": package_checks.contents(built, package_build.files_of()),
             "metadata": package_checks.metadata(built),
             "description": package_checks.description(built),
         }
         if arguments.release:
-            found["release"] = package_checks.release()
+            problems_by_check["release"] = package_checks.release()
         if not arguments.quick:
             licenses.write_sbom(dist, at=int(package_build.epoch()))
-            found.update(package_installs.check(first.wheel, work, only=arguments.only, airflow=arguments.airflow))
+            problems_by_check.update(
+                package_installs.check(first.wheel, work, only=arguments.only, airflow=arguments.airflow)
+            )
     for path in sorted(dist.iterdir()):
         print(f"{package_build.digest(path)}  dist/{path.name}  {path.stat().st_size:,} bytes")
     if changed := package_build.uncommitted():
         print(f"Built from a tree with {changed} files that are not committed: fine for a test, not for a release.")
-    for name, problems in found.items():
+    for name, problems in problems_by_check.items():
         print(f"{'ok' if not problems else 'NOT OK':8}{name}")
         for problem in problems:
             print(f"          {problem}")
-    return 1 if any(found.values()) else 0
+    return 1 if any(problems_by_check.values()) else 0
 
 
 if __name__ == "__main__":

@@ -44,10 +44,8 @@ def project(root: Path = ROOT) -> dict[str, Any]:
 
 def version(root: Path = ROOT) -> str:
     """The version, from the one place where it stands."""
-    (found,) = re.findall(
-        r'^__version__ = "(.+)"$', (root / PACKAGE / "__init__.py").read_text("utf-8"), re.MULTILINE
-    )
-    return found
+    (text,) = re.findall(r'^__version__ = "(.+)"$', (root / PACKAGE / "__init__.py").read_text("utf-8"), re.MULTILINE)
+    return text
 
 
 def in_sdist(sdist: Path) -> list[str]:
@@ -65,8 +63,8 @@ def in_wheel(wheel: Path) -> list[str]:
 def expected_in_sdist(files: list[str]) -> list[str]:
     """What the sdist must hold: the project's files but those that pyproject.toml excludes."""
     excluded = [one.strip("/") for one in project()["tool"]["hatch"]["build"]["targets"]["sdist"]["exclude"]]
-    kept = [name for name in files if not any(name == one or name.startswith(f"{one}/") for one in excluded)]
-    return sorted([*kept, "PKG-INFO"])
+    included = [name for name in files if not any(name == one or name.startswith(f"{one}/") for one in excluded)]
+    return sorted([*included, "PKG-INFO"])
 
 
 def expected_in_wheel(files: list[str]) -> list[str]:
@@ -86,12 +84,12 @@ def contents(built: Built, files: list[str]) -> list[str]:
     """
     problems = []
     sdist, wheel = in_sdist(built.sdist), in_wheel(built.wheel)
-    for name, held, wanted in (
+    for name, held, expected in (
         ("sdist", sdist, expected_in_sdist(files)),
         ("wheel", wheel, expected_in_wheel(files)),
     ):
-        problems += [f"the {name} lacks {path}" for path in sorted(set(wanted) - set(held))]
-        problems += [f"the {name} holds {path}, which it should not" for path in sorted(set(held) - set(wanted))]
+        problems += [f"the {name} lacks {path}" for path in sorted(set(expected) - set(held))]
+        problems += [f"the {name} holds {path}, which it should not" for path in sorted(set(held) - set(expected))]
         problems += [
             f"the {name} holds {path} twice" for path in sorted({one for one in held if held.count(one) > 1})
         ]
@@ -121,32 +119,32 @@ def read_entry_points(wheel: Path) -> str:
 
 def metadata(built: Built) -> list[str]:
     """Whether the wheel says of itself what pyproject.toml says, and the sdist the same."""
-    told, said = project()["project"], read_metadata(built.wheel)
+    declared, metadata = project()["project"], read_metadata(built.wheel)
     with tarfile.open(built.sdist) as archive:
         (name,) = [name for name in archive.getnames() if name.count("/") == 1 and name.endswith("/PKG-INFO")]
         of_sdist = archive.extractfile(name).read().decode("utf-8")
     with zipfile.ZipFile(built.wheel) as archive:
         (name,) = [name for name in archive.namelist() if name.endswith(".dist-info/METADATA")]
         of_wheel = archive.read(name).decode("utf-8")
-    extras = told["optional-dependencies"]
-    wanted = [(one, None) for one in told["dependencies"]]
-    wanted += [(one, extra) for extra, several in extras.items() for one in several]
-    pythons = [row.rpartition(" ")[2] for row in said.get_all("Classifier") if re.search(r":: 3\.\d+$", row)]
-    lowest, highest = (int(found) for found in re.findall(r"3\.(\d+)", told["requires-python"]))
+    extras = declared["optional-dependencies"]
+    expected = [(one, None) for one in declared["dependencies"]]
+    expected += [(one, extra) for extra, several in extras.items() for one in several]
+    pythons = [row.rpartition(" ")[2] for row in metadata.get_all("Classifier") if re.search(r":: 3\.\d+$", row)]
+    lowest, highest = (int(minor) for minor in re.findall(r"3\.(\d+)", declared["requires-python"]))
     entries = read_entry_points(built.wheel)
     rows = [
         ("its metadata and the sdist's", of_wheel == of_sdist, True),
-        ("Version", said["Version"], version()),
-        ("License-Expression", said["License-Expression"], told["license"]),
-        ("License-File", said.get_all("License-File"), told["license-files"]),
-        ("a license among the classifiers", [row for row in said.get_all("Classifier") if "License" in row], []),
+        ("Version", metadata["Version"], version()),
+        ("License-Expression", metadata["License-Expression"], declared["license"]),
+        ("License-File", metadata.get_all("License-File"), declared["license-files"]),
+        ("a license among the classifiers", [row for row in metadata.get_all("Classifier") if "License" in row], []),
         ("Python classifiers", pythons, [f"3.{minor}" for minor in range(lowest, highest)]),
-        ("Provides-Extra", sorted(said.get_all("Provides-Extra")), sorted(extras)),
-        ("Requires-Dist", sorted(said.get_all("Requires-Dist")), sorted(_as_required(*one) for one in wanted)),
-        ("Keywords", sorted(said["Keywords"].split(",")), sorted(told["keywords"])),
+        ("Provides-Extra", sorted(metadata.get_all("Provides-Extra")), sorted(extras)),
+        ("Requires-Dist", sorted(metadata.get_all("Requires-Dist")), sorted(_as_required(*one) for one in expected)),
+        ("Keywords", sorted(metadata["Keywords"].split(",")), sorted(declared["keywords"])),
     ]
-    problems = [f"{what}: {found!r}, and should be {right!r}" for what, found, right in rows if found != right]
-    for group, points in told["entry-points"].items():
+    problems = [f"{what}: {actual!r}, and should be {right!r}" for what, actual, right in rows if actual != right]
+    for group, points in declared["entry-points"].items():
         for point, target in points.items():
             section = entries.partition(f"[{group}]")[2].partition("\n[")[0]
             if f"{point} = {target}" not in section:
@@ -195,8 +193,8 @@ def release(root: Path = ROOT) -> list[str]:
         )
     if changed := uncommitted(root):
         problems.append(f"{changed} files are not committed; begin from a clean clone")
-    asked = ["git", "tag", "--points-at", "HEAD"]
-    tags = subprocess.run(asked, cwd=root, check=True, capture_output=True, text=True).stdout.split()
+    command = ["git", "tag", "--points-at", "HEAD"]
+    tags = subprocess.run(command, cwd=root, check=True, capture_output=True, text=True).stdout.split()
     if f"v{number}" not in tags:
         problems.append(f"the last commit has no tag v{number}")
     changes = (root / "CHANGELOG.md").read_text("utf-8")

@@ -28,7 +28,7 @@ def check(wheel: Path, work: Path, *, only: str | None = None, airflow: str = ""
     ways = {"none": "", **{extra: f"[{extra}]" for extra in extras}, "all": f"[{','.join(extras)}]"}
     if only:
         ways = {only: ways[only]}
-    return {f"installed with {extra}": _one(wheel, work, wanted, airflow) for extra, wanted in ways.items()}
+    return {f"installed with {extra}": _one(wheel, work, requirement, airflow) for extra, requirement in ways.items()}
 
 
 def _one(wheel: Path, work: Path, extras: str, airflow: str) -> list[str]:
@@ -43,8 +43,8 @@ def _one(wheel: Path, work: Path, extras: str, airflow: str) -> list[str]:
     # Nothing of the tree may be seen from there.
     home = work / "home"
     home.mkdir()
-    kept = {name: value for name, value in os.environ.items() if not name.startswith(("AIRFLOW", "PYTHON"))}
-    env = {**kept, "AIRFLOW_HOME": str(home), "AIRFLOW__CORE__LOAD_EXAMPLES": "False"}
+    inherited = {name: value for name, value in os.environ.items() if not name.startswith(("AIRFLOW", "PYTHON"))}
+    env = {**inherited, "AIRFLOW_HOME": str(home), "AIRFLOW__CORE__LOAD_EXAMPLES": "False"}
     try:
         problems = _fits(python, env, home)
         problems += _probes(python, env, home)

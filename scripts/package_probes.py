@@ -23,15 +23,15 @@ NAME = "airflow-provider-maestroqa"
 #: A port of this machine where nothing listens.
 UNREACHABLE = "127.0.0.1:9"
 #: What was done, with its result, for people.
-seen: list[str] = []
+observed: list[str] = []
 
 
 def modules() -> list[str]:
     """Every module of the package, the examples too; without the pytest plugin where there is no pytest."""
     root = Path(importlib.import_module(PACKAGE).__file__).parent
-    found = [".".join((PACKAGE, *path.relative_to(root).with_suffix("").parts)) for path in root.rglob("*.py")]
+    names = [".".join((PACKAGE, *path.relative_to(root).with_suffix("").parts)) for path in root.rglob("*.py")]
     without = () if importlib.util.find_spec("pytest") else (f"{PACKAGE}.pytest_plugin",)
-    return sorted(name.removesuffix(".__init__") for name in found if name not in without)
+    return sorted(name.removesuffix(".__init__") for name in names if name not in without)
 
 
 def imports() -> list[str]:
@@ -44,7 +44,7 @@ def imports() -> list[str]:
             importlib.import_module(name)
         except Exception as error:
             problems.append(f"import {name}: {type(error).__name__}: {error}")
-    seen.append(f"imported {len(modules())} modules")
+    observed.append(f"imported {len(modules())} modules")
     return problems
 
 
@@ -94,7 +94,7 @@ def use(extra: str, what: str, run: Callable[[], Any], *, works: bool) -> list[s
     :param works: whether it succeeds with the extra; otherwise it fails because there is no server.
     """
     message, hint = error_of(run), f"pip install '{NAME}[{extra}]'"
-    seen.append(f"{what} {'with' if there(extra) else 'without'} [{extra}]: {message or 'succeeded'}")
+    observed.append(f"{what} {'with' if there(extra) else 'without'} [{extra}]: {message or 'succeeded'}")
     if not there(extra):
         # No retry installs a library.
         right = hint in message and message.startswith(("AirflowFailException", "MaestroQAConfigError"))
@@ -141,7 +141,7 @@ def uses(folder: Path) -> list[str]:
     problems += use("sql", "reading a database", task(SqlToMaestroQAOperator, **rows), works=False)
     shared = task(MaestroQARequestExportOperator, maestroqa_conn_id="probe_redis", **ask)
     problems += use("redis", "a budget in Redis", shared, works=False)
-    seen.append(f"{'with' if there('fast') else 'without'} [fast] {best_engine().name} inflates")
+    observed.append(f"{'with' if there('fast') else 'without'} [fast] {best_engine().name} inflates")
     if (best_engine().name == "isal") != there("fast"):
         problems.append(f"inflating is done by {best_engine().name}, and [fast] is {there('fast')}")
     return [*problems, *lineage(MaestroQAExportToObjectStorageOperator(task_id="probe", **land))]
@@ -153,7 +153,7 @@ def lineage(operator: Any) -> list[str]:
     if not there("openlineage"):
         return []
     facets = operator.get_openlineage_facets_on_complete(None)
-    seen.append(f"lineage with [openlineage]: {facets}")
+    observed.append(f"lineage with [openlineage]: {facets}")
     return [] if facets and facets.outputs else [f"a task with [openlineage] gave no lineage: {facets!r}"]
 
 
@@ -161,7 +161,7 @@ def main() -> int:
     """Print what was seen and the problems, as JSON, on the last line."""
     from airflow_provider_maestroqa.sandbox import Sandbox
 
-    found = [*imports(), *points()]
+    names = [*imports(), *points()]
     with Sandbox(limits={}, polls=0, rows=20) as sandbox, tempfile.TemporaryDirectory() as folder:
         aws = {"endpoint_url": f"http://{UNREACHABLE}", "region_name": "us-east-1"}
         aws["config_kwargs"] = {"retries": {"max_attempts": 1}, "connect_timeout": 1}
@@ -171,9 +171,9 @@ def main() -> int:
         os.environ["AIRFLOW_CONN_AWS_DEFAULT"] = json.dumps(
             {"conn_type": "aws", "login": "probe", "password": "probe", "extra": aws}
         )
-        found += uses(Path(folder))
+        names += uses(Path(folder))
     print()
-    print(json.dumps({"seen": seen, "problems": found}))
+    print(json.dumps({"seen": observed, "problems": names}))
     return 0
 
 

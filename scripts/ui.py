@@ -171,9 +171,9 @@ def _airflow(ui: UI, home: Path) -> Iterator[None]:
 
 def _environment(url: str, home: Path) -> dict[str, str]:
     port = url.rpartition(":")[2]
-    kept = {name: value for name, value in os.environ.items() if not name.startswith("AIRFLOW_")}
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("AIRFLOW_")}
     return {
-        **kept,
+        **environment,
         # Airflow starts its parts by their bare name.
         "PATH": os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", "")]),
         "PYTHONWARNINGS": "ignore",
@@ -200,9 +200,9 @@ def _environment(url: str, home: Path) -> dict[str, str]:
     }
 
 
-def _free_port(wanted: int) -> int:
+def _free_port(preferred: int) -> int:
     """The port that is wanted, or any other that is free on all addresses of this machine."""
-    for port in (wanted, 0):
+    for port in (preferred, 0):
         with suppress(OSError), socket.socket() as tried:
             tried.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             tried.bind(("", port))
@@ -213,7 +213,7 @@ def _free_port(wanted: int) -> int:
 def _wait_until_ready(ui: UI, process: subprocess.Popen[bytes]) -> None:
     """Return when all parts of Airflow are healthy and it has read the examples."""
     deadline = time.monotonic() + _PATIENCE_S
-    wanted = len(list(DAGS.glob("*.py")))
+    preferred = len(list(DAGS.glob("*.py")))
     while time.monotonic() < deadline:
         if process.poll() is not None:
             break
@@ -221,7 +221,7 @@ def _wait_until_ready(ui: UI, process: subprocess.Popen[bytes]) -> None:
             health = _get(ui.url, "/monitor/health")
             parts = ("metadatabase", "scheduler", "triggerer", "dag_processor")
             healthy = all(health[part]["status"] == "healthy" for part in parts)
-            if healthy and _get(ui.url, "/dags?limit=1", _allowed(ui.url))["total_entries"] >= wanted:
+            if healthy and _get(ui.url, "/dags?limit=1", _allowed(ui.url))["total_entries"] >= preferred:
                 return
         time.sleep(0.5)
     last = "\n".join(ui.log.read_text(errors="replace").splitlines()[-15:])
@@ -252,8 +252,8 @@ def _get(url: str, path: str, headers: Mapping[str, str] | None = None) -> dict[
     with _session() as session:
         response = session.get(f"{url}/api/v2{path}", headers=headers, timeout=30)
         response.raise_for_status()
-        found: dict[str, Any] = response.json()
-        return found
+        content: dict[str, Any] = response.json()
+        return content
 
 
 @contextmanager

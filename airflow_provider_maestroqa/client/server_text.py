@@ -71,7 +71,7 @@ def _parts(content: Any) -> list[str]:
     if not texts and content and not set(_KEYS) & set(content):
         # Such as errors by their fields.
         fields = [*content.items()][:_MAX_ITEMS]
-        return [f"{field}: {', '.join(said)}" for field, value in fields if (said := _parts(value))]
+        return [f"{field}: {', '.join(messages)}" for field, value in fields if (messages := _parts(value))]
     return [": ".join(specific or texts)] if texts else []
 
 

@@ -24,7 +24,7 @@ from airflow_provider_maestroqa.landing import manifest as manifests
 from airflow_provider_maestroqa.landing.archive.content import ContentDigest
 from airflow_provider_maestroqa.landing.download.resumable import DownloadLimits, download
 from airflow_provider_maestroqa.landing.download.verification import Verification
-from airflow_provider_maestroqa.landing.manifest import Found, LandedFile
+from airflow_provider_maestroqa.landing.manifest import LandedFile, StoredManifest
 from airflow_provider_maestroqa.landing.outputs import (
     FILE_FORMATS,
     OUTPUT_FORMATS,
@@ -97,7 +97,7 @@ def land_export(
     clock: Clock | None = None,
     engine: Engine | None = None,
     check_published: bool = True,
-    found: Found | None = None,
+    published_before: StoredManifest | None = None,
 ) -> dict[str, Any]:
     """Download a complete export, check it, and publish it. Doing it again changes nothing.
 
@@ -113,8 +113,8 @@ def land_export(
     :param clock: the time; the real one by default.
     :param engine: inflates and deflates; the fastest that is installed by default.
     :param check_published: whether an earlier landing of the same export makes this one unnecessary.
-    :param found: what the caller has found in the place of the manifest; looked up by default. Whatever is there
-        later was written by another landing.
+    :param published_before: what the caller has found in the place of the manifest; looked up by default. Whatever
+        is there later was written by another landing.
     :return: the manifest.
     :raises MaestroQADataError: the file is gone, damaged or rejected; ``retryable`` tells whether another download
         may help.
@@ -122,9 +122,11 @@ def land_export(
     :raises MaestroQAConfigError: the storage denied access, or the bucket or folder does not exist.
     :raises MaestroQAError: the temporary disk is full, or the storage failed in another way.
     """
-    found = found or manifests.read(store)
+    published_before = published_before or manifests.read(store)
     published = (
-        published_manifest(store, export_id=export_id, options=options, found=found) if check_published else None
+        published_manifest(store, export_id=export_id, options=options, published_before=published_before)
+        if check_published
+        else None
     )
     if published is not None:
         log(f"Export {export_id} is already landed, and all of its files exist: {published['manifest']}.")
@@ -132,7 +134,7 @@ def land_export(
     form = f"{options.file_format}, cleaned" if options.cleans else options.file_format
     log(f"Landing export {export_id} ({form}) at {store.uri()}.")
     clock = clock or Clock()
-    landing = _Landing(export_id, store, found, options, log, clock, engine or best_engine())
+    landing = _Landing(export_id, store, published_before, options, log, clock, engine or best_engine())
     verify_early = options.format.verify_while_downloading and not options.cleans
     with (
         TempFile(temp_dir) as temp_file,
@@ -174,17 +176,17 @@ def land_export(
 
 
 def published_manifest(
-    store: Store, *, export_id: str, options: LandingOptions, found: Found | None = None
+    store: Store, *, export_id: str, options: LandingOptions, published_before: StoredManifest | None = None
 ) -> dict[str, Any] | None:
     """Find the manifest of an earlier landing that makes another one unnecessary.
 
     It must be of the same export and format, cleaned or not as asked for, and hold row counts if they are asked for.
     Every object it names must exist with its size.
 
-    :param found: what is in the place of the manifest; looked up by default.
+    :param published_before: what is in the place of the manifest; looked up by default.
     :return: the manifest, or ``None``.
     """
-    manifest = (found or manifests.read(store)).manifest
+    manifest = (published_before or manifests.read(store)).manifest
     if manifest is not None and manifests.matches(
         manifest,
         store,
@@ -230,7 +232,7 @@ class _Landing:
 
     export_id: str
     store: Store
-    found: Found
+    published_before: StoredManifest
     options: LandingOptions
     log: Callable[[str], None]
     clock: Clock
@@ -260,7 +262,9 @@ class _Landing:
             log=self.log,
             clock=self.clock.monotonic,
         )
-        with Publication(self.store, self.export_id, self.engine, self.found, on_wait=self.tick) as publication:
+        with Publication(
+            self.store, self.export_id, self.engine, self.published_before, on_wait=self.tick
+        ) as publication:
             files = [self._send(output, publication, self.progress) for output in outputs]
             manifest = manifests.build(
                 self.store,

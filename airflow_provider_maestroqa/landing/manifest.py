@@ -114,7 +114,7 @@ def write(store: Store, manifest: Mapping[str, Any]) -> None:
 
 
 @dataclass(frozen=True)
-class Found:
+class StoredManifest:
     """What is in the place of the manifest.
 
     :param manifest: of an earlier landing; ``None`` when there is none that can be read.
@@ -125,7 +125,7 @@ class Found:
     version: str | None
 
 
-def read(store: Store) -> Found:
+def read(store: Store) -> StoredManifest:
     """Read the manifest of an earlier landing.
 
     Without the right to list a bucket, S3 responds 403 for an object that does not exist. So denied access counts as
@@ -134,12 +134,12 @@ def read(store: Store) -> Found:
     try:
         data, version = store.get_versioned(MANIFEST_NAME)
     except StorageDeniedError:
-        return Found(None, None)
+        return StoredManifest(None, None)
     try:
         manifest = json.loads(data or b"")
     except (ValueError, RecursionError):
         manifest = None
-    return Found(manifest if isinstance(manifest, dict) else None, version)
+    return StoredManifest(manifest if isinstance(manifest, dict) else None, version)
 
 
 def matches(

@@ -23,7 +23,7 @@ from typing import TYPE_CHECKING, Any
 
 from airflow_provider_maestroqa.landing import manifest as manifests
 from airflow_provider_maestroqa.landing.archive.members import MANIFEST_NAME
-from airflow_provider_maestroqa.landing.manifest import Found
+from airflow_provider_maestroqa.landing.manifest import StoredManifest
 from airflow_provider_maestroqa.storage.base import (
     ABSENT,
     StorageConflictError,
@@ -62,18 +62,24 @@ class Publication:
     :param store: where to publish.
     :param subject: what is landed, such as an export's id; the claim names it.
     :param engine: computes checksums.
-    :param found: what was in the place of the manifest when the landing began.
+    :param published_before: what was in the place of the manifest when the landing began.
     :param on_wait: called now and then while waiting for the storage.
     """
 
     def __init__(
-        self, store: Store, subject: str, engine: Engine, found: Found, *, on_wait: Callable[[], None] = noop
+        self,
+        store: Store,
+        subject: str,
+        engine: Engine,
+        published_before: StoredManifest,
+        *,
+        on_wait: Callable[[], None] = noop,
     ) -> None:
         self._store = store
         self._subject = subject
         self._engine = engine
         self._on_wait = on_wait
-        self._found = found
+        self._published_before = published_before
         self._uploads: dict[str, Upload] = {}
 
     def __enter__(self) -> Self:
@@ -113,8 +119,8 @@ class Publication:
             began. The manifest that is there then, if any, is not this one's.
         """
         versions = {name: self._version(name) for name in [*self._uploads, *obsolete]}
-        claim = _Claim(self._store, self._subject, self._found.version)
-        if self._found.version != ABSENT or any(version != ABSENT for version in versions.values()):
+        claim = _Claim(self._store, self._subject, self._published_before.version)
+        if self._published_before.version != ABSENT or any(version != ABSENT for version in versions.values()):
             claim.write()
         published: dict[str, str | None] = {}
         for name, upload in self._uploads.items():

@@ -19,7 +19,7 @@ from airflow_provider_maestroqa.client.formatting import format_size
 from airflow_provider_maestroqa.client.progress import RECORDS, Progress
 from airflow_provider_maestroqa.client.temp_file import TempFile
 from airflow_provider_maestroqa.landing import manifest as manifests
-from airflow_provider_maestroqa.landing.manifest import Found, LandedFile
+from airflow_provider_maestroqa.landing.manifest import LandedFile, StoredManifest
 from airflow_provider_maestroqa.landing.publish import Publication
 from airflow_provider_maestroqa.landing.record_files import SUFFIX, RecordFile, file_names, row_splitter
 from airflow_provider_maestroqa.storage.base import Store
@@ -55,7 +55,7 @@ def land_records(
     :raises MaestroQAError: reading, the temporary disk or the storage failed; nothing partial is visible.
     """
     engine = engine or best_engine()
-    found = manifests.read(store)
+    published_before = manifests.read(store)
     progress = Progress(f"Reading {resource}", total=total, log=log, clock=(clock or Clock()).monotonic, unit=RECORDS)
     rows_of = row_splitter(resource, split_nested=split_nested)
     with ExitStack() as stack:
@@ -71,25 +71,25 @@ def land_records(
             file.finish()
         log(f"Read {resource.replace('_', ' ')}: {progress.summary()}.")
         written = list(files.values()) if progress.done else []
-        manifest = _publish(written, found, resource=resource, store=store, window=window, engine=engine)
+        manifest = _publish(written, published_before, resource=resource, store=store, window=window, engine=engine)
     _log_summary(manifest, log)
     return manifest
 
 
 def _publish(
     files: Sequence[RecordFile],
-    found: Found,
+    published_before: StoredManifest,
     *,
     resource: str,
     store: Store,
     window: Mapping[str, Any] | None,
     engine: Engine,
 ) -> dict[str, Any]:
-    with Publication(store, resource, engine, found) as publication:
-        landed = [_send(file, publication) for file in files]
-        manifest = manifests.build(store, {"resource": resource}, window=window, files=landed)
+    with Publication(store, resource, engine, published_before) as publication:
+        stored = [_send(file, publication) for file in files]
+        manifest = manifests.build(store, {"resource": resource}, window=window, files=stored)
         publication.commit(
-            manifest, obsolete=_earlier_names(found.manifest, resource) - {file.name for file in files}
+            manifest, obsolete=_earlier_names(published_before.manifest, resource) - {file.name for file in files}
         )
     return manifest
 

@@ -121,11 +121,11 @@ def _load_state(
         )
     if state is not None or resource.idempotent or options.resends or is_first_try:
         return state
-    gone = f" The position in {checkpoint.where} is gone." if checkpoint.is_persistent else ""
-    advice = "" if gone else " And set state_path: then a retry resumes where the try before has stopped."
+    lost_position = f" The position in {checkpoint.where} is gone." if checkpoint.is_persistent else ""
+    advice = "" if lost_position else " And set state_path: then a retry resumes where the try before has stopped."
     raise MaestroQAOutcomeUnknownError(
         f"This is not the first try of the task, and nothing says which {resource.name} the earlier ones have "
-        f"sent; sent again, they would exist twice.{gone} Check MaestroQA. Then clear the task with "
+        f"sent; sent again, they would exist twice.{lost_position} Check MaestroQA. Then clear the task with "
         f"on_unknown_outcome='resend' to send all of them.{advice}"
     )
 

@@ -62,12 +62,12 @@ def unreadable_value(text: str, error: Exception | None = None) -> str:
     :param text: the value.
     :param error: Python's or the driver's; ``None`` for a time that is none.
     """
-    said = " ".join(str(error or "").split())[:_MAX_ERROR]
+    message = " ".join(str(error or "").split())[:_MAX_ERROR]
     if isinstance(error, UnicodeDecodeError):
         return f"is not UTF-8; got {show_value(text)}"
-    if error is None or any(word in said for word in ("date", "time", "year")):
+    if error is None or any(word in message for word in ("date", "time", "year")):
         return f"is no time between the years 1 and 9999; got {show_value(text)}"
-    return f"cannot be read ({said}); got {show_value(text)}"
+    return f"cannot be read ({message}); got {show_value(text)}"
 
 
 def join_names(names: Sequence[str], *, quoted: bool = True) -> str:

@@ -217,12 +217,12 @@ def _places(value: Decimal) -> int:
     return exponent if isinstance(exponent, int) else -1
 
 
-def _parse_json(text: str, wanted: type, what: str) -> Any:
+def _parse_json(text: str, expected: type, what: str) -> Any:
     try:
         value = json.loads(text)
     except (ValueError, RecursionError):
         value = None
-    if isinstance(value, wanted):
+    if isinstance(value, expected):
         return value
     raise CellError(f"must be {what}, got {show_value(text)}")
 

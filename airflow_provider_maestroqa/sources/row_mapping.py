@@ -171,29 +171,29 @@ def _api_case(column: str, record_type: RecordSchema) -> str:
 
 
 def _index_of(name: str, columns: Sequence[str], entry: Entry) -> int | None:
-    wanted = entry.column or ""
-    found = [index for index, column in enumerate(columns) if column == wanted]
-    found = found or [index for index, column in enumerate(columns) if column.lower() == wanted.lower()]
-    if len(found) > 1:
+    column_name = entry.column or ""
+    indexes = [index for index, column in enumerate(columns) if column == column_name]
+    indexes = indexes or [index for index, column in enumerate(columns) if column.lower() == column_name.lower()]
+    if len(indexes) > 1:
         raise MaestroQADataError(
-            f"{name}: {entry.target.name} comes from the column {wanted!r}, of which there are {len(found)}. Give "
-            f"each column a name of its own. {_NOTHING_SENT}"
+            f"{name}: {entry.target.name} comes from the column {column_name!r}, of which there are {len(indexes)}. "
+            f"Give each column a name of its own. {_NOTHING_SENT}"
         )
-    if not found and not entry.optional:
-        raise _missing_column(name, f"column {wanted!r}", entry, "It has", columns)
-    return found[0] if found else None
+    if not indexes and not entry.optional:
+        raise _missing_column(name, f"column {column_name!r}", entry, "It has", columns)
+    return indexes[0] if indexes else None
 
 
 def _check_required(
     name: str,
     columns: Sequence[str],
-    found: set[str],
+    indexes: set[str],
     entries: Sequence[Entry],
     record_type: RecordSchema,
 ) -> None:
     """No record could be sent where a field that all need has no column."""
-    given = found | {entry.target.field for entry in entries if entry.column is None}
-    missing = [field for field in record_type.fields if field in record_type.required - given]
+    present = indexes | {entry.target.field for entry in entries if entry.column is None}
+    missing = [field for field in record_type.fields if field in record_type.required - present]
     if missing:
         are = "is" if len(missing) == 1 else "are"
         raise MaestroQADataError(

@@ -35,13 +35,13 @@ class Leftovers:
     def remove(self, target: Path) -> None:
         """Delete what was left of a target by processes that are gone."""
         if target.parent not in self._folders:
-            found: dict[str, list[tuple[Path, str]]] = defaultdict(list)
+            files_by_target: dict[str, list[tuple[Path, str]]] = defaultdict(list)
             for path in target.parent.iterdir():
                 if match := _PART.fullmatch(path.name):
-                    found[match["target"]].append((path, match["owner"]))
+                    files_by_target[match["target"]].append((path, match["owner"]))
                 elif _PARTS_LOCK.fullmatch(path.name):
                     best_effort(lambda path=path: _remove_if_abandoned(path))  # type: ignore[misc]
-            self._folders[target.parent] = found
+            self._folders[target.parent] = files_by_target
         for path, owner in self._folders[target.parent].pop(target.name, ()):
             best_effort(lambda path=path, owner=owner: _remove_part(path, owner))  # type: ignore[misc]
 

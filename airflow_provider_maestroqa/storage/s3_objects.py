@@ -166,14 +166,14 @@ class S3Objects:
 
     def _version_of_content(self, name: str, content: tuple[int, int]) -> str | None:
         """The version of an object, if it has the size and CRC-32; else ``None``."""
-        found: list[str | None] = []
+        etags: list[str | None] = []
 
-        def look() -> None:
+        def head_object() -> None:
             head = self.client.head_object(ChecksumMode="ENABLED", **self.request_args("HeadObject", name))
             if (head["ContentLength"], head.get("ChecksumCRC32")) == (content[0], base64_crc32(content[1])):
-                found.append(head.get("ETag"))
+                etags.append(head.get("ETag"))
 
-        return found[0] if best_effort(look) and found else None
+        return etags[0] if best_effort(head_object) and etags else None
 
     def get_versioned(self, name: str) -> tuple[bytes | None, str | None]:
         """Read a small object, and its version."""

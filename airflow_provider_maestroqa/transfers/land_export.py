@@ -112,8 +112,8 @@ class LandExportOperator(LineageMixin, MaestroQAOperator):
         from airflow_provider_maestroqa.landing import manifest as manifests
         from airflow_provider_maestroqa.landing.exports import land_export, publish_no_data, published_manifest
 
-        found = manifests.read(store)
-        published = published_manifest(store, export_id=export_id, options=options, found=found)
+        published_before = manifests.read(store)
+        published = published_manifest(store, export_id=export_id, options=options, published_before=published_before)
         if published is not None and (published["has_data"] or self.on_no_data == "succeed"):
             self.log.info("Export %s is already landed: %s. Nothing to do.", export_id, published["manifest"])
             return published, False
@@ -140,7 +140,7 @@ class LandExportOperator(LineageMixin, MaestroQAOperator):
                 warn=self.log.warning,
                 window=window,
                 check_published=False,
-                found=found,
+                published_before=published_before,
             )
         return manifest, True
 

@@ -52,7 +52,7 @@ def _complete(_app: Sphinx, what: str, name: str, value: Any, _options: Any, lin
 
 def _add_inherited(cls: type, lines: list[str]) -> None:
     """Add the parameters that a parent class of this package explains."""
-    known = {found[1] for line in lines if (found := _NAMED.match(line))}
+    known = {match[1] for line in lines if (match := _NAMED.match(line))}
     place = _end_of_parameters(lines)
     for parent in cls.__mro__[1:]:
         if not parent.__module__.startswith(PACKAGE):
@@ -78,12 +78,12 @@ def _explained(cls: type) -> Iterator[tuple[str, list[str]]]:
     """Yield the parameters that a class's own docstring explains, each with its lines."""
     lines = inspect.cleandoc(cls.__doc__ or "").splitlines()
     for place, line in enumerate(lines):
-        found = _NAMED.match(line) if line.startswith(":param ") else None
-        if found:
+        match = _NAMED.match(line) if line.startswith(":param ") else None
+        if match:
             text = [line]
             while place + len(text) < len(lines) and lines[place + len(text)].startswith(" "):
                 text.append(lines[place + len(text)])
-            yield found[1], text
+            yield match[1], text
 
 
 def _say_templated(cls: Any, lines: list[str]) -> None:
@@ -100,10 +100,10 @@ def _say_templated(cls: Any, lines: list[str]) -> None:
 def _link_operations(lines: list[str]) -> None:
     """Turn ``(API: Create a Ticket)`` into a link to the table of operations."""
     for place, line in enumerate(lines):
-        if found := _API.search(line):
+        if match := _API.search(line):
             titles = _titles()
-            parts = [_link(part, titles) for part in found[1].split(", ")]
-            lines[place] = f"{line[: found.start()]}(API: {', '.join(parts)})"
+            parts = [_link(part, titles) for part in match[1].split(", ")]
+            lines[place] = f"{line[: match.start()]}(API: {', '.join(parts)})"
 
 
 def _link(part: str, titles: dict[str, str]) -> str:
@@ -116,13 +116,13 @@ def _link(part: str, titles: dict[str, str]) -> str:
 
 def _arguments(cls: type) -> dict[str, inspect.Parameter]:
     """Return the arguments of a class and of its parents in this package; its own first."""
-    found: dict[str, inspect.Parameter] = {}
+    parameters: dict[str, inspect.Parameter] = {}
     for home in cls.__mro__:
         if home.__module__.startswith(PACKAGE) and "__init__" in vars(home):
             for name, parameter in inspect.signature(inspect.unwrap(home.__init__)).parameters.items():
                 if name != "self" and parameter.kind is not parameter.VAR_KEYWORD:
-                    found.setdefault(name, parameter)
-    return found
+                    parameters.setdefault(name, parameter)
+    return parameters
 
 
 def _readable(
@@ -154,21 +154,21 @@ def _titles() -> dict[str, str]:
     """Return the titles in MaestroQA's API document, with the labels of their chapters here."""
     from airflow_provider_maestroqa.client.endpoints import ENDPOINTS
 
-    found = {}
+    labels = {}
     for operation, endpoint in ENDPOINTS.items():
-        found[endpoint.section] = _label(endpoint.section)
-        found[_title(operation)] = _label(endpoint.section)
-    return found
+        labels[endpoint.section] = _label(endpoint.section)
+        labels[_title(operation)] = _label(endpoint.section)
+    return labels
 
 
 def _title(operation: str) -> str:
     from airflow_provider_maestroqa.hooks.maestroqa import MaestroQAHook
 
     first = inspect.getdoc(getattr(MaestroQAHook, operation)).splitlines()[0]
-    found = _API.search(first)
-    if found is None:
+    match = _API.search(first)
+    if match is None:
         raise ValueError(f"The first line of MaestroQAHook.{operation} does not name its section: (API: …).")
-    return found[1]
+    return match[1]
 
 
 def _label(name: str) -> str:
@@ -186,14 +186,14 @@ def _tasks() -> dict[str, list[str]]:
         module for house in ("operators", "sensors") for entry in info[house] for module in entry["python-modules"]
     ]
     modules += [entry["python-module"] for entry in info["transfers"]]
-    found: dict[str, list[str]] = {}
+    classes: dict[str, list[str]] = {}
     for module in modules:
         for name, value in vars(importlib.import_module(module)).items():
             if inspect.isclass(value) and value.__module__ == module:
                 named = _API.search(inspect.cleandoc(value.__doc__ or "").splitlines()[0])
                 for title in named[1].split(", ") if named else ():
-                    found.setdefault(title, []).append(f":class:`~{module}.{name}`")
-    return found
+                    classes.setdefault(title, []).append(f":class:`~{module}.{name}`")
+    return classes
 
 
 class Operations(SphinxDirective):

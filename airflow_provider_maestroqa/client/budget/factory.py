@@ -182,12 +182,12 @@ def default_file(home: str | None) -> Path:
             reason = str(error)
     path = Path(tempfile.gettempdir()) / f"maestroqa_budget_{os.getuid()}.sqlite3"
     try:
-        found = path.lstat()
+        status = path.lstat()
     except FileNotFoundError:
         pass
     else:
         # Anybody may put a file into the temporary folder: only a plain file of this user is trusted.
-        if not stat.S_ISREG(found.st_mode) or found.st_uid != os.getuid():
+        if not stat.S_ISREG(status.st_mode) or status.st_uid != os.getuid():
             raise _foreign_file_error(path)
     if folder:
         log.warning("The request budget is kept in %s, because %s.", path, reason)

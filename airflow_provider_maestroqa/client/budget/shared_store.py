@@ -162,13 +162,13 @@ class StoreHandle:
             return call()
         import asyncio
 
-        asked = self._submit(call)
+        future = self._submit(call)
         try:
-            return await asyncio.wrap_future(asked)
+            return await asyncio.wrap_future(future)
         except asyncio.CancelledError:
-            if undo is not None and not asked.cancelled():
+            if undo is not None and not future.cancelled():
                 # One thread, one after the other: when this runs, the call is done.
-                self.in_background(lambda: None if asked.exception() else undo(asked.result()))
+                self.in_background(lambda: None if future.exception() else undo(future.result()))
             raise
 
     def in_background(self, call: Callable[[], None]) -> None:
@@ -182,10 +182,10 @@ class StoreHandle:
     def _submit(self, call: Callable[[], Result]) -> Future[Result]:
         # When the store fails, those that are queued behind the failed call fail with it: else each would wait for
         # its own time-out, and the last of a thousand for an hour.
-        asked = time.monotonic()
+        future = time.monotonic()
 
         def guarded() -> Result:
-            if self._failure is not None and self._failure[0] >= asked:
+            if self._failure is not None and self._failure[0] >= future:
                 raise copy.copy(self._failure[1])
             try:
                 return call()

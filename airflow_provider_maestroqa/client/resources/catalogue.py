@@ -121,8 +121,8 @@ def filter_names(filters: Mapping[str, Any]) -> dict[str, Any]:
     :raises MaestroQAConfigError: one is given by both.
     """
     by_name: dict[str, Any] = {}
-    for given, value in filters.items():
-        name = _API_FILTERS.get(given, given)
+    for argument, value in filters.items():
+        name = _API_FILTERS.get(argument, argument)
         if by_name.get(name) is not None and value is not None:
             raise MaestroQAConfigError(f"{name} and {_FILTERS[name]} are the same filter. Leave one out.")
         by_name[name] = by_name.get(name) if value is None else value

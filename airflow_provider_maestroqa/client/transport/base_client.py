@@ -12,7 +12,7 @@ from airflow_provider_maestroqa.client.transport.request_stats import RequestSta
 from airflow_provider_maestroqa.client.transport.response_reader import ACCEPT_ENCODING
 from airflow_provider_maestroqa.client.transport.retry import (
     DEFAULT_REQUEST_TIMEOUT_S,
-    MAX_TRIES,
+    MAX_ATTEMPTS,
     Response,
     Retry,
     rate_limit_pause,
@@ -37,7 +37,7 @@ class BaseClient:
     def _retry(self, request: Request, deadline: float | None, *, polling: bool = False) -> Retry:
         now = self._clock.wall
         deadline = now() + DEFAULT_REQUEST_TIMEOUT_S if deadline is None else deadline
-        return Retry(request, deadline=deadline, tries=1 if polling else MAX_TRIES, now=now)
+        return Retry(request, deadline=deadline, max_attempts=1 if polling else MAX_ATTEMPTS, now=now)
 
     def _http_arguments(self, request: Request) -> dict[str, Any]:
         """The arguments that requests and aiohttp have in common."""

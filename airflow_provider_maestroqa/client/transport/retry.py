@@ -49,7 +49,7 @@ MAX_TRY_S = 300.0
 #: Seconds that a try has at least, when its slot of the budget comes at the last moment.
 MIN_TRY_S = 1.0
 #: How often one request is sent at most, 429s not counted.
-MAX_TRIES = 5
+MAX_ATTEMPTS = 5
 #: Why no response came. The first two mean that the request may have been carried out.
 BROKEN_OFF = "the connection broke before the response was complete"
 NO_RESPONSE_IN_TIME = "no response came in time"
@@ -236,17 +236,22 @@ class Retry:
 
     :param request: the request.
     :param deadline: Unix time in seconds after which nothing is tried again.
-    :param tries: how often it is sent at most, 429s not counted: those end at the deadline.
+    :param max_attempts: how often it is sent at most, 429s not counted: those end at the deadline.
     :param now: Unix time in seconds.
     """
 
     def __init__(
-        self, request: Request, *, deadline: float, tries: int = MAX_TRIES, now: Callable[[], float] = time.time
+        self,
+        request: Request,
+        *,
+        deadline: float,
+        max_attempts: int = MAX_ATTEMPTS,
+        now: Callable[[], float] = time.time,
     ) -> None:
         self.request = request
         self.deadline = deadline
         self.rate_limited = 0
-        self._tries = tries
+        self._max_attempts = max_attempts
         self._now = now
         self._failures = 0
         self._had_unknown_outcome = False
@@ -302,7 +307,7 @@ class Retry:
         return 0.0 if isinstance(_error_of(state), MaestroQARateLimitError) else self.pause_s()
 
     def _stop(self, state: tenacity.RetryCallState) -> bool:
-        return self._failures >= self._tries or self._now() + state.upcoming_sleep > self.deadline
+        return self._failures >= self._max_attempts or self._now() + state.upcoming_sleep > self.deadline
 
     def final_error(self, error: MaestroQAError | BudgetExhaustedError) -> MaestroQAError:
         """Turn the last error of the request into what the caller must know.

@@ -39,7 +39,7 @@ class DownloadLimits:
     """How long a download may take, and how large it may be.
 
     :param max_bytes: the largest file to accept, in bytes.
-    :param tries: attempts in a row that bring no new byte before giving up.
+    :param max_attempts: attempts in a row that bring no new byte before giving up.
     :param connect_timeout: seconds to connect.
     :param read_timeout: seconds without a byte before the connection counts as lost.
     :param deadline: seconds for the whole download.
@@ -48,7 +48,7 @@ class DownloadLimits:
     """
 
     max_bytes: int = 50 << 30
-    tries: int = 8
+    max_attempts: int = 8
     connect_timeout: float = 10.0
     # Below half a minute, so that a line is logged at least that often on a dead connection too.
     read_timeout: float = 25.0
@@ -268,7 +268,7 @@ class _Download:
                 f"The file of {self.name} changed {self.changes} times while it was being downloaded.",
                 retryable=True,
             )
-        if self.attempts_without_progress >= self.limits.tries:
+        if self.attempts_without_progress >= self.limits.max_attempts:
             raise MaestroQAConnectionError(
                 f"The download of {self.name} stopped at byte {self.offset}"
                 + ("" if self.version.total is None else f" of {self.version.total}")

@@ -39,16 +39,16 @@ class ListEndpoint:
         check_parameters(request.query, {**_PAGE, **self.filters})
         state, query = state_of(request), dict(request.query)
         at = {fault.kind: fault.at or 0 for fault in context_of(request).faults}
-        gone = state.list_offsets[self.path] = state.list_offsets.get(self.path, 0) + at.get("shrink", 0)
+        offset = state.list_offsets[self.path] = state.list_offsets.get(self.path, 0) + at.get("shrink", 0)
         start = int(query.get("startIndex", 0))
         count = min(int(query.get("count", _DEFAULT_PAGE)), _MAX_PAGE, at.get("page_cap", _MAX_PAGE))
         records = self.select(state, query)
-        total = max(len(records) - gone, 0)
+        total = max(len(records) - offset, 0)
         page = {
             "startIndex": start,
             "totalResults": max(total + at.get("wrong_total", 0), 0),
             "itemsPerPage": count,
-            "Resources": [] if "empty_page" in at else _slice(records, gone, start, count, at),
+            "Resources": [] if "empty_page" in at else _slice(records, offset, start, count, at),
         }
         return web.json_response(page)
 
@@ -61,10 +61,10 @@ class ListEndpoint:
         return web.json_response(record)
 
 
-def _slice(records: Sequence[Fields], gone: int, start: int, count: int, at: Mapping[str, int]) -> list[Fields]:
+def _slice(records: Sequence[Fields], offset: int, start: int, count: int, at: Mapping[str, int]) -> list[Fields]:
     if "repeat_page" in at:
         start = max(start - count, 0)
-    start = gone + max(start - at.get("overlap_page", 0), 0)
+    start = offset + max(start - at.get("overlap_page", 0), 0)
     page = list(records[start : start + count])
     bare = (at["no_id"] or 1) if "no_id" in at else 0
     return [{k: v for k, v in one.items() if k != "id"} for one in page[:bare]] + page[bare:]

@@ -90,10 +90,10 @@ def _plan(request: web.Request, stored: StoredObject, kinds: set[str]) -> Delive
             412, "PreconditionFailed", "At least one of the pre-conditions you specified did not hold"
         )
     whole = Delivery(stored.file, 200, 0, stored.size, headers)
-    wanted = None if "no_range" in kinds else request.headers.get("Range")
-    if wanted is None or request.headers.get("If-Range", stored.etag) not in (stored.etag, modified):
+    byte_range = None if "no_range" in kinds else request.headers.get("Range")
+    if byte_range is None or request.headers.get("If-Range", stored.etag) not in (stored.etag, modified):
         return whole
-    match = _RANGE.fullmatch(wanted.strip())
+    match = _RANGE.fullmatch(byte_range.strip())
     if match is None or match.groups() == ("", ""):
         return whole
     start, stop = _bounds(match[1], match[2], stored.size)

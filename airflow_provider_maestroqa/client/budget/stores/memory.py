@@ -74,12 +74,12 @@ class _MemoryLog(SlotLog):
 
     def pop_after(self, now: float) -> list[tuple[tuple[int, bool], float]]:
         ahead = self._log[bisect_right(self._log, (now, inf)) :]
-        taken = []
+        entries = []
         for entry in ahead:
             if not _has(self._free, entry):
-                taken.append(((entry[1], _has(self._polls, entry)), entry[0]))
+                entries.append(((entry[1], _has(self._polls, entry)), entry[0]))
             self.remove(entry[1])
-        return taken
+        return entries
 
     def restore(self, handle: tuple[int, bool], at: float) -> None:
         self._insert(handle[0], at, handle[1])

@@ -58,10 +58,10 @@ class SqliteStore:
 
     def remaining(self, budget: str, handle: Handle) -> float | None:
         """Return the seconds until a booked slot, ``None`` when the booking is lost."""
-        found = self._with_file(lambda connection: _slot_of(connection, budget, handle))
-        if found is None:
+        slot = self._with_file(lambda connection: _slot_of(connection, budget, handle))
+        if slot is None:
             return None
-        at, clock, to_wall, keep = found
+        at, clock, to_wall, keep = slot
         shift = 0.0 if clock == self._clock_name else to_wall - self._to_wall()
         # Unix time may have been set back meanwhile: nobody sleeps for longer than the log is long.
         return min(at + shift - self._clock.monotonic(), MAX_PAUSE_S + 2 * keep)

@@ -151,10 +151,10 @@ class BudgetFile:
 
     def _identify(self) -> tuple[int, int] | None:
         try:
-            found = os.stat(self.path)  # noqa: PTH116 - once for every request, so the fast way
+            status = os.stat(self.path)  # noqa: PTH116 - once for every request, so the fast way
         except OSError:
             return None
-        return found.st_dev, found.st_ino
+        return status.st_dev, status.st_ino
 
     def _is_still_damaged(self) -> bool:
         try:

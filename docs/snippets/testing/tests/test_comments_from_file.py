@@ -31,5 +31,5 @@ def test_no_comment_arrives_twice_though_the_answer_is_lost(maestroqa_sandbox, m
     assert run.state == "failed"
     assert maestroqa_sandbox.count("POST", "/api/v1/comments-batch") == 1
     assert len(maestroqa_sandbox.comments) == 3
-    (seen,) = [one for one in maestroqa_sandbox.requests if one.method == "POST"]
-    assert [comment["ticket_id"] for comment in seen.body["batch"]] == ["t-1", "t-2", "t-404"]
+    (request,) = [one for one in maestroqa_sandbox.requests if one.method == "POST"]
+    assert [comment["ticket_id"] for comment in request.body["batch"]] == ["t-1", "t-2", "t-404"]
