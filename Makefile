@@ -3,6 +3,8 @@ PYTHON ?= python3
 NEWEST := $(shell cat requirements/newest)
 OLDER := 2.11.0 3.0.6
 BIN := .venv/bin
+# Without bytecode each of the many processes of the tests would compile Airflow anew: seconds instead of one.
+unexport PYTHONDONTWRITEBYTECODE
 # What touches Airflow, or the HTTP libraries of which it brings other versions.
 TOUCHING_AIRFLOW := $(addprefix tests/,client contract hooks operators runtime sensors transfers triggers) \
 	$(wildcard tests/test_*.py)
@@ -81,3 +83,4 @@ docs: environment ## Build the documentation; a warning is an error
 
 clean: ## Remove everything that make has created
 	rm -rf .venv .venv-* .demo .matrix .ui docs/_build dist
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
