@@ -15,7 +15,7 @@ from results import OURS
 
 from airflow_provider_maestroqa.client.resources.models import AGENT, COMMENT, TICKET, TICKET_METRIC
 from airflow_provider_maestroqa.client.transport.request_stats import RequestStats
-from airflow_provider_maestroqa.pushes.push import PushOptions
+from airflow_provider_maestroqa.pushes.options import PushOptions
 from airflow_provider_maestroqa.pushes.resources import resource_named
 from airflow_provider_maestroqa.pushes.runner import run_push
 

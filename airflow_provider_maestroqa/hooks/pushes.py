@@ -57,7 +57,7 @@ class PushMethods(BaseMaestroQAHook):
         :raises MaestroQAOutcomeUnknownError: comments may or may not have arrived, or a response confirms fewer
             records than were sent.
         """
-        from airflow_provider_maestroqa.pushes.push import PushOptions
+        from airflow_provider_maestroqa.pushes.options import PushOptions
         from airflow_provider_maestroqa.pushes.records import check_source
         from airflow_provider_maestroqa.pushes.resources import resource_named
         from airflow_provider_maestroqa.pushes.runner import run_push

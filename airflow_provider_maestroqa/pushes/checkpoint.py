@@ -21,6 +21,7 @@ from airflow_provider_maestroqa.pushes.report import Report
 from airflow_provider_maestroqa.storage.base import StorageConflictError
 
 _DIGEST_BYTES = 32
+_MAX_TOKEN = 64
 
 
 class PositionTakenError(MaestroQAError):
@@ -80,6 +81,7 @@ class PushState:
     :param rejected: how many of these records MaestroQA has rejected.
     :param in_flight: how many records after these were in flight when the try ended, and their digest.
     :param finished: whether a try has reached the end.
+    :param parts: what the names of the parts hold in which the lines of rejected records are.
     """
 
     done: int = 0
@@ -88,6 +90,7 @@ class PushState:
     rejected: int = 0
     in_flight: tuple[int, bytes] | None = None
     finished: bool = False
+    parts: str = ""
 
     # The keys are those of version 0.1.0: a retry after an upgrade resumes.
 
@@ -109,6 +112,7 @@ class PushState:
             _read_count(value.get("refused"), "refused"),
             _read_in_flight(*in_flight) if in_flight else None,
             bool(value.get("finished")),
+            _read_token(value.get("parts")),
         )
 
     def as_json(self, run: str, owner: str) -> dict[str, Any]:
@@ -122,6 +126,7 @@ class PushState:
             "refused": self.rejected,
             "in_flight": [self.in_flight[0], self.in_flight[1].hex()] if self.in_flight else None,
             "finished": self.finished,
+            "parts": self.parts,
         }
 
 
@@ -145,6 +150,13 @@ def _read_digest(digest: object, count: int) -> bytes:
     return read
 
 
+def _read_token(token: object) -> str:
+    problem = f"parts is {str(token)[:80]!r}"
+    _require(token is None or (isinstance(token, str) and len(token) <= _MAX_TOKEN), problem)
+    _require(not token or str(token).isalnum(), problem)
+    return str(token or "")
+
+
 def _read_in_flight(count: Any, digest: object) -> tuple[int, bytes]:
     count = _read_count(count, "the number of records in flight", least=1)
     return count, _read_digest(digest, count)
@@ -164,6 +176,8 @@ class Checkpoint:
         self._idempotent = idempotent
         self._owner = secrets.token_hex(8)
         self._state = PushState()
+        #: What the names of this try's parts of rejected records hold: nothing where no earlier try can have any.
+        self.parts = ""
 
     @property
     def is_persistent(self) -> bool:
@@ -195,6 +209,7 @@ class Checkpoint:
                 f"The position saved in {self._store.where} is damaged ({problem}), so it is not known which records "
                 f"an earlier try has sent. Nothing was sent. {self._how_to_start_over()}"
             )
+        self.parts = self._owner
         if value.get("run") != self._run:
             if state.finished:
                 return None
@@ -219,7 +234,7 @@ class Checkpoint:
         """
         if not self._idempotent:
             if is_in_flight:
-                self._check_owner()
+                self.require_owner()
             last, before = records[-1], self._state
             in_flight = (last.index + 1 - before.done, last.digest) if is_in_flight else None
             try:
@@ -232,19 +247,24 @@ class Checkpoint:
 
     def commit(self, last: Record, report: Report, *, rejected: int) -> None:
         """All records up to this one are committed."""
-        self._save(PushState(last.index + 1, last.digest, report.as_dict(), rejected))
+        self._save(PushState(last.index + 1, last.digest, report.as_dict(), rejected, parts=self.parts))
+
+    def adopt_parts(self) -> None:
+        """Save that what is rejected from now on is in this try's parts, and nothing in those of an earlier one."""
+        if self._state.parts != self.parts:
+            self._save(replace(self._state, parts=self.parts))
 
     def stop(self, report: Report) -> None:
         """The try ends here: save the requests and the time that it has spent."""
         saved = dict(self._state.report) or Report(report.resource).as_dict()
         spent = {name: value for name, value in report.as_dict().items() if name in ("requests", "waited_s")}
-        self._check_owner()
+        self.require_owner()
         self._save(replace(self._state, report={**saved, **spent}))
 
     def finish(self) -> None:
         """The push is done: clear the state, or save that the push must not be done again."""
         if self._idempotent:
-            self._check_owner()
+            self.require_owner()
             self._store.clear()
         else:
             self._save(replace(self._state, finished=True))
@@ -261,7 +281,11 @@ class Checkpoint:
         choice = "" if self._idempotent else " and clear the task with on_unknown_outcome='resend'"
         return f"To start over and send all of them again, delete {self._store.where}{choice}."
 
-    def _check_owner(self) -> None:
+    def require_owner(self) -> None:
+        """Ensure that this is the try that pushes now.
+
+        :raises PositionTakenError: another one has taken over.
+        """
         if self._store.is_persistent and not self._is_owner():
             raise self._taken_error()
 
@@ -279,7 +303,7 @@ class Checkpoint:
             conflict = False
         if conflict:
             # The response to this try's own last write may have been lost: then nobody has taken over.
-            self._check_owner()
+            self.require_owner()
             self._write()
 
     def _write(self) -> None:

@@ -14,25 +14,23 @@ from __future__ import annotations
 import logging
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
 from typing import Any, Protocol
 
 from airflow_provider_maestroqa.client.clock import Clock
 from airflow_provider_maestroqa.client.endpoints import Request
 from airflow_provider_maestroqa.client.errors import (
     MaestroQAAPIError,
-    MaestroQAConfigError,
     MaestroQAConnectionError,
     MaestroQADataError,
     MaestroQAError,
     MaestroQAOutcomeUnknownError,
 )
 from airflow_provider_maestroqa.client.formatting import pluralize
-from airflow_provider_maestroqa.client.parsing import is_blank, parse_choice, parse_count
 from airflow_provider_maestroqa.client.transport.retry import outcome_is_unknown
 from airflow_provider_maestroqa.pushes.bisect import find_rejected, is_rejection
 from airflow_provider_maestroqa.pushes.checkpoint import Checkpoint, PositionTakenError, PushState
 from airflow_provider_maestroqa.pushes.late import LateRequests
+from airflow_provider_maestroqa.pushes.options import PushOptions
 from airflow_provider_maestroqa.pushes.records import Record, describe, read_records
 from airflow_provider_maestroqa.pushes.rejects import Rejects
 from airflow_provider_maestroqa.pushes.report import PushProgress, Report
@@ -42,49 +40,6 @@ log = logging.getLogger(__name__)
 
 #: Bytes of records in one request at most. The API names no limit; a server that has a lower one answers 413.
 MAX_BATCH_BYTES = 4_000_000
-
-
-@dataclass(frozen=True)
-class PushOptions:
-    """What to do when a record is rejected, or when an outcome is unknown.
-
-    :param on_error: ``fail`` stops at the first record that is rejected; ``collect`` continues without it.
-    :param max_rejects: how many rejected records ``collect`` allows; one more fails. ``None`` is no limit.
-    :param on_unknown_outcome: what to do about records that may or may not have arrived and must not be sent twice:
-        ``fail`` stops and names them, ``resend`` sends them again, ``skip`` continues after them.
-    """
-
-    on_error: str = "fail"
-    max_rejects: int | None = None
-    on_unknown_outcome: str = "fail"
-
-    @property
-    def collects(self) -> bool:
-        """Whether the push continues without records that are rejected."""
-        return self.on_error == "collect"
-
-    @property
-    def resends(self) -> bool:
-        """Whether to send a record twice rather than not at all."""
-        return self.on_unknown_outcome == "resend"
-
-    @classmethod
-    def parse(
-        cls, *, on_error: object = "fail", max_rejects: object = None, on_unknown_outcome: object = "fail"
-    ) -> PushOptions:
-        """Read the options as a DAG author or a template writes them.
-
-        :raises MaestroQAConfigError: a value is not one of those above.
-        """
-        on_error = parse_choice(on_error, "on_error", ("fail", "collect"))
-        limit = None if is_blank(max_rejects) else parse_count(max_rejects, "max_rejects")
-        if limit and on_error != "collect":
-            raise MaestroQAConfigError(
-                "max_rejects allows rejected records only together with on_error='collect'. Set both, or neither."
-            )
-        return cls(
-            on_error, limit, parse_choice(on_unknown_outcome, "on_unknown_outcome", ("fail", "resend", "skip"))
-        )
 
 
 class Sender(Protocol):
@@ -160,10 +115,12 @@ class Push:
         for record in self._reread(records, state.done, state.digest):
             if self._check(record):
                 self._rejects.restore(record)
-        self._rejects.finish_resuming(state.done)
         self._progress.start(state.done)
-        if state.done and not state.finished:
-            log.info("Resuming at record %d: an earlier try has finished all before it.", state.done)
+        if state.done:
+            self._rejects.finish_resuming(state.done)
+            self._checkpoint.adopt_parts()
+            if not state.finished:
+                log.info("Resuming at record %d: an earlier try has finished all before it.", state.done)
         if state.in_flight is not None:
             in_flight = [record for record in self._reread(records, *state.in_flight) if self._check(record)]
             if self._options.resends:

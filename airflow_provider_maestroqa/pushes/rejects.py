@@ -7,36 +7,22 @@ import logging
 import math
 import os
 import zlib
+from collections.abc import Callable
 from heapq import heappop, heappush
-from typing import Any, Protocol
+from typing import Any
 
 from airflow_provider_maestroqa.client.errors import MaestroQADataError
 from airflow_provider_maestroqa.client.formatting import pluralize
 from airflow_provider_maestroqa.client.temp_file import TempFile
+from airflow_provider_maestroqa.pushes.owned_object import OwnedObject, Target
 from airflow_provider_maestroqa.pushes.records import Record, as_json
-from airflow_provider_maestroqa.storage.base import Store, best_effort
+from airflow_provider_maestroqa.storage.base import best_effort
 
 log = logging.getLogger(__name__)
 
 _MAX_LOGGED = 20
 _MAX_PENDING = 10_000
 _BLOCK = 1 << 20
-
-
-class Target(Protocol):
-    """The object that rejected records are written to."""
-
-    @property
-    def store(self) -> Store:
-        """Where it is."""
-
-    @property
-    def name(self) -> str:
-        """Its name there."""
-
-    @property
-    def uri(self) -> str:
-        """Its address."""
 
 
 class Rejects:
@@ -51,13 +37,22 @@ class Rejects:
     lines that would make it longer are written together with that one. Parts that were written anew within a longer
     one stay behind as copies until they are overwritten or the whole object is published, which removes all parts.
 
+    A worker that Airflow has given up may go on beside the next try. So each try has names of its own for its parts,
+    and replaces the object only while the push is its own.
+
     :param target: where to publish; ``None`` only counts and logs the records.
     :param max_rejects: how many are allowed; ``None`` is no limit.
+    :param require_owner: raises when another try pushes now; ``None`` where no other try can know of this one.
     """
 
-    def __init__(self, target: Target | None, *, max_rejects: int | None) -> None:
+    def __init__(
+        self, target: Target | None, *, max_rejects: int | None, require_owner: Callable[[], None] | None = None
+    ) -> None:
         self._target = target
         self._max_rejects = max_rejects
+        self._object = OwnedObject(target, require_owner) if target is not None else None
+        #: What the names of the parts hold, and what those of the earlier try's hold.
+        self._parts = self._earlier_parts = ""
         self._file = TempFile() if target is not None else None
         self._pending: list[tuple[int, bytes]] = []
         self._earlier: dict[int, bytes] = {}
@@ -85,19 +80,28 @@ class Rejects:
         """Where the rejected records are, when there are any."""
         return self._target.uri if self._target is not None and self.count else None
 
-    def start_over(self) -> None:
-        """Remove what an earlier push has left, which also shows early whether the object can be written."""
-        if self._target is not None:
-            self._target.store.delete(self._target.name)
+    def start_over(self, parts: str = "") -> None:
+        """Remove what an earlier push has left, which also shows early whether the object can be written.
+
+        :param parts: what the names of this try's parts hold.
+        """
+        if self._target is not None and self._object is not None:
+            self._object.delete_unseen()
             while self._target.store.size(self._name(self._part_count + 1)) is not None:
                 self._part_count += 1
             self._remove_parts()
+        self._parts = parts
 
-    def resume(self) -> None:
-        """Read what an earlier try of the same push has published or saved; see :meth:`restore`."""
+    def resume(self, earlier_parts: str = "", parts: str = "") -> None:
+        """Read what an earlier try of the same push has published or saved; see :meth:`restore`.
+
+        :param earlier_parts: what the names of the earlier try's parts hold.
+        :param parts: what the names of this try's parts hold.
+        """
         self._is_resuming = True
-        if self._target is not None:
-            content = self._target.store.get_bytes(self._target.name)
+        self._earlier_parts, self._parts = earlier_parts, parts
+        if self._target is not None and self._object is not None:
+            content = self._object.read()
             self._is_stale = content is not None
             self._read_earlier(content or b"")
             while (part := self._target.store.get_bytes(self._name(self._part_count + 1))) is not None:
@@ -111,13 +115,25 @@ class Rejects:
             heappush(self._pending, (record.index, line))
 
     def finish_resuming(self, position: int) -> None:
-        """All that an earlier try has committed was read again: gather its parts before new ones replace them."""
+        """All that an earlier try has committed was read again: gather its parts before new ones replace them.
+
+        The object is written anew even where nothing changes, so that the earlier try, if it still runs, finds it
+        changed.
+
+        :raises StorageConflictError: the earlier try has just published; a retry reads that.
+        """
         self.commit(position)
-        self._is_resuming = False
-        if self._part_count:
-            self.publish()
-        elif self._is_stale:
+        if self._object is not None and self._file is not None:
+            if self._file.size:
+                self._upload(0, 0)
+            elif self._is_stale:
+                self._object.delete(overrides=False)
+            else:
+                self._object.require_absent()
+            self._is_stale = False
             self._mark_saved()
+            self._remove_parts()
+        self._is_resuming = False
 
     def add(self, record: Record, reason: str) -> None:
         """Reject a record.
@@ -164,18 +180,18 @@ class Rejects:
         while starts and start - starts[-1] < 2 * (end - start):
             start = starts.pop()
         self._part_count = max(self._part_count, len(starts))
-        self._upload(self._name(len(starts)), start)
+        self._upload(len(starts), start)
         self._mark_saved([*starts, start])
 
     def publish(self) -> None:
         """Bring the object up to date, in one atomic step."""
-        if self._file is None or self._target is None:
+        if self._file is None or self._object is None:
             return
         if not self._file.size:
             if self._is_stale:
-                self._target.store.delete(self._target.name)
+                self._object.delete()
         elif self._is_stale or self._file.size > self._saved_size or len(self._starts) > 1:
-            self._upload(self._target.name, 0)
+            self._upload(0, 0)
         self._is_stale = False
         self._mark_saved()
         self._remove_parts()
@@ -200,7 +216,8 @@ class Rejects:
 
     def _name(self, part: int) -> str:
         name = self._target.name if self._target is not None else ""
-        return f"{name}.part-{part}" if part else name
+        owner = self._earlier_parts if self._is_resuming else self._parts
+        return f"{name}{f'.{owner}' if owner else ''}.part-{part}" if part else name
 
     def _read_earlier(self, content: bytes) -> None:
         for number, line in enumerate(content.split(b"\n"), 1):
@@ -230,10 +247,11 @@ class Rejects:
         self._saved_size = self._file.size if self._file is not None else 0
         self._starts = starts or ([0] if self._saved_size else [])
 
-    def _upload(self, name: str, start: int) -> None:
-        if self._file is None or self._target is None:
+    def _upload(self, part: int, start: int) -> None:
+        """Store the file's lines from ``start`` on, as a part or, with the number 0, as the object."""
+        if self._file is None or self._target is None or self._object is None:
             return
-        upload = self._target.store.begin(name, size=self._file.size - start)
+        upload = self._target.store.begin(self._name(part), size=self._file.size - start)
         try:
             self._file.file.seek(start)
             crc32 = 0
@@ -241,7 +259,10 @@ class Rejects:
                 crc32 = zlib.crc32(block, crc32)
                 upload.write(block)
             upload.seal(crc32)
-            upload.publish()
+            if part:
+                upload.publish()
+            else:
+                self._object.publish(upload, overrides=not self._is_resuming)
         finally:
             self._file.file.seek(0, os.SEEK_END)
             upload.discard()

@@ -17,9 +17,11 @@ from airflow_provider_maestroqa.pushes.checkpoint import (
     PushState,
     StateStore,
 )
-from airflow_provider_maestroqa.pushes.push import Push, PushOptions, Sender
+from airflow_provider_maestroqa.pushes.options import PushOptions
+from airflow_provider_maestroqa.pushes.owned_object import Target
+from airflow_provider_maestroqa.pushes.push import Push, Sender
 from airflow_provider_maestroqa.pushes.records import SourceRecord
-from airflow_provider_maestroqa.pushes.rejects import Rejects, Target
+from airflow_provider_maestroqa.pushes.rejects import Rejects
 from airflow_provider_maestroqa.pushes.report import PushProgress, Report
 from airflow_provider_maestroqa.pushes.resources import Resource
 from airflow_provider_maestroqa.storage.base import best_effort
@@ -73,7 +75,8 @@ def run_push(
         per_request = f"up to {resource.batch_size}" if resource.batch_size > 1 else "one"
         what = report.noun if total is None else pluralize(total, report.noun)
         log.info("Pushing %s, %s with each request.", what, per_request)
-    rejects = Rejects(rejects_to, max_rejects=options.max_rejects)
+    require_owner = checkpoint.require_owner if checkpoint.is_persistent else None
+    rejects = Rejects(rejects_to, max_rejects=options.max_rejects, require_owner=require_owner)
     progress = PushProgress(report, request_stats, total=total, log=log.info)
     push = Push(
         resource,
@@ -88,7 +91,10 @@ def run_push(
     try:
         # First the position: a try that ends here must not be taken for one that has pushed all.
         checkpoint.claim(state)
-        rejects.resume() if state and state.done else rejects.start_over()
+        if state and state.done:
+            rejects.resume(state.parts, checkpoint.parts)
+        else:
+            rejects.start_over(checkpoint.parts)
         push.run(records, state)
         rejects.publish()
         checkpoint.finish()

@@ -236,7 +236,8 @@ class S3Objects:
             self.client.delete_object(**self.request_args("DeleteObject", name), **condition)
 
         condition = self._condition("DeleteObject", expected or None)
-        if expected and not condition and self.version(name) != expected:
+        # No condition says "if there is none".
+        if expected is not None and not condition and self.version(name) != expected:
             raise conflict(self.uri(name))
         translate_errors("delete", self.uri(name), lambda: self._send_conditionally(name, delete, condition))
 

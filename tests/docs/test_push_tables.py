@@ -9,7 +9,7 @@ import pytest
 
 from airflow_provider_maestroqa.client.resources import models
 from airflow_provider_maestroqa.operators import agents, comments, metrics, tickets
-from airflow_provider_maestroqa.pushes.push import PushOptions
+from airflow_provider_maestroqa.pushes.options import PushOptions
 from airflow_provider_maestroqa.pushes.report import Report
 from airflow_provider_maestroqa.pushes.resources import RESOURCES
 

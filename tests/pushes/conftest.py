@@ -10,7 +10,7 @@ from airflow_provider_maestroqa.client.budget import open_budget
 from airflow_provider_maestroqa.client.settings import read_settings
 from airflow_provider_maestroqa.client.transport.request_stats import RequestStats
 from airflow_provider_maestroqa.client.transport.sync_client import SyncClient
-from airflow_provider_maestroqa.pushes.push import PushOptions
+from airflow_provider_maestroqa.pushes.options import PushOptions
 from airflow_provider_maestroqa.pushes.resources import resource_named
 from airflow_provider_maestroqa.pushes.runner import run_push
 from airflow_provider_maestroqa.sandbox import Sandbox

@@ -17,7 +17,7 @@ from airflow_provider_maestroqa.client.errors import MaestroQAValidationError
 from airflow_provider_maestroqa.client.settings import read_settings
 from airflow_provider_maestroqa.client.transport.request_stats import RequestStats
 from airflow_provider_maestroqa.client.transport.sync_client import SyncClient
-from airflow_provider_maestroqa.pushes.push import PushOptions
+from airflow_provider_maestroqa.pushes.options import PushOptions
 from airflow_provider_maestroqa.pushes.resources import resource_named
 from airflow_provider_maestroqa.pushes.runner import run_push
 from airflow_provider_maestroqa.storage.fsspec_store import FilesystemStore

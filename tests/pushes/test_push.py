@@ -15,7 +15,7 @@ from airflow_provider_maestroqa.client.errors import (
     MaestroQAOutcomeUnknownError,
     MaestroQAValidationError,
 )
-from airflow_provider_maestroqa.pushes.push import PushOptions
+from airflow_provider_maestroqa.pushes.options import PushOptions
 
 PATHS = {
     "ticket_metrics": "/api/v1/ticket-metrics-batch",

@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+import contextlib
 import copy
+import itertools
 import json
+import secrets
 
 import pytest
 from factories import many
 
 from airflow_provider_maestroqa.client.errors import MaestroQADataError, MaestroQAError, MaestroQAValidationError
 from airflow_provider_maestroqa.client.transport.request_stats import RequestStats
-from airflow_provider_maestroqa.pushes.push import PushOptions
+from airflow_provider_maestroqa.pushes.checkpoint import PositionTakenError
+from airflow_provider_maestroqa.pushes.options import PushOptions
 from airflow_provider_maestroqa.pushes.resources import resource_named
 from airflow_provider_maestroqa.pushes.runner import run_push
+from airflow_provider_maestroqa.storage.base import ABSENT, conflict
 from airflow_provider_maestroqa.storage.open import StoredObject
 
 NAME = "rejects.jsonl"
@@ -25,6 +30,7 @@ class MemoryStore:
     def __init__(self, objects=None):
         self.objects = dict(objects or {})
         self.written = 0
+        self.versions = {}
         self.on_change = lambda: None
 
     def uri(self, name=""):
@@ -33,18 +39,32 @@ class MemoryStore:
     def begin(self, name, *, size, **_):
         return MemoryUpload(self, name)
 
-    def put_bytes(self, name, data, **_):
+    def put_bytes(self, name, data, *, expected=None):
+        self.require(name, expected)
         self.written += len(data)
         self.objects[name] = bytes(data)
+        self.versions[name] = secrets.token_hex(8)
         self.on_change()
+        return self.version(name)
 
     def get_bytes(self, name):
         return self.objects.get(name)
 
+    def require(self, name, expected):
+        if expected not in (None, self.version(name)):
+            raise conflict(name)
+
+    def get_versioned(self, name):
+        return self.get_bytes(name), self.version(name)
+
+    def version(self, name):
+        return self.versions.get(name, "first") if name in self.objects else ABSENT
+
     def size(self, name):
         return len(self.objects[name]) if name in self.objects else None
 
-    def delete(self, name):
+    def delete(self, name, *, expected=None):
+        self.require(name, expected)
         self.objects.pop(name, None)
         self.on_change()
 
@@ -59,8 +79,8 @@ class MemoryUpload:
     def seal(self, crc32):
         pass
 
-    def publish(self, **_):
-        self.store.put_bytes(self.name, self.data)
+    def publish(self, **options):
+        return self.store.put_bytes(self.name, self.data, **options)
 
     def discard(self):
         pass
@@ -265,3 +285,94 @@ def test_a_try_that_is_killed_before_it_publishes_costs_no_line(push, state_stor
     state_store.save = save
     assert push("comments", records, **options).rejected == 1
     assert json.loads(rejects.read_text())["index"] == 1
+
+
+# -- A worker that was given up -------------------------------------------------------------------------------------
+
+
+class KilledError(BaseException):
+    """The worker is gone."""
+
+
+class Position:
+    """A saved position as one process sees it: it may replace only what it has seen."""
+
+    is_persistent = True
+    where = "the test's store"
+
+    def __init__(self, shared):
+        self.shared, self.version = shared, None
+
+    def load(self):
+        self.version, saved = self.shared.get("position", (None, None))
+        return saved
+
+    def save(self, value):
+        if self.version != self.shared.get("position", (None, None))[0]:
+            raise conflict("the position")
+        self.version = secrets.token_hex(8)
+        self.shared["position"] = self.version, json.loads(json.dumps(value))
+
+    def clear(self):
+        self.shared.clear()
+
+
+class World:
+    """What outlives a process."""
+
+    def __init__(self):
+        self.objects, self.versions, self.shared = {}, {}, {}
+
+    def views(self):
+        """The rejects and the position as a new process sees them."""
+        store = MemoryStore()
+        store.objects, store.versions = self.objects, self.versions
+        return store, Position(self.shared)
+
+
+def park(store, position, at, happens):
+    """Let something happen just before a change of the rejects or of the saved position, counted from 0."""
+    changes = itertools.count()
+
+    def watch(change):
+        def call(*args, **options):
+            if next(changes) == at:
+                happens()
+            return change(*args, **options)
+
+        return call
+
+    for watched, name in ((store, "put_bytes"), (store, "delete"), (position, "save"), (position, "clear")):
+        setattr(watched, name, watch(getattr(watched, name)))
+    return changes
+
+
+def kill():
+    raise KilledError
+
+
+@pytest.mark.parametrize("killed_at", [None, *range(1, 16, 2)])
+def test_a_worker_that_was_given_up_costs_the_next_one_no_line(killed_at):
+    """It goes on when the next try has ended, wherever it was: while it wrote a part, the object, or the position."""
+    metrics, stopped = metrics_with(6), 0
+    for parked_at in itertools.count():
+        world = World()
+
+        def next_try(views=world.views):
+            store, position = views()
+            park(store, position, killed_at, kill)
+            with contextlib.suppress(KilledError):
+                push_metrics(store, position, metrics)
+
+        store, position = world.views()
+        changes = park(store, position, parked_at, next_try)
+        try:
+            push_metrics(store, position, metrics)
+        except PositionTakenError:
+            stopped += 1
+        if next(changes) <= parked_at:
+            break
+        store, position = world.views()
+        assert push_metrics(store, position, metrics).rejected == 6
+        assert indexes(store) == list(bad_numbers(6))
+    assert stopped > 10

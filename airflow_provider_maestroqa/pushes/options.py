@@ -1,0 +1,51 @@
+"""What the user decides about a push: what to do when records are rejected, or when an outcome is unknown."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from airflow_provider_maestroqa.client.errors import MaestroQAConfigError
+from airflow_provider_maestroqa.client.parsing import is_blank, parse_choice, parse_count
+
+
+@dataclass(frozen=True)
+class PushOptions:
+    """What to do when a record is rejected, or when an outcome is unknown.
+
+    :param on_error: ``fail`` stops at the first record that is rejected; ``collect`` continues without it.
+    :param max_rejects: how many rejected records ``collect`` allows; one more fails. ``None`` is no limit.
+    :param on_unknown_outcome: what to do about records that may or may not have arrived and must not be sent twice:
+        ``fail`` stops and names them, ``resend`` sends them again, ``skip`` continues after them.
+    """
+
+    on_error: str = "fail"
+    max_rejects: int | None = None
+    on_unknown_outcome: str = "fail"
+
+    @property
+    def collects(self) -> bool:
+        """Whether the push continues without records that are rejected."""
+        return self.on_error == "collect"
+
+    @property
+    def resends(self) -> bool:
+        """Whether to send a record twice rather than not at all."""
+        return self.on_unknown_outcome == "resend"
+
+    @classmethod
+    def parse(
+        cls, *, on_error: object = "fail", max_rejects: object = None, on_unknown_outcome: object = "fail"
+    ) -> PushOptions:
+        """Read the options as a DAG author or a template writes them.
+
+        :raises MaestroQAConfigError: a value is not one of those above.
+        """
+        on_error = parse_choice(on_error, "on_error", ("fail", "collect"))
+        limit = None if is_blank(max_rejects) else parse_count(max_rejects, "max_rejects")
+        if limit and on_error != "collect":
+            raise MaestroQAConfigError(
+                "max_rejects allows rejected records only together with on_error='collect'. Set both, or neither."
+            )
+        return cls(
+            on_error, limit, parse_choice(on_unknown_outcome, "on_unknown_outcome", ("fail", "resend", "skip"))
+        )
