@@ -98,6 +98,14 @@ def secrets_maskers():
     return {id(masker): masker for masker in (module._secrets_masker() for module in modules)}.values()
 
 
+@pytest.fixture(autouse=True)
+def no_host_is_known_yet():
+    """Each test is like a process of its own to what is remembered of hosts: ports come again."""
+    export_lookup = sys.modules.get("airflow_provider_maestroqa.client.resources.export_lookup")
+    if export_lookup is not None:
+        export_lookup.forget_working_requests()
+
+
 @pytest.fixture
 def connect(monkeypatch):
     """Write an Airflow connection into the environment."""

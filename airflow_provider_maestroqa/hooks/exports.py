@@ -9,11 +9,11 @@ from typing import Any
 
 from airflow_provider_maestroqa import _compat
 from airflow_provider_maestroqa.client.endpoints import build_request
-from airflow_provider_maestroqa.client.errors import MaestroQADataError
+from airflow_provider_maestroqa.client.errors import MaestroQAAPIError, MaestroQADataError
+from airflow_provider_maestroqa.client.resources.export_lookup import ExportLookup
 from airflow_provider_maestroqa.client.resources.export_polling import ExportEvent, ExportWait, poll_export
 from airflow_provider_maestroqa.client.resources.exports import (
     Export,
-    checked_export_id,
     export_kind,
     export_parameters,
     read_export_id,
@@ -114,15 +114,22 @@ class ExportMethods(BaseMaestroQAHook):
     def get_export(self, export_id: str, *, deadline: float | None = None, polling: bool = False) -> Export:
         """Get an export: its status, and where to download it. (API: Retrieve the results of an export)
 
+        Where a proxy does not let the documented request through, a GET with a JSON body, the same is requested once
+        with the id in the path. Which of the two works is remembered while the process lives.
+
         :param export_id: the export's id.
         :param deadline: Unix time in seconds after which nothing is retried. Default: 15 minutes from now.
         :param polling: whether the caller polls again anyway; then a failure is raised at once.
         :return: the export. Its ``data_url`` is a secret; it is masked in the task's log.
         :raises MaestroQANotFoundError: MaestroQA knows no such export.
         """
-        export_id = checked_export_id(export_id)
-        request = build_request("get_export", {"exportId": export_id})
-        export = Export.from_response(export_id, self.client.send(request, deadline=deadline, polling=polling))
+        lookup = ExportLookup(self.settings.base_url, export_id)
+        for request in lookup.requests():
+            try:
+                lookup.add_response(self.client.send(request, deadline=deadline, polling=polling))
+            except MaestroQAAPIError as error:
+                lookup.add_error(error)
+        export = lookup.result()
         for secret in secrets_to_mask(export.data_url):
             _compat.mask_secret(secret)
         return export
@@ -148,10 +155,14 @@ class ExportMethods(BaseMaestroQAHook):
         return await self.apoll_export(export_id, deadline=deadline)
 
     async def _aget_export(self, export_id: str, *, deadline: float | None, polling: bool) -> Export:
-        export_id = checked_export_id(export_id)
-        request = build_request("get_export", {"exportId": export_id})
         async with await self.aclient() as client:
-            return Export.from_response(export_id, await client.send(request, deadline=deadline, polling=polling))
+            lookup = ExportLookup(self.settings.base_url, export_id)
+            for request in lookup.requests():
+                try:
+                    lookup.add_response(await client.send(request, deadline=deadline, polling=polling))
+                except MaestroQAAPIError as error:
+                    lookup.add_error(error)
+            return lookup.result()
 
     def wait_for_export(
         self,

@@ -94,7 +94,7 @@ KINDS: Mapping[str, FaultKind] = {
 }
 _ALIASES = {"completed_spelling": "completed", "never_complete": "never", "reset": "reset_before"}
 _AT_BY_DEFAULT = ("truncated", "corrupt", "unconfirmed", "lost", "no_id")
-_PATHS = {"outcome": "/api/v1/get-export-data", "batch": "/api/v1/*-batch"}
+_PATHS = {"outcome": "/api/v1/*export-data*", "batch": "/api/v1/*-batch"}
 _DIRECTIVE = re.compile(r"\bfault:([A-Za-z0-9_]+)(?:=([^\s,;)]+))?")
 
 

@@ -33,6 +33,8 @@ _SECURITY_HEADERS = {
 }
 #: The body of a request without a valid token is kept up to this size.
 _STRANGERS_BODY = 1 << 16
+#: What stands before the id of an export in a path.
+_EXPORT_PATH = "/api/v1/export-data/"
 #: The operations of the bucket ``hard``; all others are in ``normal``.
 _HARD = {("POST", "/api/v1/coaching-sessions")}
 #: The operations whose documents let the token travel in the body.
@@ -179,6 +181,8 @@ async def _export_id(request: web.Request, host: str) -> str | None:
     if host == "storage":
         parts = request.path.split("/")
         return parts[2] if len(parts) > 3 and parts[1] == "exports" else None
+    if request.path.startswith(_EXPORT_PATH):
+        return request.path.removeprefix(_EXPORT_PATH)
     body = await parsed_body(request)
     export_id = body.get("exportId") if isinstance(body, dict) else None
     return export_id if isinstance(export_id, str) else None

@@ -179,6 +179,12 @@ class SandboxOptions:
         choices=("refuse", "accept"),
     )
     largest_body: int = _option(64 << 20, "bytes of a request to the API; a larger one gets 413", minimum=0)
+    export_lookup: str = _option(
+        "both",
+        "how an export can be looked at: ``both`` ways, or only with its id in the ``body`` of a GET or in the "
+        "``path``; with ``path`` the body of that GET is ignored, as behind a proxy that drops it",
+        choices=("both", "body", "path"),
+    )
     attachment_id_reuse: str = _option(
         "again",
         "a second attachment with an ``id`` gets a presigned URL ``again``, or a 409 ``conflict``",

@@ -214,7 +214,10 @@ class Operations(SphinxDirective):
                 text += _row("Operation", "Request and hook", "Budget", "Safe to send twice")
             title, hook = _title(operation), f"{PACKAGE}.hooks.maestroqa.MaestroQAHook.{operation}"
             done_by = [f":meth:`~{hook}`", *tasks.get(title, [])]
-            request = f"``{endpoint.method} {endpoint.full_path}``\n\n       {' '.join(done_by)}"
+            forms = " or ".join(
+                f"``{one.method} {one.full_path}``" for one in (endpoint, endpoint.alternative) if one
+            )
+            request = f"{forms}\n\n       {' '.join(done_by)}"
             batch = f", up to {endpoint.batch_size} records" if endpoint.batch_size else ""
             with_param = f"with ``{endpoint.idempotency_param}``" if endpoint.idempotency_param else "no"
             safe = "yes" if endpoint.idempotent else with_param

@@ -10,6 +10,7 @@ from airflow_provider_maestroqa.client.endpoints import (
     ENDPOINTS,
     Endpoint,
     ParamLocation,
+    build_alternative,
     build_request,
 )
 from airflow_provider_maestroqa.client.errors import MaestroQAConfigError
@@ -64,6 +65,13 @@ def test_the_export_id_travels_in_the_body_of_a_get():
         {},
         {"exportId": "e1"},
     )
+
+
+def test_an_operation_may_have_a_second_request_that_is_without_a_body():
+    call = build_alternative("get_export", {"exportId": "a/b"})
+    assert (call.method, call.path, call.query, call.body) == ("GET", "/api/v1/export-data/a%2Fb", {}, None)
+    with pytest.raises(MaestroQAConfigError, match="one request for get_ticket"):
+        build_alternative("get_ticket", {"ticket_id": "T-1"})
 
 
 def test_absent_parameters_are_left_out_and_never_sent_as_null():

@@ -22,6 +22,8 @@ from airflow_provider_maestroqa.sensors.exports import MaestroQAExportSensor
 from airflow_provider_maestroqa.transfers.export_to_object_storage import MaestroQAExportToObjectStorageOperator
 
 ASK, GET = "/api/v1/request-raw-export", "/api/v1/get-export-data"
+#: Both ways to look at an export.
+LOOK = "/api/v1/*export-data*"
 WINDOW = {"start": "2026-01-01T00:00:00Z", "end": "2026-01-02T00:00:00Z"}
 
 
@@ -87,12 +89,12 @@ def test_what_happens_when_waiting(waiting, sandbox, way, deferrable):
     what, fault, cell = waiting
     if way == "sensor":
         export_id = request().execute({})
-        arm(sandbox, fault.strip("`"), GET)
+        arm(sandbox, fault.strip("`"), LOOK)
         task = MaestroQAExportSensor(
             task_id="wait", export_id=export_id, poke_interval=0.05, timeout=60, deferrable=deferrable
         )
     else:
-        arm(sandbox, fault.strip("`"), GET)
+        arm(sandbox, fault.strip("`"), LOOK)
         task = request(wait_for_completion=True, deferrable=deferrable)
     assert outcome_of(lambda: finish(task)) == outcome_in(cell), what
 

@@ -17,6 +17,7 @@ from __future__ import annotations
 import itertools
 import logging
 import random
+import re
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, TypedDict
@@ -257,9 +258,11 @@ def _error_of(event: Mapping[str, Any], message: str) -> MaestroQAError:
     endpoint, status = ENDPOINTS["get_export"], event.get("http_status")
     if not isinstance(status, int):
         status = _STATUSES.get(error_class.__name__, 400)
-    # The error puts this prefix in front of its message again.
-    prefix = f"{endpoint.method} {endpoint.full_path} answered {status}: "
-    return error_class(status, endpoint.method, endpoint.full_path, message.removeprefix(prefix))
+    method, path = endpoint.method, endpoint.full_path
+    # The error puts this in front of its message again.
+    if prefix := re.match(rf"(\w+) (\S+) answered {status}: ", message):
+        (method, path), message = prefix.groups(), message[prefix.end() :]
+    return error_class(status, method, path, message)
 
 
 def _log_pause(log: logging.Logger, pause: Pause) -> None:

@@ -11,7 +11,7 @@ from aiohttp import web
 from airflow_provider_maestroqa.sandbox import validation as checks
 from airflow_provider_maestroqa.sandbox.data.export_rows import FILES
 from airflow_provider_maestroqa.sandbox.faults import Fault, faults_in_name
-from airflow_provider_maestroqa.sandbox.request_context import body_parameters, context_of
+from airflow_provider_maestroqa.sandbox.request_context import body_parameters, context_of, reject_query
 from airflow_provider_maestroqa.sandbox.responses import APIError
 from airflow_provider_maestroqa.sandbox.state import state_of
 from airflow_provider_maestroqa.sandbox.validation import Parameter, parse_date
@@ -67,10 +67,25 @@ for _type in PARAMETERS:
 
 
 @routes.get("/api/v1/get-export-data", allow_head=False)
-async def _get_export(request: web.Request) -> web.Response:
-    state = state_of(request)
+async def _get_export_by_body(request: web.Request) -> web.Response:
+    if state_of(request).options.export_lookup == "path":
+        # What the server makes of a GET without its body.
+        raise APIError(400, "Invalid parameters: exportId is required.")
     body = await body_parameters(request, {"exportId": Parameter(checks.text, required=True), **_TOKEN})
-    export = state.exports.by_id.get(body["exportId"])
+    return await _get_export(request, body["exportId"])
+
+
+@routes.get("/api/v1/export-data/{id}", allow_head=False)
+async def _get_export_by_path(request: web.Request) -> web.Response:
+    reject_query(request)
+    if state_of(request).options.export_lookup == "body":
+        raise web.HTTPNotFound
+    return await _get_export(request, request.match_info["id"])
+
+
+async def _get_export(request: web.Request, export_id: str) -> web.Response:
+    state = state_of(request)
+    export = state.exports.by_id.get(export_id)
     if export is None:
         raise APIError(404, "There is no export with this exportId.")
     passing = None

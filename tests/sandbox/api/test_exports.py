@@ -164,3 +164,28 @@ def test_a_reset_while_files_are_being_made_forgets_them_too(make_sandbox, make_
     assert sandbox.exports == {}
     _, answer = client.finished(singleFileExport="csat")
     assert client.get(answer["dataUrl"]).status_code == 200
+
+
+def test_an_export_can_be_looked_at_by_its_path(client):
+    export_id = client.ask("groups").json()["exportId"]
+    path = f"/export-data/{export_id}"
+    assert client.call("GET", path) == (200, {"status": "requested", "dataUrl": ""})
+    assert client.call("GET", "/export-data/none") == (404, {"error": "There is no export with this exportId."})
+    assert client.call("GET", path, params={"a": "b"})[0] == 400
+    assert client.call("GET", path, headers={"apitoken": "other"})[0] == 401
+    assert client.poll(export_id).json()["status"] == "in_progress"
+
+
+def test_faults_of_an_export_show_whichever_way_it_is_looked_at(client):
+    export_id = client.ask("groups", name="fault:never").json()["exportId"]
+    client.sandbox.fault("status", export_id=export_id, status=503)
+    assert client.call("GET", f"/export-data/{export_id}")[0] == 503
+    assert [client.call("GET", f"/export-data/{export_id}")[1]["status"] for _ in range(5)][-1] == "in_progress"
+
+
+@pytest.mark.parametrize(("lookup", "by_body", "by_path"), [("body", 200, 404), ("path", 400, 200)])
+def test_one_way_to_look_at_an_export_can_be_missing(make_sandbox, make_client, lookup, by_body, by_path):
+    client = make_client(make_sandbox(export_lookup=lookup))
+    export_id = client.ask("groups").json()["exportId"]
+    assert client.poll(export_id).status_code == by_body
+    assert client.call("GET", f"/export-data/{export_id}")[0] == by_path
