@@ -41,6 +41,7 @@ def get_provider_info() -> dict[str, Any]:
                     f"{_PACKAGE}.operators.comments",
                     f"{_PACKAGE}.operators.attachments",
                     f"{_PACKAGE}.operators.metrics",
+                    f"{_PACKAGE}.operators.csat",
                     f"{_PACKAGE}.operators.agents",
                 ],
             }

@@ -1,7 +1,7 @@
 """A small warehouse of a helpdesk, for the demo and for the tests of the examples: one SQLite file.
 
 It has two days. The last ticket of the first day is solved on the second, and the last one of the second is open. One
-comment is of a ticket that is not there, as happens in warehouses.
+comment and one survey are of a ticket that is not there, as happens in warehouses.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from pathlib import Path
 
 #: The second day. The examples run on the day after it, so this is their "yesterday".
 YESTERDAY = datetime(2026, 3, 1, tzinfo=timezone.utc)
-#: Tickets of each day; each has two comments and one metric.
+#: Tickets of each day; each has two comments, one metric and one answered survey.
 TICKETS = 12
 #: The ticket that was opened on the first day and solved on the second.
 SOLVED_LATER = "T-0228-11"
@@ -25,6 +25,7 @@ _TABLES = """
     CREATE TABLE tickets (id, channel, subject, agent_id, url, status, opened_at, solved_at);
     CREATE TABLE comments (id, ticket_id, author_id, role, body, written_at);
     CREATE TABLE metrics (ticket_id, agent_id, name, value, measured_at);
+    CREATE TABLE surveys (id, ticket_id, agent_email, rating, remark, other_answers, answered_at);
     CREATE TABLE agents (id, name, email, is_active);
 """
 
@@ -39,6 +40,7 @@ def make_warehouse(path: Path) -> str:
             _add_ticket(warehouse, YESTERDAY - timedelta(days=1), number)
             _add_ticket(warehouse, YESTERDAY, number)
         _add_comment(warehouse, LOST_TICKET, "agent", "agent-1", "Merged into another ticket.", YESTERDAY)
+        _add_survey(warehouse, LOST_TICKET, "agent-1", 2, YESTERDAY)
         # The sandbox knows agents up to number 20. This one is away now, and has an id of the helpdesk.
         for number in range(20, 24):
             row = (f"desk-{number}", f"Agent {number}", f"agent-{number}@example.com", number != 20)
@@ -67,6 +69,7 @@ def _add_ticket(warehouse: sqlite3.Connection, day: datetime, number: int) -> No
     _add_comment(warehouse, ticket, "agent", agent, "It was sent today.", replied_at)
     row = (ticket, agent, "first_reply_minutes", 30, _text(replied_at))
     warehouse.execute("INSERT INTO metrics VALUES (?, ?, ?, ?, ?)", row)
+    _add_survey(warehouse, ticket, agent, number % 11, replied_at)
 
 
 def _add_comment(
@@ -74,6 +77,12 @@ def _add_comment(
 ) -> None:
     row = (f"C-{ticket}-{role}", ticket, author, role, body, _text(written))
     warehouse.execute("INSERT INTO comments VALUES (?, ?, ?, ?, ?, ?)", row)
+
+
+def _add_survey(warehouse: sqlite3.Connection, ticket: str, agent: str, rating: int, answered: datetime) -> None:
+    others = json.dumps([{"question": "Was it solved?", "comment": "In the end."}])
+    row = (f"S-{ticket}", ticket, f"{agent}@example.com", rating, "Thanks!", others, _text(answered))
+    warehouse.execute("INSERT INTO surveys VALUES (?, ?, ?, ?, ?, ?, ?)", row)
 
 
 def _text(moment: datetime) -> str:

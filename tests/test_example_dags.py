@@ -258,6 +258,17 @@ def test_the_metrics_of_the_query_are_those_of_the_day(runs):
     assert (report["confirmed"], report["rejected"]) == (WAREHOUSE.TICKETS, 0)
 
 
+def test_the_scores_of_the_days_surveys_are_there_and_the_one_of_no_ticket_is_put_aside(runs):
+    returned = runs.results["maestroqa_survey_scores"]["returned"]
+    report = returned["warehouse"]
+    assert (report["created"], report["rejected"], report["unconfirmed"]) == (WAREHOUSE.TICKETS, 1, 0)
+    assert (returned["phone"]["created"], returned["phone"]["rejected"]) == (2, 0)
+    scores = [one for one in runs.sandbox.csat_scores if one.get("max_score") == 10]
+    assert sorted(one["score"] for one in scores) == sorted(number % 11 for number in range(WAREHOUSE.TICKETS))
+    assert scores[0]["clarifying_answers"] == [{"question": "Was it solved?", "comment": "In the end."}]
+    assert WAREHOUSE.LOST_TICKET in json.loads(runs.stored(report["rejects_path"]))["reason"]
+
+
 def test_the_recordings_are_attached_with_every_byte(runs):
     attached = {one["ticket_id"]: one["upload"]["sha256"] for one in runs.sandbox.attachments.values()}
     assert attached == {

@@ -181,6 +181,7 @@ ENDPOINTS: Mapping[str, Endpoint] = {
     "export_coaching_sessions": _put("/coaching-sessions", "Get Coaching Data", bucket="hard"),
     "push_ticket_metrics": _put("/ticket-metrics-batch", _METRICS, batch_size=_BATCH),
     "push_agent_metrics": _put("/agent-metrics-batch", _METRICS, batch_size=_BATCH),
+    "push_csat_scores": _add("/create-customer-feedback", "Push Bulk CSAT Scores", batch_size=100),
 }
 
 

@@ -16,7 +16,9 @@ if TYPE_CHECKING:
 
 
 class PushMethods(BaseMaestroQAHook):
-    """Pushes: tickets, comments, metrics and agents, any number of them. (API: Tickets, Agents, Metrics)"""
+    """Pushes: tickets, comments, metrics, CSAT scores and agents, any number of them. (API: Tickets, Agents, Metrics,
+    Push Bulk CSAT Scores)
+    """
 
     def push(
         self,
@@ -37,14 +39,15 @@ class PushMethods(BaseMaestroQAHook):
         Records are read one at a time, checked, and sent in batches of the largest size that the API accepts. When a
         batch is rejected because of a few records, those are searched for (``on_error="collect"``).
 
-        :param resource: ``ticket_metrics``, ``agent_metrics``, ``comments``, ``tickets`` or ``agents``.
+        :param resource: ``ticket_metrics``, ``agent_metrics``, ``comments``, ``csat_scores``, ``tickets`` or
+            ``agents``.
         :param records: any iterable of dicts with the API's field names.
         :param on_error: ``fail`` stops at the first record that is rejected, ``collect`` continues without it.
         :param rejects_path: storage URL of an object for the rejected records: JSON lines of ``index``, ``reason``
             and ``record``.
         :param max_rejects: how many rejected records ``collect`` allows; one more fails. Default: any number.
-        :param on_unknown_outcome: what to do about comments that may or may not have arrived: ``fail`` stops and
-            names them, ``resend`` sends them again, ``skip`` continues after them.
+        :param on_unknown_outcome: what to do about comments and CSAT scores that may or may not have arrived:
+            ``fail`` stops and names them, ``resend`` sends them again, ``skip`` continues after them.
         :param update_first: for tickets: try the update first, because most of them exist.
         :param memory: saves the position for a retry. Default: nothing is saved.
         :param run: which run of which task this is, for the saved position.
@@ -54,11 +57,12 @@ class PushMethods(BaseMaestroQAHook):
         :raises MaestroQAConfigError: an argument is wrong; nothing was sent.
         :raises MaestroQADataError: a record is rejected, or more than ``max_rejects`` are, or the records are not
             those of the try before.
-        :raises MaestroQAOutcomeUnknownError: comments may or may not have arrived, or a response confirms fewer
-            records than were sent.
+        :raises MaestroQAOutcomeUnknownError: comments or CSAT scores may or may not have arrived, or a response
+            confirms fewer records than were sent.
         """
         from airflow_provider_maestroqa.pushes.options import PushOptions
         from airflow_provider_maestroqa.pushes.records import check_source
+        from airflow_provider_maestroqa.pushes.report import noun_of
         from airflow_provider_maestroqa.pushes.resources import resource_named
         from airflow_provider_maestroqa.pushes.runner import run_push
 
@@ -74,7 +78,7 @@ class PushMethods(BaseMaestroQAHook):
 
         report = run_push(
             pushed,
-            check_source(records, pushed.name.replace("_", " ")),
+            check_source(records, noun_of(pushed.name)),
             send=send,
             request_stats=self.request_stats,
             options=options,
@@ -117,3 +121,14 @@ class PushMethods(BaseMaestroQAHook):
         :return: the report of the push.
         """
         return self.push("agent_metrics", metrics, **options)
+
+    def push_csat_scores(self, scores: Iterable[Mapping[str, Any]], **options: Any) -> dict[str, Any]:
+        """Push CSAT scores, customers' ratings of tickets, up to 100 with each request. (API: Push Bulk CSAT Scores)
+
+        MaestroQA adds a score each time it receives one.
+
+        :param scores: any iterable of scores by the API's field names.
+        :param options: otherwise as for :meth:`push`.
+        :return: the report of the push.
+        """
+        return self.push("csat_scores", scores, **options)

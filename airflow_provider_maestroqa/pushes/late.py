@@ -12,8 +12,8 @@ from collections.abc import Callable, Sequence
 
 from airflow_provider_maestroqa.client.clock import Clock
 from airflow_provider_maestroqa.client.formatting import format_duration
+from airflow_provider_maestroqa.pushes.confirmation import key_of
 from airflow_provider_maestroqa.pushes.records import Record, describe
-from airflow_provider_maestroqa.pushes.resources import key_of
 
 log = logging.getLogger(__name__)
 

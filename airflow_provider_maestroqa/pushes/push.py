@@ -25,12 +25,12 @@ from airflow_provider_maestroqa.client.errors import (
     MaestroQAError,
     MaestroQAOutcomeUnknownError,
 )
-from airflow_provider_maestroqa.client.formatting import pluralize
 from airflow_provider_maestroqa.client.transport.retry import outcome_is_unknown
 from airflow_provider_maestroqa.pushes.bisect import find_rejected, is_rejection
 from airflow_provider_maestroqa.pushes.checkpoint import Checkpoint, PositionTakenError, PushState
 from airflow_provider_maestroqa.pushes.late import LateRequests
 from airflow_provider_maestroqa.pushes.options import PushOptions
+from airflow_provider_maestroqa.pushes.partial import add_rejected, describe_unconfirmed
 from airflow_provider_maestroqa.pushes.records import Record, describe, read_records
 from airflow_provider_maestroqa.pushes.rejects import Rejects
 from airflow_provider_maestroqa.pushes.report import PushProgress, Report
@@ -192,21 +192,20 @@ class Push:
             self._report.repeated += self._late.end(batch)
         report, missing = self._report, confirmation.missing
         report.sent += len(batch)
-        report.confirmed += len(batch) - missing
+        report.confirmed += len(batch) - missing - len(confirmation.rejected)
         report.created += confirmation.created
         report.updated += confirmation.updated
         report.unconfirmed += missing
-        unconfirmed = ""
-        if missing:
-            names = describe([batch[number] for number in confirmation.suspects])
-            unconfirmed = (
-                f"MaestroQA took {pluralize(len(batch), 'records')} and does not confirm {missing} of them: "
-                f"{names if len(confirmation.suspects) == missing else f'they are among {names}'}. "
-                "They are not sent again"
-            )
+        unconfirmed = describe_unconfirmed(batch, confirmation)
+        if unconfirmed:
             # First the names, then the position: a worker that is killed in between must have named them.
             log.warning("%s; check MaestroQA.", unconfirmed)
+        rejection = add_rejected(self._rejects, batch, confirmation, self._options.collects, report.noun)
+        if rejection is not None and len(confirmation.rejected) == len(batch):
+            self._checkpoint.mark(batch, is_in_flight=False)
+            raise rejection
         try:
+            # Past the rejected ones, too, because others of their batch were taken.
             self._commit(batch[-1])
         except PositionTakenError as error:
             names = describe(batch)
@@ -216,6 +215,8 @@ class Push:
                 f"{unconfirmed}. Check MaestroQA; then clear the task: it resumes after them where their position is "
                 "saved."
             )
+        if rejection is not None:
+            raise rejection
 
     def _mark(self, batch: Sequence[Record], is_in_flight: bool) -> None:
         try:

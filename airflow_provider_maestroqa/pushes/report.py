@@ -47,7 +47,7 @@ class Report:
     @property
     def noun(self) -> str:
         """The records' name in a sentence, such as ``ticket metrics``."""
-        return self.resource.replace("_", " ")
+        return noun_of(self.resource)
 
     def as_dict(self) -> dict[str, Any]:
         """The report as JSON can hold it."""
@@ -73,6 +73,11 @@ class Report:
         )
 
 
+def noun_of(resource: str) -> str:
+    """The name of a resource's records in a sentence, such as ``ticket metrics``."""
+    return resource.replace("_", " ").replace("csat", "CSAT")
+
+
 class PushProgress:
     """Keeps a report up to date with the requests of this try, and logs every half minute how far the push is.
 
@@ -96,7 +101,7 @@ class PushProgress:
         self._request_stats = request_stats
         self._earlier = report.requests - request_stats.requests, report.waited_s - request_stats.waited_s
         self._progress = Progress(
-            report.noun.capitalize(),
+            report.noun[:1].upper() + report.noun[1:],
             total=total,
             log=log,
             clock=clock,

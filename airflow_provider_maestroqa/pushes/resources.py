@@ -1,12 +1,11 @@
-"""What can be pushed: how many records one request holds, and what a response to them confirms."""
+"""What can be pushed: how many records one request holds, and how they are sent."""
 
 from __future__ import annotations
 
 import logging
 from abc import ABC, abstractmethod
-from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -16,30 +15,17 @@ from airflow_provider_maestroqa.client.resources.models import (
     AGENT,
     AGENT_METRIC,
     COMMENT,
+    CSAT_SCORE,
     TICKET,
     TICKET_METRIC,
     RecordSchema,
 )
 from airflow_provider_maestroqa.client.resources.upserts import upsert_agent, upsert_ticket
+from airflow_provider_maestroqa.pushes.confirmation import Confirmation, Identity, confirm
+from airflow_provider_maestroqa.pushes.verdicts import confirm_each
 
 #: Sends a request and returns the decoded response.
 Send = Callable[[Request], Any]
-
-
-@dataclass(frozen=True)
-class Confirmation:
-    """How many records of a batch a response confirms.
-
-    :param created: how many were created, according to the response.
-    :param updated: how many were updated.
-    :param missing: how many the response does not confirm.
-    :param suspects: the positions in the batch that the missing ones are among.
-    """
-
-    created: int = 0
-    updated: int = 0
-    missing: int = 0
-    suspects: tuple[int, ...] = ()
 
 
 class Resource(ABC):
@@ -84,6 +70,8 @@ class Batches(Resource):
     :param key: the fields by which a record replaces an earlier one.
     :param identity: by which results name the record that they confirm.
     :param creates: whether a confirmed record was created.
+    :param wrapper: the body's field that holds the records.
+    :param has_verdicts: whether the response says of each record whether it was taken.
     """
 
     def __init__(
@@ -95,6 +83,8 @@ class Batches(Resource):
         identity: Identity,
         key: Sequence[str] = (),
         creates: bool = False,
+        wrapper: str = "batch",
+        has_verdicts: bool = False,
     ) -> None:
         endpoint = ENDPOINTS[operation]
         batch_size = endpoint.batch_size or 1
@@ -102,10 +92,14 @@ class Batches(Resource):
         self._operation = operation
         self._identity = identity
         self._creates = creates
+        self._wrapper = wrapper
+        self._has_verdicts = has_verdicts
 
     def send(self, bodies: Sequence[dict[str, Any]], send: Send) -> Confirmation:
         """Send one batch."""
-        response = send(build_request(self._operation, {"batch": list(bodies)}))
+        response = send(build_request(self._operation, {self._wrapper: list(bodies)}))
+        if self._has_verdicts:
+            return confirm_each(bodies, response, self._identity, self.record_type.fields)
         confirmation = confirm(bodies, response, self._identity)
         return replace(confirmation, created=len(bodies) - confirmation.missing if self._creates else 0)
 
@@ -145,93 +139,6 @@ class Upserts(Resource):
         return replace(confirmation, created=count * is_created, updated=count * (not is_created))
 
 
-@dataclass(frozen=True)
-class Identity:
-    """The fields by which a result names the record that it confirms, as far as it has them.
-
-    :param exact: the ones that a response repeats as they were sent.
-    :param loose: the ones that it may write in another form, such as an agent's id where the e-mail address was sent.
-    """
-
-    exact: tuple[str, ...]
-    loose: tuple[str, ...] = ()
-
-
-def confirm(sent: Sequence[Mapping[str, Any]], response: object, identity: Identity) -> Confirmation:
-    """Compare the results of a batch with what was sent. (API: Create Many Ticket Comments, Create … Metrics)
-
-    The order of ``results`` is not promised, and there may be fewer than were sent. A result confirms one record: one
-    that it names, or, where it names none, any. A number of results alone confirms nothing.
-
-    :param sent: the batch.
-    :param response: the decoded response, with a list ``results``.
-    :param identity: the fields by which results name records.
-    """
-    results = response.get("results") if isinstance(response, Mapping) and not _is_failure(response) else None
-    good = [one for one in results if _is_confirmation(one)] if isinstance(results, list) else []
-    matcher = _Matcher(sent)
-    common: set[str] = set(identity.exact + identity.loose)
-    # Those that name most come first: what they leave is for those that say less.
-    for result in sorted(good, key=lambda one: -sum(name in one for name in identity.exact + identity.loose)):
-        exact = tuple(name for name in identity.exact if name in result)
-        full = (*exact, *(name for name in identity.loose if name in result))
-        if matcher.take(result, full):
-            common &= set(full)
-        elif matcher.take(result, exact):
-            common &= set(exact)
-    return Confirmation(missing=len(matcher.left), suspects=matcher.suspects(tuple(sorted(common))))
-
-
-def _is_confirmation(result: object) -> bool:
-    return isinstance(result, Mapping) and not _is_failure(result)
-
-
-def _is_failure(result: Mapping[str, Any]) -> bool:
-    problem = result.get("error") or result.get("errors")
-    return bool(problem) or result.get("success") is False or result.get("ok") is False
-
-
-class _Matcher:
-    """The records of a batch that no result has confirmed yet.
-
-    :param sent: the batch.
-    """
-
-    def __init__(self, sent: Sequence[Mapping[str, Any]]) -> None:
-        self._sent = sent
-        self.left = set(range(len(sent)))
-        self._positions: dict[tuple[str, ...], dict[tuple[str, ...], list[int]]] = {}
-
-    def take(self, result: Mapping[str, Any], fields: tuple[str, ...]) -> bool:
-        """Confirm a record that has the same values as a result in these fields, if one is left."""
-        alike = self._by(fields).get(key_of(result, fields), [])
-        while alike:
-            position = alike.pop()
-            if position in self.left:
-                self.left.remove(position)
-                return True
-        return False
-
-    def suspects(self, fields: tuple[str, ...]) -> tuple[int, ...]:
-        """The positions that the records that are left are among, when all results tell records apart by these."""
-        if not self.left:
-            return ()
-        keys = {key_of(self._sent[position], fields) for position in self.left}
-        return tuple(position for position, one in enumerate(self._sent) if key_of(one, fields) in keys)
-
-    def _by(self, fields: tuple[str, ...]) -> dict[tuple[str, ...], list[int]]:
-        if fields not in self._positions:
-            positions = self._positions[fields] = defaultdict(list)
-            for position in reversed(range(len(self._sent))):
-                positions[key_of(self._sent[position], fields)].append(position)
-        return self._positions[fields]
-
-
-def key_of(record: Mapping[str, Any], fields: Sequence[str]) -> tuple[str, ...]:
-    """The values of some fields, to compare records by."""
-    return tuple("" if record.get(name) is None else str(record[name]) for name in fields)
-
-
 _TICKET_IDENTITY = Identity(("ticket_id",))
 _METRIC_KEY = ("metric_id", "agent_id")
 _TICKET_METRIC_KEY = ("ticket_id", "source_id", *_METRIC_KEY, "ticket_event_id")
@@ -261,6 +168,14 @@ RESOURCES: Mapping[str, Resource] = {
         COMMENT,
         identity=Identity(("ticket_id",), ("body", "author_id", "role", "channel")),
         creates=True,
+    ),
+    "csat_scores": Batches(
+        "csat_scores",
+        "push_csat_scores",
+        CSAT_SCORE,
+        identity=Identity(("ticket_id",), ("agent_id", "agent_email", "submitted_at", "score")),
+        wrapper="data",
+        has_verdicts=True,
     ),
     "tickets": Upserts("tickets", TICKET, upsert_ticket, key="ticket_id", identity=_TICKET_IDENTITY),
     "agents": Upserts(

@@ -94,7 +94,8 @@ KINDS: Mapping[str, FaultKind] = {
 }
 _ALIASES = {"completed_spelling": "completed", "never_complete": "never", "reset": "reset_before"}
 _AT_BY_DEFAULT = ("truncated", "corrupt", "unconfirmed", "lost", "no_id")
-_PATHS = {"outcome": "/api/v1/*export-data*", "batch": "/api/v1/*-batch"}
+# Of batches: those whose path ends in -batch, and create-customer-feedback.
+_PATHS = {"outcome": "/api/v1/*export-data*", "batch": "/api/v1/*-[bf]*"}
 _DIRECTIVE = re.compile(r"\bfault:([A-Za-z0-9_]+)(?:=([^\s,;)]+))?")
 
 

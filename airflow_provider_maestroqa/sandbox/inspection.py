@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
+from copy import deepcopy
 from dataclasses import asdict
 from datetime import date
 from typing import Any
@@ -25,6 +26,7 @@ RECORDS: Mapping[str, Callable[[Account], list[Fields]]] = {
     "agents": lambda account: list(account.agents.values()),
     "ticket_metrics": lambda account: list(account.ticket_metrics.values()),
     "agent_metrics": lambda account: list(account.agent_metrics.values()),
+    "csat_scores": lambda account: list(account.csat_scores),
 }
 #: The fields of a ticket that :meth:`Records.add_tickets` makes.
 _TICKET: Fields = {
@@ -85,6 +87,11 @@ class Records:
     def agent_metrics(self) -> dict[AgentMetricKey, Fields]:
         """The agent metrics by (metric_id, agent_id), as they were sent; the key as in :attr:`ticket_metrics`."""
         return _copies(self._state.account.agent_metrics)
+
+    @property
+    def csat_scores(self) -> list[Fields]:
+        """All CSAT scores in the order of arrival, as they were sent."""
+        return deepcopy(list(self._state.account.csat_scores))
 
     @property
     def todos(self) -> RecordList:

@@ -173,9 +173,15 @@ class SandboxOptions:
         "and silently drops the others",
         choices=("atomic", "partial"),
     )
+    csat_results: str = _option(
+        "records",
+        "results of a push of CSAT scores: ``records`` that name their score, in another order, or ``texts`` in the "
+        "order of the request",
+        choices=("records", "texts"),
+    )
     unknown_tickets: str = _option(
         "refuse",
-        "comments, attachments and metrics of tickets that do not exist: ``refuse`` or ``accept``",
+        "comments, attachments, metrics and CSAT scores of tickets that do not exist: ``refuse`` or ``accept``",
         choices=("refuse", "accept"),
     )
     largest_body: int = _option(64 << 20, "bytes of a request to the API; a larger one gets 413", minimum=0)

@@ -15,6 +15,7 @@ from airflow_provider_maestroqa.sandbox.api import (
     attachments,
     coaching_export,
     comments,
+    csat,
     exports,
     lists,
     metrics,
@@ -32,7 +33,7 @@ from airflow_provider_maestroqa.sandbox.state import STATE, State
 from airflow_provider_maestroqa.sandbox.storage import files
 
 #: The chapters of the API; a further one is a module with `routes`.
-CHAPTERS = (exports, tickets, comments, attachments, agents, lists, coaching_export, metrics)
+CHAPTERS = (exports, tickets, comments, attachments, agents, lists, coaching_export, metrics, csat)
 _SHUTDOWN_TIMEOUT = 0.2
 _TRIES = 20
 

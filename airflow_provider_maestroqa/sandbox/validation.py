@@ -66,6 +66,7 @@ flag = Check(lambda value: isinstance(value, bool), "must be true or false")
 number = Check(
     lambda value: type(value) is int or (type(value) is float and math.isfinite(value)), "must be a number"
 )
+whole_number = Check(lambda value: type(value) is int, "must be an integer")
 #: A UTC date as the API writes it.
 date = Check(
     lambda value: isinstance(value, str) and _DATE.fullmatch(value) and _parses(datetime.fromisoformat, value[:-1]),

@@ -22,7 +22,15 @@ from uuid import UUID
 from typing_extensions import NotRequired, Required, get_type_hints
 
 from airflow_provider_maestroqa.client.formatting import format_time
-from airflow_provider_maestroqa.client.resources.coercion import as_attributes, as_number, as_tags, as_texts, as_time
+from airflow_provider_maestroqa.client.resources.coercion import (
+    as_attributes,
+    as_number,
+    as_objects,
+    as_tags,
+    as_texts,
+    as_time,
+    as_whole_number,
+)
 from airflow_provider_maestroqa.client.resources.models import RecordSchema
 from airflow_provider_maestroqa.landing.clean.dates import parse_date
 from airflow_provider_maestroqa.sources.base import BadCell, show_value
@@ -34,6 +42,7 @@ TIME = "time"
 TAGS = "tags"
 LIST = "list"
 ATTRIBUTES = "attributes"
+OBJECTS = "objects"
 #: A custom attribute, of whose type nothing is known here.
 ANYTHING = "anything"
 
@@ -42,10 +51,12 @@ TYPES = (TEXT, NUMBER, BOOLEAN, TIME)
 
 _TYPE_OF: Mapping[Any, str] = {
     as_number: NUMBER,
+    as_whole_number: NUMBER,
     as_time: TIME,
     as_tags: TAGS,
     as_texts: LIST,
     as_attributes: ATTRIBUTES,
+    as_objects: OBJECTS,
 }
 
 #: What JSON cannot hold.
@@ -82,6 +93,7 @@ class CellReader:
             TAGS: self.tags,
             LIST: self.texts,
             ATTRIBUTES: self.attributes,
+            OBJECTS: self.objects,
             ANYTHING: self.anything,
         }[field_type]
 
@@ -164,6 +176,14 @@ class CellReader:
             if not value.strip():
                 return None
             value = _parse_json(value, dict, 'a JSON object such as {"group": "Tier 2"}')
+        return self.anything(value)
+
+    def objects(self, value: Any) -> Any:
+        """Objects: a list of mappings, or a JSON list of them as text."""
+        if isinstance(value, str):
+            if not value.strip():
+                return None
+            value = _parse_json(value, list, 'a JSON list such as [{"question": "Was it solved?", "score": 4}]')
         return self.anything(value)
 
     def anything(self, value: Any) -> Any:

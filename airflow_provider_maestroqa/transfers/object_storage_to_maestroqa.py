@@ -22,8 +22,8 @@ class ObjectStorageToMaestroQAOperator(PushOperator):
 
     :param source: the file: a path, or a storage URL such as ``s3://bucket/metrics.csv.gz``. The URL may name
         the connection, as in ``s3://my_conn@bucket/metrics.csv.gz``.
-    :param resource: what its records are: ``ticket_metrics``, ``agent_metrics``, ``comments``, ``tickets`` or
-        ``agents``.
+    :param resource: what its records are: ``ticket_metrics``, ``agent_metrics``, ``comments``,
+        ``csat_scores``, ``tickets`` or ``agents``.
     :param storage_conn_id: id of the storage's connection. Default: the one in the URL, else the provider's default.
     :param mapping: which field comes from which column: ``{"ticket_id": "id"}``. A dotted field is a custom
         attribute: ``{"attributes.group": "team"}``. In the place of a column may stand a constant,

@@ -24,8 +24,8 @@ class SqlToMaestroQAOperator(PushOperator):
 
     :param sql: one statement that returns rows.
     :param sql_conn_id: id of the connection to the database.
-    :param resource: what the rows are: ``ticket_metrics``, ``agent_metrics``, ``comments``, ``tickets`` or
-        ``agents``.
+    :param resource: what the rows are: ``ticket_metrics``, ``agent_metrics``, ``comments``,
+        ``csat_scores``, ``tickets`` or ``agents``.
     :param parameters: values for the placeholders in ``sql``: a list or a dict, as the database's driver takes them.
         The driver binds them; they never become part of the text.
     :param mapping: which field comes from which column: ``{"ticket_id": "id"}``. A dotted field is a custom

@@ -25,6 +25,7 @@ def test_only_what_is_harmless_twice_is_repeatable():
         "create_comment",
         "create_comments",
         "create_attachment",
+        "push_csat_scores",
     }
 
 
@@ -37,9 +38,14 @@ def test_only_the_coaching_export_draws_on_the_hard_bucket():
     assert [name for name, endpoint in ENDPOINTS.items() if endpoint.bucket == "hard"] == ["export_coaching_sessions"]
 
 
-def test_batches_hold_at_most_500_records():
+def test_a_batch_holds_at_most_so_many_records():
     batched = {name: endpoint.batch_size for name, endpoint in ENDPOINTS.items() if endpoint.batch_size}
-    assert batched == {"create_comments": 500, "push_ticket_metrics": 500, "push_agent_metrics": 500}
+    assert batched == {
+        "create_comments": 500,
+        "push_ticket_metrics": 500,
+        "push_agent_metrics": 500,
+        "push_csat_scores": 100,
+    }
 
 
 def test_every_path_lies_below_the_api_root():

@@ -47,6 +47,7 @@ def test_the_public_names_are_there(package):
         "MaestroQACreateAttachmentOperator",
         "MaestroQAPushTicketMetricsOperator",
         "MaestroQAPushAgentMetricsOperator",
+        "MaestroQAPushCsatScoresOperator",
         "MaestroQACreateAgentOperator",
         "MaestroQAAddAgentIdOperator",
         "MaestroQASetAgentAvailabilityOperator",

@@ -8,7 +8,7 @@ from dataclasses import fields
 import pytest
 
 from airflow_provider_maestroqa.client.resources import models
-from airflow_provider_maestroqa.operators import agents, comments, metrics, tickets
+from airflow_provider_maestroqa.operators import agents, comments, csat, metrics, tickets
 from airflow_provider_maestroqa.pushes.options import PushOptions
 from airflow_provider_maestroqa.pushes.report import Report
 from airflow_provider_maestroqa.pushes.resources import RESOURCES
@@ -18,8 +18,11 @@ PUSHES = [
     comments.MaestroQACreateCommentsOperator,
     metrics.MaestroQAPushTicketMetricsOperator,
     metrics.MaestroQAPushAgentMetricsOperator,
+    csat.MaestroQAPushCsatScoresOperator,
     agents.MaestroQAUpsertAgentsOperator,
 ]
+#: What the objects in a score's `clarifying_answers` hold.
+CLARIFYING_ANSWER = models.RecordSchema("clarifying answer", models.ClarifyingAnswer)
 
 
 def arguments(cls):
@@ -45,6 +48,8 @@ def test_each_push_has_the_documented_arguments_and_batch_size(table):
         ("pushes", models.COMMENT),
         ("pushes", models.TICKET_METRIC),
         ("pushes", models.AGENT_METRIC),
+        ("pushes", models.CSAT_SCORE),
+        ("pushes", CLARIFYING_ANSWER),
         ("agents", models.AGENT),
     ],
     ids=lambda value: value if isinstance(value, str) else value.name,

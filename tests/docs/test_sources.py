@@ -13,8 +13,22 @@ from zoneinfo import ZoneInfo
 import pytest
 from pydantic_core import PydanticCustomError
 
-from airflow_provider_maestroqa.client.resources.coercion import as_attributes, as_number, as_tags, as_texts, as_time
-from airflow_provider_maestroqa.client.resources.models import AGENT, AGENT_METRIC, COMMENT, TICKET, TICKET_METRIC
+from airflow_provider_maestroqa.client.resources.coercion import (
+    as_attributes,
+    as_number,
+    as_objects,
+    as_tags,
+    as_texts,
+    as_time,
+)
+from airflow_provider_maestroqa.client.resources.models import (
+    AGENT,
+    AGENT_METRIC,
+    COMMENT,
+    CSAT_SCORE,
+    TICKET,
+    TICKET_METRIC,
+)
 from airflow_provider_maestroqa.pushes.records import read_records
 from airflow_provider_maestroqa.sources import coercion as types
 from airflow_provider_maestroqa.sources.coercion import CellError, CellReader
@@ -33,13 +47,14 @@ CHECKS = {
     types.TAGS: as_tags,
     types.LIST: as_texts,
     types.ATTRIBUTES: as_attributes,
+    types.OBJECTS: as_objects,
 }
 
 
 def test_every_field_is_read_as_documented(tables_in, read):
     (rows,) = [rows for rows in tables_in(read(PAGE)) if rows[0][0] == "Fields"]
     said = {field: kind for fields, kind in rows[1:] for field in re.findall(r"`(\w+)`", fields)}
-    for record_type in (TICKET, TICKET_METRIC, AGENT, AGENT_METRIC, COMMENT):
+    for record_type in (TICKET, TICKET_METRIC, AGENT, AGENT_METRIC, COMMENT, CSAT_SCORE):
         for field, kind in types.field_types(record_type).items():
             assert said.get(field, types.TEXT) == kind, field
 

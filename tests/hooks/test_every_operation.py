@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 import pytest
-from factories import agent, agent_metric, comment, ticket, ticket_metric
+from factories import agent, agent_metric, comment, csat_score, ticket, ticket_metric
 
 from airflow_provider_maestroqa.client.endpoints import ENDPOINTS
 from airflow_provider_maestroqa.hooks.maestroqa import MaestroQAHook
@@ -46,6 +46,7 @@ USES = {
     "export_coaching_sessions": lambda hook: list(hook.export_coaching_sessions("2026-01-01", "2026-12-31")),
     "push_ticket_metrics": lambda hook: hook.push_ticket_metrics([ticket_metric("T-9")])["confirmed"],
     "push_agent_metrics": lambda hook: hook.push_agent_metrics([agent_metric()])["confirmed"],
+    "push_csat_scores": lambda hook: hook.push_csat_scores([csat_score("T-9")])["created"],
 }
 
 

@@ -16,6 +16,7 @@ from types import SimpleNamespace
 from airflow_provider_maestroqa.hooks import maestroqa as _warm  # noqa: F401
 from airflow_provider_maestroqa.operators.agents import MaestroQAUpsertAgentsOperator
 from airflow_provider_maestroqa.operators.comments import MaestroQACreateCommentsOperator
+from airflow_provider_maestroqa.operators.csat import MaestroQAPushCsatScoresOperator
 from airflow_provider_maestroqa.operators.metrics import (
     MaestroQAPushAgentMetricsOperator,
     MaestroQAPushTicketMetricsOperator,
@@ -26,6 +27,7 @@ OPERATORS = {
     "tickets": (MaestroQAUpsertTicketsOperator, "tickets"),
     "agents": (MaestroQAUpsertAgentsOperator, "agents"),
     "comments": (MaestroQACreateCommentsOperator, "comments"),
+    "csat_scores": (MaestroQAPushCsatScoresOperator, "scores"),
     "ticket_metrics": (MaestroQAPushTicketMetricsOperator, "metrics"),
     "agent_metrics": (MaestroQAPushAgentMetricsOperator, "metrics"),
 }

@@ -21,7 +21,7 @@ from types import SimpleNamespace
 import pytest
 from airflow_fixtures import task_context
 from clocks import SkippingTime
-from factories import agent, agent_metric, comment, ticket, ticket_metric
+from factories import agent, agent_metric, comment, csat_score, ticket, ticket_metric
 from proxies import ROUTES, through_proxies
 
 from airflow_provider_maestroqa._compat import AirflowFailException
@@ -29,6 +29,7 @@ from airflow_provider_maestroqa.client.errors import MaestroQAError
 from airflow_provider_maestroqa.hooks.maestroqa import MaestroQAHook
 from airflow_provider_maestroqa.operators.agents import MaestroQAUpsertAgentsOperator
 from airflow_provider_maestroqa.operators.comments import MaestroQACreateCommentsOperator
+from airflow_provider_maestroqa.operators.csat import MaestroQAPushCsatScoresOperator
 from airflow_provider_maestroqa.operators.metrics import (
     MaestroQAPushAgentMetricsOperator,
     MaestroQAPushTicketMetricsOperator,
@@ -40,17 +41,27 @@ ROOT = Path(__file__).resolve().parents[2]
 NOON = "2026-01-31T12:00:00Z"
 FAST = {"rate_limit_store": "memory", "rate_limits": {"normal": [[100000, 0.01]], "hard": [[100000, 0.01]]}}
 
+UNKNOWN, NOT_FIRST = "not known whether", "not the first try of the task"
+
 
 class Kind:
-    """A kind of record: how to push it, what is there then, and what should be."""
+    """A kind of record: how to push it, what is there then, and what should be.
 
-    def __init__(self, operator, argument, path, count, make, there):
+    :param batch_size: how many are sent in one request.
+    :param adds: whether a record that is sent twice is there twice.
+    """
+
+    def __init__(self, operator, argument, path, count, make, there, *, batch_size=1, adds=False):
         self.operator = operator
         self.argument = argument
         self.path = path
         self.records = [make(number) for number in range(count)]
         self.there = there
         self.truth = None
+        self.batch_size = batch_size
+        self.adds = adds
+        #: What is said when the second request of a kind that adds was lost.
+        self.unknown = f"{UNKNOWN} records {batch_size} to {2 * batch_size - 1}"
 
     def task(self, state_path, records=None):
         task = self.operator(task_id="push", state_path=state_path, **{self.argument: []})
@@ -86,6 +97,18 @@ KINDS = {
         1100,
         lambda number: comment(f"T-{number % 3}", f"comment {number}"),
         lambda sandbox: Counter(one["body"] for one in sandbox.comments),
+        batch_size=500,
+        adds=True,
+    ),
+    "csat_scores": lambda: Kind(
+        MaestroQAPushCsatScoresOperator,
+        "scores",
+        "/api/v1/create-customer-feedback",
+        220,
+        lambda number: csat_score(f"T-{number % 3}", comment=f"comment {number}"),
+        lambda sandbox: Counter(one["comment"] for one in sandbox.csat_scores),
+        batch_size=100,
+        adds=True,
     ),
     "ticket_metrics": lambda: Kind(
         MaestroQAPushTicketMetricsOperator,
@@ -94,6 +117,7 @@ KINDS = {
         1100,
         lambda number: ticket_metric(f"T-{number}", **metric_fields(number)),
         lambda sandbox: {one["metric_id"]: one["metric_value"] for one in sandbox.ticket_metrics.values()},
+        batch_size=500,
     ),
     "agent_metrics": lambda: Kind(
         MaestroQAPushAgentMetricsOperator,
@@ -102,6 +126,7 @@ KINDS = {
         1100,
         lambda number: agent_metric(**metric_fields(number)),
         lambda sandbox: {one["metric_id"]: one["metric_value"] for one in sandbox.agent_metrics.values()},
+        batch_size=500,
     ),
 }
 _truths = {}
@@ -165,8 +190,8 @@ def row(kind, sandbox, reach):
 
     def check(outcome, expected):
         there = kind.there(sandbox)
-        if kind.name == "comments":
-            assert max(there.values(), default=1) == 1, "a comment is there twice"
+        if kind.adds:
+            assert max(there.values(), default=1) == 1, "a record is there twice"
             assert not there - kind.truth
         if expected == "exact":
             assert not isinstance(outcome, Exception), outcome
@@ -192,7 +217,6 @@ def tries_of(kind, kept, most=3):
     return last
 
 
-UNKNOWN, NOT_FIRST = "not known whether records 500 to 999", "not the first try of the task"
 #: What is done to the second request.
 LOST = {
     "reset before": {"kind": "reset_before"},
@@ -214,7 +238,7 @@ def test_a_lost_answer(kind, kept, sandbox, row, reach, fault):
     if fault.startswith("time-out"):
         reach(timeout=1)
     sandbox.fault(path=kind.path, after=1, **LOST[fault])
-    row(tries_of(kind, kept), UNKNOWN if kind.name == "comments" else "exact")
+    row(tries_of(kind, kept), kind.unknown if kind.adds else "exact")
 
 
 #: What a proxy does to the second request.
@@ -230,7 +254,7 @@ LOST_BY_A_PROXY = {
 @pytest.mark.parametrize("fault", LOST_BY_A_PROXY)
 def test_an_answer_that_a_proxy_loses(kind, kept, sandbox, row, route, fault):
     route.proxy.fault(LOST_BY_A_PROXY[fault], path=kind.path, after=1)
-    row(tries_of(kind, kept), UNKNOWN if kind.name == "comments" else "exact")
+    row(tries_of(kind, kept), kind.unknown if kind.adds else "exact")
 
 
 @through_proxies
@@ -241,7 +265,7 @@ def test_a_proxy_that_refuses(kind, kept, sandbox, row, route):
 
 def test_a_lost_answer_that_stays_lost_until_a_later_try(kind, kept, sandbox, row):
     sandbox.fault(kind="status", status=503, path=kind.path, after=1, times=7)
-    row(tries_of(kind, kept), UNKNOWN if kind.name == "comments" else "exact")
+    row(tries_of(kind, kept), kind.unknown if kind.adds else "exact")
 
 
 def test_a_429(kind, kept, sandbox, row):
@@ -257,7 +281,7 @@ def test_a_refused_connection(kind, kept, sandbox, row, reach):
     assert isinstance(outcome, MaestroQAError)
     assert outcome.retryable
     reach()
-    told = kind.name == "comments" and kept.name == "nothing"
+    told = kind.adds and kept.name == "nothing"
     row(tries_of(kind, kept), NOT_FIRST if told else "exact")
 
 
@@ -266,7 +290,7 @@ def test_a_token_that_expires_in_the_middle_and_a_clear(kind, kept, sandbox, row
     outcome = tries_of(kind, kept)
     assert isinstance(outcome, AirflowFailException)
     assert "The API token is wrong, deactivated or expired" in str(outcome)
-    told = kind.name == "comments" and kept.name == "nothing"
+    told = kind.adds and kept.name == "nothing"
     row(tries_of(kind, kept), NOT_FIRST if told else "exact")
 
 
@@ -277,14 +301,14 @@ def test_a_source_that_breaks_and_a_retry(kind, kept, sandbox, row):
 
     with pytest.raises(ConnectionResetError):
         kind.task(kept.path, broken()).execute(kept.context())
-    told = kind.name == "comments" and kept.name == "nothing"
+    told = kind.adds and kept.name == "nothing"
     row(tries_of(kind, kept), NOT_FIRST if told else "exact")
 
 
 def test_a_clear_after_success(kind, kept, sandbox, row):
     first = tries_of(kind, kept)
     assert first["confirmed"] == len(kind.records)
-    told = kind.name == "comments" and kept.name == "nothing"
+    told = kind.adds and kept.name == "nothing"
     row(tries_of(kind, kept), NOT_FIRST if told else "exact")
 
 
@@ -295,7 +319,7 @@ def test_a_saved_position_that_is_gone(kind, kept, sandbox, row, task_state_stor
         Path(kept.path).unlink()
     for key in list(vars(task_state_store).get("values", task_state_store)):
         task_state_store.delete(key)
-    row(tries_of(kind, kept), NOT_FIRST if kind.name == "comments" else "exact")
+    row(tries_of(kind, kept), NOT_FIRST if kind.adds else "exact")
 
 
 # -- A worker that is killed ----------------------------------------------------------------------------------------
@@ -366,7 +390,7 @@ across_processes = pytest.mark.parametrize("kept", ["state_path", "nothing"], in
 
 
 def killed(kind, kept, sandbox, row, expected):
-    told = kind.name == "comments" and kept.name == "nothing"
+    told = kind.adds and kept.name == "nothing"
     row(tries_of(kind, kept), NOT_FIRST if told else expected)
 
 
@@ -381,8 +405,7 @@ def test_killed_before_anything_is_sent(kind, kept, sandbox, row, start_task):
 
 @across_processes
 def test_killed_between_two_batches(kind, kept, sandbox, row, start_task):
-    size = 1 if kind.name in ("tickets", "agents") else 500
-    task = start_task.start(mark=size, once=True)
+    task = start_task.start(mark=kind.batch_size, once=True)
     start_task.wait()
     start_task.kill(task)
     assert len(sandbox.requests) == 1
@@ -396,4 +419,4 @@ def test_killed_in_flight(kind, kept, sandbox, row, start_task, done):
     task = start_task.start()
     sandbox.wait_for(lambda: any(seen.held for seen in sandbox.requests))
     start_task.kill(task)
-    killed(kind, kept, sandbox, row, UNKNOWN if kind.name == "comments" else "exact")
+    killed(kind, kept, sandbox, row, kind.unknown if kind.adds else "exact")

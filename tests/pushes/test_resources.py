@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 from factories import many
 
-from airflow_provider_maestroqa.pushes.resources import RESOURCES, Identity, confirm
+from airflow_provider_maestroqa.pushes.confirmation import Identity, confirm
+from airflow_provider_maestroqa.pushes.resources import RESOURCES
 
 SENT = [{"ticket_id": f"T-{number}", "body": f"text {number}"} for number in range(3)]
 COMMENTS = Identity(("ticket_id",), ("body",))

@@ -7,7 +7,7 @@ from types import SimpleNamespace
 
 import pytest
 import requests
-from factories import agent_metric, comment, ticket, ticket_metric
+from factories import agent_metric, comment, csat_score, ticket, ticket_metric
 
 from airflow_provider_maestroqa.sandbox import Sandbox
 
@@ -19,7 +19,12 @@ AES = {"x-amz-server-side-encryption": "AES256"}
 def records():
     """Makers of records that are as documented."""
     return SimpleNamespace(
-        ticket=ticket, comment=comment, ticket_metric=ticket_metric, agent_metric=agent_metric, aes=AES
+        ticket=ticket,
+        comment=comment,
+        ticket_metric=ticket_metric,
+        agent_metric=agent_metric,
+        csat_score=csat_score,
+        aes=AES,
     )
 
 

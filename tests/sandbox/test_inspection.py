@@ -2,7 +2,7 @@ import json
 
 import pytest
 
-LISTS = ("tickets", "comments", "attachments", "agents", "ticket-metrics", "agent-metrics")
+LISTS = ("tickets", "comments", "attachments", "agents", "ticket-metrics", "agent-metrics", "csat-scores")
 
 
 @pytest.fixture
@@ -14,6 +14,7 @@ def filled(client, records):
         client.call("POST", "/attachments", {"ticket_id": "t-1", "content_type": "a/b", "id": f"a-{number}"})
         client.call("POST", "/ticket-metrics-batch", {"batch": [records.ticket_metric(f"t-{number}")]})
         client.call("POST", "/agent-metrics-batch", {"batch": [records.agent_metric(f"agent-{number}")]})
+        client.call("POST", "/create-customer-feedback", {"data": [records.csat_score(f"t-{number}")]})
     return client
 
 
@@ -25,6 +26,7 @@ def everything(sandbox):
         "agents": sandbox.agents,
         "ticket_metrics": sandbox.ticket_metrics,
         "agent_metrics": sandbox.agent_metrics,
+        "csat_scores": sandbox.csat_scores,
     }
 
 

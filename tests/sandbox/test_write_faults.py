@@ -30,6 +30,10 @@ WRITES = {
         lambda sandbox: sandbox.ticket_metrics,
     ),
     "push_agent_metrics": ("POST", "/agent-metrics-batch", ["agent_metric"], lambda sandbox: sandbox.agent_metrics),
+    "push_csat_scores": (
+        *("POST", "/create-customer-feedback", {"data": "csat_score"}),
+        lambda sandbox: sandbox.csat_scores,
+    ),
 }
 
 
@@ -42,6 +46,8 @@ def write(request, client, records):
         body = records.ticket("new") if body == "ticket" else getattr(records, body)()
     elif isinstance(body, list):
         body = {"batch": [getattr(records, name)() for name in body]}
+    elif body and body.get("data"):
+        body = {"data": [getattr(records, body["data"])()]}
     return Write(client, method, path, body, lambda: bool(happened(client.sandbox)))
 
 

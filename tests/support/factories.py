@@ -42,6 +42,10 @@ def agent_metric(agent_id="agent-1", value=28800, **fields):
     }
 
 
+def csat_score(ticket_id="t-1", score=4, **fields):
+    return {"submitted_at": TIMESTAMP, "ticket_id": ticket_id, "agent_id": "agent-1", "score": score, **fields}
+
+
 def agent(email="ann@example.com", **fields):
     return {"name": "Ann", "available": True, "email": email, **fields}
 
@@ -51,6 +55,7 @@ _NUMBERED = {
     "comments": lambda number: comment(f"T-{number % 7}", f"comment {number}"),
     "ticket_metrics": lambda number: ticket_metric(f"T-{number}", value=number),
     "agent_metrics": lambda number: agent_metric(value=number, metric_id=f"m{number}"),
+    "csat_scores": lambda number: csat_score(f"T-{number % 7}", comment=f"comment {number}"),
     "agents": lambda number: agent(f"new-{number}@example.com", name=f"New {number}"),
 }
 

@@ -88,6 +88,29 @@ def test_a_file_on_this_machine_arrives(push, sandbox, tmp_path, ending, zipped)
 
 
 @pytest.mark.parametrize("ending", WRITERS)
+def test_a_file_of_csat_scores_arrives_with_the_answers_to_other_questions(push, sandbox, tmp_path, ending):
+    answers = [{"question": "Was it solved?", "score": 4}]
+    row = {"submitted_at": "2026-01-31T12:00:00Z", "ticket_id": "7", "agent_id": "agent-1", "score": 9, "top": 10}
+    path = tmp_path / f"scores{ending}"
+    if ending == ".csv":
+        path.write_text(
+            "submitted_at,ticket_id,agent_id,score,top,clarifying_answers\n"
+            + ",".join(map(str, row.values()))
+            + ',"[{""question"": ""Was it solved?"", ""score"": 4}]"\n'
+        )
+    elif ending == ".jsonl":
+        path.write_text(json.dumps({**row, "clarifying_answers": answers}))
+    else:
+        pa, pq = pytest.importorskip("pyarrow"), pytest.importorskip("pyarrow.parquet")
+        pq.write_table(pa.Table.from_pylist([{**row, "clarifying_answers": answers}]), path)
+    mapping = {name: name for name in row if name != "top"} | {"max_score": "top"}
+    report = push(str(path), resource="csat_scores", mapping={**mapping, "clarifying_answers": "clarifying_answers"})
+    assert (report["resource"], report["created"]) == ("csat_scores", 1)
+    del row["top"]
+    assert sandbox.csat_scores == [{**row, "max_score": 10, "clarifying_answers": answers}]
+
+
+@pytest.mark.parametrize("ending", WRITERS)
 def test_an_object_in_s3_arrives(push, sandbox, s3, ending):
     content = gzip.compress(WRITERS[ending](metrics()))
     s3.put_object(Bucket="my-data-lake", Key=f"in/metrics{ending}.gz", Body=content)

@@ -54,6 +54,14 @@ def as_number(value: object) -> int | float:
     raise _invalid(f"must be a number, got {type(value).__name__}; pass an int or a float")
 
 
+def as_whole_number(value: object) -> int:
+    """A whole number, also one that is written as ``4.0``, as databases and pandas give them."""
+    number = as_number(value)
+    if number != int(number):
+        raise _invalid("must be a whole number such as 4, got one with decimals")
+    return int(number)
+
+
 def as_time(value: object) -> str:
     """A point in time as UTC text."""
     try:
@@ -96,6 +104,18 @@ def as_texts(value: object) -> list[str]:
             received = "empty text" if isinstance(text, str) else type(value[position]).__name__
             raise _invalid(f"must be a list of text, but [{position}] is {received}")
     return texts
+
+
+def as_objects(value: object) -> object:
+    """A list of dicts, without the fields that are absent; their other values are left to their own check."""
+    if not isinstance(value, (list, tuple)):
+        raise _invalid(f"must be a list of dicts, got {type(value).__name__}")
+    return [
+        {name: plain for name, field in one.items() if (plain := as_python(field)) is not None}
+        if isinstance(one, Mapping)
+        else one
+        for one in value
+    ]
 
 
 def as_email(value: object) -> str:

@@ -12,7 +12,7 @@ that lose nothing. Everything else is rejected, with the field, the type of the 
 """
 
 import difflib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Annotated, Any, Literal, get_args, get_origin
@@ -33,15 +33,18 @@ from airflow_provider_maestroqa.client.resources.coercion import (
     as_attributes,
     as_email,
     as_number,
+    as_objects,
     as_python,
     as_tags,
     as_text,
     as_texts,
     as_time,
+    as_whole_number,
 )
 
 Text = Annotated[str, BeforeValidator(as_text), StringConstraints(pattern=r"\S")]
 Number = Annotated[float, PlainValidator(as_number)]
+WholeNumber = Annotated[int, PlainValidator(as_whole_number)]
 Time = Annotated[str, PlainValidator(as_time)]
 Tags = Annotated[str, PlainValidator(as_tags)]
 Texts = Annotated[list[str], PlainValidator(as_texts)]
@@ -151,16 +154,64 @@ class AgentMetric(TypedDict):
     timestamp: Time
 
 
+@with_config(_STRICT)
+class ClarifyingAnswer(TypedDict):
+    """The answer to another question of a survey. (API: Push Bulk CSAT Scores)"""
+
+    question: Text
+    comment: NotRequired[Text]
+    score: NotRequired[WholeNumber]
+    score_label: NotRequired[Text]
+    min_score: NotRequired[WholeNumber]
+    max_score: NotRequired[WholeNumber]
+
+
+@with_config(_STRICT)
+class CsatScore(TypedDict):
+    """A customer's rating of a ticket. (API: Push Bulk CSAT Scores)"""
+
+    submitted_at: Time
+    ticket_id: Text
+    agent_id: NotRequired[Text]
+    agent_email: NotRequired[Email]
+    score: WholeNumber
+    comment: NotRequired[Text]
+    score_label: NotRequired[Text]
+    min_score: NotRequired[WholeNumber]
+    max_score: NotRequired[WholeNumber]
+    clarifying_answers: NotRequired[Annotated[list[ClarifyingAnswer], BeforeValidator(as_objects)]]
+
+
+def _csat_problems(record: Mapping[str, Any]) -> list[str]:
+    problems = [] if "agent_id" in record or "agent_email" in record else ["agent_id or agent_email is needed"]
+    answers = {
+        f"clarifying_answers.{number}.": one for number, one in enumerate(record.get("clarifying_answers", []))
+    }
+    for prefix, scored in {"": record, **answers}.items():
+        # What MaestroQA takes for absent limits.
+        low, high = scored.get("min_score", 1), scored.get("max_score", 5)
+        if low > high:
+            problems.append(f"{prefix}min_score is {low} and {prefix}max_score is {high}; swap or correct them")
+        elif not low <= scored.get("score", low) <= high:
+            problems.append(
+                f"{prefix}score is {scored['score']}, not from {low} to {high}; set {prefix}min_score and "
+                f"{prefix}max_score to the ends of the scale"
+            )
+    return problems
+
+
 @dataclass(frozen=True)
 class RecordSchema:
     """The schema of a type of record.
 
     :param name: what one record is called.
     :param typed_dict: its fields.
+    :param problems_of: what is wrong with several of its fields together.
     """
 
     name: str
     typed_dict: type[Any]
+    problems_of: Callable[[Mapping[str, Any]], list[str]] | None = None
 
     @property
     def fields(self) -> tuple[str, ...]:
@@ -191,7 +242,7 @@ class RecordSchema:
             if (
                 plain is None
                 and value is not None
-                and self.typed_dict.__annotations__.get(name) is Number
+                and self.typed_dict.__annotations__.get(name) in (Number, WholeNumber)
                 and name in self.required
             ):
                 # The check says what is wrong with NaN.
@@ -203,9 +254,12 @@ class RecordSchema:
         except ValidationError as error:
             problems = self._problems(error)
         else:
-            if checked:
+            problems = self.problems_of(checked) if self.problems_of and checked else []
+            if checked and not problems:
                 return checked
-            problems = [f"it has no fields; {self._article} {self.name} may hold: {', '.join(self.fields)}"]
+            problems = problems or [
+                f"it has no fields; {self._article} {self.name} may hold: {', '.join(self.fields)}"
+            ]
         # Raised here, so that the library's error, which holds the whole record, is not its context.
         more = f"; and {len(problems) - _MAX_PROBLEMS} more" if len(problems) > _MAX_PROBLEMS else ""
         raise MaestroQADataError("; ".join(problems[:_MAX_PROBLEMS]) + more)
@@ -216,7 +270,7 @@ class RecordSchema:
 
     def _problems(self, error: ValidationError) -> list[str]:
         details = error.errors(include_url=False)
-        missing = [str(detail["loc"][0]) for detail in details if detail["type"] == "missing"]
+        missing = [_path(detail) for detail in details if detail["type"] == "missing"]
         problems = [self._problem(detail) for detail in details if detail["type"] != "missing"]
         if missing:
             are = "is" if len(missing) == 1 else "are"
@@ -224,11 +278,13 @@ class RecordSchema:
         return problems
 
     def _problem(self, detail: Any) -> str:
-        field = ".".join(str(part) for part in detail["loc"]) or f"the {self.name}"
+        field = _path(detail) or f"the {self.name}"
         received = type(detail["input"]).__name__
         problem = detail["type"]
         if problem == "extra_forbidden":
-            return self._unknown(field)
+            return self._unknown(field) if len(detail["loc"]) == 1 else f"{field} is no field there; leave it out"
+        if problem == "dict_type":
+            return f"{field} must be a dict, got {received}"
         if problem == "string_type":
             hint = " (pandas makes numbers of ids with gaps: read them as text)" if received == "float" else ""
             return f"{field} must be text, got {received}; convert it where the record is made{hint}"
@@ -256,6 +312,11 @@ class RecordSchema:
         return f"{field} is not a field of {self._article} {self.name}; {hint}"
 
 
+def _path(detail: Any) -> str:
+    """Where a problem is: a field, or one within it such as ``clarifying_answers.0.score``."""
+    return ".".join(str(part) for part in detail["loc"])
+
+
 TICKET = RecordSchema("ticket", Ticket)
 TICKET_CHANGES = RecordSchema("change of a ticket", TicketChanges)
 COMMENT = RecordSchema("comment", Comment)
@@ -264,3 +325,4 @@ AGENT_ID = RecordSchema("agent's id", AgentId)
 AGENT_AVAILABILITY = RecordSchema("agent's availability", AgentAvailability)
 TICKET_METRIC = RecordSchema("ticket metric", TicketMetric)
 AGENT_METRIC = RecordSchema("agent metric", AgentMetric)
+CSAT_SCORE = RecordSchema("CSAT score", CsatScore, _csat_problems)

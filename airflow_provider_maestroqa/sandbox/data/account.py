@@ -1,4 +1,4 @@
-"""The account's records: tickets, comments, attachments, agents and metrics, as they were sent.
+"""The account's records: tickets, comments, attachments, agents, metrics and CSAT scores, as they were sent.
 
 Only the server's event loop changes them. A record is replaced and never changed in place, so that another thread
 may copy what is here at any time.
@@ -62,6 +62,7 @@ class Account:
     agents: dict[str, Fields] = field(default_factory=dict)
     ticket_metrics: dict[TicketMetricKey, Fields] = field(default_factory=dict)
     agent_metrics: dict[AgentMetricKey, Fields] = field(default_factory=dict)
+    csat_scores: list[Fields] = field(default_factory=list)
     #: The lasting id of an agent by each of its ids and by its email.
     agent_keys: dict[str, str] = field(default_factory=dict)
 
@@ -77,6 +78,7 @@ class Account:
             records.clear()
         self.ticket_metrics.clear()
         self.agent_metrics.clear()
+        self.csat_scores.clear()
         self._random = random.Random(self.options.seed)  # noqa: S311
         self._codes = itertools.count(1)
         self._account_id = f"{self._random.getrandbits(96):024x}"
@@ -137,7 +139,7 @@ class Account:
         return ticket
 
     def delete_ticket(self, ticket_id: str) -> None:
-        """Delete a ticket with its comments, attachments and metrics."""
+        """Delete a ticket with its comments, attachments, metrics and CSAT scores."""
         del self.tickets[ticket_id]
         self.comments = [comment for comment in self.comments if comment["ticket_id"] != ticket_id]
         for name in [name for name, one in self.attachments.items() if one.fields["ticket_id"] == ticket_id]:
@@ -145,6 +147,7 @@ class Account:
             if upload is not None:
                 upload.file.unlink(missing_ok=True)
         self.ticket_metrics = {key: one for key, one in self.ticket_metrics.items() if key[1] != ticket_id}
+        self.csat_scores = [score for score in self.csat_scores if score["ticket_id"] != ticket_id]
 
     def add_comment(self, fields: Fields) -> Fields:
         """Add a comment, whether there is an equal one or not."""

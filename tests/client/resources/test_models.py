@@ -20,10 +20,12 @@ METRIC = {
 }
 COMMENT = {"ticket_id": "T-1", "body": "Good morning"}
 AGENT = {"name": "Ann", "available": True, "email": "ann@example.com"}
+SCORE = {"submitted_at": NOON, "ticket_id": "T-1", "agent_id": "ann", "score": 4}
 EVERY = {
     "TICKET": TICKET,
     "TICKET_METRIC": METRIC,
     "COMMENT": COMMENT,
+    "CSAT_SCORE": {name: value for name, value in SCORE.items() if name != "agent_id"} | {"agent_email": "a@b.c"},
     "AGENT": AGENT,
     "AGENT_METRIC": {name: METRIC[name] for name in ("agent_id", "metric_id", "metric_value", "timestamp")},
     "AGENT_ID": {"email": "ann@example.com", "agentId": "ann"},
@@ -46,7 +48,7 @@ def test_a_record_with_what_is_required_passes(name):
 
 @pytest.mark.parametrize(
     ("name", "field"),
-    [(name, field) for name, record in EVERY.items() for field in record],
+    [(name, field) for name, record in EVERY.items() for field in record if field in getattr(models, name).required],
 )
 def test_a_required_field_that_is_missing_or_null_is_named(name, field):
     kind, record = getattr(models, name), EVERY[name]
@@ -249,3 +251,44 @@ def test_the_record_that_was_given_stays_as_it_was():
     given = {**TICKET, "tags": ["a"], "status": None, "attributes": {"n": None}}
     models.TICKET.check(given)
     assert given == {**TICKET, "tags": ["a"], "status": None, "attributes": {"n": None}}
+
+
+@pytest.mark.parametrize("given", [4, 4.0, Decimal("4"), Decimal("4.00")])
+def test_a_whole_number_is_sent_as_one(given):
+    checked = models.CSAT_SCORE.check({**SCORE, "score": given})
+    assert (checked["score"], type(checked["score"])) == (4, int)
+
+
+ANSWER = {"question": "Was it solved?", "score": 4}
+
+
+@pytest.mark.parametrize(
+    ("change", "says"),
+    [
+        ({"score": 4.5}, "score must be a whole number such as 4, got one with decimals"),
+        ({"score": "4"}, "score must be a number, got str"),
+        ({"score": True}, "score must be a number, got bool"),
+        ({"score": float("nan")}, "score must be a finite number"),
+        ({"score": 6}, "score is 6, not from 1 to 5; set min_score and max_score to the ends of the scale"),
+        ({"score": 0}, "score is 0, not from 1 to 5"),
+        ({"score": 11, "max_score": 10}, "score is 11, not from 1 to 10"),
+        ({"min_score": 5, "max_score": 1}, "min_score is 5 and max_score is 1; swap or correct them"),
+        ({"min_score": 7}, "min_score is 7 and max_score is 5"),
+        ({"agent_id": None}, "agent_id or agent_email is needed"),
+        ({"agent_email": "ann"}, "agent_email must be an e-mail address"),
+        ({"clarifying_answers": "yes"}, "clarifying_answers must be a list of dicts, got str"),
+        ({"clarifying_answers": [ANSWER, 5]}, "clarifying_answers.1 must be a dict, got int"),
+        ({"clarifying_answers": [{"score": 4}]}, "clarifying_answers.0.question is missing"),
+        ({"clarifying_answers": [{**ANSWER, "colour": 1}]}, "clarifying_answers.0.colour is no field there"),
+        ({"clarifying_answers": [{**ANSWER, "score": 9}]}, "clarifying_answers.0.score is 9, not from 1 to 5"),
+        ({"clarifying_answers": [{**ANSWER, "score": "9"}]}, "clarifying_answers.0.score must be a number, got str"),
+    ],
+)
+def test_a_score_that_means_nothing_is_rejected_with_the_field_and_the_remedy(change, says):
+    assert says in problem(models.CSAT_SCORE, {**SCORE, **change})
+
+
+def test_what_is_absent_in_an_answer_is_left_out():
+    answers = [{**ANSWER, "comment": None, "score": float("nan")}]
+    sent = models.CSAT_SCORE.check({**SCORE, "clarifying_answers": answers})
+    assert sent["clarifying_answers"] == [{"question": "Was it solved?"}]
