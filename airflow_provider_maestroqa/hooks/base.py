@@ -23,6 +23,7 @@ from airflow_provider_maestroqa.client.settings import Settings, read_settings
 from airflow_provider_maestroqa.client.transport.request_stats import RequestStats
 from airflow_provider_maestroqa.client.transport.session import prepare_session
 from airflow_provider_maestroqa.client.transport.sync_client import SyncClient
+from airflow_provider_maestroqa.hooks.rate_limit_store import missing_connection, store_conn_id, store_url
 
 if TYPE_CHECKING:
     import requests
@@ -55,6 +56,7 @@ class BaseMaestroQAHook(BaseHook):
         self.maestroqa_conn_id = maestroqa_conn_id
         #: Requests, 429s and seconds waited for the budget since the hook was opened.
         self.request_stats = RequestStats(_send_metric)
+        self._store: str | None = None
 
     @property
     def usage(self) -> RequestStats:
@@ -110,6 +112,7 @@ class BaseMaestroQAHook(BaseHook):
         # Airflow masks the password as it is stored, and in the extra only the values of some keys.
         for secret in settings.secrets:
             _compat.mask_secret(secret)
+        self._store = self._open_store_connection(settings.rate_limit_store)
         return settings
 
     @cached_property
@@ -133,11 +136,12 @@ class BaseMaestroQAHook(BaseHook):
 
     @cached_property
     def _budget(self) -> Budget:
+        settings = self.settings  # read first: it finds the store
         return open_budget(
-            store=self.settings.rate_limit_store,
-            base_url=self.settings.base_url,
-            token=self.settings.token,
-            limits=self.settings.limits,
+            store=self._store,
+            base_url=settings.base_url,
+            token=settings.token,
+            limits=settings.limits,
             home=_airflow_home(),
             on_wait=self._log_wait,
             clock=self.clock,
@@ -151,8 +155,33 @@ class BaseMaestroQAHook(BaseHook):
             settings = self._parse_connection(await _compat.aget_connection(self.maestroqa_conn_id))
             for secret in settings.secrets:
                 await _compat.amask_secret(secret)
+            self._store = await self._aopen_store_connection(settings.rate_limit_store)
             self.__dict__["settings"] = settings
         return AsyncClient(self.settings, self._budget, stats=self.request_stats)
+
+    def _open_store_connection(self, store: str | None) -> str | None:
+        conn_id = store_conn_id(store)
+        if conn_id is None:
+            return store
+        try:
+            connection = self.get_connection(conn_id)
+        except Exception as error:  # noqa: BLE001 -- each secrets backend has errors of its own
+            failure = missing_connection(conn_id, error)
+        else:
+            return store_url(connection)
+        raise failure
+
+    async def _aopen_store_connection(self, store: str | None) -> str | None:
+        conn_id = store_conn_id(store)
+        if conn_id is None:
+            return store
+        try:
+            connection = await _compat.aget_connection(conn_id)
+        except Exception as error:  # noqa: BLE001
+            failure = missing_connection(conn_id, error)
+        else:
+            return store_url(connection)
+        raise failure
 
     def _parse_connection(self, connection: Connection) -> Settings:
         settings = read_settings(

@@ -8,7 +8,8 @@
     shared_store  what the budgets of one process share: the open store, the queue of polls, a thread
     slot_log      the log of slots, as arithmetic: the only place that decides
     limits        limits, margins, the share of polls
-    stores/       where the log is kept: memory; sqlite, sqlite_file; redis, redis_script
+    stores/       where the log is kept: memory, memory_log; sqlite, sqlite_file; redis, redis_script; postgres,
+                  postgres_connection, postgres_url; log_document, for those that only keep what they are given
 """
 
 from airflow_provider_maestroqa.client.budget.acquisition import BudgetExhaustedError, Wait

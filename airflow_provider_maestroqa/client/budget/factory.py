@@ -17,6 +17,7 @@ from airflow_provider_maestroqa.client.budget.budget import Budget
 from airflow_provider_maestroqa.client.budget.limits import DEFAULT_LIMITS, Limits, make_rules
 from airflow_provider_maestroqa.client.budget.shared_store import Store
 from airflow_provider_maestroqa.client.budget.stores.memory import MemoryStore
+from airflow_provider_maestroqa.client.budget.stores.postgres_url import is_postgres, server_name
 from airflow_provider_maestroqa.client.budget.stores.redis import MISSING, RedisStore, store_name
 from airflow_provider_maestroqa.client.clock import Clock
 from airflow_provider_maestroqa.client.errors import MaestroQAConfigError
@@ -26,7 +27,7 @@ log = logging.getLogger(__name__)
 
 _KNOWN_STORES = (
     "Leave it out for a file on this machine, or set it to redis://host:6379/0, rediss://…, unix:///path/to/socket, "
-    "sqlite:///absolute/path or memory."
+    "postgresql://host:5432/database, airflow://connection_id, sqlite:///absolute/path or memory."
 )
 
 
@@ -83,6 +84,20 @@ class RedisStoreFactory:
         return RedisStore(self.url, timeout=self.timeout)
 
 
+@dataclass(frozen=True, repr=False)
+class PostgresStoreFactory:
+    """Opens a PostgreSQL database."""
+
+    url: str
+    timeout: float
+
+    def __call__(self) -> Store:
+        """Open it."""
+        from airflow_provider_maestroqa.client.budget.stores.postgres import PostgresStore
+
+        return PostgresStore(self.url, timeout=self.timeout)
+
+
 def open_budget(
     *,
     store: str | None = None,
@@ -98,7 +113,8 @@ def open_budget(
     """Make the request budget of a token. Nothing is opened before the first request.
 
     :param store: where the sharers meet: ``None`` for a SQLite file on this machine, ``memory`` for this process
-        alone, ``redis://``, ``rediss://`` or ``unix://`` for Redis or Valkey, or the path of a file (``sqlite:///path``).
+        alone, ``redis://``, ``rediss://`` or ``unix://`` for Redis or Valkey, ``postgresql://`` for PostgreSQL, or
+        the path of a file (``sqlite:///path``).
     :param base_url: MaestroQA's address.
     :param token: the API token; only a hash of it is kept.
     :param limits: for each bucket the windows as (requests, seconds).
@@ -148,6 +164,9 @@ def _store_factory(store: str | None, home: str | Path | None, clock: Clock, tim
         if importlib.util.find_spec("redis") is None:
             raise MaestroQAConfigError(MISSING)
         return RedisStoreFactory(store, timeout)
+    if separator and is_postgres(scheme):
+        server_name(store)
+        return PostgresStoreFactory(store, timeout)
     if separator and scheme != "sqlite":
         raise MaestroQAConfigError(f"rate_limit_store has the unknown scheme {scheme!r}. {_KNOWN_STORES}")
     path = Path(rest if separator else store).expanduser()

@@ -1,4 +1,4 @@
-"""A real Redis server, processes that share a budget, and a world without waiting."""
+"""Real Redis and PostgreSQL servers, processes that share a budget, and a world without waiting."""
 
 from __future__ import annotations
 
@@ -17,6 +17,7 @@ from pathlib import Path
 
 import pytest
 from clocks import FakeTime
+from postgres_server import PostgresServer, make_template
 
 HERE = Path(__file__).parent
 ROOT = HERE.parents[2]
@@ -154,12 +155,41 @@ def locked_redis(tmp_path):
     server.stop()
 
 
-@pytest.fixture(params=["sqlite", "redis"])
+@pytest.fixture(scope="session")
+def postgres_template():
+    folder = make_template()
+    yield folder
+    shutil.rmtree(folder, ignore_errors=True)
+
+
+@pytest.fixture(scope="session")
+def running_postgres(postgres_template):
+    server = PostgresServer(postgres_template).start()
+    yield server
+    server.remove()
+
+
+@pytest.fixture
+def postgres_server(running_postgres):
+    """An empty PostgreSQL server."""
+    running_postgres.run("DROP SCHEMA IF EXISTS maestroqa_budget CASCADE")
+    return running_postgres
+
+
+@pytest.fixture
+def own_postgres(postgres_template):
+    """A PostgreSQL server that the test may break."""
+    server = PostgresServer(postgres_template)
+    yield server.start()
+    server.remove()
+
+
+@pytest.fixture(params=["sqlite", "redis", "postgres"])
 def shared_store(request, tmp_path):
-    """Each of the two places where processes can meet."""
+    """Each of the places where processes can meet."""
     if request.param == "sqlite":
         return str(tmp_path / "budget.sqlite3")
-    return request.getfixturevalue("redis_server").url
+    return request.getfixturevalue(f"{request.param}_server").url
 
 
 class Sharer:

@@ -17,10 +17,12 @@ import sqlite3
 import sys
 import time
 
+import psycopg2  # noqa: F401
 import redis
 import redis.backoff
 import redis.retry  # noqa: F401
 
+import airflow_provider_maestroqa.client.budget.stores.postgres
 import airflow_provider_maestroqa.client.budget.stores.sqlite  # noqa: F401
 from airflow_provider_maestroqa.client.budget import Clock, open_budget
 from airflow_provider_maestroqa.client.errors import MaestroQAError

@@ -64,13 +64,15 @@ def test_two_tokens_do_not_share(shared_store, sharers):
     assert [len(sharer.result()["slots"]) for sharer in group] == [3, 3]
 
 
-def test_nothing_in_the_store_holds_the_token(shared_store, tmp_path, running_redis):
+def test_nothing_in_the_store_holds_the_token(shared_store, tmp_path, running_redis, running_postgres):
     token = "s3cr3t-t0k3n"
     budget = open_budget(store=shared_store, base_url="https://x.com", token=token)
     budget.acquire("normal", polling=True)
     if shared_store.startswith("redis"):
         with running_redis.client() as client:
             kept = [client.dump(key) for key in client.scan_iter()] + list(client.scan_iter())
+    elif shared_store.startswith("postgresql"):
+        kept = running_postgres.run("SELECT * FROM maestroqa_budget.log")
     else:
         kept = [path.read_bytes() for path in tmp_path.iterdir()] + [path.name for path in tmp_path.iterdir()]
     budget.close()
@@ -78,8 +80,9 @@ def test_nothing_in_the_store_holds_the_token(shared_store, tmp_path, running_re
     assert not any(token in str(thing) for thing in kept)
 
 
-def test_processes_whose_clocks_differ_stay_within_the_limit_on_one_redis(redis_server, sharers, worst):
-    settings = {"store": redis_server.url, "limits": LIMITS, "margins": MARGINS, "seconds": 1}
+@pytest.mark.parametrize("server", ["redis_server", "postgres_server"])
+def test_processes_whose_clocks_differ_stay_within_the_limit_on_one_server(server, request, sharers, worst):
+    settings = {"store": request.getfixturevalue(server).url, "limits": LIMITS, "margins": MARGINS, "seconds": 1}
     group = sharers(1, **settings) + sharers(1, wall_offset=2, **settings) + sharers(1, wall_offset=-3600, **settings)
     for sharer in group:
         sharer.go()
@@ -141,11 +144,12 @@ def test_a_forked_child_shares_the_budget_with_its_parent_and_opens_the_store_it
     assert not result.stderr
 
 
-def test_importing_the_budget_imports_neither_redis_nor_sqlite_nor_asyncio():
+def test_importing_the_budget_imports_no_store_and_no_asyncio():
     script = """
         import sys
         import airflow_provider_maestroqa.client.budget
-        print(sorted({"redis", "sqlite3", "asyncio", "aiohttp", "airflow", "concurrent.futures"} & set(sys.modules)))
+        slow = {"redis", "psycopg2", "sqlite3", "asyncio", "aiohttp", "airflow", "concurrent.futures"}
+        print(sorted(slow & set(sys.modules)))
     """
     environment = {"PYTHONPATH": str(ROOT), "PATH": os.environ["PATH"]}
     result = subprocess.run(

@@ -1,4 +1,4 @@
-"""The three places where the log can be kept give the same answers to the same calls."""
+"""The places where the log can be kept give the same answers to the same calls."""
 
 from __future__ import annotations
 
@@ -9,7 +9,9 @@ import pytest
 
 from airflow_provider_maestroqa.client.budget.limits import make_rules
 from airflow_provider_maestroqa.client.budget.slot_log import LogGeneration, Reservation, SlotRequest
+from airflow_provider_maestroqa.client.budget.stores.log_document import LogDocument
 from airflow_provider_maestroqa.client.budget.stores.memory import MemoryStore
+from airflow_provider_maestroqa.client.budget.stores.postgres import PostgresStore
 from airflow_provider_maestroqa.client.budget.stores.redis import RedisStore
 from airflow_provider_maestroqa.client.budget.stores.sqlite import SqliteStore
 
@@ -17,12 +19,13 @@ RULES = make_rules({"normal": [(3, 1.0), (12, 20.0)]})["normal"]
 
 
 @pytest.fixture
-def stores(fake_time, tmp_path, redis_server):
-    """Memory, SQLite and Redis with the same clock."""
+def stores(fake_time, tmp_path, redis_server, postgres_server):
+    """All stores with the same clock."""
     opened = [
         MemoryStore(lambda: fake_time.monotonic),
         SqliteStore(tmp_path / "budget.sqlite3", fake_time.clock(), timeout=5),
         RedisStore(redis_server.url, timeout=5, now=lambda: fake_time.monotonic),
+        PostgresStore(postgres_server.url, timeout=5, now=lambda: fake_time.monotonic),
     ]
     yield opened
     for store in opened:
@@ -45,7 +48,7 @@ def agree(answers):
 
 
 @pytest.mark.parametrize("seed", range(6))
-def test_memory_sqlite_and_redis_agree_on_every_answer(seed, stores, fake_time):
+def test_all_stores_agree_on_every_answer(seed, stores, fake_time):
     chance = random.Random(seed)
     held = []
     for _ in range(250):
@@ -90,11 +93,12 @@ def test_buckets_do_not_share_and_neither_do_tokens(stores):
         assert store.book("two:normal", RULES, SlotRequest()).wait == 0
 
 
-def test_a_handle_of_a_log_that_was_lost_means_nothing_in_the_next(stores, tmp_path, running_redis):
+def test_a_handle_of_a_log_that_was_lost_means_nothing_in_the_next(stores, tmp_path, running_redis, running_postgres):
     handles = [store.book("log", RULES, SlotRequest()).handle for store in stores[1:]]
     (tmp_path / "budget.sqlite3").unlink()
     with running_redis.client() as client:
         client.flushall()
+    running_postgres.run("DROP SCHEMA maestroqa_budget CASCADE")
     for store, handle in zip(stores[1:], handles, strict=True):
         new = store.book("log", RULES, SlotRequest()).handle
         assert new != handle
@@ -129,10 +133,10 @@ def test_a_log_that_lacks_its_callers_last_booking_was_lost_in_part(stores, fake
         # Whoever booked in the lost log and comes later makes nobody wait for longer.
         late = store.book("log", RULES, SlotRequest(known_log=replace(known_log, age=0.0)))
         assert not wait or late.wait == pytest.approx(wait, abs=1e-6)
-    assert waits == pytest.approx([wait] * 3, abs=1e-6)
+    assert waits == pytest.approx([wait] * len(stores), abs=1e-6)
 
 
-def test_sqlite_and_redis_forget_what_is_past(stores, fake_time, tmp_path, running_redis):
+def test_the_stores_forget_what_is_past(stores, fake_time, tmp_path, running_redis, running_postgres):
     for store in stores:
         for _ in range(100):
             store.book("log", RULES, SlotRequest())
@@ -141,6 +145,8 @@ def test_sqlite_and_redis_forget_what_is_past(stores, fake_time, tmp_path, runni
         assert client.zcard("maestroqa:budget:{log}:log") < 20
     connection = stores[1]._file.connection()
     assert connection.execute("SELECT count(*) FROM booking").fetchone()[0] < 20
+    [(document,)] = running_postgres.run("SELECT document FROM maestroqa_budget.log")
+    assert len(LogDocument.parse(document)._log) < 20
 
 
 def test_redis_keys_expire_by_themselves(redis_server):
