@@ -115,10 +115,11 @@ class _Upload:
         self.rejected_urls = 0
         self.may_be_stored = False
         self.logged_at = clock.wall()
+        self.deadline = self.logged_at + _TIMEOUT_S
         self._use_url(url)
 
     def run(self, fresh_url: Callable[[], str]) -> None:
-        retry = Retry(_PUT, deadline=self.clock.wall() + _TIMEOUT_S, now=self.clock.wall)
+        retry = Retry(_PUT, deadline=self.deadline, now=self.clock.wall)
         options = {**retry.tenacity_options(self.clock.sleep), "before_sleep": self._log_retry}
         # MaestroQA is asked for URLs outside of these retries: its own client retries already.
         while not self._send_with_retries(options):
@@ -244,6 +245,9 @@ class _Upload:
 
     def _log_progress(self, done: int) -> None:
         now = self.clock.wall()
+        if now > self.deadline:
+            # However slowly a storage takes the blocks, each of them goes out in time.
+            raise TimeoutError
         if now - self.logged_at >= _LOG_INTERVAL_S:
             self.logged_at = now
             share = 100 * done // self.digest.size

@@ -1,13 +1,17 @@
-"""Bounds how long a response may take as a whole: a socket's own time-out starts again with each byte that comes."""
+"""Bounds how long a request may take as a whole: a socket's own time-out starts again with each byte that comes.
+
+And nothing else bounds the lookup of a host's name, or what a proxy says before the request.
+"""
 
 from __future__ import annotations
 
 import contextlib
 import http.client
 import io
+import threading
 import time
 from collections.abc import Callable, Iterator
-from contextvars import ContextVar
+from contextvars import ContextVar, copy_context
 from typing import Any
 
 _SECONDS_LEFT: ContextVar[Callable[[], float] | None] = ContextVar("maestroqa_seconds_left", default=None)
@@ -35,6 +39,48 @@ def _limited(seconds_left: Callable[[], float]) -> Iterator[None]:
         yield
     finally:
         _SECONDS_LEFT.reset(token)
+
+
+class NotConnectedError(TimeoutError):
+    """There is no connection, and the request may take no longer."""
+
+
+def connect_in_time(connect: Callable[[], None], close: Callable[[], None]) -> None:
+    """Connect, unless it takes longer than the request may.
+
+    Nothing can interrupt the lookup of a name, so it happens in a thread, which nobody waits for in the end.
+
+    :param connect: looks up the host's name, connects, and agrees on TLS.
+    :param close: closes the connection, should it come too late.
+    :raises NotConnectedError: it takes too long.
+    """
+    seconds_left = _SECONDS_LEFT.get()
+    if seconds_left is None:
+        connect()
+        return
+    lock, errors, has_ended = threading.Lock(), list[BaseException](), threading.Event()
+    is_too_late = False
+
+    def run() -> None:
+        try:
+            connect()
+        except BaseException as error:  # noqa: BLE001 - raised where it is waited for
+            errors.append(error)
+        with lock:
+            has_ended.set()
+            if is_too_late:
+                close()
+
+    threading.Thread(target=copy_context().run, args=(run,), name="maestroqa-connect", daemon=True).start()
+    try:
+        has_ended.wait(max(seconds_left(), 0))
+    finally:
+        with lock:
+            is_too_late = not has_ended.is_set()
+    if is_too_late:
+        raise NotConnectedError
+    if errors:
+        raise errors[0]
 
 
 class TimedResponse(http.client.HTTPResponse):

@@ -11,11 +11,12 @@ from urllib.parse import urlsplit
 import requests
 import urllib3
 from requests.adapters import HTTPAdapter
+from urllib3.exceptions import ConnectTimeoutError
 
 from airflow_provider_maestroqa.client.errors import MaestroQADataError
 from airflow_provider_maestroqa.client.presigned import host_of, is_safe
 from airflow_provider_maestroqa.client.settings import Settings, user_agent
-from airflow_provider_maestroqa.client.transport.deadline import TimedResponse
+from airflow_provider_maestroqa.client.transport.deadline import NotConnectedError, TimedResponse, connect_in_time
 from airflow_provider_maestroqa.client.transport.network import certificates_for, proxy_for, record_begin
 
 _SOCKS = ("socks4", "socks4a", "socks5", "socks5h")
@@ -114,9 +115,14 @@ class _Connection:
     def connect(self) -> None:
         self._is_connecting = True
         try:
-            super().connect()  # type: ignore[misc]
-        finally:
+            connect_in_time(super().connect, super().close)  # type: ignore[misc]
+        except NotConnectedError as error:
+            # It may still be connecting, and nobody uses it any more.
+            raise ConnectTimeoutError(self, "There was no connection in time.") from error
+        except BaseException:
             self._is_connecting = False
+            raise
+        self._is_connecting = False
 
     def send(self, data: Any) -> None:
         if not self._is_connecting:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import itertools
 import logging
 import socket
 import socketserver
@@ -398,3 +399,18 @@ def test_a_long_upload_says_how_far_it_is(job):
     job.run(Source(DATA * 4))
     assert job.said
     assert all(line.startswith("Uploading calls/one.mp3: ") and " of 1.0 MB (" in line for line in job.said)
+
+
+def test_a_storage_that_takes_the_file_ever_more_slowly_is_left_at_the_deadline(job, storage):
+    hours = itertools.count()
+
+    def clock():
+        job.now += 600.0 if next(hours) > 3 else 0.0
+        return job.now
+
+    job.clock, began = clock, job.now
+    error = fails(job, errors.MaestroQAConnectionError, Source(DATA * 40))
+    assert f"{WHAT[:1].upper()}{WHAT[1:]} is without its bytes" in str(error)
+    assert storage.stored == []
+    assert len(storage.seen) <= 1
+    assert job.now - began < 7 * 3600

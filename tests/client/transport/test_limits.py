@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import gzip
 import itertools
+import socket
+import threading
 import time
 import zlib
 
@@ -19,7 +21,12 @@ from airflow_provider_maestroqa.client.endpoints import build_request
 from airflow_provider_maestroqa.client.settings import read_settings
 from airflow_provider_maestroqa.client.transport import response_reader, retry, spooled_response
 from airflow_provider_maestroqa.client.transport.async_client import AsyncClient
-from airflow_provider_maestroqa.client.transport.deadline import response_timeout
+from airflow_provider_maestroqa.client.transport.deadline import (
+    NotConnectedError,
+    connect_in_time,
+    response_timeout,
+    total_timeout,
+)
 from airflow_provider_maestroqa.client.transport.response_reader import BLOCK, ContentDecoder, UndecodableError
 from airflow_provider_maestroqa.client.transport.session import make_session
 from airflow_provider_maestroqa.client.transport.spooled_response import SpooledJsonArray
@@ -157,6 +164,51 @@ def test_a_response_that_drips_ends_at_the_deadline(kind, case, monkeypatch):
         assert time.monotonic() - began < 4
         assert caught.value.retryable
         assert len(server.received) == 1
+
+
+@pytest.mark.parametrize("kind", ["sync", "async", "spooled"])
+def test_a_host_whose_name_is_looked_up_for_ever_ends_at_the_deadline(kind, monkeypatch):
+    monkeypatch.setattr(retry, "MIN_TRY_S", 0.4)
+    is_over, look_up = threading.Event(), socket.getaddrinfo
+
+    def look_up_slowly(host, *arguments, **options):
+        if host == "slow.localhost":
+            is_over.wait(10)
+            raise socket.gaierror
+        return look_up(host, *arguments, **options)
+
+    monkeypatch.setattr(socket, "getaddrinfo", look_up_slowly)
+    # What waits for the lookup is released when the request has ended, or the event loop would wait for its thread.
+    ended = []
+
+    class Server:
+        url = "http://slow.localhost:9"
+
+    class Client(AsyncClient):
+        async def send(self, *arguments, **options):
+            try:
+                return await super().send(*arguments, **options)
+            finally:
+                ended.append(time.monotonic())
+                is_over.set()
+
+    monkeypatch.setitem(globals(), "AsyncClient", Client)
+    began = time.monotonic()
+    with pytest.raises(errors.MaestroQAConnectionError, match="did not accept the connection in time") as caught:
+        send(kind, Server, SESSIONS if kind == "spooled" else COMMENT, timeout_s=0)
+    ended.append(time.monotonic())
+    is_over.set()
+    assert ended[0] - began < 4
+    assert caught.value.retryable, "nothing was sent"
+
+
+def test_a_connection_that_comes_too_late_is_closed():
+    connected, closed = threading.Event(), threading.Event()
+    with total_timeout(0.05), pytest.raises(NotConnectedError):
+        connect_in_time(lambda: connected.wait(10), closed.set)
+    assert not closed.is_set()
+    connected.set()
+    assert closed.wait(10)
 
 
 def test_the_response_of_an_upload_ends_some_time_after_the_upload():
