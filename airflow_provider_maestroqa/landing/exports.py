@@ -161,6 +161,7 @@ def land_export(
             engine=landing.engine,
             verification=verification,
             on_wait=landing.tick,
+            temp_dir=temp_dir,
         )
         try:
             manifest, files = landing.publish(outputs, window)
@@ -172,6 +173,7 @@ def land_export(
             return published
     landing.log_summary(files)
     _warn_of_unreadable_dates(export_id, files, warn or log)
+    _warn_of_shared_keys(export_id, files, warn or log)
     return manifest
 
 
@@ -223,6 +225,20 @@ def _warn_of_unreadable_dates(export_id: str, files: list[LandedFile], warn: Cal
         warn(
             f"Export {export_id} has cells in date columns that cannot be read as dates: {', '.join(counts)}. They "
             f"were kept as text, and the manifest counts them as unreadable_dates."
+        )
+
+
+def _warn_of_shared_keys(export_id: str, files: list[LandedFile], warn: Callable[[str], None]) -> None:
+    counts = [
+        f"{file.column_stats.duplicate_keys:,} of {file.name}"
+        for file in files
+        if file.column_stats is not None and file.column_stats.duplicate_keys
+    ]
+    if counts:
+        warn(
+            f"Export {export_id} has records with the natural key of another one before them: {', '.join(counts)}. "
+            f"They were landed, and the manifest counts them as duplicate_keys. A merge by the key keeps one record "
+            f"of each key."
         )
 
 

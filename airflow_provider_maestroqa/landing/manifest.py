@@ -4,14 +4,14 @@
 
     {"export_id" | "resource", "has_data", "destination", "window", "file_format"?, "clean"?,
      "files": [{"name", "uri", "bytes", "sha256", "content_bytes", "crc32", "verified"?, "rows"?,
-                "columns"?, "natural_key"?, "null_counts"?, "unreadable_dates"?}],
+                "columns"?, "natural_key"?, "duplicate_keys"?, "null_counts"?, "unreadable_dates"?}],
      "manifest"}
 
 ``bytes`` and ``sha256`` describe the stored object; ``content_bytes`` and ``crc32`` (8 hexadecimal digits) the file
 before compression; for a cleaned file, after cleaning. With ``file_format="zip"`` the object is the archive as it
 came: both pairs describe the archive itself, and ``rows`` counts the records of all its CSV files. A Parquet file is
-compressed inside, not as a whole: both pairs describe the object. A cleaned file has ``rows`` and the four keys after
-it.
+compressed inside, not as a whole: both pairs describe the object. A cleaned file has ``rows`` and the five keys after
+it. ``duplicate_keys`` is null where the natural key is not known; earlier versions did not store it.
 
 An export with data has ``file_format`` and ``clean``. Version 0.1.0 did not store them: its manifests are matched by
 the names and sizes of their files.

@@ -18,6 +18,7 @@ from airflow_provider_maestroqa.landing.archive.members import (
 )
 from airflow_provider_maestroqa.landing.clean.cells import Cleaner, ColumnStats, read_records
 from airflow_provider_maestroqa.landing.clean.encoders import csv_blocks, parquet_blocks, require_pyarrow
+from airflow_provider_maestroqa.landing.clean.key_counter import KeyCounter
 from airflow_provider_maestroqa.landing.download import content_detection
 from airflow_provider_maestroqa.landing.download.checksums import verify_checksum
 from airflow_provider_maestroqa.landing.download.resumable import DownloadedFile
@@ -133,6 +134,7 @@ def plan_outputs(
     engine: Engine,
     verification: Verification,
     on_wait: Callable[[], None],
+    temp_dir: str | None = None,
 ) -> list[Output]:
     """Check the structure of a downloaded file and list what it becomes.
 
@@ -142,10 +144,17 @@ def plan_outputs(
     :param max_content_bytes: the maximum that the members of an archive may hold together.
     :param verification: checks the members that are published as they are compressed.
     :param on_wait: called now and then while waiting for a check.
+    :param temp_dir: folder of temporary files; the system's temporary folder by default.
     :raises MaestroQADataError: the file is rejected.
     """
     planner = _Planner(
-        fd, downloaded.size, output_format, clean, engine, lambda member: verification.verify(member, on_wait)
+        fd,
+        downloaded.size,
+        output_format,
+        clean,
+        engine,
+        lambda member: verification.verify(member, on_wait),
+        temp_dir,
     )
     if not content_detection.is_archive(downloaded.head):
         checksum = downloaded.checksum
@@ -187,7 +196,8 @@ def _reject_duplicate_names(outputs: list[Output]) -> None:
 class _Planner:
     """Plans the outputs of one downloaded file.
 
-    :param measure: checks and measures a member.
+    :param verify: checks and measures a member.
+    :param temp_dir: folder of temporary files.
     """
 
     fd: int
@@ -196,6 +206,7 @@ class _Planner:
     clean: bool
     engine: Engine
     verify: Callable[[Member], ContentDigest]
+    temp_dir: str | None
 
     def bare_csv(self, verified: str, *, is_certain: bool) -> Output:
         """A single CSV file, as it came from MaestroQA.
@@ -292,10 +303,11 @@ class _Planner:
 
         def cleaned() -> Iterator[bytes]:
             assert self.format.encode is not None
-            records = read_records(name, source(input_digest))
-            cleaner = Cleaner(records, date_remedy=self.format.date_remedy)
-            yield from self.format.encode(records, cleaner)
-            results.append(cleaner.column_stats())
+            with KeyCounter(self.temp_dir) as keys:
+                records = read_records(name, source(input_digest))
+                cleaner = Cleaner(records, keys, date_remedy=self.format.date_remedy)
+                yield from self.format.encode(records, cleaner)
+                results.append(cleaner.column_stats())
 
         def blocks(digest: ContentDigest) -> Iterator[bytes]:
             checked = _blame_archive_first(cleaned(), check)

@@ -136,7 +136,7 @@ class SandboxOptions:
         choices=("generated", "documents"),
     )
     seed: int = _option(1, "decides the content of the export files")
-    rows: int = _option(200, "graded tickets, memberships or events in each export", minimum=0)
+    rows: int = _option(200, "grades, memberships or activities in each export", minimum=0)
     polls: int = _option(2, 'polls that answer "not yet" before an export is complete', minimum=0)
     seconds: float = _option(0.0, "seconds that an export takes at least, by the clock", minimum=0)
     limits: Limits | None = _option(

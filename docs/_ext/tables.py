@@ -30,6 +30,7 @@ def setup(app: Sphinx) -> dict[str, Any]:
     """Register with Sphinx."""
     app.add_directive("maestroqa-arguments", Arguments)
     app.add_directive("maestroqa-connection-fields", ConnectionFields)
+    app.add_directive("maestroqa-export-files", ExportFiles)
     app.add_directive("maestroqa-list-resources", ListResources)
     app.add_directive("maestroqa-output-formats", OutputFormats)
     return {"parallel_read_safe": True}
@@ -108,6 +109,17 @@ class ListResources(TableDirective):
         return rst_table(["Resource", "Chapter of the API", "Filters", "Methods of the hook"], rows)
 
 
+class ExportFiles(TableDirective):
+    """``maestroqa-export-files``: the files of exports, with their columns and natural keys."""
+
+    def text(self) -> str:
+        """Return the table."""
+        from airflow_provider_maestroqa.client.resources.export_files import EXPORT_FILES
+
+        rows = [(f"``{file.name}``", _names(file.columns), _names(file.key_columns)) for file in EXPORT_FILES]
+        return rst_table(["File", "Columns", "A record is identified by"], rows, widths="15 55 30")
+
+
 class OutputFormats(TableDirective):
     """``maestroqa-output-formats``: the formats that an export can be landed in."""
 
@@ -124,6 +136,10 @@ class OutputFormats(TableDirective):
         table, single = output_format.table_name("<file>.csv"), output_format.table_name(BARE_NAME)
         cleaned = "always" if output_format.always_cleans else "on request"
         return name, f"``{table}`` for each ``<file>.csv``", f"``{single}``", cleaned
+
+
+def _names(names: Iterable[str]) -> str:
+    return ", ".join(f"``{name}``" for name in names)
 
 
 def _arguments(homes: Iterable[type]) -> Iterator[tuple[str, inspect.Parameter, str]]:

@@ -21,6 +21,7 @@ from airflow_provider_maestroqa.client.parsing import (
     parse_time,
     require_order,
 )
+from airflow_provider_maestroqa.client.resources.export_files import EXPORT_FILES
 from airflow_provider_maestroqa.client.server_text import SAFE_ID, clean_text, read_id
 
 _MAX_SHOWN_ID = 80
@@ -112,7 +113,7 @@ class ExportKind:
 EXPORT_OPTIONS: Mapping[str, ExportOption] = {
     "export_name": ExportOption("name"),
     "single_file_export": ExportOption(
-        "singleFileExport", ("individual_answers", "section_scores", "total_scores", "annotations", "csat")
+        "singleFileExport", tuple(file.name for file in EXPORT_FILES if file.export_type == "raw")
     ),
     "include_calibrations": ExportOption("includeCalibrations", ("all", "none", "only")),
     "include_grader_qa": ExportOption("includeGraderQA", is_flag=True),

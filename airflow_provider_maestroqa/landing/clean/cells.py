@@ -14,16 +14,10 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from airflow_provider_maestroqa.client.resources.export_files import DATE_COLUMNS, natural_key
 from airflow_provider_maestroqa.landing.clean.dates import as_iso
+from airflow_provider_maestroqa.landing.clean.key_counter import KeyCounter
 from airflow_provider_maestroqa.storage.csv_reader import Chunk, CsvReader, shown
-
-#: Columns that hold dates.
-DATE_COLUMNS = frozenset(
-    {"date_graded", "date_first_started", "date_first_graded", "ticket_created_at", "date_reported_as"}
-)
-
-_KEY_ROOT = "gradable_id"
-_KEY_COLUMNS = (_KEY_ROOT, "section_id", "question_id", "annotation_id", "date_reported_as")
 
 #: A null, until it is written. No other cell is empty.
 NULL = ""
@@ -42,12 +36,15 @@ class ColumnStats:
     :param null_counts: empty cells and cells that were ``Unknown``, by column.
     :param unreadable_dates: cells of known date columns that were kept as text, by column; columns without are left
         out.
+    :param duplicate_keys: records that have the natural key of another one before them; ``None`` where the key is
+        not known.
     """
 
     columns: tuple[str, ...]
     rows: int
     null_counts: Mapping[str, int]
     unreadable_dates: Mapping[str, int]
+    duplicate_keys: int | None
 
     def entry(self) -> dict[str, Any]:
         """What the manifest says of them."""
@@ -55,14 +52,10 @@ class ColumnStats:
             "rows": self.rows,
             "columns": list(self.columns),
             "natural_key": natural_key(self.columns),
+            "duplicate_keys": self.duplicate_keys,
             "null_counts": dict(self.null_counts),
             "unreadable_dates": dict(self.unreadable_dates),
         }
-
-
-def natural_key(columns: Sequence[str]) -> list[str]:
-    """The columns that identify a record; none where the file has no ``gradable_id``."""
-    return [name for name in _KEY_COLUMNS if name in columns] if _KEY_ROOT in columns else []
 
 
 def read_records(name: str, blocks: Iterable[bytes]) -> CsvReader:
@@ -83,14 +76,17 @@ def read_records(name: str, blocks: Iterable[bytes]) -> CsvReader:
 class Cleaner:
     """Cleans the records of one file, and counts what it finds.
 
+    :param keys: counts the records that share a natural key.
     :param date_remedy: the last sentence of the error for a date that cannot be read. Without it, such a cell is kept
         as text and counted.
     """
 
-    def __init__(self, records: CsvReader, *, date_remedy: str | None = None) -> None:
+    def __init__(self, records: CsvReader, keys: KeyCounter, *, date_remedy: str | None = None) -> None:
         self.columns = records.header
         self.dates = {place: _Dates() for place, name in enumerate(self.columns) if name in DATE_COLUMNS}
         self._records = records
+        self._keys = keys
+        self._key_places = [self.columns.index(name) for name in natural_key(self.columns)]
         self._date_remedy = date_remedy
         self._rows = 0
         self._nulls = [0] * len(self.columns)
@@ -108,6 +104,8 @@ class Cleaner:
             self._nulls[place] += column.count(NULL)
             columns.append(column)
         self._rows += len(chunk.records)
+        if self._key_places:
+            self._keys.add([columns[place] for place in self._key_places])
         return columns
 
     def column_stats(self) -> ColumnStats:
@@ -117,6 +115,7 @@ class Cleaner:
             self._rows,
             dict(zip(self.columns, self._nulls, strict=True)),
             {self.columns[place]: count for place, count in self._unreadable.items() if count},
+            self._keys.duplicates() if self._key_places else None,
         )
 
     def _count_unreadable(self, place: int, cells: Sequence[str], chunk: Chunk) -> None:

@@ -16,7 +16,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any
 
-from airflow_provider_maestroqa.sandbox.data.export_rows import Content, Table, file_names, tables
+from airflow_provider_maestroqa.sandbox.data.export_cells import Content
+from airflow_provider_maestroqa.sandbox.data.export_rows import Table, file_names, tables
 
 _ZIP64_FROM = 1 << 31
 
@@ -65,7 +66,7 @@ def write_export_file(
 
     :param target: a path, or a file open for writing bytes; it need not be seekable.
     :param export_type: ``raw``, ``groups`` or ``audit_log``.
-    :param rows: graded tickets, memberships or events. See :func:`rows_for_bytes`.
+    :param rows: grades, memberships or activities. See :func:`rows_for_bytes`.
     :param seed: another seed, another content.
     :param single_file: only this file of a raw export, as a bare CSV.
     :param content: window and grade types, where they matter; its seed wins.

@@ -16,8 +16,9 @@ from pathlib import Path
 from typing import Any
 
 from airflow_provider_maestroqa.sandbox.data import documents
+from airflow_provider_maestroqa.sandbox.data.export_cells import CALIBRATION, Content
 from airflow_provider_maestroqa.sandbox.data.export_files import ExportFile, is_zip, write_export_file
-from airflow_provider_maestroqa.sandbox.data.export_rows import Content, file_names
+from airflow_provider_maestroqa.sandbox.data.export_rows import file_names
 from airflow_provider_maestroqa.sandbox.options import SandboxOptions
 from airflow_provider_maestroqa.sandbox.storage.stored_object import HashingFile, StoredObject
 from airflow_provider_maestroqa.sandbox.validation import parse_date
@@ -80,13 +81,13 @@ class Export:
         if "startDate" not in self.parameters:
             return Content(seed=seed)
         calibrations = self.parameters.get("includeCalibrations", "none")
-        grade_types = ("Calibration",) if calibrations == "only" else Content().grade_types
+        grade_types = (CALIBRATION,) if calibrations == "only" else Content().grade_types
         if calibrations == "all":
-            grade_types += ("Calibration",)
+            grade_types += (CALIBRATION,)
         if self.parameters.get("includeGraderQA"):
             grade_types += ("Grader QA",)
         start, end = (parse_date(self.parameters[name]) for name in ("startDate", "endDate"))
-        return Content(seed, (start, end), grade_types)
+        return Content(seed, (start, end), grade_types, deleted=bool(self.parameters.get("includeDeleted")))
 
 
 @dataclass

@@ -49,7 +49,7 @@ def test_a_groups_export_needs_nothing():
         ("audit_log", {"start": DAY["end"], "end": DAY["start"]}, "must be before its end.* Swap them"),
         ("raw", {"start": DAY["start"], "end": DAY["start"]}, "are the same time .* Pass a later end"),
         ("groups", DAY, "has no window"),
-        ("raw", {**DAY, "single_file_export": "scores"}, "single_file_export must be one of individual_answers"),
+        ("raw", {**DAY, "single_file_export": "scores"}, "single_file_export must be one of total_scores"),
         ("raw", {**DAY, "include_calibrations": True}, "include_calibrations must be one of all, none, only"),
         ("raw", {**DAY, "include_deleted": "yes"}, "include_deleted must be True or False"),
         ("raw", {**DAY, "include_grader_qa": 1}, "include_grader_qa must be True or False"),

@@ -7,16 +7,18 @@ import random
 import pytest
 
 from airflow_provider_maestroqa.client.errors import MaestroQADataError
+from airflow_provider_maestroqa.client.resources.export_files import DATE_COLUMNS
 from airflow_provider_maestroqa.landing.clean import cells
-from airflow_provider_maestroqa.landing.clean.cells import Cleaner, natural_key, read_records, strip_formula_guard
+from airflow_provider_maestroqa.landing.clean.cells import Cleaner, read_records, strip_formula_guard
 from airflow_provider_maestroqa.landing.clean.dates import as_iso
 from airflow_provider_maestroqa.landing.clean.encoders import csv_blocks
+from airflow_provider_maestroqa.landing.clean.key_counter import KeyCounter
 from airflow_provider_maestroqa.sandbox.data.sample_text import NASTY_CELLS
 
 
 def cleaned(data, size=1000, **options):
     records = read_records("a.csv", [data[start : start + size] for start in range(0, len(data), size)])
-    cleaner = Cleaner(records, **options)
+    cleaner = Cleaner(records, KeyCounter(), **options)
     return b"".join(csv_blocks(records, cleaner)), cleaner.column_stats()
 
 
@@ -106,9 +108,7 @@ def test_dates_are_read_in_known_columns_only():
     assert contents.unreadable_dates == {}
 
 
-@pytest.mark.parametrize(
-    "name", ["date_graded", "date_first_started", "date_first_graded", "ticket_created_at", "date_reported_as"]
-)
+@pytest.mark.parametrize("name", sorted(DATE_COLUMNS))
 def test_each_known_date_column_is_read(name):
     assert cleaned(f"{name}\n2021-03-04\n".encode())[0] == f"{name}\n2021-03-04T00:00:00Z\n".encode()
 
@@ -191,16 +191,9 @@ def test_any_file_is_cleaned_as_cell_by_cell(seed):
     assert contents.unreadable_dates == ({"date_graded": soon} if soon else {})
 
 
-@pytest.mark.parametrize(
-    ("columns", "key"),
-    [
-        (["comment", "date_reported_as", "gradable_id"], ["gradable_id", "date_reported_as"]),
-        (["gradable_id", "section_id", "date_reported_as"], ["gradable_id", "section_id", "date_reported_as"]),
-        (["gradable_id", "question_id"], ["gradable_id", "question_id"]),
-        (["annotation_id", "gradable_id"], ["gradable_id", "annotation_id"]),
-        (["membership_id", "date_reported_as"], []),
-        ([], []),
-    ],
-)
-def test_the_natural_key_is_made_of_the_columns_that_are_there(columns, key):
-    assert natural_key(columns) == key
+def test_records_that_share_a_natural_key_after_cleaning_are_counted():
+    header = ["gradable_id", "grader", "grade_type", "comment"]
+    rows = [["1", "Unknown", "Manual", "a"], ["1", "", "Manual", "b"], ['="1"', "Ada", "Manual", "c"]]
+    assert cleaned(written(header, *rows))[1].duplicate_keys == 1
+    assert cleaned(written(header, *rows[1:]))[1].duplicate_keys == 0
+    assert cleaned(written(["id", "comment"], ["1", "a"], ["1", "a"]))[1].duplicate_keys is None

@@ -13,8 +13,9 @@ import pytest
 from zip_builder import Part, build_zip
 
 from airflow_provider_maestroqa.client.errors import MaestroQAConfigError, MaestroQADataError
+from airflow_provider_maestroqa.client.resources.export_files import DATE_COLUMNS
 from airflow_provider_maestroqa.landing.clean import encoders as writing
-from airflow_provider_maestroqa.landing.clean.cells import DATE_COLUMNS, strip_formula_guard
+from airflow_provider_maestroqa.landing.clean.cells import strip_formula_guard
 from airflow_provider_maestroqa.landing.clean.dates import as_iso
 from airflow_provider_maestroqa.landing.exports import LandingOptions
 from airflow_provider_maestroqa.sandbox.data.export_files import write_export_file
@@ -151,12 +152,13 @@ def test_cleaning_to_csv_does_not_import_pyarrow():
     code = """
 import sys
 from airflow_provider_maestroqa.landing.clean.encoders import csv_blocks
+from airflow_provider_maestroqa.landing.clean.key_counter import KeyCounter
 from airflow_provider_maestroqa.landing.clean.cells import Cleaner, read_records
 from airflow_provider_maestroqa.landing.clean.dates import as_iso
 from airflow_provider_maestroqa.landing.exports import LandingOptions
 LandingOptions(clean=True)
 records = read_records("a", [b"a\\n1\\n"])
-print(b"".join(csv_blocks(records, Cleaner(records))), "pyarrow" in sys.modules)
+print(b"".join(csv_blocks(records, Cleaner(records, KeyCounter()))), "pyarrow" in sys.modules)
 """
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
     assert done.stdout == "b'a\\n1\\n' False\n"

@@ -15,8 +15,9 @@ import pytest
 from zip_builder import Part, build_zip, deflated
 
 from airflow_provider_maestroqa.client.errors import MaestroQAConfigError, MaestroQADataError
+from airflow_provider_maestroqa.client.resources.export_files import DATE_COLUMNS, EXPORT_FILES
 from airflow_provider_maestroqa.landing.archive import content
-from airflow_provider_maestroqa.landing.clean.cells import DATE_COLUMNS, strip_formula_guard
+from airflow_provider_maestroqa.landing.clean.cells import strip_formula_guard
 from airflow_provider_maestroqa.landing.clean.dates import as_iso
 from airflow_provider_maestroqa.landing.clean.encoders import ROW_GROUP_BYTES
 from airflow_provider_maestroqa.landing.exports import LandingOptions
@@ -86,6 +87,7 @@ def test_a_realistic_export_is_cleaned_cell_by_cell(land, store, export, file_fo
             "rows": len(rows),
             "columns": header,
             "natural_key": file["natural_key"],
+            "duplicate_keys": 0,
             "null_counts": nulls,
             "unreadable_dates": {},
         }
@@ -94,13 +96,28 @@ def test_a_realistic_export_is_cleaned_cell_by_cell(land, store, export, file_fo
 
 def test_the_natural_keys_are_those_of_each_file(land, memory, export):
     manifest = land(memory, clean=True)
-    assert {file["name"].partition(".")[0]: file["natural_key"] for file in manifest["files"]} == {
-        "total_scores": ["gradable_id", "date_reported_as"],
-        "section_scores": ["gradable_id", "section_id", "date_reported_as"],
-        "individual_answers": ["gradable_id", "question_id", "date_reported_as"],
-        "annotations": ["gradable_id", "annotation_id", "date_reported_as"],
-        "csat": ["gradable_id", "date_reported_as"],
-    }
+    known = {file.name: list(file.key_columns) for file in EXPORT_FILES if file.export_type == "raw"}
+    assert {file["name"].partition(".")[0]: file["natural_key"] for file in manifest["files"]} == known
+
+
+GRADES = b"""gradable_id,rubric_id,agent_id,grader,grade_type,rubric_score,date_reported_as
+1,7,39,Ada,Calibration,80,2021-03-04
+1,7,39,Grace,Calibration,85,2021-03-04
+1,7,39,Olga,Calibration,90,2021-03-04
+1,7,40,Ada,Manual,70,2021-03-04
+"""
+
+
+@pytest.mark.parametrize("file_format", ALL_FORMATS)
+def test_records_that_share_a_natural_key_are_counted_and_reported(land, memory, origin, file_format):
+    warned = []
+    shared = GRADES + b"1,7,40,Ada,Manual,75,2021-03-04\n" + b"2,7,40,Unknown,Manual,1,2021-03-04\n" * 3
+    parts = [Part(data=shared), Part(name=b"b.csv", data=GRADES), Part(name=b"c.csv", data=b"id\n1\n1\n")]
+    origin.body = build_zip(*parts)
+    files = land(memory, file_format=file_format, clean=True, warn=warned.append)["files"]
+    assert [(file["rows"], file["duplicate_keys"]) for file in files] == [(8, 3), (4, 0), (2, None)]
+    (line,) = warned
+    assert f"3 of {files[0]['name']}. " in line
 
 
 def test_dates_of_the_landed_files_are_iso_or_null(land, memory, export):

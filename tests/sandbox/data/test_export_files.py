@@ -7,8 +7,9 @@ from datetime import datetime, timezone
 import pytest
 
 from airflow_provider_maestroqa.sandbox import rows_for_bytes, write_export_file
+from airflow_provider_maestroqa.sandbox.data.export_cells import Content
 from airflow_provider_maestroqa.sandbox.data.export_files import GenerationCancelledError
-from airflow_provider_maestroqa.sandbox.data.export_rows import FILES, Content
+from airflow_provider_maestroqa.sandbox.data.export_rows import FILES
 from airflow_provider_maestroqa.sandbox.data.sample_text import NASTY_CELLS
 
 RAW = [f"{name}.csv" for name in FILES["raw"]]
@@ -49,35 +50,31 @@ def test_the_stated_truth_is_the_truth(raw):
         assert files[name].sha256 == hashlib.sha256(data).hexdigest()
 
 
-def test_columns_are_those_that_were_seen(raw):
+def test_every_row_leads_to_a_grade_with_its_agent_rubric_and_grader(raw):
     _, members = raw
-    header = {name: list(records(data)[0]) for name, data in members.items()}
-    seen = (
-        "gradable_id,agent_id,agent_name,agent_email,grader,grade_type,rubric_id,rubric_name,rubric_score,"
-        "max_rubric_score,comment,date_graded,date_first_started,date_first_graded,ticket_created_at,date_reported_as"
-    )
-    assert ",".join(header["total_scores.csv"]) == seen
-    assert {"section_id", "section_name", "section_score", "max_section_score"} < set(header["section_scores.csv"])
-    assert "question_id" in header["individual_answers.csv"]
-    assert "annotation_id" in header["annotations.csv"]
+    shared = ("gradable_id", "agent_id", "agent_email", "rubric_id", "grader", "grade_type", "date_reported_as")
+    grades = {tuple(row[column] for column in shared) for row in records(members["total_scores.csv"])}
+    assert len(grades) == 60
+    for name in ("section_scores.csv", "individual_answers.csv", "annotations.csv"):
+        assert {tuple(row[column] for column in shared) for row in records(members[name])} <= grades
+    assert {row["gradable_id"] for row in records(members["csat.csv"])} < {grade[0] for grade in grades}
 
 
-@pytest.mark.parametrize(
-    ("name", "key"),
-    [
-        ("total_scores.csv", ["gradable_id"]),
-        ("section_scores.csv", ["gradable_id", "section_id"]),
-        ("individual_answers.csv", ["gradable_id", "question_id"]),
-        ("annotations.csv", ["gradable_id", "annotation_id"]),
-        ("csat.csv", ["gradable_id"]),
-    ],
-)
-def test_natural_keys_are_unique_and_lead_to_graded_tickets(raw, name, key):
-    _, members = raw
-    rows = records(members[name])
-    assert len({tuple(row[column] for column in key) for row in rows}) == len(rows)
-    tickets = {row["gradable_id"] for row in records(members["total_scores.csv"])}
-    assert {row["gradable_id"] for row in rows} <= tickets
+@pytest.mark.parametrize("calibrations", [False, True])
+def test_a_ticket_may_have_grades_by_several_graders_rubrics_and_of_several_agents(calibrations):
+    types = ("Manual", "Automated", *(("Calibration",) if calibrations else ()))
+    _, data = written(rows=800, single_file="total_scores", content=Content(grade_types=types))
+    tickets = {}
+    for row in records(data):
+        tickets.setdefault(row["gradable_id"], []).append(row)
+    several = [rows for rows in tickets.values() if len(rows) > 1]
+    assert len(several) == 100
+    for rows in several:
+        assert len({row["agent_id"] for row in rows}) == 2
+        assert len({row["date_reported_as"] for row in rows}) == 1
+        calibrators = [row["grader"] for row in rows if row["grade_type"] == "Calibration"]
+        assert len(set(calibrators)) == len(calibrators) == (3 if calibrations else 0)
+        assert len({row["rubric_id"] for row in rows}) == (1 if calibrations else 2)
 
 
 def test_every_nasty_cell_is_there(raw):
@@ -173,6 +170,15 @@ def test_calibrations_and_grader_qa_are_included_when_asked_for(client):
     assert grade_types() == {"Manual", "Automated"}
     assert grade_types(includeCalibrations="only") == {"Calibration"}
     assert grade_types(includeCalibrations="all", includeGraderQA=True) > {"Calibration", "Grader QA"}
+
+
+def test_deleted_grades_are_marked_when_they_are_asked_for(client):
+    def deleted(**parameters):
+        _, answer = client.finished(singleFileExport="total_scores", **parameters)
+        return {row.get("is_deleted") for row in records(client.get(answer["dataUrl"]).content)}
+
+    assert deleted() == deleted(includeDeleted=False) == {None}
+    assert deleted(includeDeleted=True) == {"true", "false"}
 
 
 def test_two_sandboxes_with_one_seed_serve_the_same_content(make_sandbox, make_client):
