@@ -81,7 +81,7 @@ def ours(file_format: str, *, count_rows: bool) -> Callable[[str], None]:
             manifest = land_export(
                 export_id="benchmark",
                 fresh_url=lambda: url,
-                store=S3Store(S3Hook().get_conn(), BUCKET, "ours"),
+                store=S3Store(S3Hook().get_conn(), BUCKET, f"ours/{os.getpid()}"),
                 options=LandingOptions(file_format=file_format, count_rows=count_rows),
                 session=session,
                 log=lambda _: None,
