@@ -22,7 +22,7 @@ project = "airflow-provider-maestroqa"
 author = "The authors of airflow-provider-maestroqa"
 release = version = VERSION.findall((ROOT / "airflow_provider_maestroqa" / "__init__.py").read_text())[0]
 
-extensions = ["myst_parser", "sphinx.ext.autodoc", "reference", "tables", "sandbox_tables"]
+extensions = ["myst_parser", "sphinx.ext.autodoc", "reference", "tables", "sandbox_tables", "check_output"]
 exclude_patterns = ["_build", "_ext", "snippets"]
 myst_heading_anchors = 4
 

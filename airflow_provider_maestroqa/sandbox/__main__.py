@@ -9,7 +9,7 @@ import signal
 from collections.abc import Sequence
 
 from airflow_provider_maestroqa.sandbox.faults import KINDS, Fault, fault_from_json, fault_from_text
-from airflow_provider_maestroqa.sandbox.options import command_line_options, from_command_line
+from airflow_provider_maestroqa.sandbox.options import command_line_options, from_command_line, profile_options
 from airflow_provider_maestroqa.sandbox.server import Sandbox
 
 
@@ -18,8 +18,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = _parser()
     parsed = parser.parse_args(arguments)
     try:
+        if parsed.like is not None:
+            # Options beside it take precedence.
+            parser.set_defaults(**profile_options(parsed.like))
+            parsed = parser.parse_args(arguments)
         sandbox = Sandbox(**from_command_line(parsed))
-    except ValueError as error:
+    except (ValueError, OSError) as error:
         parser.error(str(error))
     signals = {signal.SIGINT, signal.SIGTERM}
     # Blocked in this thread and those that it starts, a signal waits for sigwait and can come at no bad moment.
@@ -46,6 +50,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     for name, option in command_line_options().items():
         option.add_to(parser, name)
+    parser.add_argument("--like", metavar="FILE", help="behave like the account of this profile, which a check wrote")
     parser.add_argument("--fault", type=_fault, action="append", default=[], help="something that goes wrong")
     return parser
 

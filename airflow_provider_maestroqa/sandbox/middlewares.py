@@ -5,6 +5,7 @@ from __future__ import annotations
 import ipaddress
 import math
 from collections.abc import Sequence
+from email.utils import formatdate
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
@@ -121,6 +122,12 @@ def is_own_name(host: str, more_names: Sequence[str]) -> bool:
         return known or ipaddress.ip_address(name).is_loopback
     except ValueError:
         return False
+
+
+async def send_date(request: web.Request, response: web.StreamResponse) -> None:
+    """Send the time of the sandbox's clock."""
+    options = state_of(request).options
+    response.headers["Date"] = formatdate(options.clock() + options.date_offset, usegmt=True)
 
 
 async def send_security_headers(_request: web.Request, response: web.StreamResponse) -> None:

@@ -8,6 +8,7 @@ import json
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, fields
+from pathlib import Path
 from typing import Any, Concatenate, ParamSpec
 
 from airflow_provider_maestroqa.sandbox.rate_limiter import REAL_LIMITS, Limits
@@ -199,6 +200,22 @@ class SandboxOptions:
     todos: int = _option(500, "to-dos, spread over a year, 2026 by default; up to millions", minimum=0)
     coaching_points: int = _option(500, "coaching points, likewise", minimum=0)
     coaching_sessions: int = _option(250, "coaching sessions, likewise", minimum=0)
+    max_page: int = _option(1000, "records in a page of a list, however many are requested", minimum=1)
+    first_index: int = _option(0, "the ``startIndex`` of the first record of a list", minimum=0)
+    list_ends: str = _option(
+        "excluded",
+        "records of a list that were created exactly at its ``startDate`` or ``endDate``: ``excluded`` or "
+        "``included``",
+        choices=("excluded", "included"),
+    )
+    record_id: str = _option("id", "the name of a listed record's id: ``id`` or ``_id``", choices=("id", "_id"))
+    export_max_days: int = _option(90, "days that an export of coaching sessions covers at most", minimum=0)
+    complete_status: str = _option(
+        "complete",
+        "the status of an export that is ready: ``complete``, or ``completed`` as in the wild",
+        choices=("complete", "completed"),
+    )
+    date_offset: float = _option(0.0, "seconds by which the header ``Date`` is ahead of the clock")
     export_end_day: str = _option(
         "included",
         "the end day of an export of coaching sessions: ``included`` or ``excluded``",
@@ -253,6 +270,28 @@ def from_command_line(arguments: argparse.Namespace) -> dict[str, Any]:
     return {
         name: dict(value) if OPTIONS[name].repeated and value is not None else value for name, value in values.items()
     }
+
+
+def profile_options(file: str | Path) -> dict[str, Any]:
+    """Read the options of a sandbox that behaves like an account, from the profile that a check of it has written.
+
+    :param file: written by ``python -m airflow_provider_maestroqa check --json``.
+    :raises ValueError: it is no such file, or of a newer version.
+    :raises OSError: it cannot be read.
+    """
+    try:
+        profile = json.loads(Path(file).read_bytes())
+        options: dict[str, Any] = dict(profile["sandbox"])
+    except (ValueError, TypeError, KeyError):
+        raise ValueError(f"{file} is no profile of a check.") from None
+    known = command_line_options()
+    if unknown := sorted(set(options) - set(known)):
+        raise ValueError(f"{file}: this version of the sandbox has no option {', '.join(unknown)}.")
+    for name, value in options.items():
+        expected: Any = (int, float) if isinstance(known[name].default, float) else type(known[name].default)
+        if not isinstance(value, list if expected is tuple else expected):
+            raise ValueError(f"{file}: {name} cannot be {value!r}.")  # noqa: TRY004
+    return options
 
 
 def takes_options(

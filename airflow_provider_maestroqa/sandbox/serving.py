@@ -26,6 +26,7 @@ from airflow_provider_maestroqa.sandbox.middlewares import (
     fault_middleware,
     log_middleware,
     own_pages_only,
+    send_date,
     send_security_headers,
     token_and_limits,
 )
@@ -51,6 +52,7 @@ def api_app(state: State) -> web.Application:
         client_max_size=state.options.largest_body,
     )
     app[STATE] = state
+    app.on_response_prepare.append(send_date)
     app.on_response_prepare.append(send_security_headers)
     for chapter in (control, *CHAPTERS):
         app.router.add_routes(chapter.routes)

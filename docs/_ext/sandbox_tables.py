@@ -27,6 +27,9 @@ class CommandLine(TableDirective):
             (f"``{option.written_flag(name)}``", option.written_default, option.about)
             for name, option in command_line_options().items()
         ]
+        rows.append(
+            ("``--like``", "none", "behave like the account of this profile, which :doc:`a check </check>` wrote")
+        )
         rows.append(("``--fault``", "none", "something that goes wrong; may be given several times"))
         return rst_table(["Option", "Default", "What it does"], rows)
 

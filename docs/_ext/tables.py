@@ -32,6 +32,7 @@ def setup(app: Sphinx) -> dict[str, Any]:
     app.add_directive("maestroqa-connection-fields", ConnectionFields)
     app.add_directive("maestroqa-export-files", ExportFiles)
     app.add_directive("maestroqa-list-resources", ListResources)
+    app.add_directive("maestroqa-probes", Probes)
     app.add_directive("maestroqa-output-formats", OutputFormats)
     return {"parallel_read_safe": True}
 
@@ -60,6 +61,24 @@ class TableDirective(SphinxDirective):
     def run(self) -> list[nodes.Node]:
         """Parse the generated text; in a page of Markdown the directive stands in an ``eval-rst`` block."""
         return self.parse_text_to_nodes(self.text())
+
+
+class Probes(TableDirective):
+    """``maestroqa-probes``: what a check asks an account about."""
+
+    def text(self) -> str:
+        """Return the table."""
+        from airflow_provider_maestroqa.check.catalogue import PROBES
+
+        rows = [
+            (
+                probe.reading.replace("`", "``"),
+                probe.means.replace("`", "``"),
+                f"``--{probe.needs}``" if probe.needs else "",
+            )
+            for probe in PROBES
+        ]
+        return rst_table(["What this package assumes", "Where it is not so", "Only with"], rows)
 
 
 class ConnectionFields(TableDirective):

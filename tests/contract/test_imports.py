@@ -17,10 +17,12 @@ HEAVY = (
     "airflow_provider_maestroqa.hooks.maestroqa",
 )  # fmt: skip
 #: Rooms that are imported by a task that runs, and not by what is read with a DAG file.
-RUN_TIME = {"client", "storage", "landing", "pushes", "sources", "hooks", "sandbox"}
+RUN_TIME = {"client", "storage", "landing", "pushes", "sources", "hooks", "sandbox", "check", "__main__"}
 #: The layers of the house, the highest first: a room imports only from rooms in lower layers. Imports for types alone
 #: and imports inside functions count. CONTRIBUTING.md shows the same table.
 LAYERS = (
+    ("__main__",),
+    ("check",),
     ("transfers", "sensors"),
     ("operators",),
     ("triggers",),

@@ -6,6 +6,7 @@ from urllib.parse import urlsplit
 import pytest
 
 from airflow_provider_maestroqa import __version__
+from airflow_provider_maestroqa.__main__ import make_parser as command_parser
 from airflow_provider_maestroqa.client.settings import read_settings
 from airflow_provider_maestroqa.hooks.maestroqa import MaestroQAHook
 from airflow_provider_maestroqa.sandbox.__main__ import _parser as sandbox_parser
@@ -70,6 +71,8 @@ def check_python(command, root, monkeypatch):
     assert command[1] == "-m"
     if command[2] == "airflow_provider_maestroqa.sandbox":
         sandbox_parser().parse_args(command[3:])
+    elif command[2] == "airflow_provider_maestroqa":
+        command_parser().parse_args(command[3:])
     elif command[2] == "pytest":
         assert all((root / path).exists() for path in command[3:])
     else:

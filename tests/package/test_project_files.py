@@ -46,4 +46,4 @@ def test_pre_commit_runs_the_commands_of_make_check(root):
 def test_the_issue_form_asks_for_what_is_needed_to_reproduce(root):
     form = yaml.safe_load((root / ".github" / "ISSUE_TEMPLATE" / "bug.yml").read_text())
     required = {field["id"] for field in form["body"] if field.get("validations", {}).get("required")}
-    assert {"package", "airflow", "python", "sandbox", "steps"} <= required
+    assert {"package", "airflow", "python", "sandbox", "check", "steps"} <= required

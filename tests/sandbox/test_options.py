@@ -59,7 +59,7 @@ def test_each_option_can_be_set_on_the_command_line(name):
 
 @pytest.mark.parametrize("name", [name for name, option in OPTIONS.items() if option.minimum is not None])
 def test_an_option_below_its_minimum_is_refused(name):
-    with pytest.raises(ValueError, match=f"{name} must be 0 or more, not -1"):
+    with pytest.raises(ValueError, match=f"{name} must be {OPTIONS[name].minimum} or more, not -1"):
         Sandbox(**{name: -1})
 
 

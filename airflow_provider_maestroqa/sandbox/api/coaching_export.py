@@ -18,7 +18,6 @@ from airflow_provider_maestroqa.sandbox.state import state_of
 from airflow_provider_maestroqa.sandbox.storage.delivery import Delivery, deliver
 from airflow_provider_maestroqa.sandbox.validation import Parameter
 
-_MAX_DAYS = 90
 _PIECE = 1 << 17
 _ENDLESS = 1 << 62
 
@@ -39,8 +38,9 @@ async def _export(request: web.Request) -> web.StreamResponse:
     start, end = date.fromisoformat(body["startDate"]), date.fromisoformat(body["endDate"])
     if end < start:
         raise APIError(400, "Invalid parameters: endDate must not be before startDate.")
-    if (end - start).days > _MAX_DAYS:
-        raise APIError(400, f"Invalid parameters: endDate must be within {_MAX_DAYS} days of startDate.")
+    max_days = state_of(request).options.export_max_days
+    if (end - start).days > max_days:
+        raise APIError(400, f"Invalid parameters: endDate must be within {max_days} days of startDate.")
     faults = context_of(request).faults
     sessions = state_of(request).coaching.exported(start, end, body.get("timeAxis", "meetingDate"))
     for fault in faults:

@@ -14,7 +14,7 @@ from airflow_provider_maestroqa.sandbox.responses import APIError
 from airflow_provider_maestroqa.sandbox.state import State, state_of
 from airflow_provider_maestroqa.sandbox.validation import Parameter, check_parameters
 
-_DEFAULT_PAGE, _MAX_PAGE = 100, 1000
+_DEFAULT_PAGE = 100
 _PAGE = {"count": Parameter(checks.digits), "startIndex": Parameter(checks.digits)}
 _FILTERS = {
     "agentId": Parameter(checks.text),
@@ -40,15 +40,19 @@ class ListEndpoint:
         state, query = state_of(request), dict(request.query)
         at = {fault.kind: fault.at or 0 for fault in context_of(request).faults}
         offset = state.list_offsets[self.path] = state.list_offsets.get(self.path, 0) + at.get("shrink", 0)
-        start = int(query.get("startIndex", 0))
-        count = min(int(query.get("count", _DEFAULT_PAGE)), _MAX_PAGE, at.get("page_cap", _MAX_PAGE))
+        options = state.options
+        # As SCIM has it, an index before the first one means the first one.
+        start = max(int(query.get("startIndex", options.first_index)), options.first_index)
+        count = min(int(query.get("count", _DEFAULT_PAGE)), at.get("page_cap", options.max_page), options.max_page)
         records = self.select(state, query)
         total = max(len(records) - offset, 0)
+        slice_start = start - options.first_index
+        resources = [] if "empty_page" in at else _slice(records, offset, slice_start, count, at)
         page = {
             "startIndex": start,
             "totalResults": max(total + at.get("wrong_total", 0), 0),
             "itemsPerPage": count,
-            "Resources": [] if "empty_page" in at else _slice(records, offset, start, count, at),
+            "Resources": [_named(record, options.record_id) for record in resources],
         }
         return web.json_response(page)
 
@@ -58,7 +62,12 @@ class ListEndpoint:
         record = self.find(state_of(request), request.match_info["id"])
         if record is None:
             raise APIError(404, f"There is no {self.label} with this id.")
-        return web.json_response(record)
+        return web.json_response(_named(record, state_of(request).options.record_id))
+
+
+def _named(record: Fields, id_name: str) -> Fields:
+    """The record, with its id under the name that this account has for it."""
+    return {id_name if name == "id" else name: value for name, value in record.items()}
 
 
 def _slice(records: Sequence[Fields], offset: int, start: int, count: int, at: Mapping[str, int]) -> list[Fields]:

@@ -86,15 +86,16 @@ class Coaching:
         return next((one for one in self._listed(record_type) if one["id"] == record_id), None)
 
     def match(self, record_type: str, query: Mapping[str, str]) -> RecordList:
-        """The records of a list that match its filters: created after the start and before the end."""
+        """The records of a list that match its filters: created between the start and the end."""
         count = self.rows.counts[record_type]
         after = parse_date(query["startDate"]).timestamp() if "startDate" in query else float("-inf")
         before = parse_date(query["endDate"]).timestamp() if "endDate" in query else float("inf")
         numbers = range(count)
-        low = bisect_right(numbers, after, key=lambda number: self.rows.created_at(record_type, number))
-        high = bisect_left(numbers, before, key=lambda number: self.rows.created_at(record_type, number))
+        first, last = (bisect_left, bisect_right) if self._includes_ends else (bisect_right, bisect_left)
+        low = first(numbers, after, key=lambda number: self.rows.created_at(record_type, number))
+        high = last(numbers, before, key=lambda number: self.rows.created_at(record_type, number))
         owners = {name: query[name] for name in OWNERS if name in query}
-        added = [one for one in self._listed(record_type) if _matches(one, owners, after, before)]
+        added = [one for one in self._listed(record_type) if self._matches(one, owners, after, before)]
         return RecordList(_numbers_of(owners, low, high), self.rows.maker(record_type), added)
 
     def exported(self, start: date, end: date, time_axis: str) -> Iterator[Fields]:
@@ -124,6 +125,16 @@ class Coaching:
         self.added = [*self.added, session]
         return session
 
+    @property
+    def _includes_ends(self) -> bool:
+        return self.options.list_ends == "included"
+
+    def _matches(self, record: Fields, owners: Mapping[str, str], after: float, before: float) -> bool:
+        created_at = parse_date(record["createdAt"]).timestamp()
+        at_end = self._includes_ends and created_at in (after, before)
+        owned = all(record[name] == value for name, value in owners.items())
+        return owned and (at_end or after < created_at < before)
+
     def _listed(self, record_type: str) -> list[Fields]:
         if record_type == "session":
             return [_as_listed(session) for session in self.added]
@@ -142,11 +153,6 @@ def _numbers_of(owners: Mapping[str, str], low: int, high: int) -> range:
         step *= count
     first = next(one for one in range(low, low + step) if all(one % size == rest for size, rest in remainders))
     return range(first, high, step)
-
-
-def _matches(record: Fields, owners: Mapping[str, str], after: float, before: float) -> bool:
-    owned = all(record[name] == value for name, value in owners.items())
-    return owned and after < parse_date(record["createdAt"]).timestamp() < before
 
 
 def _midnight(day: date) -> float:

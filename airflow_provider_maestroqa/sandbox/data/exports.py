@@ -150,7 +150,7 @@ class Exports:
                 if not export.making.done():
                     return "in_progress"
                 export.making.result()
-        return "completed" if export.outcome == "completed" else "complete"
+        return "completed" if export.outcome == "completed" else self.options.complete_status
 
     async def change(self, export: Export) -> None:
         """Make another file with other content under the same key."""

@@ -1,0 +1,17 @@
+"""All probes, in the order in which they run and are shown."""
+
+from __future__ import annotations
+
+from airflow_provider_maestroqa.check.probe import Probe
+from airflow_provider_maestroqa.check.probes import access, coaching, columns, exports, limits, lists, tickets, writes
+
+PROBES: tuple[Probe, ...] = (
+    *access.PROBES,
+    *lists.PROBES,
+    *exports.PROBES,
+    *columns.PROBES,
+    *coaching.PROBES,
+    *tickets.PROBES,
+    *writes.PROBES,
+    *limits.PROBES,
+)
