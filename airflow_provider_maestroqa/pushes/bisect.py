@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from airflow_provider_maestroqa.client.errors import MaestroQAAPIError
+from airflow_provider_maestroqa.pushes.hints import find_suspect
 from airflow_provider_maestroqa.pushes.records import Record
 
 #: The statuses by which MaestroQA rejects a batch as a whole.
@@ -42,9 +43,12 @@ def find_rejected(
     error: MaestroQAAPIError,
     send: Callable[[Sequence[Record]], MaestroQAAPIError | None],
 ) -> Rejection:
-    """Send a rejected batch by halves until its first bad record stands alone.
+    """Send a rejected batch in pieces until its first bad record stands alone.
 
-    What comes after that record is left for the next batch, so that a bad record costs no request but its search.
+    Where the response names a record, the ones before it are sent together and then that one alone, which proves it.
+    Else, and when it was not that one, the batch is sent by halves. A response that names the wrong one costs at most
+    two requests more. What comes after the bad record is left for the next batch, so that it costs no request but its
+    search.
 
     :param batch: some records, which MaestroQA rejects as a whole.
     :param error: what it answered about them.
@@ -52,6 +56,17 @@ def find_rejected(
     """
     suspects, is_proven = list(batch), True
     rest: list[Record] = []
+    named = find_suspect(suspects, error.message)
+    if named is not None and len(suspects) > 1:
+        before, one, after = suspects[:named], suspects[named : named + 1], suspects[named + 1 :]
+        rejection = send(before) if before else None
+        if rejection is not None:
+            suspects, error, rest = before, rejection, [*one, *after]
+        else:
+            rejection = send(one)
+            if rejection is not None:
+                return Rejection(one[0], rejection, after)
+            suspects, is_proven = after, False
     while len(suspects) > 1:
         middle = len(suspects) // 2
         first, second = suspects[:middle], suspects[middle:]
@@ -62,5 +77,5 @@ def find_rejected(
         else:
             suspects, error, is_proven = first, rejection, True
             rest = [*second, *rest]
-    final = error if is_proven else send(suspects)
+    final = error if is_proven else send(suspects) if suspects else None
     return Rejection(None if final is None else suspects[0], final, rest)
