@@ -51,6 +51,10 @@ def load_dag(path: Path, *, poll_interval: float) -> DAG:
     (dag,) = (value for value in vars(module).values() if isinstance(value, DAG))
     for name in ("poke_interval", "poll_interval"):
         set_argument(dag, name, poll_interval)
+        # An operator of one's own may have it without an argument.
+        for task in dag.tasks:
+            if hasattr(task, name):
+                setattr(task, name, poll_interval)
     return dag
 
 
