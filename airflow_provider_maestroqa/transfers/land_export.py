@@ -141,6 +141,7 @@ class LandExportOperator(LineageMixin, MaestroQAOperator):
                 window=window,
                 check_published=False,
                 published_before=published_before,
+                clock=hook.clock,
             )
         return manifest, True
 

@@ -1,21 +1,13 @@
 """Each row of failures.md that names a fault is run with that fault."""
 
-import asyncio
 import copy
 
 import pytest
 from clocks import SkippingTime
 
-try:
-    from airflow.sdk.exceptions import TaskDeferred
-except ImportError:  # Airflow 2
-    from airflow.exceptions import TaskDeferred
-
-from airflow_provider_maestroqa import _compat
 from airflow_provider_maestroqa._compat import AirflowFailException, AirflowSensorTimeout, AirflowSkipException
 from airflow_provider_maestroqa.client.errors import MaestroQAError
 from airflow_provider_maestroqa.hooks.maestroqa import MaestroQAHook
-from airflow_provider_maestroqa.landing.exports import land_export
 from airflow_provider_maestroqa.operators.exports import MaestroQARequestExportOperator
 from airflow_provider_maestroqa.sandbox.faults import fault_from_text
 from airflow_provider_maestroqa.sensors.exports import MaestroQAExportSensor
@@ -28,11 +20,7 @@ WINDOW = {"start": "2026-01-01T00:00:00Z", "end": "2026-01-02T00:00:00Z"}
 
 
 @pytest.fixture(autouse=True)
-def nobody_sleeps(monkeypatch, mocker, connect, sandbox):
-    monkeypatch.setitem(land_export.__kwdefaults__, "sleep", lambda seconds: None)
-    # Each URL would make Airflow's masker a little slower, for the rest of the process.
-    monkeypatch.setattr(_compat, "mask_secret", lambda secret: None)
-    monkeypatch.setattr(_compat, "amask_secret", mocker.AsyncMock())
+def nobody_sleeps(monkeypatch, connect, sandbox):
     monkeypatch.setattr(MaestroQAHook, "clock", SkippingTime().clock())
     connect(host=sandbox.url, password=sandbox.token, timeout=1, rate_limits={"normal": [[1000, 0.05]]})
 
@@ -50,21 +38,6 @@ def outcome_of(work):
 
 def outcome_in(cell):
     return cell.partition("**")[2].partition("**")[0]
-
-
-def finish(operator, context=None):
-    """Run a task, and in the triggerer's stead its trigger."""
-    context = {} if context is None else context
-    try:
-        return operator.execute(context)
-    except TaskDeferred as deferred:
-        event = asyncio.run(first_event(deferred.trigger))
-        return getattr(operator, deferred.method_name)(context, event)
-
-
-async def first_event(trigger):
-    async for event in trigger.run():
-        return event.payload
 
 
 def request(**changes):
@@ -85,7 +58,7 @@ def test_what_happens_when_asking(asking, sandbox):
 
 @pytest.mark.parametrize("deferrable", [False, True], ids=["on a worker", "deferred"])
 @pytest.mark.parametrize("way", ["sensor", "wait_for_completion"])
-def test_what_happens_when_waiting(waiting, sandbox, way, deferrable):
+def test_what_happens_when_waiting(waiting, sandbox, run_task, way, deferrable):
     what, fault, cell = waiting
     if way == "sensor":
         export_id = request().execute({})
@@ -96,7 +69,7 @@ def test_what_happens_when_waiting(waiting, sandbox, way, deferrable):
     else:
         arm(sandbox, fault.strip("`"), LOOK)
         task = request(wait_for_completion=True, deferrable=deferrable)
-    assert outcome_of(lambda: finish(task)) == outcome_in(cell), what
+    assert outcome_of(lambda: run_task(task)) == outcome_in(cell), what
 
 
 def test_what_happens_when_landing(landing, sandbox, tmp_path):
@@ -122,12 +95,12 @@ def test_what_happens_when_landing(landing, sandbox, tmp_path):
 
 
 @pytest.mark.parametrize("deferrable", [False, True], ids=["on a worker", "deferred"])
-def test_at_the_deadline_each_ends_as_documented(section, sandbox, deferrable):
+def test_at_the_deadline_each_ends_as_documented(section, sandbox, run_task, deferrable):
     text = " ".join(section("docs/failures.md", "Waiting").split())
     assert "`wait_for_completion` **fails, Airflow retries**. The sensor ends like every sensor of Airflow" in text
     arm(sandbox, "never,times=ever", GET)
     task = request(wait_for_completion=True, timeout=0.2, deferrable=deferrable)
-    assert outcome_of(lambda: finish(task)) == "fails, Airflow retries"
+    assert outcome_of(lambda: run_task(task)) == "fails, Airflow retries"
     export_id = next(iter(sandbox.exports))
     for soft_fail, ends in ((False, AirflowSensorTimeout), (True, AirflowSkipException)):
         sensor = MaestroQAExportSensor(
@@ -139,7 +112,7 @@ def test_at_the_deadline_each_ends_as_documented(section, sandbox, deferrable):
             deferrable=deferrable,
         )
         with pytest.raises(ends):
-            finish(sensor)
+            run_task(sensor)
 
 
 class Stored(dict):

@@ -16,13 +16,12 @@ from pathlib import Path
 
 import pytest
 from clocks import SkippingTime
+from error_text import error_text
 from proxies import ROUTES
 
-from airflow_provider_maestroqa import _compat
 from airflow_provider_maestroqa._compat import AirflowFailException
 from airflow_provider_maestroqa.client import errors
 from airflow_provider_maestroqa.client.resources.attachments import id_for_file, id_for_url
-from airflow_provider_maestroqa.client.resources.uploads import upload
 from airflow_provider_maestroqa.hooks.maestroqa import MaestroQAHook
 from airflow_provider_maestroqa.operators.attachments import MaestroQACreateAttachmentOperator
 from airflow_provider_maestroqa.sandbox import Sandbox
@@ -108,9 +107,7 @@ def route(route):
 
 @pytest.fixture(autouse=True)
 def quick(monkeypatch, connect, sandbox, route):
-    monkeypatch.setattr(_compat, "mask_secret", lambda secret: None)
     monkeypatch.setattr(MaestroQAHook, "clock", SkippingTime().clock())
-    monkeypatch.setitem(upload.__kwdefaults__, "sleep", lambda seconds: None)
     rates = {"normal": [[1000, 0.05]]}
     connect(password=sandbox.token, **route.connection(sandbox.url, timeout=1, rate_limits=rates))
     # The addresses to upload to lead through the tunnel, too.
@@ -134,24 +131,12 @@ def attach(recording=None, url=None):
     ).execute({})
 
 
-def told_of(error):
-    """All that can be read from an error, and from those that it can be traced to."""
-    texts, todo, seen = [], [error], set()
-    while todo:
-        one = todo.pop()
-        if one is not None and id(one) not in seen:
-            seen.add(id(one))
-            texts += [str(one), repr(one), repr(vars(one))]
-            todo += [one.__cause__, one.__context__]
-    return "\n".join(texts)
-
-
 def outcome_of(work, sandbox):
     """How a task ended, and the error it ended with."""
     try:
         work()
     except (AirflowFailException, errors.MaestroQAError) as error:
-        told = told_of(error)
+        told = error_text(error)
         assert not [secret for secret in sandbox.secrets if secret in told]
         assert "X-Amz" not in told
         real = error.__cause__ if isinstance(error, AirflowFailException) else error

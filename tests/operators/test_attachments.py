@@ -11,12 +11,12 @@ from datetime import datetime, timedelta, timezone
 
 import pytest
 from clocks import SkippingTime
+from error_text import error_text
 
 from airflow_provider_maestroqa import _compat
 from airflow_provider_maestroqa._compat import AirflowFailException
 from airflow_provider_maestroqa.client import errors
 from airflow_provider_maestroqa.client.resources.attachments import id_for_file, id_for_url
-from airflow_provider_maestroqa.client.resources.uploads import upload
 from airflow_provider_maestroqa.client.transport.sync_client import SyncClient
 from airflow_provider_maestroqa.hooks.maestroqa import MaestroQAHook
 from airflow_provider_maestroqa.operators.attachments import MaestroQACreateAttachmentOperator
@@ -40,7 +40,6 @@ def quick(monkeypatch, connect, sandbox):
     masked = []
     monkeypatch.setattr(_compat, "mask_secret", masked.append)
     monkeypatch.setattr(MaestroQAHook, "clock", SkippingTime().clock())
-    monkeypatch.setitem(upload.__kwdefaults__, "sleep", lambda seconds: None)
     connect(host=sandbox.url, password=sandbox.token, timeout=0.5, rate_limits={"normal": [[1000, 0.05]]})
     return masked
 
@@ -70,23 +69,11 @@ def task(recording):
     return make
 
 
-def told_of(error):
-    """All that can be read from an error, and from those that it can be traced to."""
-    texts, todo, seen = [], [error], set()
-    while todo:
-        one = todo.pop()
-        if one is not None and id(one) not in seen:
-            seen.add(id(one))
-            texts += [str(one), repr(one), repr(vars(one))]
-            todo += [one.__cause__, one.__context__]
-    return "\n".join(texts)
-
-
 def fails(task, sandbox):
     """Run a task that must fail; its error, or the one that it was raised from, after a look for secrets."""
     with pytest.raises((AirflowFailException, errors.MaestroQAError)) as failed:
         task.execute({})
-    told = told_of(failed.value)
+    told = error_text(failed.value)
     assert not [secret for secret in sandbox.secrets if secret in told]
     assert "X-Amz" not in told
     return failed.value.__cause__ or failed.value

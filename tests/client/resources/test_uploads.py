@@ -14,6 +14,7 @@ from types import SimpleNamespace
 
 import pytest
 import requests
+from error_text import error_text
 
 from airflow_provider_maestroqa.client import errors
 from airflow_provider_maestroqa.client.clock import Clock
@@ -167,22 +168,10 @@ def job(storage):
     return Job(storage)
 
 
-def told_of(error):
-    """All that can be read from an error, and from those that it can be traced to."""
-    texts, todo, seen = [], [error], set()
-    while todo:
-        one = todo.pop()
-        if one is not None and id(one) not in seen:
-            seen.add(id(one))
-            texts += [str(one), repr(one), repr(vars(one))]
-            todo += [one.__cause__, one.__context__]
-    return "\n".join(texts)
-
-
 def fails(job, kind, source=None):
     with pytest.raises(kind) as failed:
         job.run(source)
-    told = told_of(failed.value) + "\n".join(job.said)
+    told = error_text(failed.value) + "\n".join(job.said)
     assert SECRET not in told
     assert "X-Amz" not in told
     return failed.value
