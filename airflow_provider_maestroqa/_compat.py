@@ -6,6 +6,8 @@ Names are imported on first use, so that a DAG file pays only for what it touche
 from __future__ import annotations
 
 import importlib
+from collections.abc import Callable
+from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -90,6 +92,34 @@ def has_asset_watchers() -> bool:
 def has_retry_policies() -> bool:
     """Whether this Airflow takes ``retry_policy``: 3.3 and newer."""
     return _airflow_version() >= (3, 3)
+
+
+def cron_partitions(timetable: Any) -> Callable[[datetime], tuple[datetime, str]]:
+    """The partitions of a ``CronPartitionTimetable``: a function from a time to the first one at or after it.
+
+    It returns the partition's date in UTC and its key, as this Airflow writes it: 3.2 in UTC, 3.3 in the timetable's
+    time zone.
+
+    :param timetable: the timetable, of Airflow's SDK or of its core. Its ``run_offset`` says when a partition is run,
+        not which ones there are.
+    """
+    from datetime import timezone as zones
+
+    from airflow.timetables.base import TimeRestriction
+
+    names = ("expression", "timezone", "key_format")
+    cron, zone, key_format = (getattr(timetable, name, None) or getattr(timetable, f"_{name}") for name in names)
+    ticks = _find("CronPartitionTimetable", ("airflow.timetables.trigger",))(
+        cron, timezone=zone, key_format=key_format
+    )
+
+    def first_from(moment: datetime) -> tuple[datetime, str]:
+        earliest = _find("coerce_datetime", ("airflow._shared.timezones.timezone", "airflow.utils.timezone"))(moment)
+        restriction = TimeRestriction(earliest=earliest, latest=None, catchup=True)
+        info = ticks.next_dagrun_info_v2(last_dagrun_info=None, restriction=restriction)
+        return datetime.fromisoformat(info.partition_date.isoformat()).astimezone(zones.utc), info.partition_key
+
+    return first_from
 
 
 def mask_secret(secret: str) -> None:

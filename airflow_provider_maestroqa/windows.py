@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
+from airflow_provider_maestroqa.client.clock import Clock
 from airflow_provider_maestroqa.client.errors import MaestroQAConfigError
 from airflow_provider_maestroqa.client.formatting import format_number, format_time
 from airflow_provider_maestroqa.client.parsing import (
@@ -20,12 +22,18 @@ from airflow_provider_maestroqa.client.parsing import (
     show,
 )
 from airflow_provider_maestroqa.runtime import task_context
+from airflow_provider_maestroqa.runtime.partitions import Partition, current_partition, lacks_partition
+
+log = logging.getLogger(__name__)
 
 _REMEDIES = (
     "Do one of three things: pass start and end; pass lookback, such as timedelta(days=1); or schedule the DAG with "
     "CronDataIntervalTimetable, whose runs have an interval."
 )
-
+_NEEDS_PARTITION = (
+    "Start the run with a partition_key (a field of the UI's and the REST API's trigger; a backfill sets it itself), "
+    "or pass start and end."
+)
 
 #: More windows than this are surely a mistake; Airflow maps over 1,024 at most, unless configured otherwise.
 _MAX_WINDOWS = 10_000
@@ -97,37 +105,64 @@ def resolve_window(
     start: object = None,
     end: object = None,
     lookback: object = None,
+    partition_length: object = None,
 ) -> Window:
-    """Find the window of a task: as given, else by looking back, else the run's data interval.
+    """Find the window of a task: as given, else by looking back, else the run's partition or data interval.
 
-    The result is the same in every try of one run.
+    The result is the same in every try of one run, and in every run of one partition.
 
     :param context: Airflow's context of the task.
     :param start: an aware datetime or ISO 8601 text.
-    :param end: likewise. Default: the end of the data interval, or the time the run was requested.
+    :param end: likewise. Default: the partition date, the data interval's end, or the time the run was requested.
     :param lookback: a duration, counted back from ``end``: a timedelta, ``P7D``, ``7 days, 0:00:00`` or seconds.
+    :param partition_length: a duration, likewise, counted from ``start``, or else from the partition date.
     :raises MaestroQAConfigError: the arguments contradict each other, or leave no window.
     """
     first, last = parse_optional_time(start, "start"), parse_optional_time(end, "end")
+    length = None if is_blank(partition_length) else parse_duration(partition_length, "partition_length")
+    if length is not None and not (last is None and is_blank(lookback)):
+        raise MaestroQAConfigError(
+            "Pass partition_length, or end or lookback, not both: each says where the window is."
+        )
     if not is_blank(lookback):
         if first is not None:
             raise MaestroQAConfigError("Pass start or lookback, not both: lookback already says where to start.")
         window_end = last or reference_time(context)
         return _window(look_back(window_end, parse_lookback(lookback)), window_end)
     if first is not None:
-        return _window(first, last or reference_time(context))
+        return _window(first, first + length if length is not None else last or reference_time(context))
     if last is not None:
         raise MaestroQAConfigError("end is given without a start. Pass start, or lookback.")
-    interval = task_context.data_interval(context)
-    if None in interval:
-        raise MaestroQAConfigError(f"This run has no data interval, so there is no window to export. {_REMEDIES}")
-    interval_start, interval_end = (parse_time(moment, "the data interval") for moment in interval)
-    if interval_start == interval_end:
+    return _window_of_run(context, length)
+
+
+def _window_of_run(context: Mapping[str, Any], length: timedelta | None) -> Window:
+    """The run's partition, else its data interval."""
+    partition = current_partition(context)
+    if length is not None:
+        if partition is None or partition.date is None:
+            raise MaestroQAConfigError(f"partition_length needs a partition date or start. {_no_date(partition)}")
+        return _window(partition.date, partition.date + length)
+    interval = _data_interval(context)
+    if partition is not None and partition.date is not None and partition.end is not None:
+        _warn_if_unfinished(partition)
+        return _window(partition.date, partition.end)
+    if partition is not None and interval is None:
+        raise MaestroQAConfigError(_no_length(partition))
+    if interval is not None:
+        return _window(*interval)
+    if lacks_partition(context):
         raise MaestroQAConfigError(
-            f"This run's data interval has no length ({format_time(interval_end)}), so the export would be empty: "
-            f'in Airflow 3 a schedule such as "@daily" gives a point in time, not an interval. {_REMEDIES}'
+            f"This run of a partitioned DAG has no partition, and so no window. {_NEEDS_PARTITION}"
         )
-    return _window(interval_start, interval_end)
+    moment = task_context.data_interval(context)[1]
+    if moment is None:
+        raise MaestroQAConfigError(f"This run has no data interval, so there is no window to export. {_REMEDIES}")
+    raise MaestroQAConfigError(
+        f"This run's data interval has no length ({format_time(parse_time(moment, 'the data interval'))}), so the "
+        'export would be empty: in Airflow 3 a schedule such as "@daily" gives a point in time, not an interval. '
+        f"{_REMEDIES}"
+    )
 
 
 def parse_window(window: object, export_id: str) -> dict[str, str] | None:
@@ -162,14 +197,60 @@ def parse_lookback(lookback: object) -> timedelta:
 
 
 def reference_time(context: Mapping[str, Any]) -> datetime:
-    """The end of a run's data interval, or else the time the run was requested. The same in every try.
+    """The date of a run's partition, else the end of its data interval, or else the time it was requested.
 
-    :raises MaestroQAConfigError: the run has neither.
+    It is the same in every try, and in every run of one partition.
+
+    :raises MaestroQAConfigError: the run has none of them, or a partition key that tells no time.
     """
+    partition = current_partition(context)
+    if partition is not None and partition.date is not None:
+        return partition.date
+    if partition is not None and _data_interval(context) is None:
+        # The time the run was requested is another one in each run of this partition.
+        raise MaestroQAConfigError(_no_date(partition))
     moment = task_context.data_interval(context)[1] or task_context.requested_at(context)
     if moment is not None:
         return parse_time(moment, "the run's time")
     raise MaestroQAConfigError("This run has neither a data interval nor a time it was requested. Pass end.")
+
+
+def _data_interval(context: Mapping[str, Any]) -> tuple[datetime, datetime] | None:
+    """Both ends of the run's data interval; ``None`` where it has no length."""
+    interval = task_context.data_interval(context)
+    if None in interval:
+        return None
+    start, end = (parse_time(moment, "the data interval") for moment in interval)
+    return None if start == end else (start, end)
+
+
+def _no_date(partition: Partition | None) -> str:
+    if partition is None:
+        return _NEEDS_PARTITION
+    return (
+        f"The partition key of this run ({show(partition.key)}) tells no time, or is not one of its DAG's schedule. "
+        "Pass start and end, made of the key: such as start='{{ dag_run.partition_key }}Z' with partition_length."
+    )
+
+
+def _no_length(partition: Partition) -> str:
+    if partition.date is None:
+        return _no_date(partition)
+    return (
+        f"The partition of this run ({show(partition.key)}) begins at {format_time(partition.date)}, but its DAG's "
+        "timetable does not say where it ends. Pass partition_length, such as timedelta(days=1); lookback, which "
+        "ends where the partition begins; or start and end."
+    )
+
+
+def _warn_if_unfinished(partition: Partition) -> None:
+    if partition.end is not None and partition.end.timestamp() > Clock().wall():
+        log.warning(
+            "The partition %s ends at %s, which is still ahead: what comes until then is not in it yet. To run each "
+            "partition when it is over, give its CronPartitionTimetable run_offset=-1.",
+            partition.key,
+            format_time(partition.end),
+        )
 
 
 def _window(start: datetime, end: datetime) -> Window:

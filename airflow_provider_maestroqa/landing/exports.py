@@ -93,6 +93,7 @@ def land_export(
     log: Callable[[str], None],
     warn: Callable[[str], None] | None = None,
     window: Mapping[str, Any] | None = None,
+    partition_key: str | None = None,
     temp_dir: str | None = None,
     clock: Clock | None = None,
     engine: Engine | None = None,
@@ -109,6 +110,7 @@ def land_export(
     :param log: logs one line of text: what happens, and the progress at least every half minute.
     :param warn: logs one line of text as a warning; ``log`` by default.
     :param window: the time that the export covers, for the manifest.
+    :param partition_key: of the run, likewise.
     :param temp_dir: folder of the temporary file; the system's temporary folder by default.
     :param clock: the time; the real one by default.
     :param engine: inflates and deflates; the fastest that is installed by default.
@@ -164,7 +166,7 @@ def land_export(
             temp_dir=temp_dir,
         )
         try:
-            manifest, files = landing.publish(outputs, window)
+            manifest, files = landing.publish(outputs, window, partition_key)
         except StorageConflictError:
             published = published_manifest(store, export_id=export_id, options=options)
             if published is None:
@@ -201,15 +203,18 @@ def published_manifest(
     return None
 
 
-def publish_no_data(store: Store, *, export_id: str, window: Mapping[str, Any] | None = None) -> dict[str, Any]:
+def publish_no_data(
+    store: Store, *, export_id: str, window: Mapping[str, Any] | None = None, partition_key: str | None = None
+) -> dict[str, Any]:
     """Publish the manifest of an export that has no data: ``has_data`` is false and ``files`` empty.
 
     :param store: where to publish.
     :param export_id: the export.
     :param window: the time that the export covers.
+    :param partition_key: of the run, for the manifest.
     :return: the manifest.
     """
-    manifest = manifests.build(store, {"export_id": export_id}, window=window, files=[])
+    manifest = manifests.build(store, {"export_id": export_id}, window=window, files=[], partition_key=partition_key)
     manifests.write(store, manifest)
     return manifest
 
@@ -266,7 +271,7 @@ class _Landing:
             self.progress.tick()
 
     def publish(
-        self, outputs: list[Output], window: Mapping[str, Any] | None
+        self, outputs: list[Output], window: Mapping[str, Any] | None, partition_key: str | None
     ) -> tuple[dict[str, Any], list[LandedFile]]:
         """Send, check and publish all files.
 
@@ -287,6 +292,7 @@ class _Landing:
                 {"export_id": self.export_id},
                 window=window,
                 files=files,
+                partition_key=partition_key,
                 form={"file_format": self.options.file_format, "clean": self.options.cleans},
             )
             publication.commit(manifest)

@@ -2,7 +2,7 @@
 
 ::
 
-    {"export_id" | "resource", "has_data", "destination", "window", "file_format"?, "clean"?,
+    {"export_id" | "resource", "has_data", "destination", "window", "partition_key"?, "file_format"?, "clean"?,
      "files": [{"name", "uri", "bytes", "sha256", "content_bytes", "crc32", "verified"?, "rows"?,
                 "columns"?, "natural_key"?, "duplicate_keys"?, "null_counts"?, "unreadable_dates"?}],
      "manifest"}
@@ -12,6 +12,8 @@ before compression; for a cleaned file, after cleaning. With ``file_format="zip"
 came: both pairs describe the archive itself, and ``rows`` counts the records of all its CSV files. A Parquet file is
 compressed inside, not as a whole: both pairs describe the object. A cleaned file has ``rows`` and the five keys after
 it. ``duplicate_keys`` is null where the natural key is not known; earlier versions did not store it.
+
+``partition_key`` is the key of the partition of the run that landed it, on Airflow 3.2 and newer.
 
 An export with data has ``file_format`` and ``clean``. Version 0.1.0 did not store them: its manifests are matched by
 the names and sizes of their files.
@@ -81,6 +83,7 @@ def build(
     *,
     window: Mapping[str, Any] | None,
     files: Sequence[LandedFile],
+    partition_key: str | None = None,
     form: Mapping[str, Any] | None = None,
 ) -> dict[str, Any]:
     """Describe what was landed.
@@ -89,6 +92,7 @@ def build(
     :param subject: what it is: ``{"export_id": …}`` or ``{"resource": …}``.
     :param window: the time that it covers.
     :param files: empty when there is no data.
+    :param partition_key: of the run; ``None`` for a run that has no partition.
     :param form: how it was landed: ``{"file_format": …, "clean": …}``.
     """
     return {
@@ -97,6 +101,7 @@ def build(
         "destination": store.uri(),
         # As it will be read: a time becomes text here, not only in the stored object.
         "window": json.loads(json.dumps(window, default=str)),
+        **({} if partition_key is None else {"partition_key": partition_key}),
         **(form or {}),
         "files": [file.entry(store) for file in files],
         "manifest": store.uri(MANIFEST_NAME),

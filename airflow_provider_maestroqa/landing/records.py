@@ -34,6 +34,7 @@ def land_records(
     log: Callable[[str], None],
     split_nested: bool = False,
     window: Mapping[str, Any] | None = None,
+    partition_key: str | None = None,
     total: Callable[[], int | None] | None = None,
     temp_dir: str | None = None,
     clock: Clock | None = None,
@@ -47,6 +48,7 @@ def land_records(
     :param log: logs one line of text: what happens, and the progress at least every half minute.
     :param split_nested: whether the records are exported coaching sessions, to be split into four files.
     :param window: the time that the records cover, for the manifest.
+    :param partition_key: of the run, likewise.
     :param total: returns how many records there will be, for the log.
     :param temp_dir: folder of the temporary files; the system's temporary folder by default.
     :param clock: the time; the real one by default.
@@ -71,7 +73,15 @@ def land_records(
             file.finish()
         log(f"Read {resource.replace('_', ' ')}: {progress.summary()}.")
         written = list(files.values()) if progress.done else []
-        manifest = _publish(written, published_before, resource=resource, store=store, window=window, engine=engine)
+        manifest = _publish(
+            written,
+            published_before,
+            resource=resource,
+            store=store,
+            window=window,
+            partition_key=partition_key,
+            engine=engine,
+        )
     _log_summary(manifest, log)
     return manifest
 
@@ -83,11 +93,14 @@ def _publish(
     resource: str,
     store: Store,
     window: Mapping[str, Any] | None,
+    partition_key: str | None,
     engine: Engine,
 ) -> dict[str, Any]:
     with Publication(store, resource, engine, published_before) as publication:
         stored = [_send(file, publication) for file in files]
-        manifest = manifests.build(store, {"resource": resource}, window=window, files=stored)
+        manifest = manifests.build(
+            store, {"resource": resource}, window=window, files=stored, partition_key=partition_key
+        )
         publication.commit(
             manifest, obsolete=_earlier_names(published_before.manifest, resource) - {file.name for file in files}
         )

@@ -22,17 +22,21 @@ if TYPE_CHECKING:
 class MaestroQARequestExportOperator(ExportWaiter):
     """Request an export, and optionally wait for it. (API: Exports)
 
-    The window is ``start`` and ``end`` as given, else ``lookback`` counted back from ``end``, else the run's data
-    interval. A window without length is an error. A retry resumes the same export where its id can be saved: on
-    Airflow 3.3 and newer, or at ``state_path``. A changed window requests a new export.
+    The window is ``start`` and ``end`` as given, else ``lookback`` counted back from ``end``, else the run's
+    partition (Airflow 3.2 and newer) or data interval. A window without length is an error. A retry resumes the same
+    export where its id can be saved: on Airflow 3.3 and newer, or at ``state_path``. A changed window requests a new
+    export.
 
     All arguments but ``deferrable`` and ``wait_for_completion`` are templated.
 
     :param export_type: ``raw`` (grades), ``groups`` (agent groups) or ``audit_log`` (user activity).
     :param start: start of the window: an aware datetime, or ISO 8601 text with a time zone. Not for ``groups``.
-    :param end: end of the window, likewise. Default: the data interval's end, or the time the run was requested.
+    :param end: end of the window, likewise. Default: the partition date, the data interval's end, or the time the run
+        was requested.
     :param lookback: a timedelta, or what a template makes of one (``7 days, 0:00:00``, ``P7D``, seconds); the window
         is ``end - lookback`` to ``end``.
+    :param partition_length: a timedelta, or what a template makes of one; the window is so long, and begins at
+        ``start`` or else at the partition date. Only needed where the DAG's timetable does not tell the length.
     :param export_name: a name for the export. Default: MaestroQA names it.
     :param single_file_export: ``raw`` only: one file instead of the archive: ``individual_answers``,
         ``section_scores``, ``total_scores``, ``annotations`` or ``csat``.
@@ -64,6 +68,7 @@ class MaestroQARequestExportOperator(ExportWaiter):
         "start",
         "end",
         "lookback",
+        "partition_length",
         "export_name",
         "single_file_export",
         "include_calibrations",
@@ -84,6 +89,7 @@ class MaestroQARequestExportOperator(ExportWaiter):
         start: datetime | str | None = None,
         end: datetime | str | None = None,
         lookback: timedelta | None = None,
+        partition_length: timedelta | None = None,
         export_name: str | None = None,
         single_file_export: str | None = None,
         include_calibrations: str | None = None,
@@ -103,6 +109,7 @@ class MaestroQARequestExportOperator(ExportWaiter):
         self.start = start
         self.end = end
         self.lookback = lookback
+        self.partition_length = partition_length
         self.export_name = export_name
         self.single_file_export = single_file_export
         self.include_calibrations = include_calibrations
@@ -172,13 +179,23 @@ class MaestroQARequestExportOperator(ExportWaiter):
         kind = export_kind(self.export_type)
         arguments: dict[str, Any] = {"export_type": kind.name}
         if kind.is_windowed:
-            window = resolve_window(context, start=self.start, end=self.end, lookback=self.lookback)
+            window = resolve_window(
+                context,
+                start=self.start,
+                end=self.end,
+                lookback=self.lookback,
+                partition_length=self.partition_length,
+            )
             if self.max_window_days is not None:
                 self._check_max_window_days()
             arguments |= window.as_text()
         else:
             kind.reject_window(
-                start=self.start, end=self.end, lookback=self.lookback, max_window_days=self.max_window_days
+                start=self.start,
+                end=self.end,
+                lookback=self.lookback,
+                partition_length=self.partition_length,
+                max_window_days=self.max_window_days,
             )
         return {**arguments, **{name: getattr(self, name) for name in EXPORT_OPTIONS}}
 

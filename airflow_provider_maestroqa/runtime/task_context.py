@@ -63,8 +63,24 @@ def requested_at(context: Mapping[str, Any]) -> Any:
     return next((time for time in times if time is not None), None)
 
 
+def partition_key(context: Mapping[str, Any]) -> str | None:
+    """The key of the run's partition; ``None`` for a run without one, and before Airflow 3.2."""
+    key = context.get("partition_key") or getattr(context.get("dag_run"), "partition_key", None)
+    return key if isinstance(key, str) and key else None
+
+
+def partition_date(context: Mapping[str, Any]) -> Any:
+    """The date of the run's partition; ``None`` for a key without one, and before Airflow 3.3."""
+    return context.get("partition_date") or getattr(context.get("dag_run"), "partition_date", None)
+
+
+def timetable(context: Mapping[str, Any]) -> Any:
+    """The timetable of the task's DAG; ``None`` where it is unknown."""
+    return getattr(context.get("dag"), "timetable", None)
+
+
 def add_event_extra(context: Mapping[str, Any], outlets: Iterable[object], extra: Mapping[str, Any]) -> None:
-    """Add what a task has done to the events of its assets, for the DAGs that are scheduled by them.
+    """Add what a task has done, and for which partition, to the events of its assets.
 
     :param context: Airflow's context of the task.
     :param outlets: the task's outlets.
@@ -73,6 +89,8 @@ def add_event_extra(context: Mapping[str, Any], outlets: Iterable[object], extra
     events = context.get("outlet_events")
     if events is None:
         return
+    key = partition_key(context)
+    whole = dict(extra) if key is None else {**extra, "partition_key": key}
     for outlet in outlets:
         if isinstance(outlet, _compat.Asset):
-            events[outlet].extra.update(extra)
+            events[outlet].extra.update(whole)

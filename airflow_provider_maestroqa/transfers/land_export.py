@@ -93,7 +93,8 @@ class LandExportOperator(LineageMixin, MaestroQAOperator):
             with self.open_hook() as hook:
                 source = maestroqa_data(hook.settings.base_url, export_dataset(self), version=export_id)
                 self.data_transfer = DataTransfer((source,), (stored_data(store.uri()),))
-                manifest, is_new = self._land(hook, export_id, store, options, window)
+                partition_key = task_context.partition_key(context)
+                manifest, is_new = self._land(hook, export_id, store, options, window, partition_key)
                 self.data_transfer = DataTransfer((source,), landed_data(manifest, written=is_new))
                 report(hook, read=[source.uri], written=[file.uri for file in self.data_transfer.outputs])
         task_context.add_event_extra(context, self.outlets, landing_event_extra(manifest, window))
@@ -106,6 +107,7 @@ class LandExportOperator(LineageMixin, MaestroQAOperator):
         store: Store,
         options: LandingOptions,
         window: Mapping[str, str] | None,
+        partition_key: str | None,
     ) -> tuple[dict[str, Any], bool]:
         """Land it, where that is not done yet; the manifest, and whether this run has landed it."""
         from airflow_provider_maestroqa.client.errors import MaestroQADataError
@@ -126,7 +128,8 @@ class LandExportOperator(LineageMixin, MaestroQAOperator):
                 )
             if self.on_no_data == "skip":
                 raise _compat.AirflowSkipException(f"Export {export_id} holds no data (on_no_data is skip).")
-            return publish_no_data(store, export_id=export_id, window=window), True
+            empty = publish_no_data(store, export_id=export_id, window=window, partition_key=partition_key)
+            return empty, True
         urls = [first_url]
         with hook.storage_session() as session:
             manifest = land_export(
@@ -139,6 +142,7 @@ class LandExportOperator(LineageMixin, MaestroQAOperator):
                 log=self.log.info,
                 warn=self.log.warning,
                 window=window,
+                partition_key=partition_key,
                 check_published=False,
                 published_before=published_before,
                 clock=hook.clock,

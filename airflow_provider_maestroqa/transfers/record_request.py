@@ -50,17 +50,19 @@ class WindowArguments:
     :param end: likewise.
     :param lookback: likewise.
     :param incremental: likewise.
+    :param partition_length: likewise.
     """
 
     start: object
     end: object
     lookback: object
     incremental: object
+    partition_length: object = None
 
     @property
     def is_empty(self) -> bool:
         """Whether no stretch of time was named."""
-        return is_blank(self.start) and is_blank(self.end) and is_blank(self.lookback)
+        return all(is_blank(value) for value in (self.start, self.end, self.lookback, self.partition_length))
 
 
 @dataclass(frozen=True)
@@ -165,6 +167,11 @@ def _ends(
     context: Mapping[str, Any], window: WindowArguments, resource: str, watermark: Watermark | None
 ) -> tuple[datetime | None, datetime | None]:
     if watermark is not None:
+        if not is_blank(window.partition_length):
+            raise MaestroQAConfigError(
+                "incremental='watermark' reads on from the end of the last run, not a partition: leave "
+                "partition_length out, or incremental."
+            )
         lookback = None if is_blank(window.lookback) else parse_lookback(window.lookback)
         first = parse_optional_time(window.start, "start")
         if first is not None and lookback is not None:
@@ -182,11 +189,18 @@ def _ends(
         parse_choice(window.incremental, "incremental", _INCREMENTAL)
         if not window.is_empty:
             raise MaestroQAConfigError(
-                "incremental='data_interval' reads the run's data interval: leave start, end and lookback out."
+                "incremental='data_interval' reads the run's data interval or partition: leave start, end, "
+                "lookback and partition_length out."
             )
     elif window.is_empty and resource != EXPORT:
         return None, None
-    resolved = resolve_window(context, start=window.start, end=window.end, lookback=window.lookback)
+    resolved = resolve_window(
+        context,
+        start=window.start,
+        end=window.end,
+        lookback=window.lookback,
+        partition_length=window.partition_length,
+    )
     return resolved.start, resolved.end
 
 

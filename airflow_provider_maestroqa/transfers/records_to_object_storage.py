@@ -36,8 +36,8 @@ class MaestroQARecordsToObjectStorageOperator(LineageMixin, MaestroQAOperator):
     replaces the files.
 
     The window of the export is ``start`` and ``end`` as given, else ``lookback`` counted back from ``end``, else the
-    run's data interval. A list with none of the three is read completely: a list filters by the time of creation,
-    so only a complete list shows a record that changed later.
+    run's partition (Airflow 3.2 and newer) or data interval. A list with none of the three is read completely: a list
+    filters by the time of creation, so only a complete list shows a record that changed later.
 
     All arguments are templated.
 
@@ -47,17 +47,20 @@ class MaestroQARecordsToObjectStorageOperator(LineageMixin, MaestroQAOperator):
     :param storage_conn_id: id of the storage's connection. Default: the one in the URL, else the provider's default.
     :param start: start of the window: an aware datetime, or ISO 8601 text with a time zone; for the export also a
         plain date such as ``2026-01-31``.
-    :param end: end of the window, likewise. Default: the data interval's end, or the time the run was requested.
+    :param end: end of the window, likewise. Default: the partition date, the data interval's end, or the time the run
+        was requested.
     :param lookback: a timedelta, or what a template makes of one (``7 days, 0:00:00``, ``P7D``, seconds); the window
         is ``end - lookback`` to ``end``.
+    :param partition_length: a timedelta, or what a template makes of one; the window is so long, and begins at
+        ``start`` or else at the partition date. Only needed where the DAG's timetable does not tell the length.
     :param filters: for lists: a dict with ``agent_id``, ``creator_id`` and, for coaching sessions, ``coach_id``; the
         API's own names, such as ``agentId``, will do.
     :param time_axis: for the export: which date of a session counts, ``meetingDate`` or ``createdAt``.
     :param split_nested: for the export: whether to write sessions, coaching points, to-dos and activity log as four
         files whose rows carry ``session_id``.
-    :param incremental: ``data_interval``: read just the run's data interval. ``watermark``: resume at the end of the
-        last run (Airflow 3.3 and newer, with one asset in the task's outlets or inlets); then ``start`` or
-        ``lookback`` say where the first run begins.
+    :param incremental: ``data_interval``: read just the run's data interval, or its partition. ``watermark``: resume
+        at the end of the last run (Airflow 3.3 and newer, with one asset in the task's outlets or inlets); then
+        ``start`` or ``lookback`` say where the first run begins.
     :param page_size: for lists: how many records to request at once; MaestroQA may return fewer.
     :return: the manifest: ``{"resource", "has_data", "destination", "window", "files": [{"name", "uri", "bytes",
         "sha256", "content_bytes", "crc32", "rows"}], "manifest"}``; sizes in bytes.
@@ -72,6 +75,7 @@ class MaestroQARecordsToObjectStorageOperator(LineageMixin, MaestroQAOperator):
         "start",
         "end",
         "lookback",
+        "partition_length",
         "filters",
         "time_axis",
         "split_nested",
@@ -91,6 +95,7 @@ class MaestroQARecordsToObjectStorageOperator(LineageMixin, MaestroQAOperator):
         start: date | datetime | str | None = None,
         end: date | datetime | str | None = None,
         lookback: timedelta | None = None,
+        partition_length: timedelta | None = None,
         filters: Mapping[str, str] | None = None,
         time_axis: str = "meetingDate",
         split_nested: bool = False,
@@ -105,6 +110,7 @@ class MaestroQARecordsToObjectStorageOperator(LineageMixin, MaestroQAOperator):
         self.start = start
         self.end = end
         self.lookback = lookback
+        self.partition_length = partition_length
         self.filters = filters
         self.time_axis = time_axis
         self.split_nested = split_nested
@@ -120,7 +126,7 @@ class MaestroQARecordsToObjectStorageOperator(LineageMixin, MaestroQAOperator):
         with airflow_errors():
             request = check_request(
                 context,
-                WindowArguments(self.start, self.end, self.lookback, self.incremental),
+                WindowArguments(self.start, self.end, self.lookback, self.incremental, self.partition_length),
                 resource=self.resource,
                 filters=self.filters,
                 time_axis=self.time_axis,
@@ -143,6 +149,7 @@ class MaestroQARecordsToObjectStorageOperator(LineageMixin, MaestroQAOperator):
                     log=self.log.info,
                     split_nested=request.split_nested,
                     window=request.window,
+                    partition_key=task_context.partition_key(context),
                     total=lambda: getattr(records, "total", None),
                 )
                 self.data_transfer = DataTransfer((source,), landed_data(manifest, written=True))

@@ -32,6 +32,7 @@ HARMLESS = {
     "client.endpoints.Endpoint.auth": "how a token travels, not the token",
     "client.endpoints.HeaderAuth": "the same",
     "client.settings.Settings.base_url": "a base URL with user or password is refused",
+    "runtime.partitions.Partition.key": "the name of a partition",
     "runtime.database.Database.hook": "a hook of Airflow's, which has no text of its own",
     "landing.archive.zip_directory": "the name of a file in an archive",
     "pushes.records.Record.body": "a record",
