@@ -200,6 +200,18 @@ class SandboxOptions:
     todos: int = _option(500, "to-dos, spread over a year, 2026 by default; up to millions", minimum=0)
     coaching_points: int = _option(500, "coaching points, likewise", minimum=0)
     coaching_sessions: int = _option(250, "coaching sessions, likewise", minimum=0)
+    more_columns: Sequence[str] = _option(
+        (),
+        "columns that files of exports have besides the known ones, each as ``FILE.COLUMN`` such as "
+        "``total_scores.mood``, with commas between them on the command line",
+        parse=lambda text: tuple(filter(None, text.split(","))),
+    )
+    missing_columns: Sequence[str] = _option(
+        (),
+        "known columns that files of exports do not have, likewise",
+        parse=lambda text: tuple(filter(None, text.split(","))),
+    )
+    doubled_records: int = _option(0, "records of each file of an export that come twice, for others", minimum=0)
     max_page: int = _option(1000, "records in a page of a list, however many are requested", minimum=1)
     first_index: int = _option(0, "the ``startIndex`` of the first record of a list", minimum=0)
     list_ends: str = _option(

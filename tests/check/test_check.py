@@ -25,6 +25,9 @@ READ_VARIANTS = [
     ("export_end_day", "excluded", "coaching_end_day"),
     ("export_max_days", 30, "coaching_range"),
     ("url_ttl", 30.0, "download_url"),
+    ("more_columns", ["total_scores.mood", "total_scores.weather", "csat.agent_id"], "columns_raw"),
+    ("missing_columns", ["groups.available"], "columns_groups"),
+    ("doubled_records", 2, "natural_keys"),
 ]
 WRITE_VARIANTS = [
     ("unknown_tickets", "accept", "unknown_ticket"),

@@ -50,6 +50,8 @@ def test_each_option_can_be_set_on_the_command_line(name):
             "token": ("t", "t"),
             "bind": ("127.0.0.2", "127.0.0.2"),
             "hosts": ("a,b", ("a", "b")),
+            "more_columns": ("csat.a,csat.b", ("csat.a", "csat.b")),
+            "missing_columns": ("csat.source", ("csat.source",)),
             "limits": ("none", {}),
             "custom_attributes": ("vip=boolean", {"vip": "boolean"}),
         }.get(name, ("7", 7))

@@ -12,7 +12,13 @@ from airflow_provider_maestroqa.check.scratch_ticket import ScratchTicket, scrat
 
 _INVALID = (400, 422)
 #: Writes that cannot be undone: they are sent an empty body, which carries nothing out.
-_EMPTY_BODIES = ("/agents", "/agents/add-id-to-agent", "/update-agent-availability", "/agent-metrics-batch")
+_EMPTY_BODIES = (
+    "/agents",
+    "/agents/add-id-to-agent",
+    "/update-agent-availability",
+    "/agent-metrics-batch",
+    "/create-customer-feedback",
+)
 
 
 def _after(*steps: str) -> Callable[[Callable[[ScratchTicket], Finding]], Callable[[CheckedAccount], Finding]]:

@@ -35,6 +35,9 @@ class Content:
     window: tuple[datetime, datetime] = DEFAULT_WINDOW  # for the dates in the rows
     grade_types: tuple[str, ...] = ("Manual", "Automated")
     deleted: bool = False  # whether deleted grades are included, and marked
+    more_columns: tuple[str, ...] = ()  # as FILE.COLUMN
+    missing_columns: tuple[str, ...] = ()  # likewise
+    doubled_records: int = 0  # records of each file that come twice
 
 
 class Chance(random.Random):

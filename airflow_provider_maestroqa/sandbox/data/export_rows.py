@@ -32,6 +32,8 @@ FILES: Mapping[str, tuple[str, ...]] = {
     "groups": ("agent_groups",),
     "audit_log": ("audit_logs",),
 }
+#: Files of exports that have only one, by the type of the export: so options name them.
+_LABELS = {"agent_groups": "groups", "audit_logs": "audit_log"}
 BOM = b"\xef\xbb\xbf"
 
 _POOL = 1021
@@ -132,13 +134,28 @@ class Table:
     def blocks(self) -> Iterator[bytes]:
         """The file's bytes in blocks of some hundred kilobytes, the header first."""
         file = _FILES[self.name]
-        header = ",".join(file.names(self.content)).encode()
+        more = self._listed(self.content.more_columns)
+        header = ",".join([*self.columns, *more]).encode()
+        more_cells = b"".join(b",more" for _ in more)
+        first_double = self.rows - min(self.content.doubled_records, self.rows // 2)
         yield (BOM if file.bom else b"") + header + (file.line_end if self.rows else b"")
         row = _renderer(self, file)
         for first in range(0, self.rows, _BLOCK_ROWS):
             last = min(first + _BLOCK_ROWS, self.rows)
-            block = b"".join([row(number) + file.line_end for number in range(first, last)])
+            numbers = [number if number < first_double else number - first_double for number in range(first, last)]
+            block = b"".join([row(number) + more_cells + file.line_end for number in numbers])
             yield block if last < self.rows or file.ends_with_line_end else block[: -len(file.line_end)]
+
+    @property
+    def columns(self) -> list[str]:
+        """The names of its columns, as far as they are those of the documents and of clients."""
+        missing = self._listed(self.content.missing_columns)
+        return [name for name in _FILES[self.name].names(self.content) if name not in missing]
+
+    def _listed(self, columns: Sequence[str]) -> list[str]:
+        """Those of columns that are written as FILE.COLUMN which are of this file."""
+        file = _LABELS.get(self.name, self.name)
+        return [column for label, _, column in (one.partition(".") for one in columns) if label == file]
 
 
 def file_names(export_type: str, single_file: str | None = None) -> tuple[str, ...]:
@@ -157,7 +174,7 @@ def tables(export_type: str, rows: int, content: Content, single_file: str | Non
 def _renderer(table: Table, file: _File) -> Callable[[int], bytes]:
     """What makes row number n of a table, out of pools made once."""
     salt = random.Random(f"{table.content.seed}|ids").getrandbits(64)  # noqa: S311
-    segments = [_segment(table, file, columns) for columns in _segments(file.names(table.content))]
+    segments = [_segment(table, file, columns) for columns in _segments(table.columns)]
 
     def row(number: int) -> bytes:
         key = Key(*file.subject(number), number, salt)

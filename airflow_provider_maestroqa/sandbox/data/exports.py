@@ -11,7 +11,7 @@ import threading
 import zipfile
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -180,7 +180,12 @@ class Exports:
                 export_type=export.export_type,
                 rows=self.options.rows,
                 single_file=export.single_file,
-                content=export.content(self.options.seed + seed_offset),
+                content=replace(
+                    export.content(self.options.seed + seed_offset),
+                    more_columns=tuple(self.options.more_columns),
+                    missing_columns=tuple(self.options.missing_columns),
+                    doubled_records=self.options.doubled_records,
+                ),
                 cancelled=self.stopping.is_set,
             )
         zipped = is_zip(export.export_type, export.single_file)
