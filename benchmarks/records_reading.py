@@ -214,7 +214,7 @@ def judge(results: dict[str, dict[str, dict[str, float]]]) -> None:
         print(f"  {'met   ' if value <= limit else 'MISSED'}  {aim}: {value:.2f}")
 
 
-def compare(todos: int, megabytes: int, results: Results) -> None:
+def compare(todos: int, megabytes: int, ledger: Results) -> None:
     """Measure both jobs, each in all its cases, and print ratios against the plain script."""
     sessions = int(megabytes * 1_000_000 / SESSION * 365 / 90)
     results: dict[str, dict[str, dict[str, float]]] = {}
@@ -230,7 +230,7 @@ def compare(todos: int, megabytes: int, results: Results) -> None:
     for job, cases in results.items():
         for case, cost in cases.items():
             figures = {"wall_s": cost["wall"], "cpu_s": cost["cpu"], "peak_mb": cost["peak"]}
-            results.add(f"{job}, {case}", PLAIN if case == PLAIN else US, records=int(cost["records"]), **figures)
+            ledger.add(f"{job}, {case}", PLAIN if case == PLAIN else US, records=int(cost["records"]), **figures)
 
 
 def main() -> None:
@@ -241,12 +241,12 @@ def main() -> None:
     parser.add_argument("--case", help=argparse.SUPPRESS)
     parser.add_argument("--url", help=argparse.SUPPRESS)
     add_option(parser)
-    options, results = parser.parse_args(), Results("records_reading")
+    options, ledger = parser.parse_args(), Results("records_reading")
     if options.case:
         measure(options.job, options.case, options.url)
         return
-    compare(options.todos, options.megabytes, results)
-    results.write(options.json)
+    compare(options.todos, options.megabytes, ledger)
+    ledger.write(options.json)
 
 
 if __name__ == "__main__":
