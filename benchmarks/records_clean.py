@@ -64,16 +64,10 @@ class Nothing(io.RawIOBase):
 
 
 class Sink:
-    """A store that drops what is published, and is its own upload."""
+    """An upload that drops what it gets."""
 
     def __init__(self) -> None:
         self.size = 0
-
-    def uri(self, name: str = "") -> str:
-        return f"nowhere://{name}"
-
-    def begin(self, name: str, **_: object) -> Sink:  # noqa: ARG002
-        return self
 
     def write(self, data: bytes) -> None:
         self.size += len(data)
@@ -81,34 +75,34 @@ class Sink:
     def seal(self, crc32: int) -> None:
         pass
 
-    def publish(self) -> None:
+    def publish(self, *, expected: str | None = None) -> None:
         pass
 
     def discard(self) -> None:
         pass
 
-    def put_bytes(self, name: str, data: bytes) -> None:
-        pass
-
-    def get_bytes(self, name: str) -> None:  # noqa: ARG002
-        return None
-
-    def exists(self, name: str) -> bool:  # noqa: ARG002
-        return False
-
 
 def ours(file_format: str, url: str) -> dict[str, int]:
     """This package."""
     import requests
+    from fsspec.implementations.local import LocalFileSystem
 
     from airflow_provider_maestroqa.landing.exports import LandingOptions, land_export
+    from airflow_provider_maestroqa.storage.fsspec_store import FilesystemStore
 
     sink = Sink()
-    with requests.Session() as session:
+
+    class Store(FilesystemStore):
+        """Stores the manifest alone."""
+
+        def begin(self, name: str, **_: object) -> Sink:  # noqa: ARG002
+            return sink
+
+    with tempfile.TemporaryDirectory() as folder, requests.Session() as session:
         manifest = land_export(
             export_id="benchmark",
             fresh_url=lambda: url,
-            store=sink,
+            store=Store(LocalFileSystem(), folder, "file"),
             options=LandingOptions(file_format=file_format, clean=True),
             session=session,
             log=lambda _: None,
