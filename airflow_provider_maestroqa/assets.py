@@ -47,7 +47,8 @@ def maestroqa_asset(dataset: str, *, host: str = DEFAULT_HOST, extra: Mapping[st
 
     :param dataset: ``exports/raw``, ``exports/groups``, ``exports/audit-log``, ``tickets``, ``comments``,
         ``attachments``, ``ticket-metrics``, ``agent-metrics``, ``csat-scores``, ``agents``, ``todos``,
-        ``coaching-points`` or ``coaching-sessions``. Labels of your own may follow, such as ``exports/raw/europe``.
+        ``coaching-points``, ``coaching-sessions``, ``agent-groups``, ``user-groups`` or ``users``. Labels of your own
+        may follow, such as ``exports/raw/europe``.
     :param host: host of the connection, as it is written there: ``app.maestroqa.com`` or ``https://app.maestroqa.com``.
         Both names of the service make one asset.
     :param extra: what else Airflow stores with the asset.

@@ -43,6 +43,7 @@ def get_provider_info() -> dict[str, Any]:
                     f"{_PACKAGE}.operators.metrics",
                     f"{_PACKAGE}.operators.csat",
                     f"{_PACKAGE}.operators.agents",
+                    f"{_PACKAGE}.operators.agent_groups",
                 ],
             }
         ],

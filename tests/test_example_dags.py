@@ -233,6 +233,9 @@ def test_the_escalated_ticket_is_solved_and_its_duplicate_gone(runs):
 def test_the_new_colleague_is_an_available_agent_with_the_second_id(runs):
     ann = runs.sandbox.agents["ann@example.com"]
     assert (ann["name"], ann["available"], ann["agentId"]) == ("Ann Example", True, "phone-ann")
+    groups = {group["displayName"]: group for group in runs.sandbox.agent_groups.values()}
+    assert ann["agentGroupId"] == groups["Agents 1"]["id"]
+    assert "ann@example.com" in groups["Agents 2"]["members"]
 
 
 def test_the_hours_of_each_agent_are_there_for_their_day(runs):

@@ -224,7 +224,7 @@ class TestMaxWindowDays:
         with pytest.raises(AirflowFailException, match="MaestroQAAuthError"):
             request(max_window_days=7).execute(context)
         gone, alive = sandbox.exports
-        sandbox.fault(kind="status", status=404, body={"error": "gone"}, path=GET, export_id=gone)
+        sandbox.fault(kind="status", status=404, body={"error": "gone"}, export_id=gone, times=2)
         export_ids = request(max_window_days=7).execute(context)
         assert alive in export_ids
         assert gone not in export_ids

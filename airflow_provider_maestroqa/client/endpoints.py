@@ -16,7 +16,7 @@ from urllib.parse import quote
 from airflow_provider_maestroqa.client.deprecated import moved
 from airflow_provider_maestroqa.client.errors import MaestroQAConfigError
 from airflow_provider_maestroqa.client.parsing import number_as_text
-from airflow_provider_maestroqa.client.resources.catalogue import LIST_RESOURCES, ListResource
+from airflow_provider_maestroqa.client.resources.catalogue import LIST_RESOURCES, SCIM_ROOT, ListResource
 from airflow_provider_maestroqa.client.resources.exports import EXPORT_KINDS
 
 Bucket = Literal["normal", "hard"]
@@ -150,8 +150,8 @@ _BATCH = 500
 def _get_and_list(resource: ListResource) -> dict[str, Endpoint]:
     """The two operations of a list: reading one record, and reading a page."""
     return {
-        resource.get_operation: _read(f"{resource.path}/{{id}}", resource.section),
-        resource.list_operation: _list(resource.path, resource.section),
+        resource.get_operation: _read(f"{resource.path}/{{id}}", resource.section, root=resource.root),
+        resource.list_operation: _list(resource.path, resource.section, root=resource.root),
     }
 
 
@@ -178,6 +178,7 @@ ENDPOINTS: Mapping[str, Endpoint] = {
     "add_agent_id": _put("/agents/add-id-to-agent", _AGENTS),
     "set_agent_availability": _put("/update-agent-availability", _AGENTS),
     **{name: endpoint for row in LIST_RESOURCES.values() for name, endpoint in _get_and_list(row).items()},
+    "update_agent_group": Endpoint("PATCH", "/Groups/{id}", "SCIM", idempotent=True, root=SCIM_ROOT),
     "export_coaching_sessions": _put("/coaching-sessions", "Get Coaching Data", bucket="hard"),
     "push_ticket_metrics": _put("/ticket-metrics-batch", _METRICS, batch_size=_BATCH),
     "push_agent_metrics": _put("/agent-metrics-batch", _METRICS, batch_size=_BATCH),

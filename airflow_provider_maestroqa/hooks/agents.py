@@ -7,26 +7,29 @@ from typing import Any
 
 from airflow_provider_maestroqa.client.endpoints import build_request
 from airflow_provider_maestroqa.client.errors import MaestroQAConflictError, MaestroQAOutcomeUnknownError
-from airflow_provider_maestroqa.hooks.base import BaseMaestroQAHook
+from airflow_provider_maestroqa.client.resources.pagination import id_of
+from airflow_provider_maestroqa.hooks.agent_groups import AgentGroupMethods
 from airflow_provider_maestroqa.runtime.lineage import record_written
 
 
-class AgentMethods(BaseMaestroQAHook):
+class AgentMethods(AgentGroupMethods):
     """Agents: create them, give them an id, set their availability. (API: Agents)"""
 
-    def create_agent(self, agent: Mapping[str, Any]) -> dict[str, Any]:
+    def create_agent(self, agent: Mapping[str, Any], *, agent_group: str | None = None) -> dict[str, Any]:
         """Create an agent. (API: Create an Agent)
 
         :param agent: the agent by the API's field names: ``name``, ``available``, ``email``, and optionally
             ``agentGroupId`` and ``agentId``.
+        :param agent_group: the name or the id of the group to put it into, unless it has an ``agentGroupId``.
         :return: the agent as MaestroQA returns it.
         :raises MaestroQADataError: a field is missing or wrong; nothing was sent.
+        :raises MaestroQAConfigError: there is no such group, or there are two of this name; nothing was created.
         :raises MaestroQAConflictError: another agent has this e-mail address or this id.
         :raises MaestroQAOutcomeUnknownError: the response was lost, and now such an agent exists.
         """
         from airflow_provider_maestroqa.client.resources.models import AGENT
 
-        checked = AGENT.check(agent)
+        checked = self._in_group(AGENT.check(agent), agent_group)
         record_written(self, "agents")
         try:
             return self.send_for_record(build_request("create_agent", checked), sent=checked)
@@ -71,20 +74,28 @@ class AgentMethods(BaseMaestroQAHook):
         record_written(self, "agents")
         return self.send_for_record(build_request("set_agent_availability", checked), sent=checked)
 
-    def upsert_agent(self, agent: Mapping[str, Any]) -> dict[str, Any]:
+    def upsert_agent(self, agent: Mapping[str, Any], *, agent_group: str | None = None) -> dict[str, Any]:
         """Create an agent, or set id and availability of the one that exists. (API: Create, Update an Agent)
 
         The API cannot change the name or the group of an existing agent.
 
         :param agent: the agent by the API's field names.
+        :param agent_group: the name or the id of the group to put a new agent into, unless it has an
+            ``agentGroupId``.
         :return: the agent as MaestroQA returns it.
         :raises MaestroQADataError: a field is missing or wrong; nothing was sent.
+        :raises MaestroQAConfigError: there is no such group, or there are two of this name; nothing was changed.
         :raises MaestroQAConflictError: another agent has this id.
         """
         from airflow_provider_maestroqa.client.resources.models import AGENT
         from airflow_provider_maestroqa.client.resources.upserts import upsert_agent
 
-        checked = AGENT.check(agent)
+        checked = self._in_group(AGENT.check(agent), agent_group)
         record_written(self, "agents")
         stored, _ = upsert_agent(checked, self.client.send)
         return dict(stored or checked)
+
+    def _in_group(self, agent: dict[str, Any], agent_group: str | None) -> dict[str, Any]:
+        if agent_group is None or "agentGroupId" in agent:
+            return agent
+        return {**agent, "agentGroupId": str(id_of(self.find_agent_group(agent_group)))}

@@ -2,36 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from datetime import date, datetime
 from typing import Any
 
-from airflow_provider_maestroqa.client.endpoints import Request, build_request
-from airflow_provider_maestroqa.client.errors import MaestroQADataError
-from airflow_provider_maestroqa.client.resources.catalogue import (
-    DEFAULT_PAGE_SIZE,
-    LIST_RESOURCES,
-    list_parameters,
-    parse_page_size,
-)
+from airflow_provider_maestroqa.client.endpoints import Request
+from airflow_provider_maestroqa.client.resources.catalogue import DEFAULT_PAGE_SIZE
 from airflow_provider_maestroqa.client.resources.coaching_export import (
     WINDOW_TIMEOUT_S,
     SessionExport,
     session_requests,
 )
-from airflow_provider_maestroqa.client.resources.pagination import Paginator, RecordIterator
+from airflow_provider_maestroqa.client.resources.pagination import RecordIterator
 from airflow_provider_maestroqa.client.transport.spooled_response import SpooledJsonArray
-from airflow_provider_maestroqa.hooks.base import BaseMaestroQAHook
+from airflow_provider_maestroqa.hooks.lists import ListMethods
 from airflow_provider_maestroqa.runtime.lineage import record_read
 
 
-class CoachingMethods(BaseMaestroQAHook):
-    """Coaching data: read one, read a list to its end, export sessions. (API: To-Dos, Coaching Points, …)
-
-    A list is an iterator: a page is requested when its first record is needed. Arguments are validated at once.
-    Records that come again are skipped by their id (``_id`` or ``id``), with one warning at the end that counts them.
-    This takes about 10 MB for a million ids; at least the last five million are known.
-    """
+class CoachingMethods(ListMethods):
+    """Coaching data: read one, read a list to its end, export sessions. (API: To-Dos, Coaching Points, …)"""
 
     def get_todo(self, todo_id: str) -> dict[str, Any]:
         """Read one to-do. (API: Retrieve a Single To-do)
@@ -131,27 +119,6 @@ class CoachingMethods(BaseMaestroQAHook):
         filters = {"agent_id": agent_id, "creator_id": creator_id, "coach_id": coach_id, **others}
         return self.list_records("coaching_sessions", start=start, end=end, page_size=page_size, **filters)
 
-    def list_records(
-        self,
-        resource: str,
-        *,
-        start: datetime | str | None = None,
-        end: datetime | str | None = None,
-        page_size: int = DEFAULT_PAGE_SIZE,
-        **filters: object,
-    ) -> RecordIterator:
-        """Read a list by its name; see the three methods above.
-
-        :param resource: the list's name, such as ``todos``.
-        """
-        parameters = list_parameters(resource, start=start, end=end, **filters)
-        record_read(self, resource)
-        row = LIST_RESOURCES[resource]
-        paginator = Paginator(
-            row.list_operation, parameters, page_size=parse_page_size(page_size), first_index=row.first_index
-        )
-        return RecordIterator(self._send, paginator, warn=self.log.warning, clock=self.clock)
-
     def export_coaching_sessions(
         self, start: date | datetime | str, end: date | datetime | str, *, time_axis: str = "meetingDate"
     ) -> SessionExport:
@@ -177,18 +144,6 @@ class CoachingMethods(BaseMaestroQAHook):
         record_read(self, "coaching_sessions")
         return SessionExport(windows, self._save, log=self.log.info, warn=self.log.warning)
 
-    def _get(self, resource: str, record_id: str) -> dict[str, Any]:
-        request = build_request(LIST_RESOURCES[resource].get_operation, id=record_id)
-        record = self._send(request)
-        if isinstance(record, Mapping):
-            record_read(self, resource)
-            return dict(record)
-        raise MaestroQADataError(f"{request} returned no record, but {type(record).__name__}.", retryable=True)
-
-    # The client is looked up for each request, because a hook may be closed and used again.
-
-    def _send(self, call: Request) -> Any:
-        return self.client.send(call)
-
     def _save(self, call: Request, target: SpooledJsonArray) -> None:
+        # The client is looked up for each request, because a hook may be closed and used again.
         self.client.stream(call, target, timeout_s=WINDOW_TIMEOUT_S)

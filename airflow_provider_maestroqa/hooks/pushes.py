@@ -7,15 +7,18 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_maestroqa.client.endpoints import Request
-from airflow_provider_maestroqa.hooks.base import BaseMaestroQAHook
+from airflow_provider_maestroqa.client.errors import MaestroQAConfigError
+from airflow_provider_maestroqa.client.resources.pagination import id_of
+from airflow_provider_maestroqa.hooks.agent_groups import AgentGroupMethods
 from airflow_provider_maestroqa.runtime.lineage import record_written
 from airflow_provider_maestroqa.storage.open import open_object
 
 if TYPE_CHECKING:
     from airflow_provider_maestroqa.pushes.checkpoint import StateStore
+    from airflow_provider_maestroqa.pushes.resources import Resource
 
 
-class PushMethods(BaseMaestroQAHook):
+class PushMethods(AgentGroupMethods):
     """Pushes: tickets, comments, metrics, CSAT scores and agents, any number of them. (API: Tickets, Agents, Metrics,
     Push Bulk CSAT Scores)
     """
@@ -30,6 +33,7 @@ class PushMethods(BaseMaestroQAHook):
         max_rejects: int | None = None,
         on_unknown_outcome: str = "fail",
         update_first: bool = False,
+        agent_group: str | None = None,
         memory: StateStore | None = None,
         run: str = "",
         is_first_try: bool = True,
@@ -49,6 +53,8 @@ class PushMethods(BaseMaestroQAHook):
         :param on_unknown_outcome: what to do about comments and CSAT scores that may or may not have arrived:
             ``fail`` stops and names them, ``resend`` sends them again, ``skip`` continues after them.
         :param update_first: for tickets: try the update first, because most of them exist.
+        :param agent_group: for agents: the name or the id of the group that new ones join, unless a record has an
+            ``agentGroupId``.
         :param memory: saves the position for a retry. Default: nothing is saved.
         :param run: which run of which task this is, for the saved position.
         :param is_first_try: whether no earlier try of this run can have sent anything.
@@ -68,6 +74,8 @@ class PushMethods(BaseMaestroQAHook):
 
         options = PushOptions.parse(on_error=on_error, max_rejects=max_rejects, on_unknown_outcome=on_unknown_outcome)
         pushed = resource_named(resource, update_first=update_first)
+        if agent_group is not None:
+            pushed = self._agents_in_group(pushed.name, agent_group)
         record_written(self, pushed.name)
         client = self.client
 
@@ -89,6 +97,13 @@ class PushMethods(BaseMaestroQAHook):
             clock=self.clock,
         )
         return report.as_dict()
+
+    def _agents_in_group(self, resource: str, agent_group: str) -> Resource:
+        from airflow_provider_maestroqa.pushes.resources import agents_in_group
+
+        if resource != "agents":
+            raise MaestroQAConfigError(f"agent_group is for agents only, not for {resource}. Leave it out.")
+        return agents_in_group(str(id_of(self.find_agent_group(agent_group))))
 
     def create_comments(self, comments: Iterable[Mapping[str, Any]], **options: Any) -> dict[str, Any]:
         """Add comments to tickets, up to 500 with each request. (API: Create Many Ticket Comments)

@@ -19,22 +19,24 @@ class MaestroQACreateAgentOperator(MaestroQAOperator):
 
     :param agent: the agent by the API's field names: ``name``, ``available``, ``email``, and optionally
         ``agentGroupId`` and ``agentId``.
+    :param agent_group: the name or the id of the group to put it into, unless it has an ``agentGroupId``.
     :return: the agent as MaestroQA returns it (dict).
-    :raises AirflowFailException: a retry could not help: a field is wrong, e-mail address or id are taken, or the
-        token is rejected.
+    :raises AirflowFailException: a retry could not help: a field or the group is wrong, e-mail address or id are
+        taken, or the token is rejected.
     """
 
-    template_fields: Sequence[str] = ("agent", "maestroqa_conn_id")
+    template_fields: Sequence[str] = ("agent", "agent_group", "maestroqa_conn_id")
     template_fields_renderers = {"agent": "json"}  # noqa: RUF012 - Airflow has it so
 
-    def __init__(self, *, agent: Mapping[str, Any], **kwargs: Any) -> None:
+    def __init__(self, *, agent: Mapping[str, Any], agent_group: str | None = None, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self.agent = agent
+        self.agent_group = agent_group
 
     def execute(self, context: Context) -> dict[str, Any]:
         """Create the agent."""
         with self.open_hook() as hook:
-            agent = hook.create_agent(self.agent)
+            agent = hook.create_agent(self.agent, agent_group=self.agent_group)
             self.log.info("Created agent %s.", self.agent["email"])
             return agent
 
@@ -102,14 +104,20 @@ class MaestroQAUpsertAgentsOperator(PushOperator):
 
     :param agents: dicts as :class:`MaestroQACreateAgentOperator` takes one; a list, the output of another task, or a
         callable that takes ``context`` and ``jinja_env``.
+    :param agent_group: the name or the id of the group that new agents join, unless they have an ``agentGroupId``.
     :return: the report of the push.
     """
 
     resource = "agents"
     records_argument = "agents"
-    template_fields: Sequence[str] = ("agents", *PushOperator.template_fields)
+    template_fields: Sequence[str] = ("agents", "agent_group", *PushOperator.template_fields)
     template_fields_renderers = {"agents": "json"}  # noqa: RUF012 - Airflow has it so
 
-    def __init__(self, *, agents: Iterable[Mapping[str, Any]], **kwargs: Any) -> None:
+    def __init__(self, *, agents: Iterable[Mapping[str, Any]], agent_group: str | None = None, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self.agents = agents
+        self.agent_group = agent_group
+
+    def _bound_to(self) -> dict[str, Any]:
+        group = {} if self.agent_group is None else {"agent_group": self.agent_group}
+        return {**super()._bound_to(), **group}

@@ -50,6 +50,8 @@ class PushOperator(LineageMixin, MaestroQAOperator):
     records_argument: str
     #: For tickets: whether to try the update first.
     update_first: bool = False
+    #: For agents: the group that new ones join.
+    agent_group: str | None = None
     #: Where the records come from, for lineage.
     sources: tuple[Data, ...] = ()
 
@@ -99,6 +101,7 @@ class PushOperator(LineageMixin, MaestroQAOperator):
                 max_rejects=self.max_rejects,
                 on_unknown_outcome=self.on_unknown_outcome,
                 update_first=parse_flag(self.update_first, "update_first"),
+                agent_group=self.agent_group,
                 memory=self._retry_state(context),
                 run=task_context.run_label(context),
                 is_first_try=task_context.is_first_try(context),

@@ -147,6 +147,22 @@ _EXISTING_AGENTS_NOTE = (
     "Of agents that existed already, availability and id are set; the API changes no name or group"
 )
 
+
+def agents_in_group(group_id: str | None) -> Resource:
+    """Agents; those that are created join a group, unless they name one themselves.
+
+    :param group_id: the group's id; ``None`` for no group.
+    """
+    return Upserts(
+        "agents",
+        AGENT,
+        partial(upsert_agent, level=logging.DEBUG, group_id=group_id),
+        key="email",
+        identity=Identity(()),
+        note=_EXISTING_AGENTS_NOTE,
+    )
+
+
 RESOURCES: Mapping[str, Resource] = {
     "ticket_metrics": Batches(
         "ticket_metrics",
@@ -178,14 +194,7 @@ RESOURCES: Mapping[str, Resource] = {
         has_verdicts=True,
     ),
     "tickets": Upserts("tickets", TICKET, upsert_ticket, key="ticket_id", identity=_TICKET_IDENTITY),
-    "agents": Upserts(
-        "agents",
-        AGENT,
-        partial(upsert_agent, level=logging.DEBUG),
-        key="email",
-        identity=Identity(()),
-        note=_EXISTING_AGENTS_NOTE,
-    ),
+    "agents": agents_in_group(None),
 }
 _UPDATE_FIRST_TICKETS = Upserts(
     "tickets", TICKET, partial(upsert_ticket, update_first=True), key="ticket_id", identity=_TICKET_IDENTITY

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import secrets
 from collections.abc import Callable, Iterable, Mapping
 from copy import deepcopy
 from dataclasses import asdict
 from datetime import date
 from typing import Any
 
+from airflow_provider_maestroqa.sandbox.data import scim
 from airflow_provider_maestroqa.sandbox.data.account import (
     Account,
     AgentMetricKey,
@@ -27,6 +29,9 @@ RECORDS: Mapping[str, Callable[[Account], list[Fields]]] = {
     "ticket_metrics": lambda account: list(account.ticket_metrics.values()),
     "agent_metrics": lambda account: list(account.agent_metrics.values()),
     "csat_scores": lambda account: list(account.csat_scores),
+    "agent_groups": lambda account: list(account.agent_groups.values()),
+    "user_groups": lambda account: list(account.user_groups.values()),
+    "users": lambda account: list(account.users.values()),
 }
 #: The fields of a ticket that :meth:`Records.add_tickets` makes.
 _TICKET: Fields = {
@@ -92,6 +97,21 @@ class Records:
     def csat_scores(self) -> list[Fields]:
         """All CSAT scores in the order of arrival, as they were sent."""
         return deepcopy(list(self._state.account.csat_scores))
+
+    @property
+    def agent_groups(self) -> dict[str, Fields]:
+        """The groups of agents by id, with the e-mail addresses of their members."""
+        return deepcopy(dict(self._state.account.agent_groups))
+
+    @property
+    def user_groups(self) -> dict[str, Fields]:
+        """The groups of accounts by id."""
+        return deepcopy(dict(self._state.account.user_groups))
+
+    @property
+    def users(self) -> dict[str, Fields]:
+        """The accounts that log in, by id."""
+        return deepcopy(dict(self._state.account.users))
 
     @property
     def todos(self) -> RecordList:
@@ -165,6 +185,19 @@ class Records:
         if in_use := [one for one in (email, agent_id) if one in account.agent_keys]:
             raise ValueError(f"There is an agent already with {' and '.join(map(str, in_use))}.")
         self._run_in_loop(lambda: account.add_agent(fields))
+
+    def add_agent_group(self, name: str, *, group_id: str | None = None, members: Iterable[str] = ()) -> str:
+        """Add a group of agents to the account.
+
+        :param name: what it is called; another group may be called the same.
+        :param group_id: by default a random one.
+        :param members: the e-mail addresses of its agents.
+        :return: its id.
+        """
+        account = self._state.account
+        new = scim.group(group_id or secrets.token_hex(8), name, list(members))
+        self._run_in_loop(lambda: account.agent_groups.update({new["id"]: new}))
+        return str(new["id"])
 
 
 def attachment_as_json(attachment: Attachment) -> Fields:

@@ -159,6 +159,12 @@ class SandboxOptions:
     agents: int = _option(
         20, "agents at the start: ``agent-1`` with the email ``agent-1@example.com``, and so on", minimum=0
     )
+    agent_groups: int = _option(
+        3, "groups at the start: ``Agents 1``, and so on; the agents are dealt into them", minimum=0
+    )
+    users: int = _option(
+        30, "accounts at the start that log in: ``user-1@example.com``, and so on, in two user groups", minimum=0
+    )
     custom_attributes: Mapping[str, str] | None = _option(
         None,
         "custom attributes of tickets, each with its type: ``string``, ``number`` or ``boolean``; by default some of "

@@ -19,6 +19,7 @@ from airflow_provider_maestroqa.sandbox.api import (
     exports,
     lists,
     metrics,
+    scim,
     tickets,
 )
 from airflow_provider_maestroqa.sandbox.middlewares import (
@@ -34,7 +35,7 @@ from airflow_provider_maestroqa.sandbox.state import STATE, State
 from airflow_provider_maestroqa.sandbox.storage import files
 
 #: The chapters of the API; a further one is a module with `routes`.
-CHAPTERS = (exports, tickets, comments, attachments, agents, lists, coaching_export, metrics, csat)
+CHAPTERS = (exports, tickets, comments, attachments, agents, lists, coaching_export, metrics, csat, scim)
 _SHUTDOWN_TIMEOUT = 0.2
 _TRIES = 20
 

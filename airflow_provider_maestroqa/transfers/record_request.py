@@ -64,6 +64,17 @@ class WindowArguments:
         """Whether no stretch of time was named."""
         return all(is_blank(value) for value in (self.start, self.end, self.lookback, self.partition_length))
 
+    def reject(self, resource: str) -> None:
+        """Fail when a stretch of time is named, for a list that knows no times.
+
+        :raises MaestroQAConfigError: one is.
+        """
+        if not (self.is_empty and is_blank(self.incremental)):
+            raise MaestroQAConfigError(
+                f"MaestroQA cannot filter {resource} by time: leave start, end, lookback, partition_length and "
+                "incremental out. The list is read whole."
+            )
+
 
 @dataclass(frozen=True)
 class RecordRequest:
@@ -144,6 +155,8 @@ def check_request(
     split = parse_flag(split_nested, "split_nested")
     if split and name != EXPORT:
         raise MaestroQAConfigError(f"split_nested is for {EXPORT}: the records of {name} have nothing nested.")
+    if name != EXPORT and not LIST_RESOURCES[name].is_windowed:
+        window.reject(name)
     names = _check_filters(filters, name)
     options: dict[str, Any]
     if name == EXPORT:

@@ -52,6 +52,7 @@ def test_the_public_names_are_there(package):
         "MaestroQAAddAgentIdOperator",
         "MaestroQASetAgentAvailabilityOperator",
         "MaestroQAUpsertAgentsOperator",
+        "MaestroQAUpdateAgentGroupOperator",
         "MaestroQARecordsToObjectStorageOperator",
         "ObjectStorageToMaestroQAOperator",
         "SqlToMaestroQAOperator",

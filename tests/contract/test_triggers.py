@@ -14,7 +14,7 @@ SUBJECTS = {
     "scores",
     "agent", "agent_id", "agents", "available", "changes", "coaching_point_id", "coaching_session_id", "comment",
     "comments", "content_type", "email", "end", "export_id", "export_type", "file", "metrics", "records", "resource",
-    "start", "ticket", "ticket_id", "ticket_ids", "todo_id", "request",
+    "start", "ticket", "ticket_id", "ticket_ids", "todo_id", "request", "group", "user_group_id", "user_id",
 }  # fmt: skip
 
 

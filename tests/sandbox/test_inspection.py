@@ -2,7 +2,8 @@ import json
 
 import pytest
 
-LISTS = ("tickets", "comments", "attachments", "agents", "ticket-metrics", "agent-metrics", "csat-scores")
+RECORDS = ("tickets", "comments", "attachments", "agents", "ticket-metrics", "agent-metrics", "csat-scores")
+LISTS = (*RECORDS, "agent-groups", "user-groups", "users")
 
 
 @pytest.fixture
@@ -27,6 +28,9 @@ def everything(sandbox):
         "ticket_metrics": sandbox.ticket_metrics,
         "agent_metrics": sandbox.agent_metrics,
         "csat_scores": sandbox.csat_scores,
+        "agent_groups": sandbox.agent_groups,
+        "user_groups": sandbox.user_groups,
+        "users": sandbox.users,
     }
 
 
@@ -35,6 +39,7 @@ def test_what_is_read_back_are_copies(filled):
     read = everything(filled.sandbox)
     read["tickets"]["t-1"]["agents"].append("x")
     read["tickets"]["t-1"]["attributes"]["group"] = "x"
+    next(iter(read["agent_groups"].values()))["members"].clear()
     for kept in read.values():
         for record in kept if isinstance(kept, list) else kept.values():
             record.clear()
@@ -46,7 +51,11 @@ def test_it_can_be_read_back_after_the_sandbox_has_stopped(filled):
     before = everything(filled.sandbox)
     filled.sandbox.stop()
     assert everything(filled.sandbox) == before
-    assert {name: len(kept) for name, kept in before.items()} == dict.fromkeys(before, 3) | {"agents": 20}
+    assert {name: len(kept) for name, kept in before.items()} == dict.fromkeys(before, 3) | {
+        "agents": 20,
+        "user_groups": 2,
+        "users": 30,
+    }
 
 
 def test_the_state_shows_how_many_records_there_are(filled):
@@ -93,7 +102,8 @@ def test_a_reset_goes_back_to_the_start(filled, records):
     assert filled.get(url, method="PUT", data=b"x", headers={"Content-Type": "a/b", **records.aes}).status_code == 200
     sandbox.reset()
     counts = {name: len(kept) for name, kept in everything(sandbox).items()}
-    assert counts == {**dict.fromkeys(counts, 0), "agents": 20}
+    at_the_start = {"agents": 20, "agent_groups": 3, "user_groups": 2, "users": 30}
+    assert counts == {**dict.fromkeys(counts, 0), **at_the_start}
     assert sandbox.agents["agent-1@example.com"]["available"] is True
     assert (sandbox.requests, sandbox.count("POST", "/api/v1/comments")) == ([], 0)
     assert list(sandbox._state.directory.iterdir()) == []

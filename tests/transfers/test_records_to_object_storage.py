@@ -39,6 +39,18 @@ def test_a_list_lands_whole_as_it_is(land, folder, sandbox, resource):
     assert manifest["window"] is None
 
 
+@pytest.mark.parametrize("resource", ["agent_groups", "user_groups", "users"])
+def test_groups_and_accounts_land_whole(land, folder, sandbox, resource):
+    manifest = land(resource)
+    assert rows(folder / f"{resource}.jsonl.gz") == list(getattr(sandbox, resource).values())
+    assert (manifest["resource"], manifest["window"]) == (resource, None)
+
+
+def test_an_account_lands_by_its_name_as_the_api_calls_it(land, folder):
+    land("users", filters={"userName": "user-3@example.com"})
+    assert [one["userName"] for one in rows(folder / "users.jsonl.gz")] == ["user-3@example.com"]
+
+
 def test_the_manifest_describes_what_is_there(land, folder, sandbox):
     manifest = land("todos")
     assert json.loads((folder / "_manifest.json").read_text()) == manifest
@@ -266,12 +278,16 @@ class TestAllOrNothing:
         ({"page_size": 0}, "page_size must be a whole number"),
         ({"incremental": "daily"}, "incremental must be one of data_interval, watermark"),
         ({"incremental": True}, "incremental must be one of data_interval, watermark"),
-        ({"incremental": "data_interval", "lookback": timedelta(days=1)}, "leave start, end and lookback out"),
+        ({"incremental": "data_interval", "lookback": timedelta(days=1)}, "leave start, end, lookback and part"),
         ({"start": datetime(2026, 1, 1), "end": "2026-02-01T00:00:00Z"}, "start=.* has no time zone"),
         ({"start": "2026-01-01", "end": "2026-02-01"}, "start=.* has no time zone"),
         ({"start": "2026-02-01T00:00:00Z", "end": "2026-01-01T00:00:00Z"}, "must be before its end"),
         ({"start": "2026-02-01T00:00:00Z", "lookback": timedelta(days=1)}, "start or lookback, not both"),
         ({"end": "2026-02-01T00:00:00Z"}, "end is given without a start"),
+        ({"resource": "users", "start": "2026-02-01T00:00:00Z"}, "cannot filter users by time: leave start, end"),
+        ({"resource": "agent_groups", "lookback": timedelta(days=1)}, "cannot filter agent_groups by time"),
+        ({"resource": "user_groups", "incremental": "watermark"}, "cannot filter user_groups by time"),
+        ({"resource": "users", "filters": {"userName": "a", "user_name": "b"}}, "are the same filter"),
         ({"resource": EXPORT, "filters": {"agent_id": "a"}, **FEBRUARY}, "takes no filters"),
         ({"resource": EXPORT, "time_axis": "updatedAt", **FEBRUARY}, "time_axis must be one of meetingDate"),
         ({"resource": EXPORT, "start": "2026-03-01", "end": "2026-02-01"}, "must be before its end"),

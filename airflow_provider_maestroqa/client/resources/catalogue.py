@@ -6,8 +6,10 @@ datasets of lineage, the resources that a transfer can land, and the table in th
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from airflow_provider_maestroqa.client.errors import MaestroQAConfigError
@@ -18,7 +20,9 @@ DEFAULT_PAGE_SIZE = 100
 #: The largest page that makes sense to ask for; MaestroQA may return fewer records.
 MAX_PAGE_SIZE = 10_000
 
-_FILTERS = {"agent_id": "agentId", "creator_id": "creatorId", "coach_id": "coachId"}
+#: The path of SCIM below the base URL.
+SCIM_ROOT = "/api/v1/scim/v2"
+_FILTERS = {"agent_id": "agentId", "creator_id": "creatorId", "coach_id": "coachId", "user_name": "userName"}
 _API_FILTERS = {api_name: name for name, api_name in _FILTERS.items()}
 
 
@@ -28,11 +32,13 @@ class ListResource:
 
     :param name: the resource's name here, in the plural.
     :param singular: the name of one record.
-    :param path: the list's path below the API's root; a record's path is this and its id.
+    :param path: the list's path below the root, case-sensitive; a record's path is this and its id.
     :param section: the chapter of the API document that describes it.
-    :param filters: the names of the ids that it can be filtered by.
+    :param filters: the names of the values that it can be filtered by.
     :param is_windowed: whether it can be filtered by the time of creation.
     :param first_index: the ``startIndex`` of the first record.
+    :param root: the path of the API that it belongs to, below the base URL.
+    :param filters_by_expression: whether its filters travel as one expression of SCIM: ``filter=name eq "value"``.
     """
 
     name: str
@@ -42,6 +48,8 @@ class ListResource:
     filters: tuple[str, ...] = ()
     is_windowed: bool = True
     first_index: int = 0
+    root: str = "/api/v1"
+    filters_by_expression: bool = False
 
     @property
     def list_operation(self) -> str:
@@ -63,6 +71,22 @@ class ListResource:
         """What a list can be filtered by: the ids, and the window where it has one."""
         return (*self.filters, "start", "end") if self.is_windowed else self.filters
 
+    def filter_parameter(self, api_name: str, value: str) -> dict[str, str]:
+        """The query parameter of a filter; in an expression the value is quoted as JSON has it."""
+        if self.filters_by_expression:
+            return {"filter": f"{api_name} eq {json.dumps(value, ensure_ascii=False)}"}
+        return {api_name: value}
+
+
+#: SCIM (RFC 7644): its lists count from 1, 20 records to a page, and know no times.
+_scim = partial(
+    ListResource,
+    section="SCIM",
+    is_windowed=False,
+    first_index=1,
+    root=SCIM_ROOT,
+    filters_by_expression=True,
+)
 
 #: The lists by their names.
 LIST_RESOURCES: Mapping[str, ListResource] = {
@@ -83,6 +107,9 @@ LIST_RESOURCES: Mapping[str, ListResource] = {
             "Coaching Sessions",
             ("agent_id", "creator_id", "coach_id"),
         ),
+        _scim("agent_groups", "agent_group", "/Groups"),
+        _scim("user_groups", "user_group", "/Usergroups"),
+        _scim("users", "user", "/Users", filters=("user_name",)),
     )
 }
 
@@ -102,9 +129,10 @@ def list_parameters(resource: str, *, start: object = None, end: object = None, 
         if value is None:
             continue
         if name not in row.arguments:
-            raise MaestroQAConfigError(f"{name} is not a filter of {resource}. It takes: {', '.join(row.arguments)}.")
+            takes = f"It takes: {', '.join(row.arguments)}." if row.arguments else "It takes none."
+            raise MaestroQAConfigError(f"{name} is not a filter of {resource}. {takes}")
         if name in row.filters:
-            parameters[_FILTERS[name]] = parse_id(value, name)
+            parameters |= row.filter_parameter(_FILTERS[name], parse_id(value, name))
     window_start = None if start is None else parse_time(start, "start")
     window_end = None if end is None else parse_time(end, "end")
     if window_start is not None and window_end is not None:

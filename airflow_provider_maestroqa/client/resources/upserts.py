@@ -44,7 +44,11 @@ def upsert_ticket(
 
 
 def upsert_agent(
-    agent: Mapping[str, Any], send: Callable[[Request], Any], *, level: int = logging.INFO
+    agent: Mapping[str, Any],
+    send: Callable[[Request], Any],
+    *,
+    level: int = logging.INFO,
+    group_id: str | None = None,
 ) -> tuple[Any, bool]:
     """Create or update an agent. (API: Create an Agent, Update an Agent)
 
@@ -53,11 +57,12 @@ def upsert_agent(
 
     :param agent: a validated agent.
     :param send: sends a request and returns the response.
+    :param group_id: the group to put it into when it is created, unless it names one itself.
     :param level: the level of the log line that says what was not changed; who updates many agents logs it once.
     :return: the response, and whether the agent was created.
     """
     try:
-        return send(build_request("create_agent", agent)), True
+        return send(build_request("create_agent", {"agentGroupId": group_id, **agent})), True
     except MaestroQAConflictError as error:
         conflict = error
     email = agent["email"]

@@ -14,7 +14,7 @@ from airflow_provider_maestroqa.sandbox.responses import APIError
 from airflow_provider_maestroqa.sandbox.state import State, state_of
 from airflow_provider_maestroqa.sandbox.validation import Parameter, check_parameters
 
-_DEFAULT_PAGE = 100
+_SCIM_LIST = "urn:ietf:params:scim:api:messages:2.0:ListResponse"
 _PAGE = {"count": Parameter(checks.digits), "startIndex": Parameter(checks.digits)}
 _FILTERS = {
     "agentId": Parameter(checks.text),
@@ -33,6 +33,10 @@ class ListEndpoint:
     filters: Mapping[str, Parameter]
     select: Callable[[State, Mapping[str, str]], Sequence[Fields]]
     find: Callable[[State, str], Fields | None]
+    first_index: int | None = None  # by default as the options say
+    page_size: int = 100
+    max_page_size: int | None = None  # likewise
+    is_scim: bool = False
 
     async def get_page(self, request: web.Request) -> web.Response:
         """Return a page of the list, changed by the faults that fire on it."""
@@ -40,19 +44,21 @@ class ListEndpoint:
         state, query = state_of(request), dict(request.query)
         at = {fault.kind: fault.at or 0 for fault in context_of(request).faults}
         offset = state.list_offsets[self.path] = state.list_offsets.get(self.path, 0) + at.get("shrink", 0)
-        options = state.options
+        first_index = state.options.first_index if self.first_index is None else self.first_index
+        max_page = self.max_page_size or state.options.max_page
         # As SCIM has it, an index before the first one means the first one.
-        start = max(int(query.get("startIndex", options.first_index)), options.first_index)
-        count = min(int(query.get("count", _DEFAULT_PAGE)), at.get("page_cap", options.max_page), options.max_page)
+        start = max(int(query.get("startIndex", first_index)), first_index)
+        count = min(int(query.get("count", self.page_size)), at.get("page_cap", max_page), max_page)
         records = self.select(state, query)
         total = max(len(records) - offset, 0)
-        slice_start = start - options.first_index
+        slice_start = start - first_index
         resources = [] if "empty_page" in at else _slice(records, offset, slice_start, count, at)
         page = {
+            **({"schemas": [_SCIM_LIST]} if self.is_scim else {}),
             "startIndex": start,
             "totalResults": max(total + at.get("wrong_total", 0), 0),
             "itemsPerPage": count,
-            "Resources": [_named(record, options.record_id) for record in resources],
+            "Resources": [self._written(state, record) for record in resources],
         }
         return web.json_response(page)
 
@@ -62,12 +68,12 @@ class ListEndpoint:
         record = self.find(state_of(request), request.match_info["id"])
         if record is None:
             raise APIError(404, f"There is no {self.label} with this id.")
-        return web.json_response(_named(record, state_of(request).options.record_id))
+        return web.json_response(self._written(state_of(request), record))
 
-
-def _named(record: Fields, id_name: str) -> Fields:
-    """The record, with its id under the name that this account has for it."""
-    return {id_name if name == "id" else name: value for name, value in record.items()}
+    def _written(self, state: State, record: Fields) -> Fields:
+        """The record, with its id under the name that this account has for it; in SCIM that is always ``id``."""
+        id_name = "id" if self.is_scim else state.options.record_id
+        return {id_name if name == "id" else name: value for name, value in record.items()}
 
 
 def _slice(records: Sequence[Fields], offset: int, start: int, count: int, at: Mapping[str, int]) -> list[Fields]:

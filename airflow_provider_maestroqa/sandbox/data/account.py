@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
 
-from airflow_provider_maestroqa.sandbox.data import documents
+from airflow_provider_maestroqa.sandbox.data import documents, scim
 from airflow_provider_maestroqa.sandbox.options import SandboxOptions
 from airflow_provider_maestroqa.sandbox.validation import format_date
 
@@ -63,6 +63,9 @@ class Account:
     ticket_metrics: dict[TicketMetricKey, Fields] = field(default_factory=dict)
     agent_metrics: dict[AgentMetricKey, Fields] = field(default_factory=dict)
     csat_scores: list[Fields] = field(default_factory=list)
+    agent_groups: dict[str, Fields] = field(default_factory=dict)
+    user_groups: dict[str, Fields] = field(default_factory=dict)
+    users: dict[str, Fields] = field(default_factory=dict)
     #: The lasting id of an agent by each of its ids and by its email.
     agent_keys: dict[str, str] = field(default_factory=dict)
 
@@ -70,7 +73,7 @@ class Account:
         self.reset()
 
     def reset(self) -> None:
-        """Remove all records but the agents of the start."""
+        """Remove all records but the agents, groups and users of the start."""
         for attachment in self.attachments.values():
             if attachment.upload is not None:
                 attachment.upload.file.unlink(missing_ok=True)
@@ -79,6 +82,7 @@ class Account:
         self.ticket_metrics.clear()
         self.agent_metrics.clear()
         self.csat_scores.clear()
+        self.agent_groups, self.user_groups, self.users = scim.start(self.options)
         self._random = random.Random(self.options.seed)  # noqa: S311
         self._codes = itertools.count(1)
         self._account_id = f"{self._random.getrandbits(96):024x}"
@@ -165,7 +169,21 @@ class Account:
         agent = {"_id": self.new_id(), "agentId": self.new_id(), **fields}
         self.agents[agent["email"]] = agent
         self.agent_keys[agent["agentId"]] = self.agent_keys[agent["email"]] = agent["agentId"]
+        group = self.agent_groups.get(agent.get("agentGroupId", ""))
+        if group is not None and agent["email"] not in group["members"]:
+            self.change_group(group["id"], [*group["members"], agent["email"]])
         return agent
+
+    def change_group(self, group_id: str, members: Sequence[str]) -> Fields:
+        """Change the members of a group of agents."""
+        group = self.agent_groups[group_id] = {**self.agent_groups[group_id], "members": list(members)}
+        return group
+
+    def email_of(self, id_or_email: str) -> str | None:
+        """The e-mail address of an agent that is named by it or by any of its ids."""
+        lasting = self.agent_keys.get(id_or_email)
+        known = (email for email in self.agents if lasting is not None and self.agent_keys[email] == lasting)
+        return next(known, None)
 
     def change_agent(self, email: str, **changes: Any) -> Fields:
         """Change an agent; an id that it had stays its own."""
