@@ -23,19 +23,19 @@ if TYPE_CHECKING:
 
 SCHEME = "maestroqa"
 DEFAULT_HOST = OLD_NAME
-#: What a URI can name.
-DATASETS = (
-    "exports",
-    *(kind.dataset for kind in EXPORT_KINDS.values()),
-    "tickets",
-    "comments",
-    "attachments",
-    "ticket-metrics",
-    "agent-metrics",
-    "csat-scores",
-    "agents",
-    *(resource.dataset for resource in LIST_RESOURCES.values()),
-)
+#: What a URI can name, and what that is.
+DATASETS: Mapping[str, str] = {
+    "exports": "an export of an unknown type",
+    **{kind.dataset: kind.content for kind in EXPORT_KINDS.values()},
+    "tickets": "tickets",
+    "comments": "comments of tickets",
+    "attachments": "attachments of tickets",
+    "ticket-metrics": "metrics of agents on tickets",
+    "agent-metrics": "metrics of agents",
+    "csat-scores": "customers' ratings of tickets",
+    "agents": "agents",
+    **{resource.dataset: resource.content for resource in LIST_RESOURCES.values()},
+}
 _EXAMPLE = f"{SCHEME}://{DEFAULT_HOST}/exports/raw"
 _LABEL = re.compile(r"[A-Za-z0-9_.~-]+")
 
@@ -45,10 +45,8 @@ def maestroqa_asset(dataset: str, *, host: str = DEFAULT_HOST, extra: Mapping[st
 
     On Airflow 2 it is a ``Dataset``.
 
-    :param dataset: ``exports/raw``, ``exports/groups``, ``exports/audit-log``, ``tickets``, ``comments``,
-        ``attachments``, ``ticket-metrics``, ``agent-metrics``, ``csat-scores``, ``agents``, ``todos``,
-        ``coaching-points``, ``coaching-sessions``, ``agent-groups``, ``user-groups`` or ``users``. Labels of your own
-        may follow, such as ``exports/raw/europe``.
+    :param dataset: ``exports/raw``, ``tickets``, ``todos`` or another that the page on lineage lists. Labels of your
+        own may follow, such as ``exports/raw/europe``.
     :param host: host of the connection, as it is written there: ``app.maestroqa.com`` or ``https://app.maestroqa.com``.
         Both names of the service make one asset.
     :param extra: what else Airflow stores with the asset.

@@ -30,6 +30,7 @@ def setup(app: Sphinx) -> dict[str, Any]:
     """Register with Sphinx."""
     app.add_directive("maestroqa-arguments", Arguments)
     app.add_directive("maestroqa-connection-fields", ConnectionFields)
+    app.add_directive("maestroqa-datasets", Datasets)
     app.add_directive("maestroqa-export-files", ExportFiles)
     app.add_directive("maestroqa-list-resources", ListResources)
     app.add_directive("maestroqa-probes", Probes)
@@ -137,6 +138,16 @@ class ExportFiles(TableDirective):
 
         rows = [(f"``{file.name}``", _names(file.columns), _names(file.key_columns)) for file in EXPORT_FILES]
         return rst_table(["File", "Columns", "A record is identified by"], rows, widths="15 55 30")
+
+
+class Datasets(TableDirective):
+    """``maestroqa-datasets``: what an asset's URI can name."""
+
+    def text(self) -> str:
+        """Return the table."""
+        from airflow_provider_maestroqa.assets import DATASETS
+
+        return rst_table(["Dataset", "What it is"], [(f"``{name}``", content) for name, content in DATASETS.items()])
 
 
 class OutputFormats(TableDirective):

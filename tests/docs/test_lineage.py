@@ -21,8 +21,8 @@ MANIFEST = {
 }
 
 
-def test_the_datasets_are_those_of_the_uris(table):
-    assert tuple(table(PAGE, "Dataset")) == DATASETS
+def test_the_page_shows_the_datasets_of_the_uris(read):
+    assert ".. maestroqa-datasets::" in read(PAGE)
     assert all(maestroqa_uri(name).endswith(f"/{name}") for name in DATASETS)
 
 

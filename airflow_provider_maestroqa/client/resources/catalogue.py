@@ -32,6 +32,7 @@ class ListResource:
 
     :param name: the resource's name here, in the plural.
     :param singular: the name of one record.
+    :param content: what its records are, in prose.
     :param path: the list's path below the root, case-sensitive; a record's path is this and its id.
     :param section: the chapter of the API document that describes it.
     :param filters: the names of the values that it can be filtered by.
@@ -43,6 +44,7 @@ class ListResource:
 
     name: str
     singular: str
+    content: str
     path: str
     section: str
     filters: tuple[str, ...] = ()
@@ -92,10 +94,11 @@ _scim = partial(
 LIST_RESOURCES: Mapping[str, ListResource] = {
     row.name: row
     for row in (
-        ListResource("todos", "todo", "/todos", "To-Dos", ("agent_id", "creator_id")),
+        ListResource("todos", "todo", "to-dos", "/todos", "To-Dos", ("agent_id", "creator_id")),
         ListResource(
             "coaching_points",
             "coaching_point",
+            "coaching points",
             "/coaching-points",
             "Coaching Points",
             ("agent_id", "creator_id"),
@@ -103,13 +106,14 @@ LIST_RESOURCES: Mapping[str, ListResource] = {
         ListResource(
             "coaching_sessions",
             "coaching_session",
+            "coaching sessions",
             "/coaching-sessions",
             "Coaching Sessions",
             ("agent_id", "creator_id", "coach_id"),
         ),
-        _scim("agent_groups", "agent_group", "/Groups"),
-        _scim("user_groups", "user_group", "/Usergroups"),
-        _scim("users", "user", "/Users", filters=("user_name",)),
+        _scim("agent_groups", "agent_group", "groups of agents", "/Groups"),
+        _scim("user_groups", "user_group", "groups of accounts", "/Usergroups"),
+        _scim("users", "user", "accounts that log in", "/Users", filters=("user_name",)),
     )
 }
 

@@ -77,6 +77,7 @@ class ExportKind:
 
     :param name: the type's name here.
     :param label: an export of this type in prose, with its article.
+    :param content: what is in it, in prose.
     :param path: the path of the request for one, below the API's root.
     :param options: the names of its options.
     :param is_windowed: whether it covers a window of time.
@@ -84,6 +85,7 @@ class ExportKind:
 
     name: str
     label: str
+    content: str
     path: str
     options: tuple[str, ...]
     is_windowed: bool = True
@@ -127,17 +129,19 @@ EXPORT_KINDS: Mapping[str, ExportKind] = {
         ExportKind(
             "raw",
             "a raw",
+            "grades",
             "/request-raw-export",
             ("export_name", "single_file_export", "include_calibrations", "include_grader_qa", "include_deleted"),
         ),
         ExportKind(
             "groups",
             "a groups",
+            "agent groups",
             "/request-groups-export",
             ("export_name", "include_unavailable"),
             is_windowed=False,
         ),
-        ExportKind("audit_log", "an audit log", "/request-audit-log-export", ("export_name",)),
+        ExportKind("audit_log", "an audit log", "user activity", "/request-audit-log-export", ("export_name",)),
     )
 }
 
