@@ -45,6 +45,17 @@ def run(arguments: argparse.Namespace) -> int:
     """
     if arguments.json not in (None, _STANDARD_OUTPUT) and not Path(arguments.json).resolve().parent.is_dir():
         return _fail(f"The folder of {arguments.json} does not exist.")
+    before = logging.root.manager.disable
+    try:
+        logging.disable(logging.INFO)
+        return _run(arguments)
+    except KeyboardInterrupt:
+        return EXIT_INTERRUPTED
+    finally:
+        logging.disable(before)
+
+
+def _run(arguments: argparse.Namespace) -> int:
     with contextlib.redirect_stdout(sys.stderr):
         # What Airflow prints while it starts belongs to no report.
         from airflow_provider_maestroqa.check.account import CheckedAccount
@@ -53,7 +64,6 @@ def run(arguments: argparse.Namespace) -> int:
         from airflow_provider_maestroqa.check.runner import run_check
         from airflow_provider_maestroqa.client.errors import MaestroQAError
 
-        logging.disable(logging.INFO)
         hook = CheckHook(arguments.conn_id)
         try:
             settings = hook.settings
@@ -65,19 +75,16 @@ def run(arguments: argparse.Namespace) -> int:
         granted = [name for name in ("write", "burst") if getattr(arguments, name)]
         with hook:
             report = run_check(CheckedAccount(hook), granted=granted, log=_note)
-        if report.left_behind:
-            _note(f"The ticket {report.left_behind} of this check may still be there. Delete it.")
         now, versions = hook.clock.wall(), installed_versions()
-    shown = table(report, versions=versions, now=now)
-    if arguments.json is None:
-        _print(shown)
-    else:
+    if report.left_behind:
+        _note(f"The ticket {report.left_behind} of this check may still be there. Delete it.")
+    # A profile on the standard output stands there alone.
+    _print(table(report, versions=versions, now=now), sys.stderr if arguments.json == _STANDARD_OUTPUT else None)
+    if arguments.json is not None:
         saved = profile(report, versions=versions, now=now)
         if arguments.json == _STANDARD_OUTPUT:
-            _print(shown, sys.stderr)
             _print(saved)
         else:
-            _print(shown)
             Path(arguments.json).write_text(f"{saved}\n", encoding="utf-8")
     if report.is_interrupted:
         return EXIT_INTERRUPTED

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import csv
 import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta, timezone
+from itertools import islice
+from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
@@ -27,6 +30,8 @@ from airflow_provider_maestroqa.storage.open import open_store
 #: What each export covers, as far as it has a window; all are the smallest that show their columns.
 _DAYS = {"raw": 7, "audit_log": 1}
 _OPTIONS: Mapping[str, Mapping[str, Any]] = {"raw": {"include_calibrations": "all"}}
+#: Grades whose tickets are looked for.
+_GRADES = 20
 _FIRST_PAUSE_S, _MAX_LOOKS = 2.0, 9
 _LIMITS = DownloadLimits(max_bytes=256 << 20, max_attempts=3, deadline=300)
 
@@ -43,6 +48,7 @@ class SampleExport:
     :param urls: the signed URLs of its file, one for each look.
     :param files: what is in it, as the manifest of a landing says.
     :param problem: why it could not be landed, in words for the report.
+    :param gradable_ids: some ids of what was graded.
     """
 
     export_type: str
@@ -53,6 +59,7 @@ class SampleExport:
     urls: list[str] = field(default_factory=list, repr=False)
     files: list[Mapping[str, Any]] = field(default_factory=list)
     problem: str = ""
+    gradable_ids: list[str] = field(default_factory=list, repr=False)
 
     @property
     def export_id(self) -> str | None:
@@ -160,3 +167,12 @@ def _land(account: CheckedAccount, export: SampleExport) -> None:
             export.problem = f"it cannot be downloaded ({type(error).__name__})"
         else:
             export.files = manifest["files"]
+            export.gradable_ids = _gradable_ids(Path(folder) / "total_scores.csv")
+
+
+def _gradable_ids(file: Path) -> list[str]:
+    if not file.exists():
+        return []
+    with file.open(encoding="utf-8", newline="") as lines:
+        ids = dict.fromkeys(row.get("gradable_id") or "" for row in islice(csv.DictReader(lines), _GRADES))
+    return [one for one in ids if one and "," not in one]

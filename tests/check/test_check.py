@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import csv
+import io
 import json
 
 import pytest
@@ -10,7 +12,7 @@ from airflow_provider_maestroqa.check.catalogue import PROBES
 from airflow_provider_maestroqa.check.finding import Verdict
 from airflow_provider_maestroqa.check.hook import MAX_REQUESTS, CheckClient
 from airflow_provider_maestroqa.check.report import profile, table
-from airflow_provider_maestroqa.sandbox import REAL_LIMITS
+from airflow_provider_maestroqa.sandbox import REAL_LIMITS, write_export_file
 from airflow_provider_maestroqa.sandbox.options import OPTIONS, profile_options
 
 #: An option of the sandbox, another value of it, and the probe that tells it.
@@ -45,7 +47,14 @@ def test_an_account_as_the_documents_have_it_is_as_read(check, otherwise):
     report, _ = check(granted=["write"])
     assert otherwise(report) == []
     unseen = [probe.name for probe, finding in report.findings if finding.verdict is Verdict.NOT_SEEN]
-    assert unseen == ["other_host", "requests_per_second", "refused_requests", "rate_limit_words", "retry_after"]
+    assert unseen == [
+        "other_host",
+        "graded_tickets",
+        "requests_per_second",
+        "refused_requests",
+        "rate_limit_words",
+        "retry_after",
+    ]
 
 
 @pytest.mark.parametrize(("option", "value", "name"), [*READ_VARIANTS, ("export_lookup", "body", "export_lookup")])
@@ -82,6 +91,16 @@ def test_a_sandbox_like_the_profile_shows_the_same(check, otherwise, tmp_path):
     file.write_text(profile(first, versions="", now=0))
     second, _ = check(granted=["write"], **profile_options(file))
     assert [(probe, finding) for probe, finding in second.findings] == first.findings
+
+
+def test_grades_are_found_to_be_of_tickets(check, otherwise):
+    target = io.BytesIO()
+    write_export_file(target, rows=5, single_file="total_scores")
+    ids = {row["gradable_id"] for row in csv.DictReader(io.StringIO(target.getvalue().decode("utf-8-sig")))}
+    report, _ = check(before=lambda sandbox: sandbox.add_tickets(ids, csat_score=4))
+    assert otherwise(report) == []
+    (seen,) = [finding.seen for probe, finding in report.findings if probe.name == "graded_tickets"]
+    assert seen == f"{len(ids)} of {len(ids)} gradable_ids; missing: none; csat_score: str"
 
 
 def test_a_profile_has_options_of_the_sandbox_only(check):
@@ -151,8 +170,9 @@ def test_pages_of_a_proxy_are_otherwise_and_end_it(check, otherwise):
     assert otherwise(report) == ["token"]
 
 
-@pytest.mark.parametrize("path", ["/api/v1/tickets", "/api/v1/comments-batch", "/api/v1/attachments"])
-@pytest.mark.parametrize("done", [True, False])
+@pytest.mark.parametrize(
+    ("path", "done"), [("/api/v1/tickets", True), ("/api/v1/comments-batch", False), ("/api/v1/attachments", True)]
+)
 def test_a_lost_answer_to_a_write_leaves_nothing_behind(check, otherwise, path, done):
     def lose(sandbox):
         sandbox.fault("reset_after" if done else "reset_before", method="POST", path=path)

@@ -3,15 +3,33 @@
 from __future__ import annotations
 
 from airflow_provider_maestroqa.check.account import SCRATCH_NAME, CheckedAccount
-from airflow_provider_maestroqa.check.finding import Finding, told
+from airflow_provider_maestroqa.check.finding import Finding, not_seen, told
 from airflow_provider_maestroqa.check.probe import Probe
+from airflow_provider_maestroqa.check.redaction import shown_names
+from airflow_provider_maestroqa.check.sample_exports import sample_exports
 
+_FIELDS = ("ticket_id", "type", "subject", "agents", "createdAt", "updatedAt")
 _NO_TICKETS = (f"{SCRATCH_NAME}-no-ticket", f"{SCRATCH_NAME}-nor-this")
 
 
 def _missing(account: CheckedAccount) -> Finding:
     reply = account.get("/tickets", {"ticket_ids": ",".join(_NO_TICKETS)})
     return told(reply.is_success and reply.content == [], f"{reply.says}, {len(reply.content or ())} tickets")
+
+
+def _graded(account: CheckedAccount) -> Finding:
+    ids = sample_exports(account)["raw"].gradable_ids
+    if not ids:
+        return not_seen("no grades in the last week")
+    reply = account.get("/tickets", {"ticket_ids": ",".join(ids)})
+    tickets = [one for one in reply.content if isinstance(one, dict)] if isinstance(reply.content, list) else []
+    if not tickets:
+        return not_seen(f"{reply.says}: none of {len(ids)} gradable_ids is a ticket that can be read")
+    missing = [name for name in _FIELDS if name not in tickets[0]]
+    scores = sorted({type(one["csat_score"]).__name__ for one in tickets if "csat_score" in one})
+    seen = f"{len(tickets)} of {len(ids)} gradable_ids; missing: {shown_names(missing)}"
+    seen += f"; csat_score: {shown_names(scores)}"
+    return told({str(one.get("ticket_id")) for one in tickets} <= set(ids) and not missing, seen)
 
 
 def _missing_one(account: CheckedAccount) -> Finding:
@@ -25,6 +43,12 @@ def _slash(account: CheckedAccount) -> Finding:
 
 
 PROBES = (
+    Probe(
+        "graded_tickets",
+        "The gradable_id of a grade is the ticket_id of a ticket, which can be read and has the documented fields.",
+        "Grades cannot be joined with tickets by these columns.",
+        _graded,
+    ),
     Probe(
         "missing_tickets",
         "Tickets that do not exist are left out of several that are read.",
