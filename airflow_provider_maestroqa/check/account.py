@@ -22,6 +22,7 @@ from airflow_provider_maestroqa.client.transport.retry import Response, is_succe
 
 #: What the check calls what it makes, and the ids that it makes up.
 SCRATCH_NAME = "airflow-check"
+_ROOT = "/api/v1"
 
 
 @dataclass(frozen=True)
@@ -147,17 +148,17 @@ class CheckedAccount:
         return self.reply(client.last)
 
     def get(
-        self, path: str, query: Mapping[str, Any] | None = None, *, body: Any = None, auth: HeaderAuth = API_TOKEN
+        self, path: str, query: Mapping[str, Any] | None = None, *, root: str = _ROOT, auth: HeaderAuth = API_TOKEN
     ) -> Reply:
-        """Send a GET, once for each path, query and body.
+        """Send a GET, once for each path and query.
 
-        :param path: below the API's root, escaped.
+        :param path: below the root, escaped.
         """
-        key = (path, str(query), str(body), auth)
+        key = (root, path, str(query), auth)
         if key not in self.replies:
-            endpoint = Endpoint("GET", path, "", idempotent=True, auth=auth)
+            endpoint = Endpoint("GET", path, "", idempotent=True, root=root, auth=auth)
             values = {name: str(value) for name, value in (query or {}).items()}
-            self.replies[key] = self.ask(Request(endpoint, endpoint.full_path, query=values, body=body))
+            self.replies[key] = self.ask(Request(endpoint, endpoint.full_path, query=values))
         return self.replies[key]
 
     def send(self, method: str, path: str, body: Any = None, *, bucket: Bucket = "normal") -> Reply:
@@ -167,7 +168,7 @@ class CheckedAccount:
 
     def page(self, row: ListResource, **query: Any) -> Page:
         """Get a page of a list."""
-        return Page(self.get(row.path, query))
+        return Page(self.get(row.path, query, root=row.root))
 
     def first_page(self, row: ListResource) -> Page:
         """Get the first two records of a list."""

@@ -3,11 +3,22 @@
 from __future__ import annotations
 
 from airflow_provider_maestroqa.check.probe import Probe
-from airflow_provider_maestroqa.check.probes import access, coaching, columns, exports, limits, lists, tickets, writes
+from airflow_provider_maestroqa.check.probes import (
+    access,
+    coaching,
+    columns,
+    exports,
+    limits,
+    lists,
+    scim,
+    tickets,
+    writes,
+)
 
 PROBES: tuple[Probe, ...] = (
     *access.PROBES,
     *lists.PROBES,
+    *scim.PROBES,
     *exports.PROBES,
     *columns.PROBES,
     *coaching.PROBES,

@@ -1,4 +1,4 @@
-"""One small export of each type: requested, polled together, and landed in a temporary folder."""
+"""One small export of each type: requested together, and landed in a temporary folder."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ _DAYS = {"raw": 7, "audit_log": 1}
 _OPTIONS: Mapping[str, Mapping[str, Any]] = {"raw": {"include_calibrations": "all"}}
 #: Grades whose tickets are looked for.
 _GRADES = 20
-_FIRST_PAUSE_S, _MAX_LOOKS = 2.0, 9
+_FIRST_PAUSE_S, _MAX_WAIT_S = 3.0, 600.0
 _LIMITS = DownloadLimits(max_bytes=256 << 20, max_attempts=3, deadline=300)
 
 
@@ -77,20 +77,12 @@ def sample_exports(account: CheckedAccount) -> Mapping[str, SampleExport]:
     """The exports of the check by their types; requested when first needed."""
     if not account.exports:
         account.exports.update({name: SampleExport(name, _request(account, name)) for name in EXPORT_KINDS})
-        pending = [one for one in account.exports.values() if one.export_id is not None]
-        for one in pending:
-            one.problem = "it was not complete in time"
-        pause, looks = _FIRST_PAUSE_S, 0
-        while True:
-            for one in pending:
-                _look(account, one)
-            pending, looks = [one for one in pending if not one.has_ended], looks + 1
-            if not pending or looks == _MAX_LOOKS:
-                break
-            account.hook.clock.sleep(pause)
-            pause *= 2
+        deadline = account.hook.clock.monotonic() + _MAX_WAIT_S
+        # One after the other: while the largest is waited for, the others become complete, too.
         for one in account.exports.values():
-            _land(account, one)
+            if one.export_id is not None:
+                _wait(account, one, deadline)
+                _land(account, one)
     return account.exports
 
 
@@ -102,6 +94,19 @@ def _request(account: CheckedAccount, export_type: str) -> Reply:
     options = {"export_name": SCRATCH_NAME, **_OPTIONS.get(export_type, {})}
     parameters = export_parameters(export_type, **window, **options)
     return account.ask(build_request(EXPORT_KINDS[export_type].operation, parameters))
+
+
+def _wait(account: CheckedAccount, export: SampleExport, deadline: float) -> None:
+    """Look at an export until it has ended, with growing pauses, so that this takes few requests."""
+    clock, pause = account.hook.clock, _FIRST_PAUSE_S
+    export.problem = "it was not complete in time"
+    while True:
+        _look(account, export)
+        seconds_left = deadline - clock.monotonic()
+        if export.has_ended or seconds_left <= 0:
+            return
+        clock.sleep(min(pause, seconds_left))
+        pause *= 3
 
 
 def _look(account: CheckedAccount, export: SampleExport) -> Reply:

@@ -220,6 +220,10 @@ class SandboxOptions:
     doubled_records: int = _option(0, "records of each file of an export that come twice, for others", minimum=0)
     max_page: int = _option(1000, "records in a page of a list, however many are requested", minimum=1)
     first_index: int = _option(0, "the ``startIndex`` of the first record of a list", minimum=0)
+    scim_first_index: int = _option(1, "likewise, of a list of SCIM", minimum=0)
+    group_members: str = _option(
+        "emails", "what stands for the agents in a group that is read", choices=("emails", "ids")
+    )
     list_ends: str = _option(
         "excluded",
         "records of a list that were created exactly at its ``startDate`` or ``endDate``: ``excluded`` or "

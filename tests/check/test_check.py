@@ -30,6 +30,8 @@ READ_VARIANTS = [
     ("more_columns", ["total_scores.mood", "total_scores.weather", "csat.agent_id"], "columns_raw"),
     ("missing_columns", ["groups.available"], "columns_groups"),
     ("doubled_records", 2, "natural_keys"),
+    ("scim_first_index", 0, "scim_first_index"),
+    ("group_members", "ids", "group_members"),
 ]
 WRITE_VARIANTS = [
     ("unknown_tickets", "accept", "unknown_ticket"),

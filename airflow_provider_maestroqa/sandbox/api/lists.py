@@ -33,10 +33,10 @@ class ListEndpoint:
     filters: Mapping[str, Parameter]
     select: Callable[[State, Mapping[str, str]], Sequence[Fields]]
     find: Callable[[State, str], Fields | None]
-    first_index: int | None = None  # by default as the options say
     page_size: int = 100
-    max_page_size: int | None = None  # likewise
+    max_page_size: int | None = None  # by default as the options say
     is_scim: bool = False
+    show: Callable[[State, Fields], Fields] = lambda _state, record: record
 
     async def get_page(self, request: web.Request) -> web.Response:
         """Return a page of the list, changed by the faults that fire on it."""
@@ -44,7 +44,7 @@ class ListEndpoint:
         state, query = state_of(request), dict(request.query)
         at = {fault.kind: fault.at or 0 for fault in context_of(request).faults}
         offset = state.list_offsets[self.path] = state.list_offsets.get(self.path, 0) + at.get("shrink", 0)
-        first_index = state.options.first_index if self.first_index is None else self.first_index
+        first_index = state.options.scim_first_index if self.is_scim else state.options.first_index
         max_page = self.max_page_size or state.options.max_page
         # As SCIM has it, an index before the first one means the first one.
         start = max(int(query.get("startIndex", first_index)), first_index)
@@ -73,7 +73,7 @@ class ListEndpoint:
     def _written(self, state: State, record: Fields) -> Fields:
         """The record, with its id under the name that this account has for it; in SCIM that is always ``id``."""
         id_name = "id" if self.is_scim else state.options.record_id
-        return {id_name if name == "id" else name: value for name, value in record.items()}
+        return {id_name if name == "id" else name: value for name, value in self.show(state, record).items()}
 
 
 def _slice(records: Sequence[Fields], offset: int, start: int, count: int, at: Mapping[str, int]) -> list[Fields]:

@@ -38,6 +38,17 @@ def _users(state: State, query: Mapping[str, str]) -> list[Fields]:
     return [user for user in users if user["userName"] == name]
 
 
+def _show(_state: State, record: Fields) -> Fields:
+    return record
+
+
+def _show_members(state: State, group: Fields) -> Fields:
+    """A group of agents, with its members as this account shows them."""
+    if state.options.group_members == "emails":
+        return group
+    return {**group, "members": [state.account.agents[email]["agentId"] for email in group["members"]]}
+
+
 _FILTER = Check(lambda value: _USER_FILTER.fullmatch(value), 'must be like userName eq "ann@example.com"')
 #: The lists; paths are case-sensitive.
 ENDPOINTS = tuple(
@@ -47,10 +58,10 @@ ENDPOINTS = tuple(
         filters,
         select,
         find,
-        first_index=1,
         page_size=PAGE_SIZE,
         max_page_size=PAGE_SIZE,
         is_scim=True,
+        show=_show_members if name == "Groups" else _show,
     )
     for name, label, filters, select, find in (
         (
