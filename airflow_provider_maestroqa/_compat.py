@@ -6,7 +6,7 @@ Names are imported on first use, so that a DAG file pays only for what it touche
 from __future__ import annotations
 
 import importlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
@@ -150,6 +150,14 @@ async def aget_connection(conn_id: str) -> Connection:
     from asgiref.sync import sync_to_async
 
     return await sync_to_async(hook.get_connection)(conn_id)
+
+
+def config_values(section: str, names: Iterable[str]) -> dict[str, str]:
+    """The options of a section of airflow.cfg that are set, or their environment variables, as text."""
+    conf = _find("conf", _HOMES["conf"])
+    # What a command writes ends with a line break.
+    values = {name: (conf.get(section, name, fallback=None) or "").strip() for name in names}
+    return {name: value for name, value in values.items() if value}
 
 
 def rendered_fields(ti_key: Any) -> dict[str, Any]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from airflow_provider_maestroqa.client.connection_fields import EXTRA_FIELDS
+from airflow_provider_maestroqa.client.connection_fields import CONFIG_OPTIONS, CONFIG_SECTION, EXTRA_FIELDS
 from airflow_provider_maestroqa.client.hosts import DEFAULT_HOST, NEW_HOST, TOKEN_PAGE
 
 _PACKAGE = "airflow_provider_maestroqa"
@@ -84,6 +84,12 @@ def get_provider_info() -> dict[str, Any]:
         "asset-uris": _ASSET_URIS,
         # Airflow 2's name for the same.
         "dataset-uris": _ASSET_URIS,
+        "config": {
+            CONFIG_SECTION: {
+                "description": "Defaults for connections to MaestroQA that leave a field empty.",
+                "options": {option.name: option.config_option for option in CONFIG_OPTIONS},
+            }
+        },
         "extra-links": [f"{_PACKAGE}.links.MaestroQALink", f"{_PACKAGE}.links.LandedFilesLink"],
         "connection-types": [
             {

@@ -95,21 +95,20 @@ def _own_endpoint(extra: Mapping[str, Any]) -> str:
 
 
 def _dashboard(conn_id: str) -> str:
-    from airflow_provider_maestroqa.client.hosts import DEFAULT_HOST
+    from airflow_provider_maestroqa.client.connection_fields import CONFIG_SECTION
     from airflow_provider_maestroqa.client.settings import read_settings
 
     connection = None
     with suppress(Exception):
         connection = _compat.BaseHook.get_connection(conn_id)
-    if connection is None:
-        return DEFAULT_HOST
     settings = read_settings(
         conn_id,
-        host=connection.host,
-        schema=connection.schema,
-        port=connection.port,
+        host=getattr(connection, "host", None),
+        schema=getattr(connection, "schema", None),
+        port=getattr(connection, "port", None),
         password="unknown",  # noqa: S106 - only the address is needed, validated as a task would
         extra={"allow_http": True},
+        defaults=_compat.config_values(CONFIG_SECTION, ["host"]),
     )
     return settings.base_url
 

@@ -1,6 +1,7 @@
 """The keys of a connection's extra, one row each.
 
-Settings, the forms of all Airflows and the table on the docs' connection page are made from these rows. Airflow reads
+Settings, the forms of all Airflows, the options of airflow.cfg and the tables on the docs' connection page are made
+from these rows. Airflow reads
 them very early, with the provider info: this module imports the standard library only.
 """
 
@@ -27,6 +28,7 @@ class ConnectionField:
     :param schema: the JSON schema of its input field.
     :param is_sensitive: whether it may hold a password: a URL, or an object with URLs.
     :param attribute: its name in :class:`~.settings.Settings`. Default: the key.
+    :param is_option: whether airflow.cfg may hold a default of it.
     """
 
     name: str
@@ -38,6 +40,7 @@ class ConnectionField:
     schema: Mapping[str, Any] = field(default_factory=lambda: {"type": ["string", "null"]})
     is_sensitive: bool = False
     attribute: str = ""
+    is_option: bool = True
 
     @property
     def written_default(self) -> str:
@@ -57,6 +60,18 @@ class ConnectionField:
         """The field as Airflow's provider info describes it, under ``conn-fields``."""
         schema = {**self.schema, "format": "password"} if self.is_sensitive else dict(self.schema)
         return {"label": self.label, "description": self.form_help, "schema": schema}
+
+    @property
+    def config_option(self) -> dict[str, Any]:
+        """The option as Airflow's provider info describes it, under ``config``."""
+        option = {
+            "description": f"{self.help} For connections that leave it empty.",
+            "version_added": "0.2.0",
+            "type": "string",
+            "example": None,
+            "default": None,
+        }
+        return {**option, "sensitive": True} if self.is_sensitive else option
 
 
 EXTRA_FIELDS = (
@@ -119,5 +134,14 @@ EXTRA_FIELDS = (
         help="`true` lets the token travel unencrypted, over `http://`, to a host other than this machine.",
         default=False,
         schema={"type": ["boolean", "null"]},
+        # Each connection that sends its token in the clear is to say so itself.
+        is_option=False,
     ),
 )
+#: The section of airflow.cfg with the defaults of connections.
+CONFIG_SECTION = "maestroqa"
+_HOST = ConnectionField(
+    "host", parser="text", label="Base URL", help="The base URL, or a bare host name.", default_text="MaestroQA's own"
+)
+#: The options of that section: a connection that leaves the field of this name empty has this value.
+CONFIG_OPTIONS = (_HOST, *(field for field in EXTRA_FIELDS if field.is_option))

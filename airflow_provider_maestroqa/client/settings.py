@@ -15,7 +15,7 @@ from urllib.parse import parse_qsl, unquote, urlsplit
 
 from airflow_provider_maestroqa import __version__
 from airflow_provider_maestroqa.client.budget import DEFAULT_LIMITS, Limits
-from airflow_provider_maestroqa.client.connection_fields import DEFAULT_TIMEOUT_S, EXTRA_FIELDS
+from airflow_provider_maestroqa.client.connection_fields import CONFIG_SECTION, DEFAULT_TIMEOUT_S, EXTRA_FIELDS
 from airflow_provider_maestroqa.client.errors import MaestroQAConfigError
 from airflow_provider_maestroqa.client.hosts import DEFAULT_HOST, NEW_HOST, TOKEN_PAGE
 from airflow_provider_maestroqa.client.parsing import parse_count, parse_flag, parse_seconds
@@ -87,6 +87,7 @@ def read_settings(
     login: str | None = None,
     password: str | None = None,
     extra: Mapping[str, Any] | str | None = None,
+    defaults: Mapping[str, str] | None = None,
 ) -> Settings:
     """Parse a connection's fields.
 
@@ -98,17 +99,23 @@ def read_settings(
     :param password: the API token.
     :param extra: the keys of :data:`~.connection_fields.EXTRA_FIELDS`: an object, or the JSON of one. Values may be
         text, as forms and URIs give them; what forms leave empty counts as absent.
+    :param defaults: what fields have that the connection leaves empty, by the names of
+        :data:`~.connection_fields.CONFIG_OPTIONS`: the options of airflow.cfg, as text.
     :raises MaestroQAConfigError: a field has a value that cannot work; the message names it.
     """
     where = f"Connection {conn_id!r}"
     token = _token(where, login, password)
     options = _options(extra, f"{where}: the extra")
-    values = {
-        extra_field.attribute or extra_field.name: PARSERS[extra_field.parser](
-            options.pop(extra_field.name, extra_field.default), f"{where}: extra {extra_field.name}"
-        )
-        for extra_field in EXTRA_FIELDS
-    }
+    configured = _options(defaults, "airflow.cfg")
+    values = {}
+    for extra_field in EXTRA_FIELDS:
+        name, place = extra_field.name, f"{where}: extra {extra_field.name}"
+        if name not in options and name in configured:
+            place = f"airflow.cfg: [{CONFIG_SECTION}] {name}"
+        value = options.pop(name, configured.get(name, extra_field.default))
+        values[extra_field.attribute or name] = PARSERS[extra_field.parser](value, place)
+    if not (host or "").strip() and "host" in configured:
+        where, host = f"airflow.cfg: [{CONFIG_SECTION}] host", configured["host"]
     base_url = _base_url(where, host, schema, port, allow_http=values["allow_http"])
     return Settings(base_url=base_url, token=token, **values, unknown_keys=tuple(sorted(options)))
 

@@ -16,6 +16,7 @@ from airflow_provider_maestroqa import _compat
 from airflow_provider_maestroqa._compat import BaseHook
 from airflow_provider_maestroqa.client.budget import Budget, Wait, open_budget
 from airflow_provider_maestroqa.client.clock import Clock
+from airflow_provider_maestroqa.client.connection_fields import CONFIG_OPTIONS, CONFIG_SECTION
 from airflow_provider_maestroqa.client.endpoints import Request, build_request
 from airflow_provider_maestroqa.client.errors import MaestroQAError, MaestroQANotFoundError
 from airflow_provider_maestroqa.client.formatting import format_duration, pluralize
@@ -195,6 +196,7 @@ class BaseMaestroQAHook(BaseHook):
             login=connection.login,
             password=connection.password,
             extra=connection.extra,
+            defaults=_compat.config_values(CONFIG_SECTION, [option.name for option in CONFIG_OPTIONS]),
         )
         if settings.unknown_keys:
             self.log.warning(

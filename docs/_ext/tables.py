@@ -4,6 +4,7 @@ Each table is a directive, which a page holds in an ``eval-rst`` block::
 
     .. maestroqa-arguments:: operators.exports.MaestroQARequestExportOperator
     .. maestroqa-connection-fields::
+    .. maestroqa-config-options::
 """
 
 from __future__ import annotations
@@ -31,6 +32,7 @@ def setup(app: Sphinx) -> dict[str, Any]:
     app.add_directive("maestroqa-arguments", Arguments)
     app.add_directive("maestroqa-connection-fields", ConnectionFields)
     app.add_directive("maestroqa-datasets", Datasets)
+    app.add_directive("maestroqa-config-options", ConfigOptions)
     app.add_directive("maestroqa-export-files", ExportFiles)
     app.add_directive("maestroqa-list-resources", ListResources)
     app.add_directive("maestroqa-probes", Probes)
@@ -91,6 +93,24 @@ class ConnectionFields(TableDirective):
 
         rows = [(f"`{field.name}`", field.help, field.written_default) for field in EXTRA_FIELDS]
         return rst_table(["Key", "What it holds", "Default"], rows, widths="20 55 25").replace("`", "``")
+
+
+class ConfigOptions(TableDirective):
+    """``maestroqa-config-options``: the options of airflow.cfg, with the environment variable of each."""
+
+    def text(self) -> str:
+        """Return the table."""
+        from airflow_provider_maestroqa.client.connection_fields import CONFIG_OPTIONS, CONFIG_SECTION
+
+        rows = [
+            (
+                f"``{option.name}``",
+                f"``AIRFLOW__{CONFIG_SECTION.upper()}__{option.name.upper()}``",
+                "yes" if option.is_sensitive else "no",
+            )
+            for option in CONFIG_OPTIONS
+        ]
+        return rst_table(["Option", "Environment variable", "Also ``_CMD`` and ``_SECRET``"], rows)
 
 
 class Arguments(TableDirective):

@@ -13,6 +13,7 @@ from types import SimpleNamespace
 
 import pytest
 
+from airflow_provider_maestroqa.client.connection_fields import CONFIG_OPTIONS
 from airflow_provider_maestroqa.client.settings import read_settings
 from airflow_provider_maestroqa.hooks.maestroqa import MaestroQAHook
 from airflow_provider_maestroqa.operators.tickets import MaestroQAGetTicketsOperator
@@ -37,6 +38,8 @@ def backends(blocks_of):
     for text in blocks_of("ini"):
         parser = configparser.ConfigParser(interpolation=None)
         parser.read_string(text)
+        if parser.sections() == ["maestroqa"]:
+            continue
         assert parser.sections() == ["secrets"]
         module, _, name = parser["secrets"]["backend"].rpartition(".")
         found[name] = (module, json.loads(parser["secrets"]["backend_kwargs"]))
@@ -52,6 +55,17 @@ def test_the_file_that_is_imported_gives_the_connection(blocks_of, tmp_path):
     settings = settings_of(load_connections_dict(str(path))["maestroqa_default"])
     assert (settings.token, settings.timeout_s, settings.unknown_keys) == ("my-token", 120.0, ())
     assert settings.limits["normal"] == ((10, 1.0), (100, 60.0))
+
+
+def test_the_defaults_of_airflow_cfg_are_options_that_are_read(blocks_of):
+    (text,) = [text for text in blocks_of("ini") if text.startswith("[maestroqa]")]
+    parser = configparser.ConfigParser()
+    parser.read_string(text)
+    defaults = dict(parser["maestroqa"])
+    assert set(defaults) <= {option.name for option in CONFIG_OPTIONS}
+    settings = read_settings("bare", password="my-token", defaults=defaults)
+    assert (settings.rate_limit_store, settings.timeout_s) == ("rediss://redis.example.com:6379/0", 120.0)
+    assert settings.proxies == {"https": "http://proxy.example.com:3128"}
 
 
 def test_the_uri_that_airflow_writes_is_read_again(blocks_of, capsys, monkeypatch):

@@ -10,7 +10,9 @@ import pytest
 
 from airflow_provider_maestroqa import _compat
 from airflow_provider_maestroqa.client.connection_fields import EXTRA_FIELDS
+from airflow_provider_maestroqa.client.errors import MaestroQAConfigError
 from airflow_provider_maestroqa.client.settings import read_settings
+from airflow_provider_maestroqa.get_provider_info import get_provider_info
 from airflow_provider_maestroqa.hooks.maestroqa import MaestroQAHook
 from airflow_provider_maestroqa.sandbox import Sandbox
 
@@ -150,6 +152,18 @@ COMMANDS = {
     "nested_uri": [["add", "nested_uri", "--conn-uri", VALUES["URI with __extra__"]]],
     **{f"imported_{kind}": [["import", f"imported.{kind}"]] for kind in ("json", "yaml", "env")},
 }
+#: The defaults of this Airflow's connections, and connections that leave all to them, or a part.
+CONFIGURED = {
+    "rate_limits": {"normal": [[7, 1], [70, 60]]},
+    "rate_limit_store": "redis://:c0nfig-pass@redis.example.com:6379/0",
+    "timeout": 77,
+    "verify": False,
+    "proxies": {"no_proxy": "*"},
+}
+CONFIG = "[maestroqa]\nhost = eu.example.com\n" + "".join(
+    f"{name} = {json.dumps(value)}\n" for name, value in CONFIGURED.items() if name != "rate_limit_store"
+)
+BARE = {"bare": {}, "own": {"host": "https://us.example.com", "extra": {"timeout": 5}}}
 #: The form's fields, as the UI sends them.
 FORM_3 = {**FIELDS, "login": "", "schema": "", "port": None, "description": ""}
 #: What may be wrong with a connection, and the message of its test. The sandbox is at {url}.
@@ -190,8 +204,12 @@ def written(tmp_path_factory, airflow_process, tested):
     orders = {
         "standard": STANDARD,
         "commands": [["connections", *words] for group in COMMANDS.values() for words in group],
-        "conn_ids": [*COMMANDS, "form", "edited"],
+        "conn_ids": [*COMMANDS, "form", "edited", "bare", "own"],
     }
+    orders["commands"] += [
+        ["connections", "add", name, "--conn-json", json.dumps({"conn_type": "maestroqa", "password": TOKEN, **own})]
+        for name, own in BARE.items()
+    ]
     for name, fields in tested.items():
         orders["commands"].append(["connections", "add", name, "--conn-json", json.dumps(fields)])
     if ON_2:
@@ -221,7 +239,13 @@ def written(tmp_path_factory, airflow_process, tested):
         orders["api"].append(["POST", "/api/v2/connections/test", masked])
         if AIRFLOW >= (3, 3):
             orders["worker"] = {**tested["works"], "extra": json.dumps(tested["works"]["extra"])}
-    return airflow_process(orders, folder)
+    # What tasks use first, and what they share, comes from the section of airflow.cfg; a secret, from a command.
+    return airflow_process(
+        orders,
+        folder,
+        config=CONFIG,
+        AIRFLOW__MAESTROQA__RATE_LIMIT_STORE_CMD=f"echo {CONFIGURED['rate_limit_store']}",
+    )
 
 
 @pytest.mark.parametrize("reader", ["server", "task", "triggerer"])
@@ -230,10 +254,46 @@ def test_commands_and_forms_give_the_same_settings(written, way, reader):
     assert written[reader][way] == json.loads(json.dumps(dataclasses.asdict(WANTED)))
 
 
+@pytest.mark.parametrize("reader", ["server", "task", "triggerer"])
+def test_what_a_connection_leaves_empty_comes_from_airflow_cfg(written, reader):
+    wanted = read_settings("wanted", password=TOKEN, extra=CONFIGURED, host="https://eu.example.com")
+    assert written[reader]["bare"] == json.loads(json.dumps(dataclasses.asdict(wanted)))
+
+
+@pytest.mark.parametrize("reader", ["server", "task", "triggerer"])
+def test_what_a_connection_says_itself_takes_precedence(written, reader):
+    own = written[reader]["own"]
+    assert (own["base_url"], own["timeout_s"]) == ("https://us.example.com", 5)
+    assert own["rate_limit_store"] == CONFIGURED["rate_limit_store"]
+
+
 @pytest.mark.skipif(ON_2, reason="Airflow 3's form leaves nulls")
 def test_a_form_left_empty_means_the_defaults(written):
-    plain = read_settings("wanted", host=HOST, password=TOKEN)
+    plain = read_settings("wanted", host=HOST, password=TOKEN, extra=CONFIGURED)
     assert written["task"]["nulls"] == json.loads(json.dumps(dataclasses.asdict(plain)))
+
+
+def test_an_error_in_airflow_cfg_names_the_option(monkeypatch):
+    monkeypatch.setenv("AIRFLOW_CONN_WRITTEN", json.dumps({"conn_type": "maestroqa", "password": TOKEN}))
+    monkeypatch.setenv("AIRFLOW__MAESTROQA__TIMEOUT", "soon")
+    with pytest.raises(MaestroQAConfigError, match=r"airflow\.cfg: \[maestroqa\] timeout"):
+        read("written")
+    monkeypatch.setenv("AIRFLOW__MAESTROQA__TIMEOUT", "")
+    monkeypatch.setenv("AIRFLOW__MAESTROQA__HOST", "http://maestroqa.example.com")
+    with pytest.raises(MaestroQAConfigError, match=r"airflow\.cfg: \[maestroqa\] host: http://"):
+        read("written")
+
+
+def test_a_password_in_airflow_cfg_is_masked_like_one_in_a_connection(monkeypatch):
+    monkeypatch.setenv("AIRFLOW_CONN_WRITTEN", json.dumps({"conn_type": "maestroqa", "password": TOKEN}))
+    monkeypatch.setenv("AIRFLOW__MAESTROQA__PROXIES", "http://user:pr0xy-pass@proxy.example.com:3128")
+    assert "pr0xy-pass" in read("written").secrets
+
+
+def test_the_options_of_airflow_cfg_are_told_to_airflow_and_the_secret_ones_as_such():
+    options = get_provider_info()["config"]["maestroqa"]["options"]
+    assert list(options) == ["host", "rate_limits", "rate_limit_store", "timeout", "verify", "proxies"]
+    assert {name for name, option in options.items() if option.get("sensitive")} == {"rate_limit_store", "proxies"}
 
 
 def test_every_command_succeeds_and_does_not_show_the_token(written):

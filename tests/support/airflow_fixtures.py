@@ -140,9 +140,11 @@ def provider_path(tmp_path_factory):
 def airflow_process(provider_path):
     """Ask an Airflow of its own, in a process of its own: see connection_process.py."""
 
-    def ask(asked, folder, **variables):
+    def ask(asked, folder, config="", **variables):
         home = folder / "airflow"
         home.mkdir()
+        if config:
+            (home / "airflow.cfg").write_text(config)
         answer = folder / "answer.json"
         environment = {name: value for name, value in os.environ.items() if not name.startswith("AIRFLOW_")}
         environment |= {
