@@ -44,6 +44,7 @@ def get_provider_info() -> dict[str, Any]:
                     f"{_PACKAGE}.operators.csat",
                     f"{_PACKAGE}.operators.agents",
                     f"{_PACKAGE}.operators.agent_groups",
+                    f"{_PACKAGE}.operators.data_deletion",
                 ],
             }
         ],
@@ -51,7 +52,11 @@ def get_provider_info() -> dict[str, Any]:
         "triggers": [
             {
                 "integration-name": "MaestroQA",
-                "python-modules": [f"{_PACKAGE}.triggers.exports", f"{_PACKAGE}.triggers.coaching_sessions"],
+                "python-modules": [
+                    f"{_PACKAGE}.triggers.exports",
+                    f"{_PACKAGE}.triggers.coaching_sessions",
+                    f"{_PACKAGE}.triggers.data_deletion",
+                ],
             }
         ],
         "transfers": [

@@ -103,6 +103,7 @@ class Request:
     :param query: query parameters.
     :param body: the JSON body, or ``None`` for none.
     :param resend: whether the user would rather have it carried out twice than not at all.
+    :param secrets: what no message about its response may hold, besides the token.
     """
 
     endpoint: Endpoint
@@ -111,6 +112,7 @@ class Request:
     # It may hold a signed URL.
     body: Any = field(default=None, repr=False)
     resend: bool = False
+    secrets: tuple[str, ...] = field(default=(), repr=False)
 
     @property
     def method(self) -> str:
@@ -182,6 +184,10 @@ ENDPOINTS: Mapping[str, Endpoint] = {
     "export_coaching_sessions": _put("/coaching-sessions", "Get Coaching Data", bucket="hard"),
     "push_ticket_metrics": _put("/ticket-metrics-batch", _METRICS, batch_size=_BATCH),
     "push_agent_metrics": _put("/agent-metrics-batch", _METRICS, batch_size=_BATCH),
+    "request_data_deletion": Endpoint(
+        "DELETE", "/data-deletion-request", "Data Deletion", idempotent=True, bucket="hard", batch_size=5
+    ),
+    "get_data_deletion": _read("/data-deletion-check/{deletion_id}", "Data Deletion", bucket="hard"),
     "push_csat_scores": _add("/create-customer-feedback", "Push Bulk CSAT Scores", batch_size=100),
 }
 

@@ -17,7 +17,9 @@
     │   └── MaestroQAServerError       5xx, 408, 421, 423, 425, or a body that is not JSON
     ├── MaestroQAOutcomeUnknownError   a write may or may not have happened
     ├── MaestroQAExportFailedError     MaestroQA gave up on an export
-    └── MaestroQAExportTimeoutError    an export was not complete in time
+    ├── MaestroQAExportTimeoutError    an export was not complete in time
+    ├── MaestroQADeletionFailedError   MaestroQA gave up on a deletion of customers' data, or does not know it
+    └── MaestroQADeletionTimeoutError  a deletion was not completed in time
 
 Every error knows whether a retry of the task could succeed: ``retryable``. No message holds the token or a
 presigned URL.
@@ -190,5 +192,17 @@ class MaestroQAExportFailedError(MaestroQAError):
 
 class MaestroQAExportTimeoutError(MaestroQAError):
     """An export was not complete before the deadline. It goes on at MaestroQA."""
+
+    default_retryable = True
+
+
+class MaestroQADeletionFailedError(MaestroQAError):
+    """MaestroQA gave up on a deletion of customers' data, or does not know it. A retry requests it again."""
+
+    default_retryable = True
+
+
+class MaestroQADeletionTimeoutError(MaestroQAError):
+    """A deletion of customers' data was not completed before the deadline. It goes on at MaestroQA."""
 
     default_retryable = True

@@ -8,6 +8,7 @@ from airflow_provider_maestroqa.hooks import connection_form as form
 from airflow_provider_maestroqa.hooks.agents import AgentMethods
 from airflow_provider_maestroqa.hooks.attachments import AttachmentMethods
 from airflow_provider_maestroqa.hooks.coaching import CoachingMethods
+from airflow_provider_maestroqa.hooks.data_deletion import DataDeletionMethods
 from airflow_provider_maestroqa.hooks.exports import ExportMethods
 from airflow_provider_maestroqa.hooks.pushes import PushMethods
 from airflow_provider_maestroqa.hooks.tickets import TicketMethods
@@ -20,6 +21,7 @@ class MaestroQAHook(
     AttachmentMethods,
     CoachingMethods,
     PushMethods,
+    DataDeletionMethods,
 ):
     """Sends requests to MaestroQA with the token of an Airflow connection, within the token's request budget.
 

@@ -32,6 +32,7 @@ RECORDS: Mapping[str, Callable[[Account], list[Fields]]] = {
     "agent_groups": lambda account: list(account.agent_groups.values()),
     "user_groups": lambda account: list(account.user_groups.values()),
     "users": lambda account: list(account.users.values()),
+    "deletions": lambda account: list(account.deletions.values()),
 }
 #: The fields of a ticket that :meth:`Records.add_tickets` makes.
 _TICKET: Fields = {
@@ -112,6 +113,11 @@ class Records:
     def users(self) -> dict[str, Fields]:
         """The accounts that log in, by id."""
         return deepcopy(dict(self._state.account.users))
+
+    @property
+    def deletions(self) -> dict[str, Fields]:
+        """The deletions of customers' data by ``id``: ``emails``, ``auditLabel``, ``status`` and ``polls``."""
+        return deepcopy(dict(self._state.account.deletions))
 
     @property
     def todos(self) -> RecordList:

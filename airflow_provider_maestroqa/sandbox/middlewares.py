@@ -36,8 +36,12 @@ _SECURITY_HEADERS = {
 _STRANGERS_BODY = 1 << 16
 #: What stands before the id of an export in a path.
 _EXPORT_PATH = "/api/v1/export-data/"
-#: The operations of the bucket ``hard``; all others are in ``normal``.
-_HARD = {("POST", "/api/v1/coaching-sessions")}
+#: The operations of the bucket ``hard``; all others are in ``normal``. An id follows a path that ends in a slash.
+_HARD = (
+    ("POST", "/api/v1/coaching-sessions"),
+    ("DELETE", "/api/v1/data-deletion-request"),
+    ("GET", "/api/v1/data-deletion-check/"),
+)
 #: The operations whose documents let the token travel in the body.
 _TOKEN_IN_BODY = {
     "/api/v1/get-export-data",
@@ -143,11 +147,19 @@ async def token_and_limits(request: web.Request, handler: Handler) -> web.Stream
         return await handler(request)
     state = state_of(request)
     token = await authenticate(request)
-    over = state.limiter.check(token, "hard" if (request.method, request.path) in _HARD else "normal")
+    over = state.limiter.check(token, _bucket_of(request))
     if over is not None:
         headers = {"Retry-After": str(max(1, math.ceil(over.wait)))} if state.options.retry_after else None
         raise APIError(429, f"Too many requests in the past {over.window_name}.", headers)
     return await handler(request)
+
+
+def _bucket_of(request: web.Request) -> str:
+    for method, path in _HARD:
+        is_path = request.path.startswith(path) if path.endswith("/") else request.path == path
+        if is_path and request.method == method:
+            return "hard"
+    return "normal"
 
 
 async def authenticate(request: web.Request) -> str:

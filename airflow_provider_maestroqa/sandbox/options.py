@@ -139,6 +139,9 @@ class SandboxOptions:
     seed: int = _option(1, "decides the content of the export files")
     rows: int = _option(200, "grades, memberships or activities in each export", minimum=0)
     polls: int = _option(2, 'polls that answer "not yet" before an export is complete', minimum=0)
+    deletion_polls: int = _option(
+        2, 'polls that answer "pending" before a deletion of customers\' data is completed', minimum=0
+    )
     seconds: float = _option(0.0, "seconds that an export takes at least, by the clock", minimum=0)
     limits: Limits | None = _option(
         REAL_LIMITS,

@@ -16,6 +16,7 @@ from airflow_provider_maestroqa.sandbox.api import (
     coaching_export,
     comments,
     csat,
+    data_deletion,
     exports,
     lists,
     metrics,
@@ -35,7 +36,19 @@ from airflow_provider_maestroqa.sandbox.state import STATE, State
 from airflow_provider_maestroqa.sandbox.storage import files
 
 #: The chapters of the API; a further one is a module with `routes`.
-CHAPTERS = (exports, tickets, comments, attachments, agents, lists, coaching_export, metrics, csat, scim)
+CHAPTERS = (
+    exports,
+    tickets,
+    comments,
+    attachments,
+    agents,
+    lists,
+    coaching_export,
+    metrics,
+    csat,
+    scim,
+    data_deletion,
+)
 _SHUTDOWN_TIMEOUT = 0.2
 _TRIES = 20
 

@@ -34,8 +34,12 @@ def test_an_attachment_is_repeatable_only_with_an_id_of_ours():
     assert build_request("create_attachment", {"ticket_id": "1", "content_type": "audio/mp3", "id": "a"}).idempotent
 
 
-def test_only_the_coaching_export_draws_on_the_hard_bucket():
-    assert [name for name, endpoint in ENDPOINTS.items() if endpoint.bucket == "hard"] == ["export_coaching_sessions"]
+def test_only_the_coaching_export_and_deletions_draw_on_the_hard_bucket():
+    assert {name for name, endpoint in ENDPOINTS.items() if endpoint.bucket == "hard"} == {
+        "export_coaching_sessions",
+        "request_data_deletion",
+        "get_data_deletion",
+    }
 
 
 def test_a_batch_holds_at_most_so_many_records():
@@ -45,6 +49,7 @@ def test_a_batch_holds_at_most_so_many_records():
         "push_ticket_metrics": 500,
         "push_agent_metrics": 500,
         "push_csat_scores": 100,
+        "request_data_deletion": 5,
     }
 
 

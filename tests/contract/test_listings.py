@@ -48,6 +48,7 @@ def test_the_public_names_are_there(package):
         "MaestroQAPushTicketMetricsOperator",
         "MaestroQAPushAgentMetricsOperator",
         "MaestroQAPushCsatScoresOperator",
+        "MaestroQADeleteCustomerDataOperator",
         "MaestroQACreateAgentOperator",
         "MaestroQAAddAgentIdOperator",
         "MaestroQASetAgentAvailabilityOperator",

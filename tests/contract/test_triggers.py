@@ -11,6 +11,9 @@ from airflow_provider_maestroqa._compat import BaseHook
 SECRET = "tok-5eCr3t-do-not-show"
 #: Arguments of a hook's methods without which the call would not read; all others are options.
 SUBJECTS = {
+    "deletion_id",
+    "deletion_ids",
+    "emails",
     "scores",
     "agent", "agent_id", "agents", "available", "changes", "coaching_point_id", "coaching_session_id", "comment",
     "comments", "content_type", "email", "end", "export_id", "export_type", "file", "metrics", "records", "resource",

@@ -53,6 +53,8 @@ USES = {
     "export_coaching_sessions": lambda hook: list(hook.export_coaching_sessions("2026-01-01", "2026-12-31")),
     "push_ticket_metrics": lambda hook: hook.push_ticket_metrics([ticket_metric("T-9")])["confirmed"],
     "push_agent_metrics": lambda hook: hook.push_agent_metrics([agent_metric()])["confirmed"],
+    "request_data_deletion": lambda hook: hook.request_data_deletion(["ann@example.com"]),
+    "get_data_deletion": lambda hook: hook.get_data_deletion(hook.request_data_deletion(["a@b.c"])[0]).status,
     "push_csat_scores": lambda hook: hook.push_csat_scores([csat_score("T-9")])["created"],
 }
 

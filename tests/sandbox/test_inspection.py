@@ -2,7 +2,16 @@ import json
 
 import pytest
 
-RECORDS = ("tickets", "comments", "attachments", "agents", "ticket-metrics", "agent-metrics", "csat-scores")
+RECORDS = (
+    "tickets",
+    "comments",
+    "attachments",
+    "agents",
+    "ticket-metrics",
+    "agent-metrics",
+    "csat-scores",
+    "deletions",
+)
 LISTS = (*RECORDS, "agent-groups", "user-groups", "users")
 
 
@@ -16,6 +25,7 @@ def filled(client, records):
         client.call("POST", "/ticket-metrics-batch", {"batch": [records.ticket_metric(f"t-{number}")]})
         client.call("POST", "/agent-metrics-batch", {"batch": [records.agent_metric(f"agent-{number}")]})
         client.call("POST", "/create-customer-feedback", {"data": [records.csat_score(f"t-{number}")]})
+        client.call("DELETE", "/data-deletion-request", {"emails": [f"c-{number}@example.com"]})
     return client
 
 
@@ -31,6 +41,7 @@ def everything(sandbox):
         "agent_groups": sandbox.agent_groups,
         "user_groups": sandbox.user_groups,
         "users": sandbox.users,
+        "deletions": sandbox.deletions,
     }
 
 

@@ -30,6 +30,10 @@ WRITES = {
         lambda sandbox: sandbox.ticket_metrics,
     ),
     "push_agent_metrics": ("POST", "/agent-metrics-batch", ["agent_metric"], lambda sandbox: sandbox.agent_metrics),
+    "request_data_deletion": (
+        *("DELETE", "/data-deletion-request", {"emails": ["ann@example.com"]}),
+        lambda sandbox: sandbox.deletions,
+    ),
     "push_csat_scores": (
         *("POST", "/create-customer-feedback", {"data": "csat_score"}),
         lambda sandbox: sandbox.csat_scores,

@@ -245,17 +245,20 @@ def read_event(event: Any, *, export_id: str | None = None) -> ExportEvent:
         raise MaestroQAExportFailedError(message)
     if event["status"] == "timeout":
         raise MaestroQAExportTimeoutError(message)
-    raise _error_of(event, message)
+    raise error_of_event(event, message, operation="get_export")
 
 
-def _error_of(event: Mapping[str, Any], message: str) -> MaestroQAError:
-    """Make the error again that ended a wait."""
+def error_of_event(event: Mapping[str, Any], message: str, *, operation: str) -> MaestroQAError:
+    """Make the error again that ended a wait.
+
+    :param operation: the operation that polled.
+    """
     error_class = getattr(errors, str(event.get("error")), None)
     if not (isinstance(error_class, type) and issubclass(error_class, MaestroQAError)):
         return MaestroQAError(message)
     if not issubclass(error_class, MaestroQAAPIError):
         return error_class(message)
-    endpoint, status = ENDPOINTS["get_export"], event.get("http_status")
+    endpoint, status = ENDPOINTS[operation], event.get("http_status")
     if not isinstance(status, int):
         status = _STATUSES.get(error_class.__name__, 400)
     method, path = endpoint.method, endpoint.full_path

@@ -56,9 +56,8 @@ class BaseClient:
 
     def _read(self, request: Request, response: Response) -> Any:
         settings = self._settings
-        return read_response(
-            request, response, now=self._clock.wall(), secrets=settings.secrets, base_url=settings.base_url
-        )
+        secrets = (*settings.secrets, *request.secrets)
+        return read_response(request, response, now=self._clock.wall(), secrets=secrets, base_url=settings.base_url)
 
     def _count_rate_limited(self, error: MaestroQARateLimitError, retry: Retry) -> float:
         """Count a 429; return the seconds for which every sharer of the token pauses."""

@@ -66,6 +66,8 @@ class Account:
     agent_groups: dict[str, Fields] = field(default_factory=dict)
     user_groups: dict[str, Fields] = field(default_factory=dict)
     users: dict[str, Fields] = field(default_factory=dict)
+    #: Deletions of customers' data by id, also how often each was polled.
+    deletions: dict[str, Fields] = field(default_factory=dict)
     #: The lasting id of an agent by each of its ids and by its email.
     agent_keys: dict[str, str] = field(default_factory=dict)
 
@@ -83,6 +85,7 @@ class Account:
         self.agent_metrics.clear()
         self.csat_scores.clear()
         self.agent_groups, self.user_groups, self.users = scim.start(self.options)
+        self.deletions.clear()
         self._random = random.Random(self.options.seed)  # noqa: S311
         self._codes = itertools.count(1)
         self._account_id = f"{self._random.getrandbits(96):024x}"
@@ -163,6 +166,14 @@ class Account:
         }
         self.comments.append(comment)
         return comment
+
+    def delete_customers(self, deletion_id: str, request: Fields) -> Fields:
+        """Delete what customers wrote, and note the deletion."""
+        emails = {email.lower() for email in request["emails"]}
+        self.comments = [one for one in self.comments if str(one.get("author_id")).lower() not in emails]
+        deletion = {"id": deletion_id, **request, "status": "pending", "polls": 0}
+        self.deletions[deletion_id] = deletion
+        return deletion
 
     def add_agent(self, fields: Fields) -> Fields:
         """Add an agent."""
