@@ -18,6 +18,8 @@ YESTERDAY = datetime(2026, 3, 1, tzinfo=timezone.utc)
 TICKETS = 12
 #: The ticket that was opened on the first day and solved on the second.
 SOLVED_LATER = "T-0228-11"
+#: Customers who have asked for the deletion of their data.
+FORGOTTEN = tuple(f"customer-{number}@forgotten.example" for number in range(7))
 #: The ticket that is not there.
 LOST_TICKET = "T-404"
 
@@ -26,6 +28,7 @@ _TABLES = """
     CREATE TABLE comments (id, ticket_id, author_id, role, body, written_at);
     CREATE TABLE metrics (ticket_id, agent_id, name, value, measured_at);
     CREATE TABLE surveys (id, ticket_id, agent_email, rating, remark, other_answers, answered_at);
+    CREATE TABLE erasure_requests (email, run_id, deleted_at);
     CREATE TABLE agents (id, name, email, is_active);
 """
 
@@ -41,6 +44,7 @@ def make_warehouse(path: Path) -> str:
             _add_ticket(warehouse, YESTERDAY, number)
         _add_comment(warehouse, LOST_TICKET, "agent", "agent-1", "Merged into another ticket.", YESTERDAY)
         _add_survey(warehouse, LOST_TICKET, "agent-1", 2, YESTERDAY)
+        warehouse.executemany("INSERT INTO erasure_requests VALUES (?, NULL, NULL)", [(one,) for one in FORGOTTEN])
         # The sandbox knows agents up to number 20. This one is away now, and has an id of the helpdesk.
         for number in range(20, 24):
             row = (f"desk-{number}", f"Agent {number}", f"agent-{number}@example.com", number != 20)

@@ -275,6 +275,18 @@ def test_the_scores_of_the_days_surveys_are_there_and_the_one_of_no_ticket_is_pu
     assert WAREHOUSE.LOST_TICKET in json.loads(runs.stored(report["rejects_path"]))["reason"]
 
 
+def test_the_customers_who_asked_are_deleted_and_their_addresses_are_in_nothing_that_airflow_wrote(runs):
+    returned = runs.results["maestroqa_customer_deletions"]["returned"]["delete"]
+    assert returned == {"deletions": list(runs.sandbox.deletions), "status": "completed"}
+    deleted = [email for one in runs.sandbox.deletions.values() for email in one["emails"]]
+    assert sorted(deleted) == sorted(WAREHOUSE.FORGOTTEN)
+    assert {
+        one["auditLabel"].split("/")[:2] == ["airflow", "maestroqa_customer_deletions"]
+        for one in runs.sandbox.deletions.values()
+    } == {True}
+    assert not [name for name, content in runs.written.items() if "forgotten.example" in content]
+
+
 def test_the_recordings_are_attached_with_every_byte(runs):
     attached = {one["ticket_id"]: one["upload"]["sha256"] for one in runs.sandbox.attachments.values()}
     assert attached == {

@@ -13,7 +13,7 @@ from airflow_provider_maestroqa.links import MaestroQALink
 from airflow_provider_maestroqa.runtime.task_errors import airflow_errors
 
 if TYPE_CHECKING:
-    from airflow_provider_maestroqa._compat import BaseOperatorLink
+    from airflow_provider_maestroqa._compat import BaseOperatorLink, BaseTrigger
     from airflow_provider_maestroqa.hooks.maestroqa import MaestroQAHook
 
 #: How long after the deadline Airflow itself ends a wait whose triggerer is gone.
@@ -48,6 +48,16 @@ class MaestroQAOperator(BaseOperator):
         with airflow_errors(), MaestroQAHook(self.maestroqa_conn_id) as hook:
             yield hook
 
+    def defer_until(self, deadline: float, trigger: BaseTrigger) -> NoReturn:
+        """Leave a wait to the triggerer, which resumes the task in ``execute_complete``.
+
+        :param deadline: Unix time in seconds at which the wait ends.
+        :param trigger: waits.
+        """
+        timeout = timedelta(seconds=max(deadline - time.time(), 0)) + TRIGGERER_GRACE
+        self.defer(trigger=trigger, method_name="execute_complete", timeout=timeout)
+        raise AssertionError("defer() does not return")
+
 
 class ExportWaiter(MaestroQAOperator):
     """A task that waits for an export, on a worker or in the triggerer."""
@@ -66,17 +76,15 @@ class ExportWaiter(MaestroQAOperator):
         """
         from airflow_provider_maestroqa.triggers.exports import MaestroQAExportTrigger
 
-        self.defer(
-            trigger=MaestroQAExportTrigger(
+        self.defer_until(
+            deadline,
+            MaestroQAExportTrigger(
                 export_id=export_id,
                 poll_interval=poll_interval,
                 deadline=deadline,
                 maestroqa_conn_id=self.maestroqa_conn_id,
             ),
-            method_name="execute_complete",
-            timeout=timedelta(seconds=max(deadline - time.time(), 0)) + TRIGGERER_GRACE,
         )
-        raise AssertionError("defer() does not return")
 
     def on_kill(self) -> None:
         """Log that the export outlives the task."""

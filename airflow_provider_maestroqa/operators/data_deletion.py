@@ -5,11 +5,10 @@ from __future__ import annotations
 import hmac
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from datetime import timedelta
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from airflow_provider_maestroqa._compat import conf
-from airflow_provider_maestroqa.operators.base import TRIGGERER_GRACE, MaestroQAOperator
+from airflow_provider_maestroqa.operators.base import MaestroQAOperator
 from airflow_provider_maestroqa.runtime import task_context
 from airflow_provider_maestroqa.runtime.concealed import Concealed
 from airflow_provider_maestroqa.runtime.lineage import DataTransfer, LineageMixin
@@ -63,6 +62,7 @@ class MaestroQADeleteCustomerDataOperator(LineageMixin, MaestroQAOperator):
         "timeout",
         "state_path",
     )
+    template_fields_renderers = {"emails": "json"}  # noqa: RUF012 - Airflow has it so
     ui_color = "#fce8e6"
     #: Nothing is moved. Told so, OpenLineage does not describe the task by its attributes.
     data_transfer = DataTransfer()
@@ -138,7 +138,7 @@ class MaestroQADeleteCustomerDataOperator(LineageMixin, MaestroQAOperator):
                     max_rounds=1 if self.deferrable else None,
                 )
             if event is None:
-                self._defer(deletion_ids, poll_interval=poll_interval, deadline=deadline)
+                self.defer_to_trigger(deletion_ids, poll_interval=poll_interval, deadline=deadline)
             return self._finish(state, event)
 
     def execute_complete(self, context: Context, event: dict[str, Any] | None = None) -> dict[str, Any]:
@@ -180,18 +180,23 @@ class MaestroQADeleteCustomerDataOperator(LineageMixin, MaestroQAOperator):
             state.save({"deletions": requested})
         return list(requested)
 
-    def _defer(self, deletion_ids: Sequence[str], *, poll_interval: float, deadline: float) -> None:
+    def defer_to_trigger(self, deletion_ids: Sequence[str], *, poll_interval: float, deadline: float) -> NoReturn:
+        """Leave the wait to the triggerer, which resumes the task in ``execute_complete``.
+
+        :param deletion_ids: the deletions' ids.
+        :param poll_interval: seconds between two polls of the same deletion.
+        :param deadline: Unix time in seconds at which the wait ends.
+        """
         from airflow_provider_maestroqa.triggers.data_deletion import MaestroQADataDeletionTrigger
 
-        self.defer(
-            trigger=MaestroQADataDeletionTrigger(
+        self.defer_until(
+            deadline,
+            MaestroQADataDeletionTrigger(
                 deletion_ids=list(deletion_ids),
                 poll_interval=poll_interval,
                 deadline=deadline,
                 maestroqa_conn_id=self.maestroqa_conn_id,
             ),
-            method_name="execute_complete",
-            timeout=timedelta(seconds=max(deadline - time.time(), 0)) + TRIGGERER_GRACE,
         )
 
     def _finish(self, state: RetryState, event: Mapping[str, Any] | None) -> dict[str, Any]:

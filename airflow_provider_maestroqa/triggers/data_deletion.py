@@ -7,8 +7,7 @@ import time
 from collections.abc import AsyncIterator, Sequence
 from typing import TYPE_CHECKING, Any
 
-from airflow.triggers.base import BaseTrigger, TriggerEvent
-
+from airflow_provider_maestroqa._compat import BaseTrigger, TriggerEvent
 from airflow_provider_maestroqa.triggers.failures import own_errors
 
 if TYPE_CHECKING:

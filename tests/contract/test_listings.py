@@ -58,6 +58,7 @@ def test_the_public_names_are_there(package):
         "ObjectStorageToMaestroQAOperator",
         "SqlToMaestroQAOperator",
         "MaestroQACoachingSessionTrigger",
+        "MaestroQADataDeletionTrigger",
     }
 
 
