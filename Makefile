@@ -8,8 +8,10 @@ unexport PYTHONDONTWRITEBYTECODE
 # What touches Airflow, or the HTTP libraries of which it brings other versions.
 TOUCHING_AIRFLOW := $(addprefix tests/,client contract hooks operators runtime sensors transfers triggers) \
 	$(wildcard tests/test_*.py)
+# Long files begin first: see tests/conftest.py.
+PYTEST := -m pytest -n 2 --dist loadfile --no-loadscope-reorder
 .DEFAULT_GOAL := help
-.PHONY: help demo test quick test-newest test-older $(OLDER:%=test-%) check docs clean environment matrix \
+.PHONY: help demo test checked quick test-newest test-older $(OLDER:%=test-%) check docs clean environment matrix \
 	ui browser screenshots package release licenses
 
 help: ## Show these targets
@@ -21,15 +23,20 @@ environment: ## Create .venv with the newest Airflow
 demo: environment ## Land an export from the embedded sandbox, push records back, and show both
 	@$(BIN)/python scripts/demo.py
 
-test: check test-newest test-older ## Run the checks, and the tests on the newest Airflow, 2.11.0 and 3.0.6
+# Both cores have something to do all the time: what waits in one run leaves its core to the other one.
+test: ## Run the checks, and the tests on the newest Airflow, 2.11.0 and 3.0.6
+	@echo "The newest Airflow and the older ones are tested side by side; what each prints comes when it has ended."
+	@$(MAKE) --no-print-directory --jobs 2 $(if $(filter output-sync,$(.FEATURES)),--output-sync) checked test-older
 
-# The budget's tests share slots among processes by the clock, so they run without company. The browser's, which skip
-# themselves where there is none, mostly wait.
+checked:
+	@$(MAKE) check && $(MAKE) test-newest
+
+# The browser's tests skip themselves where there is none.
 test-newest: environment ## Run the tests on the newest Airflow
-	$(BIN)/python -m pytest tests/client/budget
-	$(BIN)/python -m pytest -n 2 --dist loadfile --ignore tests/client/budget
+	$(BIN)/python $(PYTEST)
 
-test-older: $(OLDER:%=test-%) ## Run the tests that touch Airflow or its libraries on 2.11.0 and 3.0.6
+test-older: ## Run the tests that touch Airflow or its libraries on 2.11.0 and 3.0.6
+	@$(foreach release,$(OLDER),$(MAKE) test-$(release) &&) true
 
 # Between the oldest and the newest, the fault tables need not run again.
 test-3.0.6: LEAVING := $(patsubst %,--ignore=tests/operators/test_%_faults.py,push attachment)
@@ -37,13 +44,13 @@ test-3.0.6: LEAVING := $(patsubst %,--ignore=tests/operators/test_%_faults.py,pu
 # Exit code 3: this machine has no Python that the release supports.
 $(OLDER:%=test-%): test-%:
 	@$(PYTHON) scripts/environment.py $* .venv-$* || [ $$? = 3 ]
-	@[ ! -d .venv-$* ] || .venv-$*/bin/python -m pytest -n 2 --dist loadfile $(TOUCHING_AIRFLOW) --ignore tests/client/budget $(LEAVING)
+	@[ ! -d .venv-$* ] || .venv-$*/bin/python $(PYTEST) $(TOUCHING_AIRFLOW) --ignore tests/client/budget $(LEAVING)
 
 # The rooms without real processes, whole Airflows or fault tables.
 quick: environment ## Run the checks and the quick tests: the loop while working
 	$(BIN)/ruff check .
 	$(BIN)/mypy
-	$(BIN)/python -m pytest -q -n 2 --dist loadfile --ignore tests/client/budget \
+	$(BIN)/python $(PYTEST) -q --ignore tests/client/budget \
 		--ignore tests/pushes/test_histories.py $(addprefix tests/,client contract pushes sources storage)
 
 matrix: ## Run the demo and the tests on every supported Airflow and Python; half an hour

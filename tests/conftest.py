@@ -48,6 +48,24 @@ WIDE = {"normal": [[100000, 1]], "hard": [[100000, 1]]}
 FAULT_TABLES = {"test_push_faults.py": "pushes", "test_attachment_faults.py": "attachments"}
 
 
+#: Files that take longest, which begin first, so that no core waits for one in the end.
+LONGEST = (
+    "browser/test_ui.py",
+    "test_example_dags.py",
+    "pushes/test_histories.py",
+    "operators/test_push_faults.py",
+    "plugin/test_testing_page.py",
+    "operators/test_attachment_faults.py",
+    "runtime/test_lineage.py",
+)
+
+
+def pytest_collection_modifyitems(items):
+    """Let the longest files begin first."""
+    places = {Path(__file__).parent / name: place for place, name in enumerate(LONGEST)}
+    items.sort(key=lambda item: places.get(item.path, len(places)))
+
+
 def pytest_terminal_summary(terminalreporter):
     """Report how many rows of the fault tables hold, and what was not run and why."""
     reasons = Counter(

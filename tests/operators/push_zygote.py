@@ -22,6 +22,7 @@ from airflow_provider_maestroqa.operators.metrics import (
     MaestroQAPushTicketMetricsOperator,
 )
 from airflow_provider_maestroqa.operators.tickets import MaestroQAUpsertTicketsOperator
+from airflow_provider_maestroqa.pushes.resources import RESOURCES
 
 OPERATORS = {
     "tickets": (MaestroQAUpsertTicketsOperator, "tickets"),
@@ -46,6 +47,7 @@ def records_of(job):
 def run(job):
     os.environ.update(job["environment"])
     operator, argument = OPERATORS[job["resource"]]
+    RESOURCES[job["resource"]].batch_size = job["batch_size"]
     task = operator(task_id="push", state_path=job["state_path"], **{argument: []})
     setattr(task, argument, records_of(job))
     task.execute({"ti": SimpleNamespace(**job["ti"])})

@@ -35,12 +35,15 @@ from airflow_provider_maestroqa.operators.metrics import (
     MaestroQAPushTicketMetricsOperator,
 )
 from airflow_provider_maestroqa.operators.tickets import MaestroQAUpsertTicketsOperator
+from airflow_provider_maestroqa.pushes.resources import RESOURCES
 from airflow_provider_maestroqa.sandbox import Sandbox
 
 ROOT = Path(__file__).resolve().parents[2]
 NOON = "2026-01-31T12:00:00Z"
 FAST = {"rate_limit_store": "memory", "rate_limits": {"normal": [[100000, 0.01]], "hard": [[100000, 0.01]]}}
 
+#: How many records of a batch are sent in one request: a full batch would show the same, and take longer.
+BATCH = 20
 UNKNOWN, NOT_FIRST = "not known whether", "not the first try of the task"
 
 
@@ -94,39 +97,39 @@ KINDS = {
         MaestroQACreateCommentsOperator,
         "comments",
         "/api/v1/comments-batch",
-        1100,
+        BATCH * 2 + 4,
         lambda number: comment(f"T-{number % 3}", f"comment {number}"),
         lambda sandbox: Counter(one["body"] for one in sandbox.comments),
-        batch_size=500,
+        batch_size=BATCH,
         adds=True,
     ),
     "csat_scores": lambda: Kind(
         MaestroQAPushCsatScoresOperator,
         "scores",
         "/api/v1/create-customer-feedback",
-        220,
+        BATCH * 2 + 4,
         lambda number: csat_score(f"T-{number % 3}", comment=f"comment {number}"),
         lambda sandbox: Counter(one["comment"] for one in sandbox.csat_scores),
-        batch_size=100,
+        batch_size=BATCH,
         adds=True,
     ),
     "ticket_metrics": lambda: Kind(
         MaestroQAPushTicketMetricsOperator,
         "metrics",
         "/api/v1/ticket-metrics-batch",
-        1100,
+        BATCH * 2 + 4,
         lambda number: ticket_metric(f"T-{number}", **metric_fields(number)),
         lambda sandbox: {one["metric_id"]: one["metric_value"] for one in sandbox.ticket_metrics.values()},
-        batch_size=500,
+        batch_size=BATCH,
     ),
     "agent_metrics": lambda: Kind(
         MaestroQAPushAgentMetricsOperator,
         "metrics",
         "/api/v1/agent-metrics-batch",
-        1100,
+        BATCH * 2 + 4,
         lambda number: agent_metric(**metric_fields(number)),
         lambda sandbox: {one["metric_id"]: one["metric_value"] for one in sandbox.agent_metrics.values()},
-        batch_size=500,
+        batch_size=BATCH,
     ),
 }
 _truths = {}
@@ -138,6 +141,7 @@ def kind(request, connect, monkeypatch):
     monkeypatch.setattr(MaestroQAHook, "clock", SkippingTime().clock())
     made = KINDS[request.param]()
     made.name = request.param
+    monkeypatch.setattr(RESOURCES[made.name], "batch_size", made.batch_size)
     if request.param not in _truths:
         with Sandbox(limits={}, unknown_tickets="accept") as calm:
             connect(host=calm.url, password=calm.token, **FAST)
@@ -351,6 +355,7 @@ def start_task(zygote, kind, sandbox, kept, route, tmp_path):
         job |= {
             "resource": kind.name,
             "records": kind.records,
+            "batch_size": kind.batch_size,
             "state_path": kept.path,
             "environment": {"AIRFLOW_CONN_MAESTROQA_DEFAULT": json.dumps(fields)},
             "marker": str(tmp_path / "marker"),
