@@ -6,7 +6,7 @@ import logging
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from airflow_provider_maestroqa.client.clock import Clock
 from airflow_provider_maestroqa.client.errors import MaestroQAConfigError
@@ -14,6 +14,7 @@ from airflow_provider_maestroqa.client.formatting import format_number, format_t
 from airflow_provider_maestroqa.client.parsing import (
     is_blank,
     look_back,
+    parse_choice,
     parse_days,
     parse_duration,
     parse_optional_time,
@@ -26,6 +27,11 @@ from airflow_provider_maestroqa.runtime.partitions import Partition, current_par
 
 log = logging.getLogger(__name__)
 
+if TYPE_CHECKING:
+    from airflow_provider_maestroqa.runtime.watermark import Watermark
+
+#: How a task may read only what is new.
+INCREMENTAL = ("data_interval", "watermark")
 _REMEDIES = (
     "Do one of three things: pass start and end; pass lookback, such as timedelta(days=1); or schedule the DAG with "
     "CronDataIntervalTimetable, whose runs have an interval."
@@ -194,6 +200,58 @@ def parse_lookback(lookback: object) -> timedelta:
     :raises MaestroQAConfigError: it is no duration above zero; see :func:`~.client.parsing.parse_duration`.
     """
     return parse_duration(lookback, "lookback")
+
+
+def parse_incremental(
+    incremental: object, *, start: object, end: object, lookback: object, partition_length: object
+) -> str | None:
+    """Validate how a task reads only what is new.
+
+    :return: ``data_interval``, ``watermark`` or ``None``.
+    :raises MaestroQAConfigError: it is something else, or another argument contradicts it.
+    """
+    if incremental is None:
+        return None
+    name = parse_choice(incremental, "incremental", INCREMENTAL)
+    if name == "watermark" and not is_blank(partition_length):
+        raise MaestroQAConfigError(
+            "incremental='watermark' reads on from the end of the last run, not a partition: leave partition_length "
+            "out, or incremental."
+        )
+    if name == "data_interval" and not all(map(is_blank, (start, end, lookback, partition_length))):
+        raise MaestroQAConfigError(
+            "incremental='data_interval' reads the run's data interval or partition: leave start, end, lookback and "
+            "partition_length out."
+        )
+    return name
+
+
+def resume_window(
+    context: Mapping[str, Any],
+    watermark: Watermark,
+    *,
+    start: object,
+    end: object,
+    lookback: object,
+    overlap: timedelta,
+) -> tuple[datetime | None, datetime]:
+    """Find the window of a task that resumes where its last run ended.
+
+    :param context: Airflow's context of the task.
+    :param watermark: how far the last run came.
+    :param start: where the very first run begins: an aware datetime or ISO 8601 text.
+    :param end: where this run ends, likewise. Default: see :func:`reference_time`.
+    :param lookback: how far the very first run looks back, instead of ``start``: a duration.
+    :param overlap: how far a later run goes back behind the end of the last one.
+    :return: both ends; no start for a first run without ``start`` and ``lookback``.
+    :raises MaestroQAConfigError: the arguments contradict each other, or the run ends before the watermark.
+    """
+    first = parse_optional_time(start, "start")
+    length = None if is_blank(lookback) else parse_lookback(lookback)
+    if first is not None and length is not None:
+        raise MaestroQAConfigError("Pass start or lookback, not both: each says where the first run begins.")
+    run_end = parse_optional_time(end, "end") or reference_time(context)
+    return watermark.window(run_end, start=first, lookback=length, overlap=overlap)
 
 
 def reference_time(context: Mapping[str, Any]) -> datetime:

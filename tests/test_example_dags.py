@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import csv
 import gzip
 import hashlib
+import io
 import json
 import os
 import re
@@ -11,6 +13,8 @@ import runpy
 import shutil
 import subprocess
 import sys
+import threading
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -29,12 +33,37 @@ ALL = sorted((ROOT / "dags_examples").glob("*.py"))
 MADE = [path for path in ALL if NEED.get(path.stem, (0,)) <= AIRFLOW]
 EXAMPLES = [path for path in MADE if path.stem != PARTITIONED]
 TOKEN = "tok-5eCr3t-do-not-show"
+CHANNEL_SECRET = "T01/B02/x1y2z3-a-path-that-is-a-secret"
 WAREHOUSE = SimpleNamespace(**runpy.run_path(str(ROOT / "scripts" / "helpdesk_warehouse.py")))
 WORKFORCE = {
     "workforce/2026-03-01/emea.csv.gz": b"employee;occupancy;team\nagent-1;0.81;Berlin\nagent-2;0.77;Madrid\n",
     "workforce/2026-03-01/apac.csv.gz": b"employee;occupancy;team\nagent-3;0.9;Manila\n",
 }
 RECORDINGS = {f"calls/{ticket}.mp3": f"the sound of {ticket}".encode() for ticket in ("T-1001", "T-1002")}
+
+
+class Channel(BaseHTTPRequestHandler):
+    """A chat's webhook that keeps the messages."""
+
+    def do_POST(self):
+        body = self.rfile.read(int(self.headers["Content-Length"]))
+        self.server.messages.append((self.path, json.loads(body)["text"]))
+        self.send_response(200)
+        self.end_headers()
+
+    def log_message(self, *_):
+        """Without a line for each."""
+
+
+@pytest.fixture(scope="module")
+def channel():
+    with ThreadingHTTPServer(("127.0.0.1", 0), Channel) as server:
+        server.messages = []
+        thread = threading.Thread(target=server.serve_forever, daemon=True)
+        thread.start()
+        yield server
+        server.shutdown()
+        thread.join()
 
 
 def seed(home, sandbox, s3):
@@ -50,7 +79,7 @@ def seed(home, sandbox, s3):
 
 
 @pytest.fixture(scope="module")
-def runs(tmp_path_factory, s3_server):
+def runs(tmp_path_factory, s3_server, channel):
     """What one Airflow made of all the examples: results, everything it wrote, and what the servers saw."""
     import boto3
     import requests
@@ -77,6 +106,9 @@ def runs(tmp_path_factory, s3_server):
             "AIRFLOW_CONN_MAESTROQA_DEFAULT": sandbox.connection_json(rate_limits={"normal": [[1000, 1]]}),
             "AIRFLOW_CONN_AWS_DEFAULT": json.dumps(
                 {"conn_type": "aws", "login": "testing", "password": "testing", "extra": aws}
+            ),
+            "AIRFLOW_CONN_QUALITY_CHANNEL": json.dumps(
+                {"conn_type": "http", "host": f"http://127.0.0.1:{channel.server_port}", "password": CHANNEL_SECRET}
             ),
             "PYTHONPATH": str(ROOT),
             **{f"AIRFLOW_CONN_{name.upper()}": value for name, value in seed(home, sandbox, s3).items()},
@@ -108,6 +140,8 @@ def runs(tmp_path_factory, s3_server):
             exports=sandbox.exports,
             sandbox=sandbox,
             secrets=set(sandbox.secrets),
+            s3=s3,
+            messages=channel.messages,
         )
     s3.close()
     shutil.rmtree(home, ignore_errors=True)
@@ -251,6 +285,54 @@ def test_an_operator_of_ones_own_counts_the_records_of_its_export(runs):
     assert runs.results["maestroqa_csat_surveys"]["returned"]["count"] == {"surveys": file.rows}
 
 
+def low_scores(table):
+    """The rows of a table of scores that are below the example's threshold."""
+    rows = csv.DictReader(io.StringIO(table.decode(), newline=""))
+    return [
+        row
+        for row in rows
+        if row["rubric_score"] and float(row["rubric_score"]) < 0.6 * float(row["max_rubric_score"])
+    ]
+
+
+def test_the_channel_is_told_of_each_low_score_once(runs):
+    (file,) = runs.results["maestroqa_low_scores"]["returned"]["land"]["files"]
+    low = low_scores(runs.stored(file["uri"]))
+    told = [
+        f"{row['agent_name']} got {row['rubric_score']} of {row['max_rubric_score']} "
+        f"in {row['rubric_name']} for ticket {row['gradable_id']}."
+        for row in low
+    ]
+    assert len(told) > 5
+    assert sorted(runs.messages) == sorted((f"/{CHANNEL_SECRET}", text) for text in told)
+
+
+def test_a_low_score_that_is_exported_again_is_found_by_its_first_run_alone(runs, s3_server, monkeypatch):
+    aws = {"endpoint_url": s3_server, "region_name": "us-east-1"}
+    connection = {"conn_type": "aws", "login": "testing", "password": "testing", "extra": aws}
+    monkeypatch.setenv("AIRFLOW_CONN_AWS_DEFAULT", json.dumps(connection))
+    find = runpy.run_path(str(ROOT / "dags_examples/maestroqa_low_scores.py"))["dag"].get_task("find").python_callable
+    manifest = runs.results["maestroqa_low_scores"]["returned"]["land"]
+    (file,) = manifest["files"]
+    state = json.loads(runs.stored("s3://my-data-lake/maestroqa/state/low_scores_found.json"))
+    (first_run,) = set(state.values())
+    table = runs.stored(file["uri"])
+    low = low_scores(table)
+    again = [one["gradable_id"] for one in find(manifest, run_id=first_run)]
+    assert sorted(again) == sorted(row["gradable_id"] for row in low)
+    assert find(manifest, run_id="the next run") == []
+    # Another grader's grade of the same ticket, and the first one's once more.
+    header, line = csv.reader(io.StringIO(table.decode(), newline="")), list(low[0].values())
+    columns = next(header)
+    line[columns.index("grader")] = "Somebody Else"
+    text = io.StringIO()
+    csv.writer(text, lineterminator="\n").writerows([columns, line, list(low[0].values()), line])
+    runs.s3.put_object(Bucket="my-data-lake", Key="other/export.csv", Body=text.getvalue().encode())
+    later = {"files": [{**file, "uri": "s3://my-data-lake/other/export.csv"}]}
+    assert [one["gradable_id"] for one in find(later, run_id="the one after")] == [low[0]["gradable_id"]]
+    assert find(later, run_id="the last one") == []
+
+
 def test_the_metrics_of_each_file_are_there(runs):
     reports = runs.results["maestroqa_metrics_from_storage"]["returned"]
     assert {name: report["confirmed"] for name, report in reports.items()} == {"push[0]": 2, "push[1]": 1}
@@ -326,7 +408,7 @@ def test_an_example_for_a_newer_airflow_is_passed_over_without_an_error(example)
 
 def test_each_export_was_requested_once(runs):
     asked = [seen for seen in runs.requests if seen.method == "POST" and "/request-" in seen.path]
-    assert len(asked) == len(runs.exports) == 9
+    assert len(asked) == len(runs.exports) == 10
 
 
 def test_waits_were_really_deferred(runs):

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from airflow_provider_maestroqa._compat import Context
     from airflow_provider_maestroqa.client.resources.exports import Export
     from airflow_provider_maestroqa.hooks.maestroqa import MaestroQAHook
+    from airflow_provider_maestroqa.operators.export_window import ExportWindow
     from airflow_provider_maestroqa.runtime.retry_state import RetryState
 
 
@@ -37,6 +38,9 @@ class MaestroQARequestExportOperator(ExportWaiter):
         is ``end - lookback`` to ``end``.
     :param partition_length: a timedelta, or what a template makes of one; the window is so long, and begins at
         ``start`` or else at the partition date. Only needed where the DAG's timetable does not tell the length.
+    :param incremental: ``data_interval``: export just the run's data interval. ``watermark``: resume at the end of
+        the last run, whose position is saved at ``state_path``, or (Airflow 3.3 and newer) on the one asset in the
+        task's outlets or inlets; then ``start`` or ``lookback`` say where the first run begins. Not for ``groups``.
     :param export_name: a name for the export. Default: MaestroQA names it.
     :param single_file_export: ``raw`` only: one file instead of the archive: ``individual_answers``,
         ``section_scores``, ``total_scores``, ``annotations`` or ``csat``.
@@ -52,7 +56,8 @@ class MaestroQARequestExportOperator(ExportWaiter):
         ``[operators] default_deferrable``.
     :param poll_interval: seconds before the second poll; the pauses then grow up to five minutes.
     :param timeout: seconds that the wait may take.
-    :param state_path: storage URL of an object that saves the export's id for a retry, on any Airflow.
+    :param state_path: storage URL of an object that saves the export's id for a retry, on any Airflow. With
+        ``incremental="watermark"`` it holds the position, and must be the same in every run.
     :return: the export's id (str); with ``max_window_days`` the ids, in the order of their windows (list of str).
         Another XCom, ``window``, says what the export covers: ``{"start", "end"}`` as text in UTC; with
         ``max_window_days`` one such dict for each id; an empty dict for ``groups``.
@@ -69,6 +74,7 @@ class MaestroQARequestExportOperator(ExportWaiter):
         "end",
         "lookback",
         "partition_length",
+        "incremental",
         "export_name",
         "single_file_export",
         "include_calibrations",
@@ -90,6 +96,7 @@ class MaestroQARequestExportOperator(ExportWaiter):
         end: datetime | str | None = None,
         lookback: timedelta | None = None,
         partition_length: timedelta | None = None,
+        incremental: Literal["data_interval", "watermark"] | str | None = None,
         export_name: str | None = None,
         single_file_export: str | None = None,
         include_calibrations: str | None = None,
@@ -110,6 +117,7 @@ class MaestroQARequestExportOperator(ExportWaiter):
         self.end = end
         self.lookback = lookback
         self.partition_length = partition_length
+        self.incremental = incremental
         self.export_name = export_name
         self.single_file_export = single_file_export
         self.include_calibrations = include_calibrations
@@ -123,6 +131,7 @@ class MaestroQARequestExportOperator(ExportWaiter):
         self.timeout = timeout
         self.state_path = state_path
         self._export_id: str | None = None
+        self._window: ExportWindow | None = None
 
     def execute(self, context: Context) -> str | list[str]:
         """Request the export, or resume the one that an earlier try requested."""
@@ -139,6 +148,7 @@ class MaestroQARequestExportOperator(ExportWaiter):
                 is_first_try = task_context.is_first_try(context)
                 if self.max_window_days is not None:
                     windows = self._request_parts(hook, state, arguments, is_first_try=is_first_try)
+                    self._succeed(state)
                     self._push_window(context, windows)
                     return list(windows)
                 self._export_id = self._resume(hook, state, is_first_try=is_first_try) or self._request(
@@ -146,7 +156,7 @@ class MaestroQARequestExportOperator(ExportWaiter):
                 )
                 self._push_window(context, _window_of(arguments))
                 if not self.wait_for_completion:
-                    state.clear()
+                    self._succeed(state)
                     return self._export_id
                 deadline = time.time() + timeout
                 # When deferrable, poll just once here.
@@ -174,30 +184,42 @@ class MaestroQARequestExportOperator(ExportWaiter):
     def _arguments(self, context: Context) -> dict[str, Any]:
         """The arguments of the request, with the window of this run."""
         from airflow_provider_maestroqa.client.resources.exports import EXPORT_OPTIONS, export_kind
-        from airflow_provider_maestroqa.windows import resolve_window
+        from airflow_provider_maestroqa.operators.export_window import export_window
 
         kind = export_kind(self.export_type)
         arguments: dict[str, Any] = {"export_type": kind.name}
         if kind.is_windowed:
-            window = resolve_window(
+            self._window = export_window(
                 context,
+                kind,
+                incremental=self.incremental,
                 start=self.start,
                 end=self.end,
                 lookback=self.lookback,
                 partition_length=self.partition_length,
+                options={name: getattr(self, name) for name in EXPORT_OPTIONS},
+                maestroqa_conn_id=self.maestroqa_conn_id,
+                state_path=self.state_path,
             )
             if self.max_window_days is not None:
                 self._check_max_window_days()
-            arguments |= window.as_text()
+            arguments |= self._window.as_text()
         else:
             kind.reject_window(
                 start=self.start,
                 end=self.end,
                 lookback=self.lookback,
                 partition_length=self.partition_length,
+                incremental=self.incremental,
                 max_window_days=self.max_window_days,
             )
         return {**arguments, **{name: getattr(self, name) for name in EXPORT_OPTIONS}}
+
+    def _succeed(self, state: RetryState) -> None:
+        """Save how far the exports have come; only then forget what a retry would resume."""
+        if self._window is not None:
+            self._window.save_watermark()
+        state.clear()
 
     def _check_max_window_days(self) -> None:
         from airflow_provider_maestroqa.client.errors import MaestroQAConfigError
@@ -245,7 +267,6 @@ class MaestroQARequestExportOperator(ExportWaiter):
             self.log.info("From %s to %s: export %s.", window["start"], window["end"], export_id)
         exports = pluralize(len(windows), f"{self.export_type.replace('_', ' ')} exports")
         self.log.info("Requested %s.", exports)
-        state.clear()
         return windows
 
     def _retry_state(self, context: Context, arguments: Mapping[str, Any]) -> RetryState:
@@ -254,7 +275,10 @@ class MaestroQARequestExportOperator(ExportWaiter):
         bound_to = {**arguments, "maestroqa_conn_id": self.maestroqa_conn_id}
         if self.max_window_days is not None:
             bound_to["max_window_days"] = str(self.max_window_days)
-        return RetryState(context, key="export", arguments=bound_to, state_path=self.state_path)
+        path = self.state_path
+        if path and self._window is not None and self._window.watermark is not None:
+            path = f"{path}.export"
+        return RetryState(context, key="export", arguments=bound_to, state_path=path)
 
     def _resume(self, hook: MaestroQAHook, state: RetryState, *, is_first_try: bool) -> str | None:
         saved = state.load()
@@ -316,7 +340,7 @@ class MaestroQARequestExportOperator(ExportWaiter):
         if failure:
             raise MaestroQAExportFailedError(failure)
         self.log.info(done["message"])
-        state.clear()
+        self._succeed(state)
         return done["export_id"]
 
 

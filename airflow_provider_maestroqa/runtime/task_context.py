@@ -36,6 +36,12 @@ def is_first_try(context: Mapping[str, Any]) -> bool:
     return not isinstance(number, int) or number <= 1
 
 
+def run_id(context: Mapping[str, Any]) -> str | None:
+    """The id of the task's run; ``None`` where it is unknown."""
+    value = getattr(context.get("ti"), "run_id", None)
+    return value if isinstance(value, str) and value else None
+
+
 def run_label(context: Mapping[str, Any]) -> str:
     """Name the task's run: ``dag_id/run_id/task_id``."""
     names = (getattr(context.get("ti"), name, None) for name in ("dag_id", "run_id", "task_id"))

@@ -15,7 +15,6 @@ from airflow_provider_maestroqa.client.parsing import (
     parse_choice,
     parse_flag,
     parse_midnight,
-    parse_optional_time,
 )
 from airflow_provider_maestroqa.client.resources.catalogue import (
     LIST_RESOURCES,
@@ -26,7 +25,7 @@ from airflow_provider_maestroqa.client.resources.catalogue import (
 from airflow_provider_maestroqa.client.resources.coaching_export import TIME_AXES, parse_day_range
 from airflow_provider_maestroqa.landing.record_files import EXPORT
 from airflow_provider_maestroqa.runtime.watermark import OVERLAP, Watermark
-from airflow_provider_maestroqa.windows import parse_lookback, reference_time, resolve_window
+from airflow_provider_maestroqa.windows import parse_incremental, resolve_window, resume_window
 
 RESOURCES = (EXPORT, *LIST_RESOURCES)
 #: What is passed as an argument of the task, by its names here and in the API.
@@ -39,7 +38,6 @@ _ARGUMENTS = {
     "count": "page_size",
     "startIndex": "page_size",
 }
-_INCREMENTAL = ("data_interval", "watermark")
 
 
 @dataclass(frozen=True)
@@ -60,9 +58,19 @@ class WindowArguments:
     partition_length: object = None
 
     @property
+    def ends(self) -> dict[str, object]:
+        """All but ``incremental``, by their names."""
+        return {
+            "start": self.start,
+            "end": self.end,
+            "lookback": self.lookback,
+            "partition_length": self.partition_length,
+        }
+
+    @property
     def is_empty(self) -> bool:
         """Whether no stretch of time was named."""
-        return all(is_blank(value) for value in (self.start, self.end, self.lookback, self.partition_length))
+        return all(map(is_blank, self.ends.values()))
 
     def reject(self, resource: str) -> None:
         """Fail when a stretch of time is named, for a list that knows no times.
@@ -165,7 +173,7 @@ def check_request(
     else:
         options = {**names, "page_size": parse_page_size(page_size)}
     watermark = None
-    if window.incremental == "watermark":
+    if parse_incremental(window.incremental, **window.ends) == "watermark":
         bound_to = {"conn_id": maestroqa_conn_id, "filters": names, "time_axis": options.get("time_axis")}
         watermark = Watermark(context, resource=name, arguments=bound_to)
     start, end = _ends(context, window, name, watermark)
@@ -180,40 +188,19 @@ def _ends(
     context: Mapping[str, Any], window: WindowArguments, resource: str, watermark: Watermark | None
 ) -> tuple[datetime | None, datetime | None]:
     if watermark is not None:
-        if not is_blank(window.partition_length):
-            raise MaestroQAConfigError(
-                "incremental='watermark' reads on from the end of the last run, not a partition: leave "
-                "partition_length out, or incremental."
-            )
-        lookback = None if is_blank(window.lookback) else parse_lookback(window.lookback)
-        first = parse_optional_time(window.start, "start")
-        if first is not None and lookback is not None:
-            raise MaestroQAConfigError("Pass start or lookback, not both: each says where the first run begins.")
         # The export takes whole days, and the day that holds the mark is read again anyway.
         overlap = timedelta(0) if resource == EXPORT else OVERLAP
-        run_end = parse_optional_time(window.end, "end") or reference_time(context)
-        start, end = watermark.window(run_end, start=first, lookback=lookback, overlap=overlap)
+        start, end = resume_window(
+            context, watermark, start=window.start, end=window.end, lookback=window.lookback, overlap=overlap
+        )
         if start is None and resource == EXPORT:
             raise MaestroQAConfigError(
                 "The first run with incremental='watermark' needs a beginning: pass start or lookback."
             )
         return start, end
-    if window.incremental is not None:
-        parse_choice(window.incremental, "incremental", _INCREMENTAL)
-        if not window.is_empty:
-            raise MaestroQAConfigError(
-                "incremental='data_interval' reads the run's data interval or partition: leave start, end, "
-                "lookback and partition_length out."
-            )
-    elif window.is_empty and resource != EXPORT:
+    if window.incremental is None and window.is_empty and resource != EXPORT:
         return None, None
-    resolved = resolve_window(
-        context,
-        start=window.start,
-        end=window.end,
-        lookback=window.lookback,
-        partition_length=window.partition_length,
-    )
+    resolved = resolve_window(context, **window.ends)
     return resolved.start, resolved.end
 
 

@@ -156,7 +156,7 @@ def test_a_cleaned_export_lands_in_a_folder_as_parquet(make_export, sandbox, tmp
         table = parquet.read_table(tmp_path / "landed" / file["name"])
         assert table.num_rows == file["rows"] == sandbox.exports[export_id].files[f"{file['name'][:-8]}.csv"].rows
         assert table.column_names == file["columns"]
-        assert str(table.schema.field("date_reported_as").type) == "timestamp[us, tz=UTC]"
+        assert str(table.schema.field("ticket_created_at").type) == "timestamp[us, tz=UTC]"
         assert str(table.schema.field("gradable_id").type) == "string"
         assert {name: table[name].null_count for name in table.column_names} == file["null_counts"]
 
