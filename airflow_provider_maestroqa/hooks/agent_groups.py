@@ -6,9 +6,10 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from airflow_provider_maestroqa.client.errors import MaestroQAAPIError
-from airflow_provider_maestroqa.client.resources.agent_groups import MemberChanges, find_agent_group
+from airflow_provider_maestroqa.client.resources.agent_groups import MemberChanges, find_agent_group, name_of
 from airflow_provider_maestroqa.client.resources.catalogue import DEFAULT_PAGE_SIZE
 from airflow_provider_maestroqa.client.resources.pagination import RecordIterator, id_of
+from airflow_provider_maestroqa.client.server_text import clean_text
 from airflow_provider_maestroqa.hooks.lists import ListMethods
 from airflow_provider_maestroqa.runtime.lineage import record_written
 
@@ -65,7 +66,7 @@ class AgentGroupMethods(ListMethods):
         """
         wanted = MemberChanges.parse(add, remove)
         changes = wanted.of(self.find_agent_group(group))
-        name, requests = str(changes.group.get("displayName")), changes.requests()
+        requests = changes.requests()
         record_written(self, "agent_groups")
         response: Any = changes.group
         for number, request in enumerate(requests):
@@ -77,7 +78,11 @@ class AgentGroupMethods(ListMethods):
         if requests:
             changed = isinstance(response, Mapping) and isinstance(response.get("members"), list)
             wanted.check(response if changed else self._get("agent_groups", str(id_of(changes.group))))
-        return {"agent_group": name, "added": len(changes.add), "removed": len(changes.remove)}
+        return {
+            "agent_group": clean_text(name_of(changes.group)),
+            "added": len(changes.add),
+            "removed": len(changes.remove),
+        }
 
     def list_user_groups(self) -> RecordIterator:
         """Read all groups of accounts, page by page as they are needed. (API: List User Groups)

@@ -81,7 +81,7 @@ class AgentMethods(AgentGroupMethods):
 
         :param agent: the agent by the API's field names.
         :param agent_group: the name or the id of the group to put a new agent into, unless it has an
-            ``agentGroupId``.
+            ``agentGroupId``. It is looked for with each call: for many agents use :meth:`push`.
         :return: the agent as MaestroQA returns it.
         :raises MaestroQADataError: a field is missing or wrong; nothing was sent.
         :raises MaestroQAConfigError: there is no such group, or there are two of this name; nothing was changed.

@@ -139,6 +139,15 @@ def test_members_that_are_named_otherwise_are_sent_and_not_compared(hook, sandbo
     assert hook.update_agent_group("g", add=emails(3))["added"] == 1
 
 
+def test_texts_of_the_server_are_made_fit_for_logs_and_xcoms(hook, sandbox):
+    group = {"id": "g", "displayName": "Night\x1b[31m\nshift", "members": ["a\n@x.y"]}
+    sandbox.fault("status", path=GROUPS, status=200, body={"totalResults": 1, "Resources": [group]}, times=2)
+    assert hook.update_agent_group("g", add=[])["agent_group"] == "Night [31m shift"
+    with pytest.raises(errors.MaestroQAConfigError) as caught:
+        hook.update_agent_group("h", add=[])
+    assert str(caught.value).isprintable()
+
+
 def test_members_may_come_as_objects(hook, sandbox):
     group = {"id": "g", "displayName": "Objects", "members": [{"value": "Agent-3@example.com"}]}
     sandbox.fault("status", path=GROUPS, status=200, body={"totalResults": 1, "Resources": [group]})

@@ -28,6 +28,9 @@ READS = {
     "list_coaching_points": lambda hook: list(hook.list_coaching_points()),
     "get_coaching_session": lambda hook: hook.get_coaching_session("a"),
     "list_coaching_sessions": lambda hook: list(hook.list_coaching_sessions()),
+    "get_agent_group": lambda hook: hook.get_agent_group("a"),
+    "update_agent_group": lambda hook: hook.update_agent_group("a", add=["a@x.com"], remove=["b@x.com"]),
+    "list_users": lambda hook: list(hook.list_users(user_name="a")),
     "export_coaching_sessions": lambda hook: list(hook.export_coaching_sessions("2026-01-01", "2026-02-01")),
     "create_attachment": lambda hook: hook.create_attachment("T-1", "audio/mpeg", url="https://h/x"),
     "test_connection": lambda hook: list(hook.test_connection()),
@@ -47,6 +50,8 @@ KEYS = (
         "path",
         "field",
         "presigned_url",
+        "displayName",
+        "members",
     ),
 )
 TEXTS = (

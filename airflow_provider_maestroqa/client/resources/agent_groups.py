@@ -13,6 +13,7 @@ from airflow_provider_maestroqa.client.errors import MaestroQAConfigError, Maest
 from airflow_provider_maestroqa.client.formatting import pluralize
 from airflow_provider_maestroqa.client.parsing import parse_text, show
 from airflow_provider_maestroqa.client.resources.pagination import id_of
+from airflow_provider_maestroqa.client.server_text import clean_text
 
 #: How many members one request adds or removes at most.
 MAX_MEMBERS = 100
@@ -32,7 +33,7 @@ def find_agent_group(groups: Iterable[Mapping[str, Any]], wanted: object) -> dic
     for group in groups:
         if id_of(group) == text:
             return dict(group)
-        names.append(str(group.get("displayName")))
+        names.append(name_of(group))
         if names[-1] == text:
             alike.append(dict(group))
     if len(alike) > 1:
@@ -51,6 +52,12 @@ def find_agent_group(groups: Iterable[Mapping[str, Any]], wanted: object) -> dic
     if id_of(alike[0]) is None:
         raise MaestroQADataError(f"The group of agents {show(text)} came without an id, so it cannot be used.")
     return alike[0]
+
+
+def name_of(group: Mapping[str, Any]) -> str:
+    """A group's name as MaestroQA has it."""
+    name = group.get("displayName")
+    return name if isinstance(name, str) else show(name)
 
 
 def parse_members(value: object, field: str) -> list[str]:
@@ -131,7 +138,7 @@ class MemberChanges:
         missing = f"{_shown(left.add)} did not join" if left.add else ""
         staying = f"{_shown(left.remove)} did not leave" if left.remove else ""
         raise MaestroQADataError(
-            f"MaestroQA accepted the change of the agent group {show(str(group.get('displayName')))}, but "
+            f"MaestroQA accepted the change of the agent group {show(name_of(group))}, but "
             f"{' and '.join(filter(None, (missing, staying)))}. Check that these are agents: an account that logs in "
             "is none."
         )
@@ -157,5 +164,6 @@ def _members(group: Mapping[str, Any]) -> dict[str, str] | None:
 
 
 def _shown(emails: Sequence[str]) -> str:
+    shown = ", ".join(clean_text(email) for email in emails[:_MAX_SHOWN])
     more = len(emails) - _MAX_SHOWN
-    return ", ".join(emails[:_MAX_SHOWN]) + (f" and {pluralize(more, 'others')}" if more > 0 else "")
+    return f"{shown} and {pluralize(more, 'others')}" if more > 0 else shown
