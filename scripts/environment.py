@@ -26,6 +26,9 @@ PYTHONS = {
     "lowest": ((3, 10), (3, 10)),
 }
 
+#: The version of the emulator of Azure's storage.
+AZURITE = "3.37.0"
+
 
 def main(release: str, folder: str, needs_list: str = "tests") -> int:
     """Create the environment; return 0 if it is ready, 3 if this machine has no Python that the release supports."""
@@ -54,6 +57,7 @@ def main(release: str, folder: str, needs_list: str = "tests") -> int:
     _have_redis()
     if needs_list == "tools":
         _have_chromium()
+        _have_azurite(environment)
     stamp.write_text(recipe)
     return 0
 
@@ -113,6 +117,17 @@ def _have_chromium() -> None:
     for command in (["update", "-qq"], ["install", "-y", "-qq", "--no-install-recommends", "chromium"]):
         # Without a network the tests are skipped; the summary shows it.
         subprocess.run(["apt-get", *command], check=False, stdout=subprocess.DEVNULL)
+
+
+def _have_azurite(environment: Path) -> None:
+    """The tests of Azure's storage need its emulator, which npm brings."""
+    if shutil.which("npm") is None:
+        print("No npm: the tests of Azure's storage are skipped.", flush=True)
+        return
+    print("Installing Azurite with npm for the tests of Azure's storage.", flush=True)
+    command = ["npm", "install", "--prefix", str(environment / "azurite"), "--no-audit", "--no-fund", "--silent"]
+    # Without a network the tests are skipped; the summary shows it.
+    subprocess.run([*command, f"azurite@{AZURITE}"], check=False, stdout=subprocess.DEVNULL)
 
 
 def _dotted(version: tuple[int, ...]) -> str:

@@ -92,8 +92,8 @@ EXTRA_FIELDS = (
         label="Rate limit store",
         help="Where tasks share the token's budget. For workers on several machines: "
         "`redis://:password@host:6379/0`, `rediss://…` with TLS, `unix://…`, "
-        "`postgresql://user:password@host/database`, or `airflow://conn_id` for a connection to one of these. Else "
-        "`sqlite:///absolute/path` or `memory`.",
+        "`postgresql://user:password@host/database`, `airflow://conn_id` for a connection to one of these, or "
+        "`s3://conn_id@bucket/prefix`, `gs://…`, `abfs://…`. Else `sqlite:///absolute/path` or `memory`.",
         default_text="a SQLite file on this machine",
         is_sensitive=True,
     ),

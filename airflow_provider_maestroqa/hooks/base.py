@@ -11,10 +11,12 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
 from airflow.providers.http.hooks.http import HttpHook
+from asgiref.sync import sync_to_async
 
 from airflow_provider_maestroqa import _compat
 from airflow_provider_maestroqa._compat import BaseHook
 from airflow_provider_maestroqa.client.budget import Budget, Wait, open_budget
+from airflow_provider_maestroqa.client.budget.factory import is_object_storage
 from airflow_provider_maestroqa.client.clock import Clock
 from airflow_provider_maestroqa.client.connection_fields import CONFIG_OPTIONS, CONFIG_SECTION
 from airflow_provider_maestroqa.client.endpoints import Request, build_request
@@ -25,6 +27,7 @@ from airflow_provider_maestroqa.client.transport.request_stats import RequestSta
 from airflow_provider_maestroqa.client.transport.session import prepare_session
 from airflow_provider_maestroqa.client.transport.sync_client import SyncClient
 from airflow_provider_maestroqa.hooks.rate_limit_store import missing_connection, store_conn_id, store_url
+from airflow_provider_maestroqa.storage.open import open_swap_objects
 
 if TYPE_CHECKING:
     import requests
@@ -149,6 +152,7 @@ class BaseMaestroQAHook(BaseHook):
             home=_airflow_home(),
             on_wait=self._log_wait,
             clock=self.clock,
+            open_objects=open_swap_objects,
         )
 
     async def aclient(self) -> AsyncClient:
@@ -160,6 +164,9 @@ class BaseMaestroQAHook(BaseHook):
             for secret in settings.secrets:
                 await _compat.amask_secret(secret)
             self._store = await self._aopen_store_connection(settings.rate_limit_store)
+            if is_object_storage(self._store):
+                # Its connection is read where Airflow allows it: in a thread that the event loop knows.
+                await sync_to_async(open_swap_objects)(self._store)
             self.__dict__["settings"] = settings
         return AsyncClient(self.settings, self._budget, stats=self.request_stats)
 

@@ -191,9 +191,13 @@ def to_storage_error(action: str, uri: str, error: Exception) -> MaestroQAError:
         return MaestroQADataError(
             f"{problem}. The data was altered in transit; a retry sends it again.", retryable=True
         )
-    if isinstance(error, FileNotFoundError):
+    if status == 401:
+        return StorageDeniedError(
+            f"{problem}. Check that the connection's credentials are valid and have not expired."
+        )
+    if isinstance(error, FileNotFoundError) or status == 404:
         return MaestroQAConfigError(f"{problem}. Check that the bucket or folder exists.")
-    if status >= 500 or code in _BUSY or _is_network(error, name):
+    if status >= 500 or status in (408, 429) or code in _BUSY or _is_network(error, name):
         return MaestroQAConnectionError(f"{problem}. The storage may be busy or out of reach; a retry may succeed.")
     if isinstance(error, OSError):
         return MaestroQAError(f"{problem}. Check the free space and the settings of the storage.", retryable=True)
@@ -213,7 +217,7 @@ _DENIED = {
 _CONFLICT = {"PreconditionFailed", "ConditionalRequestConflict"}
 _NO_BUCKET = {
     "NoSuchBucket", "PermanentRedirect", "AuthorizationHeaderMalformed", "IllegalLocationConstraintException",
-    "InvalidBucketName",
+    "InvalidBucketName", "ContainerNotFound", "ContainerDisabled", "ResourceNotFound", "AccountNotFound",
 }  # fmt: skip
 _DAMAGED = {
     "BadDigest", "InvalidDigest", "IncompleteBody", "XAmzContentSHA256Mismatch", "XAmzContentChecksumMismatch",
@@ -230,10 +234,11 @@ def _code_of(error: Exception) -> tuple[str, int]:
     if isinstance(response, dict):
         status = response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
         return str(response.get("Error", {}).get("Code", "")), int(status or 0)
+    code = getattr(error, "error_code", None)  # of Azure
     for attribute in ("status_code", "status", "code"):
         number = getattr(error, attribute, None)
-        if isinstance(number, int):
-            return "", number
+        if isinstance(number, int) or (isinstance(number, str) and number.isdigit()):
+            return str(getattr(code, "value", code) or ""), int(number)
     return "", 0
 
 

@@ -10,6 +10,7 @@ import os
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any, cast
 
@@ -24,6 +25,9 @@ from airflow_provider_maestroqa.client.parsing import is_blank, number_as_text, 
 from airflow_provider_maestroqa.storage.base import translate_errors
 from airflow_provider_maestroqa.storage.urls import (
     AIRFLOW_SCHEMES,
+    AZURE,
+    DEFAULT_CONNECTIONS,
+    GCS,
     LOCAL,
     S3,
     StorageUrl,
@@ -33,8 +37,10 @@ from airflow_provider_maestroqa.storage.urls import (
 )
 
 if TYPE_CHECKING:
+    from airflow_provider_maestroqa.client.budget.stores.object_store import SwapObjects
     from airflow_provider_maestroqa.client.resources.upload_body import Source
     from airflow_provider_maestroqa.storage.base import Store
+    from airflow_provider_maestroqa.storage.s3_objects import S3Objects
 
 _WEB = ("http://", "https://")
 
@@ -52,14 +58,6 @@ def open_s3_store(
     """
     from airflow_provider_maestroqa.storage.s3_store import S3Store
 
-    try:
-        from airflow.providers.amazon.aws.hooks.s3 import S3Hook
-    except ImportError:
-        missing = True
-    else:
-        missing = False
-    if missing:
-        raise MaestroQAConfigError("S3 needs the Amazon provider: pip install 'airflow-provider-maestroqa[amazon]'.")
     bucket, prefix = number_as_text(bucket), number_as_text(prefix)
     if not isinstance(bucket, str) or not bucket or ("/" in bucket and not is_access_point(bucket)):
         raise MaestroQAConfigError(
@@ -68,10 +66,56 @@ def open_s3_store(
         )
     if not isinstance(prefix, str):
         raise MaestroQAConfigError(f"s3_prefix must be text, what every key begins with; got {show(prefix)}.")
-    hook = S3Hook(aws_conn_id=aws_conn_id)
+    hook = _s3_hook(aws_conn_id)
     client = hook.get_conn()
     of_connection = _as_extra_args(hook.conn_config.extra_config.get("s3_extra_args"), f"connection {aws_conn_id}")
     return S3Store(client, bucket, prefix, extra_args={**of_connection, **_as_extra_args(extra_args, "argument")})
+
+
+@cache
+def open_swap_objects(url: str) -> SwapObjects:
+    """Open a prefix in an object storage whose small objects are replaced by compare and swap, once in a process.
+
+    :param url: ``s3://…``, ``gs://…`` or ``abfs://…``; it may name the connection, as in ``s3://my_conn@bucket/prefix``.
+        Default: the provider's default connection.
+    :raises MaestroQAConfigError: the URL names no bucket in one of these storages, or nothing is installed for it.
+    """
+    from airflow_provider_maestroqa.storage import swap_objects
+
+    parts = parse_url(url)
+    if not parts.container:
+        raise MaestroQAConfigError(f"{url} names no bucket. Write it like {parts.scheme}://bucket/prefix.")
+    if parts.storage == S3:
+        return swap_objects.S3SwapObjects(_open_impatient_s3(parts))
+    fs = _open_filesystem(parts, None)
+    root, address = f"{parts.container}/{parts.key}", f"{parts.scheme}://{parts.bucket}/{parts.key}"
+    if parts.storage == GCS:
+        return swap_objects.GcsSwapObjects(fs, root, address)
+    return swap_objects.AzureSwapObjects(fs, root, address)
+
+
+def _open_impatient_s3(parts: StorageUrl) -> S3Objects:
+    """A prefix whose client neither repeats a request nor waits long for its response."""
+    from botocore.config import Config
+
+    from airflow_provider_maestroqa.storage.s3_objects import S3Objects
+    from airflow_provider_maestroqa.storage.swap_objects import ANSWER_S
+
+    hook = _s3_hook(parts.conn_id or DEFAULT_CONNECTIONS[S3])
+    impatient = Config(connect_timeout=ANSWER_S, read_timeout=ANSWER_S, retries={"total_max_attempts": 1})
+    client = hook.get_client_type(config=hook.config.merge(impatient))
+    extra_args = _as_extra_args(hook.conn_config.extra_config.get("s3_extra_args"), f"connection {parts.conn_id}")
+    return S3Objects(client, parts.bucket, parts.key, extra_args=extra_args)
+
+
+def _s3_hook(aws_conn_id: str | None) -> Any:
+    try:
+        from airflow.providers.amazon.aws.hooks.s3 import S3Hook
+    except ImportError:
+        S3Hook = None  # noqa: N806
+    if S3Hook is None:
+        raise MaestroQAConfigError("S3 needs the Amazon provider: pip install 'airflow-provider-maestroqa[amazon]'.")
+    return S3Hook(aws_conn_id=aws_conn_id)
 
 
 def _as_extra_args(value: object, place: str) -> Mapping[str, Any]:
@@ -99,23 +143,49 @@ def open_store(url: str, *, conn_id: str | None = None) -> Store:
     parts = parse_url(url)
     conn_id = conn_id or parts.conn_id or None
     if parts.storage == S3:
-        return open_s3_store(bucket=parts.bucket, prefix=parts.key, aws_conn_id=conn_id or "aws_default")
+        return open_s3_store(bucket=parts.bucket, prefix=parts.key, aws_conn_id=conn_id or DEFAULT_CONNECTIONS[S3])
     from airflow_provider_maestroqa.storage.fsspec_store import FilesystemStore
 
+    fs = _open_filesystem(parts, conn_id)
+    address = f"{parts.scheme}://{parts.bucket}/{parts.key}"
+    # Not all versions of Azure's file system find the container in front of an account.
+    return FilesystemStore(
+        fs, f"{parts.container}/{parts.key}", parts.scheme, address=address if parts.account else ""
+    )
+
+
+def _open_filesystem(parts: StorageUrl, conn_id: str | None) -> Any:
+    """Open the file system that Airflow has for a scheme, with a connection's credentials."""
+    conn_id = conn_id or parts.conn_id or _default_connection(parts.storage)
+    scheme = AIRFLOW_SCHEMES.get(parts.scheme, parts.scheme)
     try:
-        fs = _compat.get_fs(AIRFLOW_SCHEMES.get(parts.scheme, parts.scheme), conn_id)
+        fs = _compat.get_fs(scheme, conn_id)
         _check_account(fs, parts)
-        address = f"{parts.scheme}://{parts.bucket}/{parts.key}"
-        # Not all versions of Azure's file system find the container in front of an account.
-        return FilesystemStore(
-            fs, f"{parts.container}/{parts.key}", parts.scheme, address=address if parts.account else ""
-        )
     except (ImportError, ValueError) as error:
         problem = str(error)
-    raise MaestroQAConfigError(
-        f"{parts.scheme}:// cannot be opened ({problem}). Install the Airflow provider for this storage, and check "
-        "the URL and its connection."
+    else:
+        return fs
+    provider = {GCS: "apache-airflow-providers-google", AZURE: "apache-airflow-providers-microsoft-azure"}.get(
+        parts.storage, "the Airflow provider for this storage"
     )
+    raise MaestroQAConfigError(
+        f"{parts.scheme}:// cannot be opened ({problem}). Install {provider}, and check the URL and the connection "
+        f"{conn_id!r}."
+    )
+
+
+def _default_connection(storage: str) -> str | None:
+    """The provider's default connection; ``None`` where there is none, for the credentials of the machine."""
+    conn_id = DEFAULT_CONNECTIONS.get(storage)
+    if conn_id is not None:
+        try:
+            _compat.BaseHook.get_connection(conn_id)
+        except Exception as error:
+            # Each Airflow has its own error for it.
+            if type(error).__name__ != "AirflowNotFoundException" and "NOT_FOUND" not in str(error):
+                raise
+            return None
+    return conn_id
 
 
 def _check_account(fs: Any, url: StorageUrl) -> None:

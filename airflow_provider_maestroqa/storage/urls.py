@@ -16,10 +16,10 @@ STORAGES = {
     **dict.fromkeys(("abfs", "abfss", "az", "adl", "wasb", "wasbs"), AZURE),
     "file": LOCAL,
 }
-
-
 #: Schemes of Azure that Airflow's file system does not know, but means the same by.
 AIRFLOW_SCHEMES = dict.fromkeys(("az", "wasb", "wasbs"), "abfs")
+#: Storage → the connection that Airflow's hooks for it use where none is named.
+DEFAULT_CONNECTIONS = {S3: "aws_default", GCS: "google_cloud_default", AZURE: "wasb_default"}
 _AZURE_FORM = "abfss://container@account.dfs.core.windows.net/folder"
 #: Hosts of storages' web addresses → how the address is written here.
 _WEB_FORMS = (

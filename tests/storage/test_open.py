@@ -65,3 +65,18 @@ def test_no_store_leads_out_of_its_folder(opened, store, url):
 def test_an_object_needs_a_name(url):
     with pytest.raises(MaestroQAConfigError, match="names no object"):
         open_object(url)
+
+
+@pytest.mark.parametrize(
+    ("url", "default"),
+    [
+        ("gs://lake/raw", "google_cloud_default"),
+        ("abfs://lake/raw", "wasb_default"),
+        ("wasb://lake@account.blob.core.windows.net/raw", "wasb_default"),
+    ],
+)
+def test_the_default_connection_of_the_provider_is_used_if_there_is_one(opened, monkeypatch, url, default):
+    open_store(url)
+    monkeypatch.setenv(f"AIRFLOW_CONN_{default.upper()}", '{"conn_type": "generic"}')
+    open_store(url)
+    assert [conn_id for _, conn_id in opened] == [None, default]

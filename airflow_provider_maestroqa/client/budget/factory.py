@@ -10,7 +10,9 @@ import stat
 import tempfile
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING, TypeGuard
 
 from airflow_provider_maestroqa.client.budget.acquisition import Wait
 from airflow_provider_maestroqa.client.budget.budget import Budget
@@ -23,11 +25,17 @@ from airflow_provider_maestroqa.client.clock import Clock
 from airflow_provider_maestroqa.client.errors import MaestroQAConfigError
 from airflow_provider_maestroqa.client.hosts import account_host
 
+if TYPE_CHECKING:
+    from airflow_provider_maestroqa.client.budget.stores.object_store import SwapObjects
+
 log = logging.getLogger(__name__)
 
+#: Schemes of object storages, by which a log can be swapped.
+OBJECT_SCHEMES = ("s3", "s3a", "gs", "gcs", "abfs", "abfss", "az", "wasb", "wasbs")
 _KNOWN_STORES = (
     "Leave it out for a file on this machine, or set it to redis://host:6379/0, rediss://…, unix:///path/to/socket, "
-    "postgresql://host:5432/database, airflow://connection_id, sqlite:///absolute/path or memory."
+    "postgresql://host:5432/database, s3://bucket/prefix, gs://…, abfs://…, airflow://connection_id, "
+    "sqlite:///absolute/path or memory."
 )
 
 
@@ -98,6 +106,22 @@ class PostgresStoreFactory:
         return PostgresStore(self.url, timeout=self.timeout)
 
 
+@dataclass(frozen=True, repr=False)
+class ObjectStoreFactory:
+    """Opens a prefix in an object storage."""
+
+    url: str
+    open_objects: Callable[[str], SwapObjects]
+    clock: Clock
+    timeout: float
+
+    def __call__(self) -> Store:
+        """Open it."""
+        from airflow_provider_maestroqa.client.budget.stores.object_store import ObjectStore
+
+        return ObjectStore(self.url, partial(self.open_objects, self.url), self.clock, timeout=self.timeout)
+
+
 def open_budget(
     *,
     store: str | None = None,
@@ -109,12 +133,13 @@ def open_budget(
     on_wait: Callable[[Wait], None] | None = None,
     store_timeout: float = 10.0,
     clock: Clock | None = None,
+    open_objects: Callable[[str], SwapObjects] | None = None,
 ) -> Budget:
     """Make the request budget of a token. Nothing is opened before the first request.
 
     :param store: where the sharers meet: ``None`` for a SQLite file on this machine, ``memory`` for this process
-        alone, ``redis://``, ``rediss://`` or ``unix://`` for Redis or Valkey, ``postgresql://`` for PostgreSQL, or
-        the path of a file (``sqlite:///path``).
+        alone, ``redis://``, ``rediss://`` or ``unix://`` for Redis or Valkey, ``postgresql://`` for PostgreSQL,
+        ``s3://``, ``gs://`` or ``abfs://`` for an object storage, or the path of a file (``sqlite:///path``).
     :param base_url: MaestroQA's address.
     :param token: the API token; only a hash of it is kept.
     :param limits: for each bucket the windows as (requests, seconds).
@@ -124,12 +149,14 @@ def open_budget(
     :param on_wait: called when a caller has to wait.
     :param store_timeout: how many seconds a store that does not answer is waited for, before an error says so.
     :param clock: the time, for tests.
+    :param open_objects: opens the prefix of an object storage by its URL; a function of a module, so that it can be
+        pickled.
     :raises MaestroQAConfigError: the store or the limits cannot be understood.
     """
     clock = clock or Clock()
     rules = make_rules(limits, margins)
     return Budget(
-        _store_factory(store, home, clock, store_timeout),
+        _store_factory(store, home, clock, store_timeout, open_objects),
         budget_key(base_url, token),
         rules,
         on_wait=on_wait,
@@ -153,7 +180,13 @@ def budget_key(base_url: str, token: str) -> str:
     return hashlib.sha256(f"maestroqa budget\n{host}\n{token}".encode()).hexdigest()[:32]
 
 
-def _store_factory(store: str | None, home: str | Path | None, clock: Clock, timeout: float) -> Callable[[], Store]:
+def _store_factory(
+    store: str | None,
+    home: str | Path | None,
+    clock: Clock,
+    timeout: float,
+    open_objects: Callable[[str], SwapObjects] | None,
+) -> Callable[[], Store]:
     if store is None:
         return DefaultFileStoreFactory(None if home is None else str(home), clock, timeout)
     if store == "memory":
@@ -167,12 +200,20 @@ def _store_factory(store: str | None, home: str | Path | None, clock: Clock, tim
     if separator and is_postgres(scheme):
         server_name(store)
         return PostgresStoreFactory(store, timeout)
+    if is_object_storage(store) and open_objects is not None:
+        return ObjectStoreFactory(store, open_objects, clock, timeout)
     if separator and scheme != "sqlite":
         raise MaestroQAConfigError(f"rate_limit_store has the unknown scheme {scheme!r}. {_KNOWN_STORES}")
     path = Path(rest if separator else store).expanduser()
     if not path.name or not path.is_absolute():
         raise MaestroQAConfigError(f"rate_limit_store is neither a store nor an absolute path. {_KNOWN_STORES}")
     return FileStoreFactory(str(path), clock, timeout)
+
+
+def is_object_storage(store: str | None) -> TypeGuard[str]:
+    """Whether a store is a prefix in an object storage."""
+    scheme, separator, _ = (store or "").partition("://")
+    return bool(separator) and scheme in OBJECT_SCHEMES
 
 
 def default_file(home: str | None) -> Path:

@@ -6,6 +6,7 @@ import contextlib
 import importlib.util
 import json
 import os
+import secrets
 import shutil
 import signal
 import socket
@@ -17,10 +18,12 @@ from pathlib import Path
 
 import pytest
 from clocks import FakeTime
+from cloud_servers import s3_client
 from postgres_server import PostgresServer, make_template
 
 HERE = Path(__file__).parent
 ROOT = HERE.parents[2]
+SUPPORT = ROOT / "tests" / "support"
 
 
 def load(name, path):
@@ -184,11 +187,29 @@ def own_postgres(postgres_template):
     server.remove()
 
 
-@pytest.fixture(params=["sqlite", "redis", "postgres"])
+@pytest.fixture
+def object_url(request, s3_server):
+    """Make the URL of an empty prefix in one of the clouds' storages: ``s3``, ``gs`` or ``abfs``."""
+
+    def make(scheme):
+        if scheme == "s3":
+            client, port = s3_client(s3_server), s3_server.rpartition(":")[2]
+            client.create_bucket(Bucket="lake")
+            client.close()
+        else:
+            port = request.getfixturevalue({"gs": "google_storage", "abfs": "azure_storage"}[scheme]).port
+        return f"{scheme}://{port}@lake/budget-{secrets.token_hex(4)}"
+
+    return make
+
+
+@pytest.fixture(params=["sqlite", "redis", "postgres", "gs"])
 def shared_store(request, tmp_path):
-    """Each of the places where processes can meet."""
+    """Each of the places where processes can meet; Google's stands for all object storages, being fast here."""
     if request.param == "sqlite":
         return str(tmp_path / "budget.sqlite3")
+    if request.param == "gs":
+        return request.getfixturevalue("object_url")("gs")
     return request.getfixturevalue(f"{request.param}_server").url
 
 
@@ -233,7 +254,9 @@ def nursery():
     """The process that all sharers are forked from."""
     mine, theirs = socket.socketpair()
     process = subprocess.Popen(
-        [sys.executable, str(HERE / "sharer.py")], stdin=theirs, env={**os.environ, "PYTHONPATH": str(ROOT)}
+        [sys.executable, str(HERE / "sharer.py")],
+        stdin=theirs,
+        env={**os.environ, "PYTHONPATH": f"{ROOT}:{SUPPORT}"},
     )
     theirs.close()
     yield mine

@@ -17,13 +17,16 @@ import sqlite3
 import sys
 import time
 
+import gcsfs  # noqa: F401
 import psycopg2  # noqa: F401
 import redis
 import redis.backoff
 import redis.retry  # noqa: F401
+from cloud_servers import open_objects
 
 import airflow_provider_maestroqa.client.budget.stores.postgres
-import airflow_provider_maestroqa.client.budget.stores.sqlite  # noqa: F401
+import airflow_provider_maestroqa.client.budget.stores.sqlite
+import airflow_provider_maestroqa.storage.swap_objects  # noqa: F401
 from airflow_provider_maestroqa.client.budget import Clock, open_budget
 from airflow_provider_maestroqa.client.errors import MaestroQAError
 
@@ -68,6 +71,7 @@ def use(settings):
         margins={float(window): margin for window, margin in settings.get("margins", {}).items()},
         store_timeout=settings.get("timeout", 10),
         clock=Clock(wall=lambda: time.time() + offset),
+        open_objects=open_objects,
     )
     assert budget.store.name  # opened now, so that importing what it needs takes none of the seconds
     say("ready")

@@ -11,6 +11,7 @@ import time
 from pathlib import Path
 
 import pytest
+from cloud_servers import open_objects
 
 from airflow_provider_maestroqa.client.budget import BudgetExhaustedError, open_budget
 
@@ -66,13 +67,18 @@ def test_two_tokens_do_not_share(shared_store, sharers):
 
 def test_nothing_in_the_store_holds_the_token(shared_store, tmp_path, running_redis, running_postgres):
     token = "s3cr3t-t0k3n"
-    budget = open_budget(store=shared_store, base_url="https://x.com", token=token)
+    budget = open_budget(store=shared_store, base_url="https://x.com", token=token, open_objects=open_objects)
     budget.acquire("normal", polling=True)
     if shared_store.startswith("redis"):
         with running_redis.client() as client:
             kept = [client.dump(key) for key in client.scan_iter()] + list(client.scan_iter())
     elif shared_store.startswith("postgresql"):
         kept = running_postgres.run("SELECT * FROM maestroqa_budget.log")
+    elif shared_store.startswith("gs"):
+        budget.close()
+        objects = open_objects(shared_store)
+        kept = [objects.read(f"maestroqa_budget_{budget.log_name('normal').replace(':', '_')}.json").content]
+        assert all(kept)
     else:
         kept = [path.read_bytes() for path in tmp_path.iterdir()] + [path.name for path in tmp_path.iterdir()]
     budget.close()
@@ -111,9 +117,11 @@ def test_others_go_on_when_a_process_is_killed_or_stopped_and_who_wakes_books_ag
 def test_a_forked_child_shares_the_budget_with_its_parent_and_opens_the_store_itself(shared_store):
     script = """
         import os, sys, time
+        from cloud_servers import open_objects
         from airflow_provider_maestroqa.client.budget import BudgetExhaustedError, open_budget
 
-        budget = open_budget(store=sys.argv[1], base_url="https://x.com", token="t", limits={"normal": [(4, 60)]})
+        settings = {"base_url": "https://x.com", "token": "t", "open_objects": open_objects}
+        budget = open_budget(store=sys.argv[1], limits={"normal": [(4, 60)]}, **settings)
         budget.acquire("normal")
         parent_store = budget.store
         child = os.fork()
@@ -138,7 +146,8 @@ def test_a_forked_child_shares_the_budget_with_its_parent_and_opens_the_store_it
     """
     result = subprocess.run(
         [sys.executable, "-W", "error", "-c", textwrap.dedent(script), shared_store],
-        capture_output=True, text=True, timeout=30, check=False, env={**os.environ, "PYTHONPATH": str(ROOT)},
+        capture_output=True, text=True, timeout=30, check=False,
+        env={**os.environ, "PYTHONPATH": f"{ROOT}:{ROOT / 'tests' / 'support'}"},
     )  # fmt: skip
     assert result.stdout == "shared\n", result.stderr
     assert not result.stderr
@@ -163,7 +172,13 @@ def test_a_penalty_reaches_the_processes_that_already_sleep(shared_store, sharer
     (sleeper,) = sharers(1, store=shared_store, limits=limits, requests=3)
     sleeper.go()
     time.sleep(0.15)
-    budget = open_budget(store=shared_store, base_url="https://app.maestroqa.com", token="token", limits=limits)
+    budget = open_budget(
+        store=shared_store,
+        base_url="https://app.maestroqa.com",
+        token="token",
+        limits=limits,
+        open_objects=open_objects,
+    )
     budget.pause("normal", 0.6)
     penalised = time.monotonic()
     with pytest.raises(BudgetExhaustedError):

@@ -9,6 +9,7 @@ import threading
 import time
 
 import pytest
+from cloud_servers import open_objects
 
 from airflow_provider_maestroqa.client.budget import BudgetExhaustedError, open_budget
 from airflow_provider_maestroqa.client.budget import shared_store as sharing
@@ -16,7 +17,13 @@ from airflow_provider_maestroqa.client.errors import MaestroQAConnectionError
 
 
 def real_budget(store, **options):
-    settings = {"base_url": "https://x.com", "token": "t", "limits": {"normal": [(2, 0.5)]}, **options}
+    settings = {
+        "open_objects": open_objects,
+        "base_url": "https://x.com",
+        "token": "t",
+        "limits": {"normal": [(2, 0.5)]},
+        **options,
+    }
     return open_budget(store=store, **settings)
 
 

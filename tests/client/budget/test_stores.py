@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import random
 from dataclasses import replace
+from functools import partial
 
 import pytest
+from cloud_servers import open_objects
 
 from airflow_provider_maestroqa.client.budget.limits import make_rules
 from airflow_provider_maestroqa.client.budget.slot_log import LogGeneration, Reservation, SlotRequest
 from airflow_provider_maestroqa.client.budget.stores.log_document import LogDocument
 from airflow_provider_maestroqa.client.budget.stores.memory import MemoryStore
+from airflow_provider_maestroqa.client.budget.stores.object_store import ObjectStore
 from airflow_provider_maestroqa.client.budget.stores.postgres import PostgresStore
 from airflow_provider_maestroqa.client.budget.stores.redis import RedisStore
 from airflow_provider_maestroqa.client.budget.stores.sqlite import SqliteStore
@@ -19,13 +22,32 @@ RULES = make_rules({"normal": [(3, 1.0), (12, 20.0)]})["normal"]
 
 
 @pytest.fixture
-def stores(fake_time, tmp_path, redis_server, postgres_server):
-    """All stores with the same clock."""
+def cloud_store(fake_time, object_url):
+    """Make the store in one of the clouds' storages, which books one slot at a time."""
+
+    def make(scheme):
+        url = object_url(scheme)
+        return ObjectStore(
+            url,
+            partial(open_objects, url),
+            fake_time.clock(),
+            timeout=5,
+            now=lambda: fake_time.monotonic,
+            max_ahead=1,
+        )
+
+    return make
+
+
+@pytest.fixture
+def stores(fake_time, tmp_path, redis_server, postgres_server, cloud_store):
+    """All stores with the same clock. In Google's storage calls are fast here, so it stands for the clouds."""
     opened = [
         MemoryStore(lambda: fake_time.monotonic),
         SqliteStore(tmp_path / "budget.sqlite3", fake_time.clock(), timeout=5),
         RedisStore(redis_server.url, timeout=5, now=lambda: fake_time.monotonic),
         PostgresStore(postgres_server.url, timeout=5, now=lambda: fake_time.monotonic),
+        cloud_store("gs"),
     ]
     yield opened
     for store in opened:
@@ -48,7 +70,8 @@ def agree(answers):
 
 
 @pytest.mark.parametrize("seed", range(6))
-def test_all_stores_agree_on_every_answer(seed, stores, fake_time):
+def test_all_stores_agree_on_every_answer(seed, stores, fake_time, cloud_store):
+    stores += map(cloud_store, {0: ["s3"], 1: ["abfs"]}.get(seed, []))
     chance = random.Random(seed)
     held = []
     for _ in range(250):
@@ -99,6 +122,7 @@ def test_a_handle_of_a_log_that_was_lost_means_nothing_in_the_next(stores, tmp_p
     with running_redis.client() as client:
         client.flushall()
     running_postgres.run("DROP SCHEMA maestroqa_budget CASCADE")
+    stores[-1]._objects.delete("maestroqa_budget_log.json")
     for store, handle in zip(stores[1:], handles, strict=True):
         new = store.book("log", RULES, SlotRequest()).handle
         assert new != handle
@@ -146,7 +170,8 @@ def test_the_stores_forget_what_is_past(stores, fake_time, tmp_path, running_red
     connection = stores[1]._file.connection()
     assert connection.execute("SELECT count(*) FROM booking").fetchone()[0] < 20
     [(document,)] = running_postgres.run("SELECT document FROM maestroqa_budget.log")
-    assert len(LogDocument.parse(document)._log) < 20
+    for text in (document, stores[-1]._objects.read("maestroqa_budget_log.json").content):
+        assert len(LogDocument.parse(text)._log) < 20
 
 
 def test_redis_keys_expire_by_themselves(redis_server):

@@ -1,0 +1,359 @@
+"""The budget of many machines, in an object storage: a log is one small object, written by compare and swap.
+
+Nobody holds a lock, so nobody can leave one behind. A booking is a read and a conditional write; whoever loses reads
+again. A process that sends all the time books several slots at once, and gives back those that it does not use.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import random
+import threading
+from collections import deque
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from functools import partial
+from typing import Protocol, TypeVar, cast
+
+from airflow_provider_maestroqa.client.budget import slot_log
+from airflow_provider_maestroqa.client.budget.limits import MAX_PAUSE_S, Rules
+from airflow_provider_maestroqa.client.budget.slot_log import Denied, Reservation, SlotRequest
+from airflow_provider_maestroqa.client.budget.stores.booking_ahead import BookedAhead
+from airflow_provider_maestroqa.client.budget.stores.log_document import LogDocument
+from airflow_provider_maestroqa.client.budget.stores.service_clock import ServiceClock
+from airflow_provider_maestroqa.client.clock import Clock
+from airflow_provider_maestroqa.client.errors import (
+    MaestroQAConfigError,
+    MaestroQAConnectionError,
+    MaestroQAError,
+)
+
+Result = TypeVar("Result")
+
+#: How many slots a process that sends all the time books at once.
+MAX_AHEAD = 8
+# A slot that has passed by more while it was being written is booked again, but not for ever.
+_TRIES = 3
+# After a lost swap: the shortest and the longest pause before the next one, in seconds.
+_PAUSES_S = (0.02, 1.0)
+# Closing gives unused slots back, and waits no longer for that. Seconds.
+_CLOSING_S = 2.0
+
+
+class SwapLostError(Exception):
+    """Somebody else has written the object since it was read."""
+
+
+@dataclass(frozen=True)
+class StoredDocument:
+    """An object as it was read or written.
+
+    :param content: its bytes; ``None`` when there is none.
+    :param version: what the next write must name; changes with every write.
+    :param date: the service's time of the response in whole Unix seconds, if it says.
+    """
+
+    content: bytes | None
+    version: str
+    date: float | None
+
+
+class SwapObjects(Protocol):
+    """Small objects below a prefix, each replaced by compare and swap. Every call ends within a bounded time."""
+
+    @property
+    def name(self) -> str:
+        """The prefix, for messages."""
+
+    def read(self, name: str) -> StoredDocument:
+        """Read an object."""
+
+    def swap(self, name: str, content: bytes, version: str) -> StoredDocument:
+        """Replace an object that has a version, or create it if the version is that of no object.
+
+        :raises SwapLostError: another version is there.
+        """
+
+    def delete(self, name: str) -> None:
+        """Delete an object."""
+
+
+class ObjectStore:
+    """Logs in an object storage.
+
+    :param name: what messages call it.
+    :param open_objects: opens the prefix; called at the first use.
+    :param clock: the time.
+    :param timeout: for how many seconds to try.
+    :param now: stands in for the service's clock in tests.
+    :param max_ahead: how many slots to book at once.
+    """
+
+    blocking = True
+    stays_open = False
+
+    def __init__(
+        self,
+        name: str,
+        open_objects: Callable[[], SwapObjects],
+        clock: Clock,
+        *,
+        timeout: float,
+        now: Callable[[], float] | None = None,
+        max_ahead: int = MAX_AHEAD,
+    ) -> None:
+        self.name = name
+        self._open_objects = open_objects
+        self._clock = clock
+        self._timeout = timeout
+        self._service_clock = ServiceClock(clock, name)
+        self._is_observed = now is None
+        self._now = now or self._service_clock.now
+        self._max_ahead = max_ahead
+        self._lock = threading.Lock()
+        self._objects: SwapObjects | None = None
+        self._known: dict[str, StoredDocument] = {}
+        self._ahead: dict[str, BookedAhead] = {}
+        self._durations: deque[float] = deque(maxlen=8)
+        #: Reads and writes so far, and writes that were lost to others.
+        self.calls = {"read": 0, "write": 0, "lost": 0}
+
+    def book(self, budget: str, rules: Rules, request: SlotRequest) -> Reservation | Denied:
+        """Book a slot."""
+        with self._locked():
+            ahead = self._ahead.setdefault(budget, BookedAhead(self._max_ahead))
+            ahead.asked(self._now(), rules, polling=request.polling)
+            reservation = self._booked_ahead(budget, ahead, rules, request)
+            if reservation is None:
+                return self._book_now(budget, ahead, rules, request)
+            ahead.gave(self._now() + reservation.wait)
+            return reservation
+
+    def remaining(self, budget: str, handle: int) -> float | None:
+        """Return the seconds until a booked slot, ``None`` when the booking is lost."""
+        with self._locked():
+            return self._remaining(budget, handle)
+
+    def release(self, budget: str, handle: int) -> None:
+        """Release a slot that will not be used."""
+        with self._locked():
+            self._transact(budget, lambda log, now: slot_log.release(log, handle, now))
+
+    def pause(self, budget: str, rules: Rules, seconds: float) -> None:
+        """Let every sharer wait."""
+        with self._locked():
+            self._transact(budget, lambda log, now: slot_log.pause(log, rules, seconds, now))
+
+    def close(self) -> None:
+        """Give back the slots that were booked ahead and not used."""
+        if not self._lock.acquire(timeout=_CLOSING_S):
+            return
+        try:
+            self._timeout = _CLOSING_S
+            for budget, ahead in self._ahead.items():
+                unused = ahead.drop_all()
+                if unused:
+                    # If this fails, they pass unused.
+                    with contextlib.suppress(MaestroQAError):
+                        self._transact(budget, partial(_release_all, handles=unused))
+        finally:
+            self._lock.release()
+
+    def _booked_ahead(
+        self, budget: str, ahead: BookedAhead, rules: Rules, request: SlotRequest
+    ) -> Reservation | None:
+        """Take a slot that was booked ahead, if there is one that the caller can use."""
+        if request.polling or request.replaces is not None:
+            return None
+        while (booking := ahead.take(self._now(), rules.margin)) is not None:
+            wait = booking.at - self._now()
+            if wait > request.max_wait:
+                ahead.put_back(booking)
+                return None
+            if wait <= 0:
+                # Nobody will look again before it is used, and a pause may have moved it.
+                left = self._remaining(budget, booking.handle)
+                if left is None:
+                    ahead.drop_all()
+                    return None
+                wait = left
+            return Reservation(booking.handle, wait, rules.slowest, booking.ahead, booking.generation)
+        return None
+
+    def _book_now(self, budget: str, ahead: BookedAhead, rules: Rules, request: SlotRequest) -> Reservation | Denied:
+        for attempt in range(_TRIES):
+            # A slot should not have passed when its booking has been written.
+            lead = min(self._durations, default=0.0) if not attempt else self._durations[-1]
+            work = partial(_book, rules=rules, request=request, lead=lead, ahead=ahead, unused=ahead.drop_all())
+            try:
+                result, at = self._transact(budget, work)
+            except BaseException:
+                ahead.drop_all()  # what was not written is not booked
+                raise
+            if isinstance(result, Denied):
+                return result
+            wait = at - self._now()
+            if wait >= -rules.margin or attempt == _TRIES - 1:
+                break
+            request = replace(request, replaces=result.handle)
+        ahead.gave(at)
+        return replace(result, wait=max(0.0, wait))
+
+    def _remaining(self, budget: str, handle: int) -> float | None:
+        log = self._parse(budget, self._read(budget))
+        left = slot_log.remaining(log, handle, self._now())
+        # Clocks may have been set meanwhile: nobody sleeps for longer than the log is long.
+        return None if left is None else min(left, MAX_PAUSE_S + 2 * log.state.keep)
+
+    def _transact(self, budget: str, work: Callable[[LogDocument, float], Result]) -> Result:
+        until, pause = self._clock.monotonic() + self._timeout, 0.0
+        # What this process wrote last may still be there; if not, the swap is lost, and the object is read.
+        stored = self._known.pop(budget, None)
+        content, result = b"", None
+        while True:
+            began = self._clock.monotonic()
+            try:
+                stored = stored or self._read(budget)
+                if content and stored.content == content:
+                    # Only the answer to the swap was lost.
+                    self._known[budget] = stored
+                    return cast("Result", result)
+                log = self._parse(budget, stored)
+                if log.is_new:
+                    self._probe(budget)
+                now = self._now()
+                log.enter(now)
+                result = work(log, now)
+                content = log.dump().encode()
+                self._known[budget] = self._swap(budget, content, stored.version)
+                self._durations.append(self._clock.monotonic() - began)
+            except SwapLostError:
+                self.calls["lost"] += 1
+                failure: MaestroQAError = MaestroQAConnectionError(
+                    f"The request budget in {self.name} could not be written for {self._timeout:g} s, because too "
+                    "many processes write it at the same time. Nothing was sent. A Redis or PostgreSQL serves more.",
+                    sent=False,
+                )
+            except MaestroQAError as error:
+                if not error.retryable:
+                    raise
+                failure = MaestroQAConnectionError(
+                    f"The request budget in {self.name} cannot be used: {error.message} Nothing was sent.", sent=False
+                )
+            else:
+                return result
+            stored = None
+            self._known.pop(budget, None)
+            pause = min(_PAUSES_S[1], max(_PAUSES_S[0], 2 * pause, self._clock.monotonic() - began))
+            if self._clock.monotonic() + pause >= until:
+                raise failure
+            self._clock.sleep(pause * random.random())  # noqa: S311 - whoever has lost must not come back together
+
+    def _read(self, budget: str) -> StoredDocument:
+        self.calls["read"] += 1
+        return self._timed(lambda objects: objects.read(_file_name(budget)))
+
+    def _swap(self, budget: str, content: bytes, version: str) -> StoredDocument:
+        self.calls["write"] += 1
+        return self._timed(lambda objects: objects.swap(_file_name(budget), content, version))
+
+    def _timed(self, call: Callable[[SwapObjects], StoredDocument]) -> StoredDocument:
+        if self._objects is None:
+            # Not earlier: the store may be made in an event loop, and this imports a lot.
+            self._objects = self._open_objects()
+        objects = self._objects
+        sent = self._clock.monotonic()
+        stored = call(objects)
+        received = self._clock.monotonic()
+        if self._is_observed and not self._service_clock.observe(sent, received, stored.date):
+            self._service_clock.measure(lambda: self._ask_time(objects))
+        return stored
+
+    def _ask_time(self, objects: SwapObjects) -> tuple[float, float, float | None]:
+        sent = self._clock.monotonic()
+        date = objects.read(_file_name("time")).date
+        return sent, self._clock.monotonic(), date
+
+    def _parse(self, budget: str, stored: StoredDocument) -> LogDocument:
+        try:
+            return LogDocument.parse(stored.content)
+        except ValueError as error:
+            problem = str(error)
+        raise MaestroQAConfigError(
+            f"The object {_file_name(budget)} in {self.name} is no request budget of this version ({problem}). "
+            "Delete it, or name another prefix in rate_limit_store."
+        )
+
+    def _probe(self, budget: str) -> None:
+        """Make sure that the service compares versions, before a log is created in it.
+
+        Some that are otherwise compatible ignore the conditions without a word, and bookings would be lost.
+        """
+        objects, name = self._objects, f"{_file_name(budget)}.probe-{random.randbytes(6).hex()}"  # noqa: S311
+        assert objects is not None
+        nothing = objects.read(name)
+        first = objects.swap(name, b"1", nothing.version)
+        try:
+            refused = _is_refused(objects, name, b"2", nothing.version)
+            second = objects.swap(name, b"3", first.version)
+            refused = _is_refused(objects, name, b"4", first.version) and refused and second.version != first.version
+        except SwapLostError:
+            refused = False
+        finally:
+            with contextlib.suppress(MaestroQAError):
+                objects.delete(name)
+        if not refused:
+            raise MaestroQAConfigError(
+                f"The storage of {self.name} does not compare versions when it replaces an object (If-Match and "
+                "If-None-Match), so bookings would be lost. Keep the request budget in another storage, in Redis or "
+                "in PostgreSQL: set rate_limit_store."
+            )
+
+    @contextlib.contextmanager
+    def _locked(self) -> Iterator[None]:
+        if not self._lock.acquire(timeout=2 * self._timeout):
+            raise MaestroQAConnectionError(
+                f"The request budget in {self.name} cannot be used: another thread waits for it.", sent=False
+            )
+        try:
+            yield
+        finally:
+            self._lock.release()
+
+
+def _book(
+    log: LogDocument,
+    now: float,
+    *,
+    rules: Rules,
+    request: SlotRequest,
+    lead: float,
+    ahead: BookedAhead,
+    unused: list[int],
+) -> tuple[Reservation | Denied, float]:
+    """Book a slot, and those ahead that the process will need; also return its moment."""
+    now += lead
+    ahead.drop_all()  # of a try that was lost
+    _release_all(log, now, handles=unused)
+    result = slot_log.book(log, rules, request, now)
+    at = now + result.wait
+    if isinstance(result, Reservation) and not request.polling:
+        ahead.book(log, rules, now, result)
+    return result, at
+
+
+def _release_all(log: LogDocument, now: float, *, handles: list[int]) -> None:
+    for handle in handles:
+        slot_log.release(log, handle, now)
+
+
+def _is_refused(objects: SwapObjects, name: str, content: bytes, version: str) -> bool:
+    try:
+        objects.swap(name, content, version)
+    except SwapLostError:
+        return True
+    return False
+
+
+def _file_name(budget: str) -> str:
+    return f"maestroqa_budget_{budget.replace(':', '_')}.json"
