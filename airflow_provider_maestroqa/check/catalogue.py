@@ -7,6 +7,7 @@ from airflow_provider_maestroqa.check.probes import (
     access,
     coaching,
     columns,
+    data_deletion,
     exports,
     limits,
     lists,
@@ -23,6 +24,7 @@ PROBES: tuple[Probe, ...] = (
     *columns.PROBES,
     *coaching.PROBES,
     *tickets.PROBES,
+    *data_deletion.PROBES,
     *writes.PROBES,
     *limits.PROBES,
 )

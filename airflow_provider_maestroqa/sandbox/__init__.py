@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from airflow_provider_maestroqa.sandbox.data.export_files import ExportFile, rows_for_bytes, write_export_file
 from airflow_provider_maestroqa.sandbox.faults import Fault
-from airflow_provider_maestroqa.sandbox.options import profile_options
+from airflow_provider_maestroqa.sandbox.profiles import profile_options
 from airflow_provider_maestroqa.sandbox.rate_limiter import REAL_LIMITS
 from airflow_provider_maestroqa.sandbox.request_log import LoggedRequest
 from airflow_provider_maestroqa.sandbox.server import Sandbox

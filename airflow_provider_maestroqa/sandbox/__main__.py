@@ -9,7 +9,8 @@ import signal
 from collections.abc import Sequence
 
 from airflow_provider_maestroqa.sandbox.faults import KINDS, Fault, fault_from_json, fault_from_text
-from airflow_provider_maestroqa.sandbox.options import command_line_options, from_command_line, profile_options
+from airflow_provider_maestroqa.sandbox.options import command_line_options, from_command_line
+from airflow_provider_maestroqa.sandbox.profiles import profile_options
 from airflow_provider_maestroqa.sandbox.server import Sandbox
 
 
@@ -19,9 +20,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parsed = parser.parse_args(arguments)
     try:
         if parsed.like is not None:
-            # Options beside it take precedence.
-            parser.set_defaults(**profile_options(parsed.like))
-            parsed = parser.parse_args(arguments)
+            parsed = _parser(like=parsed.like).parse_args(arguments)
         sandbox = Sandbox(**from_command_line(parsed))
     except (ValueError, OSError) as error:
         parser.error(str(error))
@@ -42,7 +41,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return 0
 
 
-def _parser() -> argparse.ArgumentParser:
+def _parser(*, like: str | None = None) -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="python -m airflow_provider_maestroqa.sandbox",
         description="A MaestroQA to run on your desk, for tests. Without --bind it listens on this machine only.",
@@ -52,6 +51,9 @@ def _parser() -> argparse.ArgumentParser:
         option.add_to(parser, name)
     parser.add_argument("--like", metavar="FILE", help="behave like the account of this profile, which a check wrote")
     parser.add_argument("--fault", type=_fault, action="append", default=[], help="something that goes wrong")
+    if like is not None:
+        # Options that are given beside it take precedence.
+        parser.set_defaults(**profile_options(like))
     return parser
 
 

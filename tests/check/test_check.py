@@ -12,8 +12,8 @@ from airflow_provider_maestroqa.check.catalogue import PROBES
 from airflow_provider_maestroqa.check.finding import Verdict
 from airflow_provider_maestroqa.check.hook import MAX_REQUESTS, CheckClient
 from airflow_provider_maestroqa.check.report import profile, table
-from airflow_provider_maestroqa.sandbox import REAL_LIMITS, write_export_file
-from airflow_provider_maestroqa.sandbox.options import OPTIONS, profile_options
+from airflow_provider_maestroqa.sandbox import REAL_LIMITS, profile_options, write_export_file
+from airflow_provider_maestroqa.sandbox.options import OPTIONS
 
 #: An option of the sandbox, another value of it, and the probe that tells it.
 READ_VARIANTS = [
@@ -110,17 +110,25 @@ def test_a_profile_has_options_of_the_sandbox_only(check):
     assert set(report.options) <= set(OPTIONS)
 
 
-@pytest.mark.parametrize(
-    "options",
-    [
-        {"todos": 0, "coaching_points": 0, "coaching_sessions": 0, "rows": 0, "agents": 0},
-        {"account": "documents"},
-        {"window_kind": "fixed", "limits": REAL_LIMITS},
-        {"polls": 4, "seconds": 20.0},
-        {"hosts": ("localhost",)},
-        {"largest_body": 1000},
-    ],
-)
+#: Other values of all other options.
+MODES = [
+    {"rows": 0, "todos": 0, "coaching_points": 0, "coaching_sessions": 0, "agents": 0, "agent_groups": 0, "users": 0},
+    {"account": "documents", "seed": 7, "custom_attributes": {}},
+    {"window_kind": "fixed", "limits": REAL_LIMITS},
+    {"polls": 4, "seconds": 20.0, "hosts": ("localhost",), "largest_body": 1000},
+    # What is never asked for, because it cannot be undone.
+    {"csat_results": "texts", "deletion_polls": 5},
+]
+#: Where the sandbox listens, and the time.
+PLACES = {"token", "port", "storage_port", "bind", "clock"}
+
+
+def test_each_option_of_the_sandbox_is_a_variant_that_is_told_or_a_mode_that_is_none():
+    told = {option for option, *_ in [*READ_VARIANTS, *WRITE_VARIANTS, *BURST_VARIANTS]}
+    assert told | {option for mode in MODES for option in mode} | PLACES == set(OPTIONS)
+
+
+@pytest.mark.parametrize("options", MODES)
 def test_other_modes_of_the_sandbox_are_no_variant(check, otherwise, options):
     report, sandbox = check(granted=["write"], **options)
     assert otherwise(report) == []

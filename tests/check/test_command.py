@@ -13,7 +13,9 @@ import pytest
 
 from airflow_provider_maestroqa.__main__ import main
 from airflow_provider_maestroqa.sandbox import Sandbox
+from airflow_provider_maestroqa.sandbox.__main__ import _parser
 from airflow_provider_maestroqa.sandbox.__main__ import main as sandbox_main
+from airflow_provider_maestroqa.sandbox.options import from_command_line
 
 ROOT = Path(__file__).parents[2]
 
@@ -85,6 +87,13 @@ def test_without_a_connection_or_a_place_for_the_profile_nothing_is_sent(argumen
     monkeypatch.setenv("AIRFLOW_CONN_NOWHERE_AT_ALL", '{"conn_type": "maestroqa"}')
     assert main(["check", *arguments]) == 2
     assert complaint in capsys.readouterr().err
+
+
+def test_options_beside_a_profile_take_precedence(tmp_path):
+    file = tmp_path / "profile.json"
+    file.write_text('{"sandbox": {"max_page": 25, "first_index": 1, "more_columns": ["csat.x"]}}')
+    options = from_command_line(_parser(like=file).parse_args(["--max-page", "30"]))
+    assert (options["max_page"], options["first_index"], options["more_columns"]) == (30, 1, ["csat.x"])
 
 
 @pytest.mark.parametrize(
