@@ -51,8 +51,8 @@ QUICK = (
         for name in ("runtime/test_lineage", "hooks/test_lineage", "hooks/test_connections")
     ),
 )
-#: The budget's tests share slots by the clock and want a machine for themselves; the browser knows one Airflow's UI.
-WHOLE = ("--ignore=tests/client/budget", "--ignore=tests/browser")
+#: The browser knows one Airflow's UI.
+WHOLE = ("--ignore=tests/browser",)
 #: pytest's closing line.
 COUNTS = re.compile(r"(\d+) (passed|failed|error|skipped)")
 

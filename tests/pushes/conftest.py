@@ -5,8 +5,10 @@ import json
 
 import pytest
 from clocks import SkippingTime
+from factories import in_order, many, texts
 
 from airflow_provider_maestroqa.client.budget import open_budget
+from airflow_provider_maestroqa.client.errors import MaestroQAAuthError
 from airflow_provider_maestroqa.client.settings import read_settings
 from airflow_provider_maestroqa.client.transport.request_stats import RequestStats
 from airflow_provider_maestroqa.client.transport.sync_client import SyncClient
@@ -116,3 +118,17 @@ def push(request):
         return report
 
     return run
+
+
+@pytest.fixture
+def comments():
+    return many("comments", 1300)
+
+
+@pytest.fixture
+def stopped(push, sandbox, comments, state_store):
+    """A push of comments whose second batch was refused for its token."""
+    sandbox.fault(kind="status", status=401, body={"error": "expired"}, path="/api/v1/comments-batch", after=1)
+    with pytest.raises(MaestroQAAuthError):
+        push("comments", comments, state_store=state_store, run="run 1")
+    assert texts(sandbox) == in_order(500)

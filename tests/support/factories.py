@@ -73,3 +73,13 @@ def many(resource, count, changes=None, **fields):
     """
     changes = changes or {}
     return [numbered(resource, number, **fields, **changes.get(number, {})) for number in range(count)]
+
+
+def in_order(count):
+    """The texts of that many numbered comments."""
+    return [f"comment {number}" for number in range(count)]
+
+
+def texts(sandbox):
+    """The texts of the comments that a sandbox has."""
+    return [one["body"] for one in sandbox.comments]
