@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from airflow.configuration import conf as conf
     from airflow.sdk import Asset as Asset
+    from airflow.sdk import AssetAlias as AssetAlias
     from airflow.sdk import BaseHook as BaseHook
     from airflow.sdk import BaseOperator as BaseOperator
     from airflow.sdk import BaseOperatorLink as BaseOperatorLink
@@ -35,6 +36,7 @@ if TYPE_CHECKING:
 #: Name → modules to look in, the newest Airflow first.
 _HOMES = {
     "Asset": ("airflow.sdk",),
+    "AssetAlias": ("airflow.sdk",),
     "BaseHook": ("airflow.sdk", "airflow.hooks.base"),
     "BaseOperator": ("airflow.sdk", "airflow.models.baseoperator"),
     "BaseOperatorLink": ("airflow.sdk", "airflow.models.baseoperatorlink"),
@@ -44,6 +46,7 @@ _HOMES = {
     "Connection": ("airflow.sdk", "airflow.models.connection"),
     "Context": ("airflow.sdk", "airflow.utils.context"),
     "Dataset": ("airflow.datasets",),
+    "DatasetAlias": ("airflow.datasets",),
     "PokeReturnValue": ("airflow.sdk.bases.sensor", "airflow.sensors.base"),
     "RetryDecision": ("airflow.sdk",),
     "RetryPolicy": ("airflow.sdk",),
@@ -59,7 +62,7 @@ _HOMES = {
 
 
 #: What replaces a newer Airflow's name on an older one, so that modules can be imported there.
-_STAND_INS = {"BaseEventTrigger": "BaseTrigger", "Asset": "Dataset"}
+_STAND_INS = {"BaseEventTrigger": "BaseTrigger", "Asset": "Dataset", "AssetAlias": "DatasetAlias"}
 
 
 def __getattr__(name: str) -> Any:
@@ -120,6 +123,11 @@ def cron_partitions(timetable: Any) -> Callable[[datetime], tuple[datetime, str]
         return datetime.fromisoformat(info.partition_date.isoformat()).astimezone(zones.utc), info.partition_key
 
     return first_from
+
+
+def has_resumable_jobs() -> bool:
+    """Whether this Airflow counts the jobs that a retry resumes: 3.3 and newer."""
+    return _airflow_version() >= (3, 3)
 
 
 def mask_secret(secret: str) -> None:

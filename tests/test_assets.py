@@ -164,12 +164,42 @@ def test_only_assets_among_the_outlets_get_the_facts():
         def __getitem__(self, outlet):
             return events[outlet.uri]
 
-    add_event_extra({"outlet_events": Events()}, [asset, "a text", object()], {"rows": 3})
+    add_event_extra({"outlet_events": Events()}, [asset, "a text", object()], {"rows": 3}, written=asset.uri)
     assert events[asset.uri].extra == {"rows": 3}
 
 
+@pytest.fixture
+def outlet_events():
+    """Airflow's own accessors, as a task gets them."""
+    try:
+        from airflow.sdk.execution_time.context import OutletEventAccessors
+    except ImportError:  # Airflow 2
+        from airflow.utils.context import OutletEventAccessors
+    return OutletEventAccessors()
+
+
+def test_an_alias_gets_the_same_facts_for_what_was_written(outlet_events):
+    alias = _compat.AssetAlias(name="grades")
+    context = {"outlet_events": outlet_events, "partition_key": "2026-03-01"}
+    add_event_extra(context, [alias], {"rows": 3}, written="s3://bucket/grades/day=1")
+    accessor = outlet_events[alias]
+    if hasattr(accessor, "dataset_alias_events"):  # Airflow 2
+        (event,) = accessor.dataset_alias_events
+        seen = (event["source_alias_name"], event["dest_dataset_uri"], event["extra"])
+    else:
+        (event,) = accessor.asset_alias_events
+        seen = (event.source_alias_name, event.dest_asset_key.uri, event.extra)
+    assert seen == ("grades", "s3://bucket/grades/day=1", {"rows": 3, "partition_key": "2026-03-01"})
+
+
+def test_a_folder_that_cannot_be_an_asset_does_not_fail_the_task(outlet_events, log):
+    alias = _compat.AssetAlias(name="grades")
+    add_event_extra({"outlet_events": outlet_events}, [alias], {"rows": 3}, written="s3://bucket/" + "x" * 4000)
+    assert "The alias grades gets no event" in log.text
+
+
 def test_a_task_without_outlet_events_has_nothing_to_report():
-    assert add_event_extra({}, [maestroqa_asset("tickets")], {"rows": 3}) is None
+    assert add_event_extra({}, [maestroqa_asset("tickets")], {"rows": 3}, written="") is None
 
 
 def test_the_facts_of_an_empty_landing():

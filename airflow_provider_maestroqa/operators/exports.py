@@ -14,7 +14,6 @@ from airflow_provider_maestroqa.runtime.task_errors import airflow_errors
 
 if TYPE_CHECKING:
     from airflow_provider_maestroqa._compat import Context
-    from airflow_provider_maestroqa.client.resources.exports import Export
     from airflow_provider_maestroqa.hooks.maestroqa import MaestroQAHook
     from airflow_provider_maestroqa.operators.export_window import ExportWindow
     from airflow_provider_maestroqa.runtime.retry_state import RetryState
@@ -28,7 +27,7 @@ class MaestroQARequestExportOperator(ExportWaiter):
     export where its id can be saved: on Airflow 3.3 and newer, or at ``state_path``. A changed window requests a new
     export.
 
-    All arguments but ``deferrable`` and ``wait_for_completion`` are templated.
+    All arguments but ``deferrable``, ``durable`` and ``wait_for_completion`` are templated.
 
     :param export_type: ``raw`` (grades), ``groups`` (agent groups) or ``audit_log`` (user activity).
     :param start: start of the window: an aware datetime, or ISO 8601 text with a time zone. Not for ``groups``.
@@ -58,6 +57,8 @@ class MaestroQARequestExportOperator(ExportWaiter):
     :param timeout: seconds that the wait may take.
     :param state_path: storage URL of an object that saves the export's id for a retry, on any Airflow. With
         ``incremental="watermark"`` it holds the position, and must be the same in every run.
+    :param durable: whether a retry resumes the export of an earlier try; Airflow's usual name for it. With ``False``
+        nothing is saved, and each try requests an export of its own.
     :return: the export's id (str); with ``max_window_days`` the ids, in the order of their windows (list of str).
         Another XCom, ``window``, says what the export covers: ``{"start", "end"}`` as text in UTC; with
         ``max_window_days`` one such dict for each id; an empty dict for ``groups``.
@@ -109,6 +110,7 @@ class MaestroQARequestExportOperator(ExportWaiter):
         poll_interval: float = 30,
         timeout: float = 3600,
         state_path: str | None = None,
+        durable: bool = True,
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
@@ -130,6 +132,7 @@ class MaestroQARequestExportOperator(ExportWaiter):
         self.poll_interval = poll_interval
         self.timeout = timeout
         self.state_path = state_path
+        self.durable = durable
         self._export_id: str | None = None
         self._window: ExportWindow | None = None
 
@@ -245,6 +248,7 @@ class MaestroQARequestExportOperator(ExportWaiter):
         :return: the windows by the ids of their exports, in order.
         """
         from airflow_provider_maestroqa.client.formatting import pluralize
+        from airflow_provider_maestroqa.operators.earlier_export import is_alive
         from airflow_provider_maestroqa.windows import split_windows
 
         parts = split_windows(arguments["start"], arguments["end"], self.max_window_days)
@@ -258,7 +262,7 @@ class MaestroQARequestExportOperator(ExportWaiter):
             )
         windows: dict[str, dict[str, str]] = {}
         for number, window in enumerate(parts):
-            if number < len(earlier) and self._is_alive(hook, earlier[number]):
+            if number < len(earlier) and is_alive(self, hook, earlier[number]):
                 export_id = earlier[number]
             else:
                 export_id = hook.request_export(**{**arguments, **window})
@@ -270,6 +274,7 @@ class MaestroQARequestExportOperator(ExportWaiter):
         return windows
 
     def _retry_state(self, context: Context, arguments: Mapping[str, Any]) -> RetryState:
+        from airflow_provider_maestroqa.client.errors import MaestroQAConfigError
         from airflow_provider_maestroqa.runtime.retry_state import RetryState
 
         bound_to = {**arguments, "maestroqa_conn_id": self.maestroqa_conn_id}
@@ -278,36 +283,31 @@ class MaestroQARequestExportOperator(ExportWaiter):
         path = self.state_path
         if path and self._window is not None and self._window.watermark is not None:
             path = f"{path}.export"
+        elif path and not self.durable:
+            raise MaestroQAConfigError("state_path saves what durable=False does not resume: leave out one of them.")
+        if not self.durable:
+            # Without a context there is no store.
+            return RetryState({}, key="export", arguments=bound_to)
         return RetryState(context, key="export", arguments=bound_to, state_path=path)
 
     def _resume(self, hook: MaestroQAHook, state: RetryState, *, is_first_try: bool) -> str | None:
+        from airflow_provider_maestroqa.operators.earlier_export import count, is_alive
+
         saved = state.load()
         export_id = saved.get("export_id") if isinstance(saved, Mapping) else None
         if not isinstance(export_id, str):
+            if self.durable:
+                count(self, "fresh_submit")
             if isinstance(saved, Mapping) or not (state.is_persistent or is_first_try):
                 self.log.warning(
                     "An earlier try may have requested this export, but its id is not known. Requesting it (again): "
                     "that does no harm, but there may be two exports at MaestroQA."
                 )
             return None
-        if not self._is_alive(hook, export_id):
+        if not is_alive(self, hook, export_id):
             return None
         self.log.info("Resuming export %s, which an earlier try requested.", export_id)
         return export_id
-
-    def _is_alive(self, hook: MaestroQAHook, export_id: str) -> bool:
-        from airflow_provider_maestroqa.client.errors import MaestroQANotFoundError
-
-        try:
-            export: Export = hook.get_export(export_id)
-        except MaestroQANotFoundError:
-            self.log.warning(
-                "MaestroQA no longer knows export %s of an earlier try. Requesting a new one.", export_id
-            )
-            return False
-        if export.is_failed:
-            self.log.warning("Export %s of an earlier try failed at MaestroQA. Requesting a new one.", export_id)
-        return not export.is_failed
 
     def _request(self, hook: MaestroQAHook, state: RetryState, parameters: Mapping[str, Any]) -> str:
         from airflow_provider_maestroqa.client.resources.exports import export_kind
@@ -319,7 +319,7 @@ class MaestroQARequestExportOperator(ExportWaiter):
         kind = export_kind(self.export_type)
         window = f" from {parameters['startDate']} to {parameters['endDate']}" if kind.is_windowed else ""
         self.log.info("Requested %s export%s: export %s.", kind.label, window, export_id)
-        if self.wait_for_completion and not state.is_persistent:
+        if self.wait_for_completion and self.durable and not state.is_persistent:
             self.log.info(
                 "A retry of this task would request another export: set state_path to have it resume this one."
             )

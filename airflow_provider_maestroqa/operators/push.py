@@ -107,7 +107,7 @@ class PushOperator(LineageMixin, MaestroQAOperator):
                 is_first_try=task_context.is_first_try(context),
             )
         self.data_transfer = DataTransfer(self.sources, (replace(target, rows=report["confirmed"]),))
-        task_context.add_event_extra(context, self.outlets, push_event_extra(report))
+        task_context.add_event_extra(context, self.outlets, push_event_extra(report), written=target.uri)
         return report
 
     def announce(self, context: Context) -> None:

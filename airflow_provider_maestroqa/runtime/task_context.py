@@ -5,10 +5,13 @@ All of it is optional: a test or a user's own code may pass a part of a context,
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterable, Mapping
 from typing import Any
 
 from airflow_provider_maestroqa import _compat
+
+log = logging.getLogger(__name__)
 
 #: Attributes of a DAG run that hold the time it was requested, the most exact first.
 _REQUEST_TIMES = ("run_after", "queued_at", "start_date")
@@ -85,12 +88,15 @@ def timetable(context: Mapping[str, Any]) -> Any:
     return getattr(context.get("dag"), "timetable", None)
 
 
-def add_event_extra(context: Mapping[str, Any], outlets: Iterable[object], extra: Mapping[str, Any]) -> None:
+def add_event_extra(
+    context: Mapping[str, Any], outlets: Iterable[object], extra: Mapping[str, Any], *, written: str
+) -> None:
     """Add what a task has done, and for which partition, to the events of its assets.
 
     :param context: Airflow's context of the task.
     :param outlets: the task's outlets.
     :param extra: what is added to the ``extra`` of each event.
+    :param written: the URI of what the task has written: the asset to which an alias among the outlets resolves.
     """
     events = context.get("outlet_events")
     if events is None:
@@ -100,3 +106,9 @@ def add_event_extra(context: Mapping[str, Any], outlets: Iterable[object], extra
     for outlet in outlets:
         if isinstance(outlet, _compat.Asset):
             events[outlet].extra.update(whole)
+        elif isinstance(outlet, _compat.AssetAlias):
+            try:
+                events[outlet].add(_compat.Asset(uri=written), extra=whole)
+            except ValueError as error:
+                # The work is done: a URI that Airflow does not take must not fail it.
+                log.warning("The alias %s gets no event, as %s cannot be an asset: %s", outlet.name, written, error)

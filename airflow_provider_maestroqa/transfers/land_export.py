@@ -97,7 +97,8 @@ class LandExportOperator(LineageMixin, MaestroQAOperator):
                 manifest, is_new = self._land(hook, export_id, store, options, window, partition_key)
                 self.data_transfer = DataTransfer((source,), landed_data(manifest, written=is_new))
                 report(hook, read=[source.uri], written=[file.uri for file in self.data_transfer.outputs])
-        task_context.add_event_extra(context, self.outlets, landing_event_extra(manifest, window))
+        extra = landing_event_extra(manifest, window)
+        task_context.add_event_extra(context, self.outlets, extra, written=manifest["destination"])
         return manifest
 
     def _land(

@@ -156,7 +156,8 @@ class MaestroQARecordsToObjectStorageOperator(LineageMixin, MaestroQAOperator):
                 self.data_transfer = DataTransfer((source,), landed_data(manifest, written=True))
                 report(hook, written=[file.uri for file in self.data_transfer.outputs])
             request.save_watermark()
-        task_context.add_event_extra(context, self.outlets, landing_event_extra(manifest))
+        extra = landing_event_extra(manifest)
+        task_context.add_event_extra(context, self.outlets, extra, written=manifest["destination"])
         return manifest
 
 

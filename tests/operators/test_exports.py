@@ -11,6 +11,7 @@ try:
 except ImportError:  # Airflow 2
     from airflow.exceptions import TaskDeferred
 
+from airflow_provider_maestroqa import _compat
 from airflow_provider_maestroqa._compat import AirflowFailException
 from airflow_provider_maestroqa.client.errors import (
     MaestroQAError,
@@ -258,6 +259,33 @@ class TestRetry:
         again = run_task(waiting(deferrable=deferrable, **arguments), context)
         assert again == export_id
         assert sandbox.count("POST", ASK) == 1
+
+    def test_without_durable_each_try_requests_its_own_export_and_saves_nothing(
+        self, connection, sandbox, run_task, task_state_store
+    ):
+        context = {"task_state_store": task_state_store}
+        first = self.timed_out(sandbox, (context, {}), durable=False)
+        assert task_state_store.values == {}
+        assert run_task(waiting(durable=False), context) != first
+        assert sandbox.count("POST", ASK) == 2
+
+    def test_durable_and_state_path_go_together(self, connection, sandbox, tmp_path):
+        with pytest.raises(AirflowFailException, match="leave out one of them"):
+            waiting(durable=False, state_path=f"file://{tmp_path}/state.json").execute({})
+        assert sandbox.requests == []
+
+    @pytest.mark.skipif(not _compat.has_resumable_jobs(), reason="Airflow counts resumed jobs from 3.3")
+    def test_what_a_retry_finds_is_counted_as_airflow_counts_its_own_jobs(
+        self, connection, sandbox, run_task, mocker, task_state_store
+    ):
+        stats = mocker.patch.object(_compat, "Stats", create=True)
+        context = {"task_state_store": task_state_store}
+        self.timed_out(sandbox, (context, {}))
+        run_task(waiting(), context)
+        counted = [call.args[0] for call in stats.incr.call_args_list if call.args[0].startswith("resumable_job.")]
+        assert counted[:2] == ["resumable_job.fresh_submit", "resumable_job.reconnect_attempt"]
+        assert counted[2] in ("resumable_job.reconnect_success", "resumable_job.already_succeeded")
+        stats.incr.assert_any_call("resumable_job.fresh_submit", tags={"operator": "MaestroQARequestExportOperator"})
 
     def test_a_changed_window_asks_for_a_new_export(self, connection, sandbox, run_task, memory):
         context, arguments = memory
