@@ -171,8 +171,8 @@ class CheckedAccount:
         return Page(self.get(row.path, query, root=row.root))
 
     def first_page(self, row: ListResource) -> Page:
-        """Get the first two records of a list."""
-        return self.page(row, count=2, startIndex=row.first_index)
+        """Get the first two records of a list, whatever the index of the first one is."""
+        return self.page(row, count=2)
 
     @cached_property
     def longest_list(self) -> ListResource:

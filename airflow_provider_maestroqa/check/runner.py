@@ -89,4 +89,6 @@ def _run(probe: Probe, account: CheckedAccount) -> Finding:
         finding = "no request was sent: the budget has no room" if error.status is None else f"{error.status}"
     except MaestroQAError as error:
         finding = type(error).__name__
+    except Exception as error:  # noqa: BLE001 - no response may end the check, whatever is in it
+        return otherwise(f"a response that cannot be read ({type(error).__name__})")
     return otherwise(finding) if probe is PROBES[0] else not_seen(finding)

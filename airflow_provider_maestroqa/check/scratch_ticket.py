@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import uuid
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -105,9 +106,10 @@ class _Steps:
         body = {"ticket_id": self.ticket.ticket_id, "content_type": "text/plain", "id": self.ticket.ticket_id}
         url = self._do("attach", "POST", "/attachments", body).fields.get("presigned_url")
         if isinstance(url, str):
-            with self.account.hook.storage_session() as session:
+            # The errors of requests are of this class; a URL that is none raises a ValueError.
+            with contextlib.suppress(OSError, ValueError), self.account.hook.storage_session() as session:
                 response = session.put(url, data=b".", headers=_UPLOAD_HEADERS, timeout=30, allow_redirects=False)
-            self.ticket.upload_status = response.status_code
+                self.ticket.upload_status = response.status_code
         self._do("attach_again", "POST", "/attachments", body)
 
     def _delete(self, path: str) -> None:

@@ -181,6 +181,33 @@ def test_pages_of_a_proxy_are_otherwise_and_end_it(check, otherwise):
 
 
 @pytest.mark.parametrize(
+    "body",
+    [
+        '{"startIndex": "x", "totalResults": "many", "itemsPerPage": null, "Resources": {"a": 1}}',
+        '{"Resources": [1, null, {"id": {"a": 1}, "createdAt": 5, "agentId": []}], "exportId": 7, "status": [1]}',
+        '{"exportId": "e", "status": "complete", "dataUrl": "https://[", "presigned_url": "nowhere", "results": 5}',
+    ],
+)
+def test_no_response_can_break_it(check, body):
+    report, _ = check(
+        granted=["write"], before=lambda sandbox: sandbox.fault("status", status=200, body=body, times=1000)
+    )
+    assert len(report.findings) == len(PROBES)
+    assert report.count(Verdict.OTHERWISE) > 10
+    assert report.left_behind == ""
+    json.loads(profile(report, versions="", now=0))
+
+
+def test_storage_that_cannot_be_reached_is_told_of_attachments_alone(check, otherwise):
+    report, sandbox = check(
+        granted=["write"],
+        before=lambda sandbox: sandbox.fault("reset_before", method="PUT", path="/attachments/*", times=9),
+    )
+    assert otherwise(report) == ["attachment"]
+    assert sandbox.tickets == {}
+
+
+@pytest.mark.parametrize(
     ("path", "done"), [("/api/v1/tickets", True), ("/api/v1/comments-batch", False), ("/api/v1/attachments", True)]
 )
 def test_a_lost_answer_to_a_write_leaves_nothing_behind(check, otherwise, path, done):

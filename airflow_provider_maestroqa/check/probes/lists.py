@@ -62,12 +62,16 @@ def _first_index(account: CheckedAccount) -> Finding:
     first = account.first_page(row)
     if first.total < 2 or len(first.ids) < 2:
         return not_seen("no list with two records")
-    ids = account.page(row, count=2, startIndex=1).ids
-    if ids[:1] == first.ids[1:2]:
+    at_zero, at_one = (account.page(row, count=2, startIndex=index) for index in (0, 1))
+    if at_one.ids[:1] == first.ids[:1]:
+        refused = "" if at_zero.reply.is_success else f"; startIndex=0: {at_zero.reply.says}"
+        return otherwise(f"startIndex=1 begins with the first record{refused}", first_index=1)
+    if at_zero.ids[:1] == first.ids[:1] and at_one.ids[:1] == first.ids[1:2]:
         return as_read("startIndex=1 begins with the second record", first_index=0)
-    if ids[:1] == first.ids[:1]:
-        return otherwise("startIndex=1 begins with the first record", first_index=1)
-    return otherwise("startIndex=0 and startIndex=1 have nothing in common: the order is not stable")
+    return otherwise(
+        f"startIndex=0: {at_zero.reply.says}, startIndex=1: {at_one.reply.says}, with other records: "
+        "the order is not stable"
+    )
 
 
 def _page_size(account: CheckedAccount) -> Finding:
@@ -75,7 +79,7 @@ def _page_size(account: CheckedAccount) -> Finding:
     total = account.first_page(row).total
     if total <= DEFAULT_PAGE_SIZE:
         return not_seen(f"no list with more than {DEFAULT_PAGE_SIZE} records")
-    received = len(account.page(row, count=_LARGE_PAGE, startIndex=row.first_index).records)
+    received = len(account.page(row, count=_LARGE_PAGE).records)
     capped: Mapping[str, Any] = {"max_page": received} if received < min(total, _LARGE_PAGE) else {}
     seen = f"{received:,} of {total:,} records for count={_LARGE_PAGE:,}"
     return told(received >= DEFAULT_PAGE_SIZE, seen, **capped)
