@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -9,6 +10,8 @@ from typing import Any
 
 from airflow_provider_maestroqa.client.server_text import clean_text, error_text
 from airflow_provider_maestroqa.pushes.confirmation import Confirmation, Identity, Matcher, is_failure, key_of
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -28,9 +31,9 @@ def confirm_each(
 ) -> Confirmation:
     """Read what a response says became of each record of a batch. (API: Push Bulk CSAT Scores)
 
-    A result is text, or an object with that text in it. It is about the record that it names. Where as many results
-    come as were sent and none contradicts the record at its place, they are in the order of the request. What no
-    result is certainly about is missing.
+    A result is text, or an object with that text in it. It is about the record that it names. Where results name
+    none, they are in the order of the request, if as many come as were sent and no other one contradicts the record
+    at its place. What no result is certainly about is missing; its reason is only logged.
 
     :param sent: the batch.
     :param response: the decoded response, with a list ``results``.
@@ -40,7 +43,8 @@ def confirm_each(
     results = response.get("results") if isinstance(response, Mapping) and not is_failure(response) else None
     names = (*identity.exact, *identity.loose)
     verdicts = [_read(one, names, record_fields) for one in results] if isinstance(results, list) else []
-    if len(verdicts) == len(sent) and all(map(_fits, sent, verdicts)):
+    is_anonymous = any(one is None or not one.names for one in verdicts)
+    if is_anonymous and len(verdicts) == len(sent) and all(map(_fits, sent, verdicts)):
         return _in_order(verdicts)
     return _by_name(sent, [one for one in verdicts if one is not None], identity)
 
@@ -84,6 +88,7 @@ def _by_name(sent: Sequence[Mapping[str, Any]], verdicts: Sequence[_Verdict], id
     for verdict in sorted(verdicts, key=lambda one: -len(one.names)):
         if not verdict.names:
             anonymous += not verdict.reason
+            _log_in_doubt(verdict.reason)
             continue
         full = tuple(verdict.names)
         for fields in (full, tuple(name for name in full if name in identity.exact)):
@@ -97,6 +102,8 @@ def _by_name(sent: Sequence[Mapping[str, Any]], verdicts: Sequence[_Verdict], id
         failed = {position: reason for position, reason in reasons.items() if reason}
         if failed and len(failed) < len(reasons):
             matcher.left |= set(failed)
+            for reason in failed.values():
+                _log_in_doubt(reason)
         else:
             rejected |= failed
     missing = max(len(matcher.left) - anonymous, 0)
@@ -107,3 +114,8 @@ def _by_name(sent: Sequence[Mapping[str, Any]], verdicts: Sequence[_Verdict], id
         suspects=tuple(position for position in suspects if position not in rejected),
         rejected=rejected,
     )
+
+
+def _log_in_doubt(reason: str) -> None:
+    if reason:
+        log.warning("MaestroQA says of a record, but not of which one: %s.", reason.rstrip("."))

@@ -66,11 +66,13 @@ def test_a_response_without_results_confirms_nothing(response):
     assert (confirmation.created, confirmation.missing, confirmation.suspects) == (0, 3, (0, 1, 2))
 
 
-def test_which_of_two_alike_has_failed_is_not_guessed():
+@pytest.mark.parametrize("order", [(2, 0, 1), (0, 1, 2)])
+def test_which_of_two_alike_has_failed_is_not_guessed_and_the_reason_is_logged(order, caplog):
     sent = [csat_score("T-1", comment="a"), csat_score("T-1", comment="b"), csat_score("T-2")]
-    results = [result(2), result(1), result(1, NO)]
+    results = [[result(1), result(1, NO), result(2)][number] for number in order]
     confirmation = confirm_each(sent, {"results": results}, NAMED, CSAT_SCORE.fields)
     assert (confirmation.created, confirmation.missing, confirmation.suspects) == (2, 1, (0, 1))
+    assert "not of which one: Failed: no such agent." in caplog.text
 
 
 def test_a_reason_is_one_line_of_bounded_length():
