@@ -11,6 +11,7 @@ from airflow_provider_maestroqa.hooks.coaching import CoachingMethods
 from airflow_provider_maestroqa.hooks.data_deletion import DataDeletionMethods
 from airflow_provider_maestroqa.hooks.exports import ExportMethods
 from airflow_provider_maestroqa.hooks.pushes import PushMethods
+from airflow_provider_maestroqa.hooks.search import SearchMethods
 from airflow_provider_maestroqa.hooks.tickets import TicketMethods
 
 
@@ -22,6 +23,7 @@ class MaestroQAHook(
     CoachingMethods,
     PushMethods,
     DataDeletionMethods,
+    SearchMethods,
 ):
     """Sends requests to MaestroQA with the token of an Airflow connection, within the token's request budget.
 
