@@ -97,15 +97,19 @@ def _by_name(sent: Sequence[Mapping[str, Any]], verdicts: Sequence[_Verdict], id
                 alike[fields, key_of(verdict.names, fields)][position] = verdict.reason
                 common &= set(fields)
                 break
+    failed = {position: reason for reasons in alike.values() for position, reason in reasons.items() if reason}
     rejected: dict[int, str] = {}
-    for reasons in alike.values():
-        failed = {position: reason for position, reason in reasons.items() if reason}
-        if failed and len(failed) < len(reasons):
-            matcher.left |= set(failed)
-            for reason in failed.values():
+    for (fields, key), reasons in alike.items():
+        # Only where all records that a result may be about have failed is it certain that this one has.
+        is_certain = any(reasons.values()) and all(
+            position in failed for position, one in enumerate(sent) if key_of(one, fields) == key
+        )
+        for position, reason in reasons.items():
+            if reason and is_certain:
+                rejected[position] = reason
+            elif reason:
+                matcher.left.add(position)
                 _log_in_doubt(reason)
-        else:
-            rejected |= failed
     missing = max(len(matcher.left) - anonymous, 0)
     suspects = [] if not missing else matcher.suspects(() if anonymous else tuple(sorted(common)))
     return Confirmation(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import random
 
 import pytest
 from factories import csat_score, many
@@ -64,6 +65,38 @@ def test_each_score_gets_its_own_verdict(name):
 def test_a_response_without_results_confirms_nothing(response):
     confirmation = confirm_each(SENT, response, NAMED, CSAT_SCORE.fields)
     assert (confirmation.created, confirmation.missing, confirmation.suspects) == (0, 3, (0, 1, 2))
+
+
+def test_a_failure_is_nobodys_when_a_result_about_an_equal_record_is_missing():
+    sent = [csat_score("T-1", comment="a"), csat_score("T-1", comment="b"), csat_score("T-2")]
+    confirmation = confirm_each(sent, {"results": [result(1, NO), result(2)]}, NAMED, CSAT_SCORE.fields)
+    assert (confirmation.created, confirmation.missing, confirmation.suspects) == (1, 2, (0, 1))
+    confirmation = confirm_each(sent, {"results": [result(1, NO)] * 2}, NAMED, CSAT_SCORE.fields)
+    assert (confirmation.created, sorted(confirmation.rejected), confirmation.suspects) == (0, [0, 1], (2,))
+
+
+def test_no_score_is_called_rejected_that_was_created_whatever_the_results_say():
+    """Random batches: results in any order, with any names, and some of them missing."""
+    fields = ("ticket_id", "agent_id", "score", "submitted_at")
+    identity = Identity(fields[:1], fields[1:])
+    for seed in range(3000):
+        chance = random.Random(seed)
+        sent = [
+            csat_score(f"T-{chance.randint(1, 3)}", chance.randint(1, 2), agent_id=chance.choice("ab"), comment="x")
+            for _ in range(chance.randint(1, 8))
+        ]
+        taken = [chance.random() < 0.7 for _ in sent]
+        names = chance.sample(fields, chance.randint(1, 4))
+        results = [
+            {**{name: one[name] for name in names}, "status": "Created" if is_taken else NO}
+            for one, is_taken in zip(sent, taken, strict=True)
+        ]
+        chance.shuffle(results)
+        del results[: chance.choice((0, 0, 1, 2))]
+        confirmation = confirm_each(sent, {"results": results}, identity, CSAT_SCORE.fields)
+        assert not [position for position in confirmation.rejected if taken[position]], seed
+        assert confirmation.created <= sum(taken), seed
+        assert confirmation.created + confirmation.missing + len(confirmation.rejected) == len(sent), seed
 
 
 @pytest.mark.parametrize("order", [(2, 0, 1), (0, 1, 2)])
