@@ -27,6 +27,14 @@ exclude_patterns = ["_build", "_ext", "snippets"]
 myst_heading_anchors = 4
 
 autodoc_member_order = "bysource"
+# What Airflow calls, and what operators share among themselves, is nothing for the reference.
+autodoc_default_options = {
+    "exclude-members": (
+        "execute, execute_complete, on_kill, push, poke, run, serialize, template_fields, template_ext, "
+        "template_fields_renderers, ui_color, resource, records_argument, update_first, agent_group, "
+        "pending_export_id, emails, render_template, defer_to_trigger, data_transfer"
+    )
+}
 autodoc_typehints = "signature"
 autodoc_typehints_format = "short"
 python_use_unqualified_type_names = True

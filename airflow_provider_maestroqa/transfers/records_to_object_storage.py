@@ -41,9 +41,9 @@ class MaestroQARecordsToObjectStorageOperator(LineageMixin, MaestroQAOperator):
 
     All arguments are templated.
 
-    :param resource: ``coaching_sessions_export`` (sessions with all their nested records), ``todos``,
-        ``coaching_points``, ``coaching_sessions``, ``agent_groups``, ``user_groups`` or ``users`` (as the lists
-        return them; the last three know no times, so they are always read whole).
+    :param resource: ``coaching_sessions_export`` (sessions with all their nested records), or the name of a list,
+        such as ``todos`` or ``agent_groups``; the page on records names all of them. Lists of groups and users know
+        no times, so they are always read whole.
     :param destination: storage URL of a folder: ``s3://…``, ``gs://…``, ``abfs://…``, ``file:///…``.
     :param storage_conn_id: id of the storage's connection. Default: the one in the URL, else the provider's default.
     :param start: start of the window: an aware datetime, or ISO 8601 text with a time zone; for the export also a
@@ -54,8 +54,8 @@ class MaestroQARecordsToObjectStorageOperator(LineageMixin, MaestroQAOperator):
         is ``end - lookback`` to ``end``.
     :param partition_length: a timedelta, or what a template makes of one; the window is so long, and begins at
         ``start`` or else at the partition date. Only needed where the DAG's timetable does not tell the length.
-    :param filters: for lists: a dict with ``agent_id``, ``creator_id`` and, for coaching sessions, ``coach_id``; for
-        users ``user_name``; the API's own names, such as ``agentId``, will do.
+    :param filters: for lists: a dict of filters, such as ``{"agent_id": "72999"}``; the API's own names, such as
+        ``agentId``, will do. The page on records says what each list takes.
     :param time_axis: for the export: which date of a session counts, ``meetingDate`` or ``createdAt``.
     :param split_nested: for the export: whether to write sessions, coaching points, to-dos and activity log as four
         files whose rows carry ``session_id``.
