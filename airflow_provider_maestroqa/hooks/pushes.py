@@ -32,6 +32,7 @@ class PushMethods(AgentGroupMethods):
         rejects_path: str | None = None,
         max_rejects: int | None = None,
         on_unknown_outcome: str = "fail",
+        concurrency: int | None = 1,
         update_first: bool = False,
         agent_group: str | None = None,
         memory: StateStore | None = None,
@@ -52,6 +53,8 @@ class PushMethods(AgentGroupMethods):
         :param max_rejects: how many rejected records ``collect`` allows; one more fails. Default: any number.
         :param on_unknown_outcome: what to do about comments and CSAT scores that may or may not have arrived:
             ``fail`` stops and names them, ``resend`` sends them again, ``skip`` continues after them.
+        :param concurrency: how many requests may be under way at once, up to 10; ``None`` picks it from how long
+            responses take. Comments and CSAT scores are sent one request at a time, whatever it is.
         :param update_first: for tickets: try the update first, because most of them exist.
         :param agent_group: for agents: the name or the id of the group that new ones join, unless a record has an
             ``agentGroupId``.
@@ -72,7 +75,12 @@ class PushMethods(AgentGroupMethods):
         from airflow_provider_maestroqa.pushes.resources import resource_named
         from airflow_provider_maestroqa.pushes.runner import run_push
 
-        options = PushOptions.parse(on_error=on_error, max_rejects=max_rejects, on_unknown_outcome=on_unknown_outcome)
+        options = PushOptions.parse(
+            on_error=on_error,
+            max_rejects=max_rejects,
+            on_unknown_outcome=on_unknown_outcome,
+            concurrency=concurrency,
+        )
         pushed = resource_named(resource, update_first=update_first)
         if agent_group is not None:
             pushed = self._agents_in_group(pushed.name, agent_group)

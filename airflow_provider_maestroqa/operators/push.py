@@ -30,6 +30,9 @@ class PushOperator(LineageMixin, MaestroQAOperator):
     :param max_rejects: how many rejected records ``collect`` allows; one more fails. Default: any number.
     :param on_unknown_outcome: what to do about records that may or may not have arrived and must not arrive twice:
         ``fail`` stops and names them, ``resend`` sends them again, ``skip`` continues after them.
+    :param concurrency: how many requests may be under way at once, up to 10, where responses take longer than half a
+        second; ``None`` picks it as the push goes. Comments and CSAT scores are sent one request at a time, whatever
+        it is.
     :param state_path: storage URL of an object that saves the position for a retry, on any Airflow. Each run needs
         its own: put ``{{ run_id }}`` into it.
     :raises AirflowFailException: a retry could not help: an argument or a record is wrong, too many are rejected, the
@@ -42,6 +45,7 @@ class PushOperator(LineageMixin, MaestroQAOperator):
         "rejects_path",
         "max_rejects",
         "on_unknown_outcome",
+        "concurrency",
         "state_path",
     )
     #: What is pushed.
@@ -62,6 +66,7 @@ class PushOperator(LineageMixin, MaestroQAOperator):
         rejects_path: str | None = None,
         max_rejects: int | None = None,
         on_unknown_outcome: str = "fail",
+        concurrency: int | None = 1,
         state_path: str | None = None,
         **kwargs: Any,
     ) -> None:
@@ -70,6 +75,7 @@ class PushOperator(LineageMixin, MaestroQAOperator):
         self.rejects_path = rejects_path
         self.max_rejects = max_rejects
         self.on_unknown_outcome = on_unknown_outcome
+        self.concurrency = concurrency
         self.state_path = state_path
 
     def execute(self, context: Context) -> dict[str, Any]:
@@ -100,6 +106,7 @@ class PushOperator(LineageMixin, MaestroQAOperator):
                 rejects_path=mapped_path(self.rejects_path, context) if self.rejects_path else None,
                 max_rejects=self.max_rejects,
                 on_unknown_outcome=self.on_unknown_outcome,
+                concurrency=self.concurrency,
                 update_first=parse_flag(self.update_first, "update_first"),
                 agent_group=self.agent_group,
                 memory=self._retry_state(context),

@@ -8,7 +8,7 @@ lost request with an earlier record of its key may be under way.
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 from airflow_provider_maestroqa.client.clock import Clock
 from airflow_provider_maestroqa.client.formatting import format_duration
@@ -23,12 +23,16 @@ MAX_LATE_S = 120.0
 
 
 class Attempts:
-    """Counts how often one request left."""
+    """Counts how often each request of a batch left."""
 
     def __init__(self) -> None:
         self._is_open = False
         #: Whether it was sent again although it may have been carried out before.
         self.has_repeated = False
+
+    def begin(self) -> None:
+        """Another request begins."""
+        self._is_open = False
 
     def record(self, is_in_flight: bool) -> None:
         """The request leaves, or certainly had no effect."""
@@ -46,29 +50,11 @@ class LateRequests:
     def __init__(self, key: Sequence[str], clock: Clock) -> None:
         self._key = key
         self._clock = clock
-        self._attempts: list[Attempts] = []
         self._until: dict[tuple[str, ...], tuple[int, float]] = {}
 
-    def watch(self, mark: Callable[[bool], None]) -> Callable[[bool], None]:
-        """Count the attempts of one request.
-
-        :param mark: is called before, each time that it leaves or certainly had no effect.
-        :return: what to call then.
-        """
-        attempts = Attempts()
-        self._attempts.append(attempts)
-
-        def on_in_flight(is_in_flight: bool) -> None:
-            mark(is_in_flight)
-            attempts.record(is_in_flight)
-
-        return on_in_flight
-
-    def end(self, batch: Sequence[Record]) -> int:
+    def end(self, batch: Sequence[Record], attempts: Attempts) -> int:
         """All requests for a batch have ended; return how many records were sent again after a lost response."""
-        has_repeated = any(one.has_repeated for one in self._attempts)
-        self._attempts.clear()
-        if not has_repeated:
+        if not attempts.has_repeated:
             return 0
         if self._key:
             until = self._clock.monotonic() + MAX_LATE_S

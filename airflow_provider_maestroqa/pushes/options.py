@@ -7,6 +7,9 @@ from dataclasses import dataclass
 from airflow_provider_maestroqa.client.errors import MaestroQAConfigError
 from airflow_provider_maestroqa.client.parsing import is_blank, parse_choice, parse_count
 
+#: How many requests of a push are under way at most. Each holds up to 4 MB of records.
+MAX_CONCURRENCY = 10
+
 
 @dataclass(frozen=True)
 class PushOptions:
@@ -16,11 +19,14 @@ class PushOptions:
     :param max_rejects: how many rejected records ``collect`` allows; one more fails. ``None`` is no limit.
     :param on_unknown_outcome: what to do about records that may or may not have arrived and must not be sent twice:
         ``fail`` stops and names them, ``resend`` sends them again, ``skip`` continues after them.
+    :param concurrency: how many requests may be under way at once, for records that may be sent twice without harm;
+        ``None`` picks it.
     """
 
     on_error: str = "fail"
     max_rejects: int | None = None
     on_unknown_outcome: str = "fail"
+    concurrency: int | None = 1
 
     @property
     def collects(self) -> bool:
@@ -34,7 +40,12 @@ class PushOptions:
 
     @classmethod
     def parse(
-        cls, *, on_error: object = "fail", max_rejects: object = None, on_unknown_outcome: object = "fail"
+        cls,
+        *,
+        on_error: object = "fail",
+        max_rejects: object = None,
+        on_unknown_outcome: object = "fail",
+        concurrency: object = 1,
     ) -> PushOptions:
         """Read the options as a DAG author or a template writes them.
 
@@ -46,6 +57,10 @@ class PushOptions:
             raise MaestroQAConfigError(
                 "max_rejects allows rejected records only together with on_error='collect'. Set both, or neither."
             )
-        return cls(
-            on_error, limit, parse_choice(on_unknown_outcome, "on_unknown_outcome", ("fail", "resend", "skip"))
-        )
+        unknown = parse_choice(on_unknown_outcome, "on_unknown_outcome", ("fail", "resend", "skip"))
+        at_once = None if is_blank(concurrency) else parse_count(concurrency, "concurrency")
+        if at_once is not None and not 1 <= at_once <= MAX_CONCURRENCY:
+            raise MaestroQAConfigError(
+                f"concurrency must be from 1 to {MAX_CONCURRENCY}, got {at_once}. None picks it as the push goes."
+            )
+        return cls(on_error, limit, unknown, at_once)

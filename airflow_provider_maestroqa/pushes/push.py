@@ -1,6 +1,4 @@
-"""Sends any number of records, in order, each exactly once; or names those whose outcome is unknown.
-
-::
+"""Sends any number of records, in order, each exactly once; or names those whose outcome is unknown::
 
     source → read and check → collect a batch → send ──→ commit: report, rejects, checkpoint
                   │                 ↑            │
@@ -28,6 +26,7 @@ from airflow_provider_maestroqa.client.errors import (
 from airflow_provider_maestroqa.client.transport.retry import outcome_is_unknown
 from airflow_provider_maestroqa.pushes.bisect import find_rejected, is_rejection
 from airflow_provider_maestroqa.pushes.checkpoint import Checkpoint, PositionTakenError, PushState
+from airflow_provider_maestroqa.pushes.confirmation import Confirmation
 from airflow_provider_maestroqa.pushes.late import LateRequests
 from airflow_provider_maestroqa.pushes.options import PushOptions
 from airflow_provider_maestroqa.pushes.partial import add_rejected, describe_unconfirmed
@@ -35,6 +34,7 @@ from airflow_provider_maestroqa.pushes.records import Record, describe, read_rec
 from airflow_provider_maestroqa.pushes.rejects import Rejects
 from airflow_provider_maestroqa.pushes.report import PushProgress, Report
 from airflow_provider_maestroqa.pushes.resources import Resource
+from airflow_provider_maestroqa.pushes.window import Flight, Window
 
 log = logging.getLogger(__name__)
 
@@ -82,7 +82,11 @@ class Push:
         self._rejects = rejects
         self._checkpoint = checkpoint
         self._late = LateRequests(resource.key, clock)
+        self._clock = clock
+        # What must not be sent twice is marked before it is sent, one batch at a time.
+        self._window = Window(options.concurrency if resource.idempotent else 1, resource.key)
         self._ahead: deque[Record] = deque()
+        self._failure: Exception | None = None
         self._max_bytes = MAX_BATCH_BYTES
         self._last_read: Record | None = None
 
@@ -97,14 +101,17 @@ class Push:
         records = read_records(source, self._resource.record_type.check)
         if state is not None:
             self._resume(records, state)
-        while batch := self._next_batch(records):
-            try:
-                self._send(batch)
-            except MaestroQAAPIError as error:
-                if not is_rejection(error, batch_size=self._resource.batch_size):
-                    raise
-                self._handle_rejection(batch, error)
-            self._progress.log_if_due(batch[-1].index + 1)
+        try:
+            while self._fill(records):
+                flight = self._window.pop()
+                if (error := self._settle(flight)) is not None:
+                    self._resolve(flight.batch, error)
+                self._window.adapt(flight)
+                self._progress.log_if_due(flight.batch[-1].index + 1)
+        finally:
+            self._window.abandon()
+        if self._failure is not None:
+            raise self._failure
         self._commit(self._last_read)
 
     # -- Reading ----------------------------------------------------------------------------------------------------
@@ -138,6 +145,24 @@ class Push:
         if record is not None and record.digest != digest:
             raise self._checkpoint.mismatch_error("they have changed, or come in another order")
 
+    def _fill(self, records: Iterator[Record]) -> bool:
+        """Send as many batches as may be under way at once; whether any is."""
+        while len(self._window) < self._window.size and self._failure is None:
+            try:
+                batch = self._next_batch(records)
+            except Exception as error:
+                if not self._window:
+                    raise
+                # What was sent before is settled first.
+                self._failure = error
+                break
+            if batch and self._window.takes(batch):
+                self._window.add(self._take_off(batch))
+                continue
+            self._ahead.extendleft(reversed(batch))
+            break
+        return bool(self._window)
+
     def _next_batch(self, records: Iterator[Record]) -> list[Record]:
         """Read as many records as one request takes. What cannot be sent is rejected."""
         batch: list[Record] = []
@@ -147,7 +172,7 @@ class Push:
             if record is None:
                 break
             if not self._check(record):
-                if not batch:
+                if not batch and not self._window:
                     self._rejects.commit(record.index + 1)
                 continue
             if batch and size + record.size > self._max_bytes:
@@ -167,29 +192,44 @@ class Push:
 
     # -- Sending ----------------------------------------------------------------------------------------------------
 
-    def _send(self, batch: Sequence[Record]) -> None:
-        """Send some records and commit them.
+    def _send(self, batch: Sequence[Record]) -> MaestroQAAPIError | None:
+        """Send some records and commit them; return the error when MaestroQA rejects them as a whole."""
+        return self._settle(self._take_off(batch))
 
-        :raises MaestroQAAPIError: MaestroQA rejected them as a whole, or something else is wrong.
-        """
+    def _take_off(self, batch: Sequence[Record]) -> Flight:
+        """Prepare a request, when no earlier one can get in its way any more."""
         self._late.wait_before(batch)
-
-        def send_request(request: Request) -> Any:
-            on_in_flight = self._late.watch(lambda is_in_flight: self._mark(batch, is_in_flight))
-            return self._send_request(request, on_in_flight=on_in_flight)
-
         bodies = [record.body for record in batch if record.body is not None]
+
+        def send(note: Callable[[bool], None]) -> Confirmation:
+            def on_in_flight(is_in_flight: bool) -> None:
+                self._mark(batch, is_in_flight)
+                note(is_in_flight)
+
+            def send_request(request: Request) -> Any:
+                flight.attempts.begin()
+                return self._send_request(request, on_in_flight=on_in_flight)
+
+            return self._resource.send(bodies, send_request)
+
+        return (flight := Flight(batch, send, self._clock))
+
+    def _settle(self, flight: Flight) -> MaestroQAAPIError | None:
+        """Commit the records of a request; return the error when MaestroQA rejects them as a whole."""
+        batch = flight.batch
         try:
-            confirmation = self._resource.send(bodies, send_request)
+            confirmation = flight.result()
         except MaestroQAOutcomeUnknownError as error:
             self._handle_unknown(batch, error.message)
-            return
+            return None
         except MaestroQAAPIError as error:
             if not outcome_is_unknown(error):
                 self._checkpoint.mark(batch, is_in_flight=False)
+            if is_rejection(error, batch_size=self._resource.batch_size):
+                return error
             raise
         finally:
-            self._report.repeated += self._late.end(batch)
+            self._report.repeated += self._late.end(batch, flight.attempts)
         report, missing = self._report, confirmation.missing
         report.sent += len(batch)
         report.confirmed += len(batch) - missing - len(confirmation.rejected)
@@ -217,6 +257,7 @@ class Push:
             )
         if rejection is not None:
             raise rejection
+        return None
 
     def _mark(self, batch: Sequence[Record], is_in_flight: bool) -> None:
         try:
@@ -259,6 +300,16 @@ class Push:
 
     # -- Rejected records -------------------------------------------------------------------------------------------
 
+    def _resolve(self, batch: Sequence[Record], error: MaestroQAAPIError) -> None:
+        """Find out about a rejected batch. While others are under way, all of it: it is committed before them."""
+        later, self._ahead = self._ahead, deque()
+        self._handle_rejection(batch, error)
+        while self._window and self._ahead:
+            rest = self._next_batch(iter(()))
+            if (rejection := self._send(rest)) is not None:
+                self._handle_rejection(rest, rejection)
+        self._ahead.extend(later)
+
     def _handle_rejection(self, batch: Sequence[Record], error: MaestroQAAPIError) -> None:
         """MaestroQA rejected a batch as a whole: find the first record that it rejects, and continue after it."""
         if len(batch) > 1 and error.status == 413:
@@ -268,21 +319,12 @@ class Push:
             return
         if not self._options.collects:
             self._fail(batch, error)
-        rejection = find_rejected(batch, error, self._try)
+        rejection = find_rejected(batch, error, self._send)
         self._ahead.extendleft(reversed(rejection.rest))
         if rejection.record is not None:
             self._report.sent += 1
             self._reject(rejection.record, str(rejection.error))
             self._commit(rejection.record)
-
-    def _try(self, records: Sequence[Record]) -> MaestroQAAPIError | None:
-        try:
-            self._send(records)
-        except MaestroQAAPIError as error:
-            if is_rejection(error, batch_size=self._resource.batch_size):
-                return error
-            raise
-        return None
 
     def _reject(self, record: Record, reason: str) -> None:
         if not self._options.collects:
