@@ -18,6 +18,8 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
 LISTS = ROOT / "requirements"
+#: Two environments may be made at once, and apt serves one at a time.
+APT = ("apt-get", "-o", "DPkg::Lock::Timeout=300")
 #: The Pythons that a release supports, if fewer than this project.
 PYTHONS = {
     "2.11.0": ((3, 10), (3, 12)),
@@ -98,14 +100,14 @@ def _make(environment: Path) -> None:
         shutil.rmtree(environment, ignore_errors=True)
         if shutil.which("apt-get") is None:
             raise
-        subprocess.run(["apt-get", "install", "-y", "-qq", "python3-venv"], check=True)
+        subprocess.run([*APT, "install", "-y", "-qq", "python3-venv"], check=True)
         subprocess.run([sys.executable, "-m", "venv", str(environment)], check=True)
 
 
 def _have_redis() -> None:
     """The tests of shared budgets need a real Redis server: a package brings one, but not yet for Python 3.13."""
     if sys.version_info >= (3, 13) and not shutil.which("redis-server") and shutil.which("apt-get"):
-        subprocess.run(["apt-get", "install", "-y", "-qq", "redis-server"], check=True)
+        subprocess.run([*APT, "install", "-y", "-qq", "redis-server"], check=True)
 
 
 def _have_chromium() -> None:
@@ -116,7 +118,7 @@ def _have_chromium() -> None:
     print("Installing Chromium with apt for the tests of the UI.", flush=True)
     for command in (["update", "-qq"], ["install", "-y", "-qq", "--no-install-recommends", "chromium"]):
         # Without a network the tests are skipped; the summary shows it.
-        subprocess.run(["apt-get", *command], check=False, stdout=subprocess.DEVNULL)
+        subprocess.run([*APT, *command], check=False, stdout=subprocess.DEVNULL)
 
 
 def _have_azurite(environment: Path) -> None:
