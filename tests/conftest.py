@@ -9,6 +9,7 @@ import shutil
 import sys
 import tempfile
 from collections import Counter
+from functools import cache
 from pathlib import Path
 
 # Before anything imports Airflow: it reads these once.
@@ -149,36 +150,17 @@ def connection(connect, sandbox):
 
 @pytest.fixture(scope="session")
 def s3_server():
-    """A real S3 API on this machine."""
+    """A real S3 API on this machine. Clients share what they know of S3, which takes long to read."""
+    from botocore.loaders import JSONFileLoader
     from moto.server import ThreadedMotoServer
 
     server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
     server.start()
     host, port = server.get_host_and_port()
-    yield f"http://{host}:{port}"
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(JSONFileLoader, "load_file", staticmethod(cache(JSONFileLoader().load_file)))
+        yield f"http://{host}:{port}"
     server.stop()
-
-
-@pytest.fixture(scope="session")
-def google_storage():
-    """A real storage API of Google's on this machine, with the bucket ``lake``."""
-    from cloud_servers import google_filesystem, google_server
-
-    server = google_server().start()
-    google_filesystem(server).mkdir("lake")
-    yield server
-    server.remove()
-
-
-@pytest.fixture(scope="session")
-def azure_storage():
-    """A real storage API of Azure's on this machine, with the container ``lake``."""
-    from cloud_servers import azure_filesystem, azure_server
-
-    server = azure_server().start()
-    azure_filesystem(server).mkdir("lake")
-    yield server
-    server.remove()
 
 
 @pytest.fixture
