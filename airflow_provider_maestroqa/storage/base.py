@@ -8,7 +8,7 @@ step, when all the others are sealed as well. Until then readers see what was th
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import IO, Protocol, TypeVar
 
 from airflow_provider_maestroqa.client.errors import (
@@ -23,6 +23,7 @@ T = TypeVar("T")
 _QUERY = re.compile(r"\?[^\s\"'<>]*")
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 _MAX_ERROR_CHARS = 300
+_MAX_CAUSES = 5
 
 
 class StorageDeniedError(MaestroQAConfigError):
@@ -166,7 +167,7 @@ def best_effort(call: Callable[[], object]) -> bool:
 def to_storage_error(action: str, uri: str, error: Exception) -> MaestroQAError:
     """Explain a storage's error, with a remedy."""
     problem = f"Cannot {action} {uri}: {describe_error(error)}"
-    code, status = _code_of(error)
+    code, status = next(filter(any, map(_code_of, _causes(error))), ("", 0))
     name = type(error).__name__
     if code == "InvalidObjectState":
         return MaestroQAConfigError(
@@ -175,7 +176,8 @@ def to_storage_error(action: str, uri: str, error: Exception) -> MaestroQAError:
         )
     if code in _CONFLICT or status == 412:
         return conflict(uri)
-    if code in _DENIED or status == 403 or isinstance(error, PermissionError):
+    # Google's file system tells 403 in words alone.
+    if code in _DENIED or status == 403 or isinstance(error, PermissionError) or str(error).startswith("Forbidden"):
         return StorageDeniedError(
             f"{problem}. Check that the connection's credentials are valid and may read, write and delete there "
             f"(on S3: s3:GetObject, s3:PutObject, s3:DeleteObject, s3:AbortMultipartUpload, s3:ListBucket). A bucket "
@@ -228,7 +230,16 @@ _BUSY = {
 _NO_CREDENTIALS = {"NoCredentialsError", "PartialCredentialsError", "ProfileNotFound"}
 
 
-def _code_of(error: Exception) -> tuple[str, int]:
+def _causes(error: BaseException) -> Iterator[BaseException]:
+    """An error and those that led to it: file systems wrap what a service has answered."""
+    seen = 0
+    cause: BaseException | None = error
+    while cause is not None and seen < _MAX_CAUSES:
+        yield cause
+        cause, seen = cause.__cause__ or cause.__context__, seen + 1
+
+
+def _code_of(error: BaseException) -> tuple[str, int]:
     """The code and HTTP status of botocore's errors, and of those that look alike."""
     response = getattr(error, "response", None)
     if isinstance(response, dict):

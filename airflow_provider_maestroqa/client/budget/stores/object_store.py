@@ -13,6 +13,7 @@ from collections import deque
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from functools import partial
+from math import inf
 from typing import Protocol, TypeVar, cast
 
 from airflow_provider_maestroqa.client.budget import slot_log
@@ -36,6 +37,8 @@ MAX_AHEAD = 8
 _TRIES = 3
 # After a lost swap: the shortest and the longest pause before the next one, in seconds.
 _PAUSES_S = (0.02, 1.0)
+# Releases that come sooner after another go with the next write. Seconds.
+_RELEASE_PAUSE_S = 0.25
 # Closing gives unused slots back, and waits no longer for that. Seconds.
 _CLOSING_S = 2.0
 
@@ -114,6 +117,8 @@ class ObjectStore:
         self._objects: SwapObjects | None = None
         self._known: dict[str, StoredDocument] = {}
         self._ahead: dict[str, BookedAhead] = {}
+        self._unused: dict[str, list[int]] = {}
+        self._next_release = -inf
         self._durations: deque[float] = deque(maxlen=8)
         #: Reads and writes so far, and writes that were lost to others.
         self.calls = {"read": 0, "write": 0, "lost": 0}
@@ -135,9 +140,19 @@ class ObjectStore:
             return self._remaining(budget, handle)
 
     def release(self, budget: str, handle: int) -> None:
-        """Release a slot that will not be used."""
+        """Release a slot that will not be used.
+
+        Of many that are released at once, as when a triggerer ends, the first one is written at once; the others go
+        with the next write.
+        """
         with self._locked():
-            self._transact(budget, lambda log, now: slot_log.release(log, handle, now))
+            self._unused.setdefault(budget, []).append(handle)
+            if self._clock.monotonic() < self._next_release:
+                return
+            # Not again while the storage is away: a thousand would wait for it one after the other.
+            self._next_release = self._clock.monotonic() + self._timeout
+            self._transact(budget, _nothing)
+            self._next_release = self._clock.monotonic() + _RELEASE_PAUSE_S
 
     def pause(self, budget: str, rules: Rules, seconds: float) -> None:
         """Let every sharer wait."""
@@ -151,11 +166,12 @@ class ObjectStore:
         try:
             self._timeout = _CLOSING_S
             for budget, ahead in self._ahead.items():
-                unused = ahead.drop_all()
+                self._unused.setdefault(budget, []).extend(ahead.drop_all())
+            for budget, unused in self._unused.items():
                 if unused:
                     # If this fails, they pass unused.
                     with contextlib.suppress(MaestroQAError):
-                        self._transact(budget, partial(_release_all, handles=unused))
+                        self._transact(budget, _nothing)
         finally:
             self._lock.release()
 
@@ -184,7 +200,8 @@ class ObjectStore:
         for attempt in range(_TRIES):
             # A slot should not have passed when its booking has been written.
             lead = min(self._durations, default=0.0) if not attempt else self._durations[-1]
-            work = partial(_book, rules=rules, request=request, lead=lead, ahead=ahead, unused=ahead.drop_all())
+            self._unused.setdefault(budget, []).extend(ahead.drop_all())
+            work = partial(_book, rules=rules, request=request, lead=lead, ahead=ahead)
             try:
                 result, at = self._transact(budget, work)
             except BaseException:
@@ -200,6 +217,8 @@ class ObjectStore:
         return replace(result, wait=max(0.0, wait))
 
     def _remaining(self, budget: str, handle: int) -> float | None:
+        if handle in self._unused.get(budget, ()):
+            return None
         log = self._parse(budget, self._read(budget))
         left = slot_log.remaining(log, handle, self._now())
         # Clocks may have been set meanwhile: nobody sleeps for longer than the log is long.
@@ -223,10 +242,14 @@ class ObjectStore:
                     self._probe(budget)
                 now = self._now()
                 log.enter(now)
+                unused = list(self._unused.get(budget, ()))
+                for handle in unused:
+                    slot_log.release(log, handle, now)
                 result = work(log, now)
                 content = log.dump().encode()
                 self._known[budget] = self._swap(budget, content, stored.version)
                 self._durations.append(self._clock.monotonic() - began)
+                self._unused[budget] = [handle for handle in self._unused.get(budget, ()) if handle not in unused]
             except SwapLostError:
                 self.calls["lost"] += 1
                 failure: MaestroQAError = MaestroQAConnectionError(
@@ -329,12 +352,10 @@ def _book(
     request: SlotRequest,
     lead: float,
     ahead: BookedAhead,
-    unused: list[int],
 ) -> tuple[Reservation | Denied, float]:
     """Book a slot, and those ahead that the process will need; also return its moment."""
     now += lead
     ahead.drop_all()  # of a try that was lost
-    _release_all(log, now, handles=unused)
     result = slot_log.book(log, rules, request, now)
     at = now + result.wait
     if isinstance(result, Reservation) and not request.polling:
@@ -342,9 +363,8 @@ def _book(
     return result, at
 
 
-def _release_all(log: LogDocument, now: float, *, handles: list[int]) -> None:
-    for handle in handles:
-        slot_log.release(log, handle, now)
+def _nothing(_log: LogDocument, _now: float) -> None:
+    """Change nothing but what every write does: give back what is not used."""
 
 
 def _is_refused(objects: SwapObjects, name: str, content: bytes, version: str) -> bool:

@@ -274,3 +274,32 @@ def test_processes_whose_clocks_are_wrong_share_one_log(make, memory, fake_time,
             slots.append(fake_time.monotonic + booked.wait)
     assert worst(slots, 5.0) <= 4
     assert slots[-1] - slots[0] < 1.15 * len(slots) / 4 * 5.4
+
+
+@pytest.mark.parametrize("is_away", [False, True])
+def test_a_thousand_releases_take_few_writes_and_do_not_queue_up_for_a_storage_that_is_away(
+    make, memory, fake_time, is_away
+):
+    store = make()
+    handles = [store.book("log", RULES, SlotRequest()).handle for _ in range(300)]
+    writes, began = memory.writes, fake_time.monotonic
+
+    class Away:
+        def swap(self, *_):
+            fake_time.pass_by(0.1)
+            raise MaestroQAConnectionError("Away.", retryable=True)
+
+        read = swap
+
+    if is_away:
+        store._objects = Away()
+    for handle in handles[2:]:
+        try:
+            store.release("log", handle)
+        except MaestroQAConnectionError:
+            assert is_away
+    store.close()
+    assert fake_time.monotonic - began < 15
+    assert memory.writes - writes <= 3
+    if not is_away:
+        assert len(LogDocument.parse(memory.objects[NAME][0])._log) == 2
