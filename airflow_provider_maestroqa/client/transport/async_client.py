@@ -35,6 +35,7 @@ from airflow_provider_maestroqa.client.transport.retry import (
     Retry,
     connection_error,
 )
+from airflow_provider_maestroqa.client.transport.tracing import request_span
 
 _SOCKS_REMEDY = "The triggerer knows no other, whatever a worker can use. "
 
@@ -92,7 +93,10 @@ class AsyncClient(BaseClient):
         waited_s = await self._budget.acquire_async(bucket, deadline=retry.deadline, polling=polling)
         self.stats.count_request(bucket, waited_s=waited_s)
         try:
-            return self._read(request, await self._transmit(retry))
+            with request_span(request, waited_s=waited_s) as set_status:
+                response = await self._transmit(retry)
+                set_status(response.status)
+                return self._read(request, response)
         except MaestroQARateLimitError as error:
             await self._budget.pause_async(bucket, self._count_rate_limited(error, retry))
             raise

@@ -33,6 +33,7 @@ from airflow_provider_maestroqa.client.transport.retry import (
     is_success,
 )
 from airflow_provider_maestroqa.client.transport.session import make_session, prepare_session
+from airflow_provider_maestroqa.client.transport.tracing import request_span
 
 _READ_TIMEOUT = (urllib3.exceptions.ReadTimeoutError,)
 
@@ -115,8 +116,10 @@ class SyncClient(BaseClient):
         on_in_flight(True)
         self.stats.count_request(bucket, waited_s=waited_s)
         try:
-            response = self._transmit(retry, sink)
-            return None if sink is not None and is_success(response.status) else self._read(request, response)
+            with request_span(request, waited_s=waited_s) as set_status:
+                response = self._transmit(retry, sink)
+                set_status(response.status)
+                return None if sink is not None and is_success(response.status) else self._read(request, response)
         except MaestroQAError as error:
             if is_not_carried_out(error):
                 on_in_flight(False)
