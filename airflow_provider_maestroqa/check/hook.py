@@ -94,5 +94,5 @@ class CheckClient(SyncClient):
 class CheckHook(MaestroQAHook):
     """The hook of a check."""
 
-    client_class = CheckClient
+    _client_class = CheckClient
     client: CheckClient

@@ -55,7 +55,7 @@ class BaseMaestroQAHook(BaseHook):
     #: The time, for the client, the budget and all that waits. Tests set their own.
     clock = Clock()
     #: What sends the requests.
-    client_class: type[SyncClient] = SyncClient
+    _client_class: type[SyncClient] = SyncClient
 
     def __init__(self, maestroqa_conn_id: str = default_conn_name) -> None:
         super().__init__()
@@ -125,7 +125,7 @@ class BaseMaestroQAHook(BaseHook):
     def client(self) -> SyncClient:
         """The client that sends this hook's requests."""
         session = _http_session(self.settings)
-        return self.client_class(self.settings, self._budget, session, stats=self.request_stats)
+        return self._client_class(self.settings, self._budget, session, stats=self.request_stats)
 
     def send_for_record(self, request: Request, *, sent: Mapping[str, Any] | None = None) -> dict[str, Any]:
         """Send a request whose response is one record.

@@ -22,6 +22,7 @@ from airflow_provider_maestroqa.runtime.concealed import Concealed
 SWITCHES = {
     "deferrable": "Airflow decides by it before a template is rendered",
     "wait_for_completion": "it says what the task is, as deferrable does",
+    "durable": "it says what a retry does, and is a plain flag as Airflow has it",
 }
 #: What a base class of Airflow's checks when the DAG file is read.
 CHECKED_BY_AIRFLOW = {"poke_interval", "timeout", "task_id"}
