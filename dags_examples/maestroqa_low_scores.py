@@ -81,16 +81,18 @@ with DAG(
         s3.load_string(json.dumps(found), FOUND, BUCKET, replace=True)
         return list(low.values())
 
-    # Without retries: when the channel's response is lost, it may show the message nevertheless.
+    # Without retries: when the chat's response is lost, it may show the message nevertheless.
     @task(retries=0, max_active_tis_per_dagrun=1)
     def tell(score: dict[str, str]) -> None:
-        """Send a message. The webhook's path is a secret, so it is the connection's password."""
+        """Send a message by Slack's chat.postMessage: the connection's host is its URL, the password is the token."""
         from airflow.providers.http.hooks.http import HttpHook
 
-        channel = HttpHook(method="POST", http_conn_id="quality_channel")
+        chat = HttpHook(method="POST", http_conn_id="quality_chat")
+        token = chat.get_connection("quality_chat").password
         text = "{agent_name} got {score} in {rubric_name} for ticket {gradable_id}.".format(**score)
-        secret = channel.get_connection("quality_channel").password
-        channel.run(secret, data=json.dumps({"text": text}), headers={"Content-Type": "application/json"})
+        response = chat.run(json={"channel": "#quality", "text": text}, headers={"Authorization": f"Bearer {token}"})
+        if not response.json()["ok"]:
+            raise RuntimeError(f"The chat rejected the message: {response.json()['error']}")
 
     tell.expand(score=find(land.output))
 # [END howto_low_scores]

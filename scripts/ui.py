@@ -17,10 +17,12 @@ import signal
 import socket
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
@@ -111,11 +113,15 @@ def running_ui(folder: Path, *, port: int = 8080) -> Iterator[UI]:
     home.mkdir(parents=True)
     logging.getLogger("werkzeug").setLevel(logging.ERROR)
     s3_server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
-    with Sandbox(rows=500, polls=1) as sandbox:
+    with Sandbox(rows=500, polls=1) as sandbox, ThreadingHTTPServer(("127.0.0.1", 0), _Chat) as chat:
+        threading.Thread(target=chat.serve_forever, daemon=True).start()
         s3_server.start()
         try:
             connections, s3 = connect(sandbox, s3_server, folder)
             connections["maestroqa_default"] = _maestroqa(sandbox)
+            connections["quality_chat"] = json.dumps(
+                {"conn_type": "http", "host": f"http://127.0.0.1:{chat.server_port}", "password": "xoxb-1"}
+            )
             _seed(sandbox, s3)
             ui = UI(
                 url=f"http://127.0.0.1:{_free_port(port)}",
@@ -129,6 +135,21 @@ def running_ui(folder: Path, *, port: int = 8080) -> Iterator[UI]:
                 yield ui
         finally:
             s3_server.stop()
+            chat.shutdown()
+
+
+class _Chat(BaseHTTPRequestHandler):
+    """A chat that accepts every message and shows it here."""
+
+    def do_POST(self) -> None:
+        body = self.rfile.read(int(self.headers["Content-Length"]))
+        print(f"#quality was told: {json.loads(body)['text']}")
+        self.send_response(200)
+        self.end_headers()
+        self.wfile.write(b'{"ok": true}')
+
+    def log_message(self, *_: object) -> None:
+        """Without a line for each request."""
 
 
 def _maestroqa(sandbox: Any) -> str:

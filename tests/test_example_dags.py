@@ -33,7 +33,7 @@ ALL = sorted((ROOT / "dags_examples").glob("*.py"))
 MADE = [path for path in ALL if NEED.get(path.stem, (0,)) <= AIRFLOW]
 EXAMPLES = [path for path in MADE if path.stem != PARTITIONED]
 TOKEN = "tok-5eCr3t-do-not-show"
-CHANNEL_SECRET = "T01/B02/x1y2z3-a-path-that-is-a-secret"
+CHAT_TOKEN = "xoxb-1-a-token-that-is-a-secret"
 WAREHOUSE = SimpleNamespace(**runpy.run_path(str(ROOT / "scripts" / "helpdesk_warehouse.py")))
 WORKFORCE = {
     "workforce/2026-03-01/emea.csv.gz": b"employee;occupancy;team\nagent-1;0.81;Berlin\nagent-2;0.77;Madrid\n",
@@ -42,22 +42,23 @@ WORKFORCE = {
 RECORDINGS = {f"calls/{ticket}.mp3": f"the sound of {ticket}".encode() for ticket in ("T-1001", "T-1002")}
 
 
-class Channel(BaseHTTPRequestHandler):
-    """A chat's webhook that keeps the messages."""
+class Chat(BaseHTTPRequestHandler):
+    """A chat that keeps the messages."""
 
     def do_POST(self):
         body = self.rfile.read(int(self.headers["Content-Length"]))
-        self.server.messages.append((self.path, json.loads(body)["text"]))
+        self.server.messages.append((self.headers["Authorization"], json.loads(body)["text"]))
         self.send_response(200)
         self.end_headers()
+        self.wfile.write(b'{"ok": true}')
 
     def log_message(self, *_):
         """Without a line for each."""
 
 
 @pytest.fixture(scope="module")
-def channel():
-    with ThreadingHTTPServer(("127.0.0.1", 0), Channel) as server:
+def chat():
+    with ThreadingHTTPServer(("127.0.0.1", 0), Chat) as server:
         server.messages = []
         thread = threading.Thread(target=server.serve_forever, daemon=True)
         thread.start()
@@ -79,7 +80,7 @@ def seed(home, sandbox, s3):
 
 
 @pytest.fixture(scope="module")
-def runs(tmp_path_factory, s3_server, channel):
+def runs(tmp_path_factory, s3_server, chat):
     """What one Airflow made of all the examples: results, everything it wrote, and what the servers saw."""
     import boto3
     import requests
@@ -107,8 +108,8 @@ def runs(tmp_path_factory, s3_server, channel):
             "AIRFLOW_CONN_AWS_DEFAULT": json.dumps(
                 {"conn_type": "aws", "login": "testing", "password": "testing", "extra": aws}
             ),
-            "AIRFLOW_CONN_QUALITY_CHANNEL": json.dumps(
-                {"conn_type": "http", "host": f"http://127.0.0.1:{channel.server_port}", "password": CHANNEL_SECRET}
+            "AIRFLOW_CONN_QUALITY_CHAT": json.dumps(
+                {"conn_type": "http", "host": f"http://127.0.0.1:{chat.server_port}", "password": CHAT_TOKEN}
             ),
             "PYTHONPATH": str(ROOT),
             **{f"AIRFLOW_CONN_{name.upper()}": value for name, value in seed(home, sandbox, s3).items()},
@@ -141,7 +142,7 @@ def runs(tmp_path_factory, s3_server, channel):
             sandbox=sandbox,
             secrets=set(sandbox.secrets),
             s3=s3,
-            messages=channel.messages,
+            messages=chat.messages,
         )
     s3.close()
     shutil.rmtree(home, ignore_errors=True)
@@ -305,7 +306,7 @@ def test_the_channel_is_told_of_each_low_score_once(runs):
         for row in low
     ]
     assert len(told) > 5
-    assert sorted(runs.messages) == sorted((f"/{CHANNEL_SECRET}", text) for text in told)
+    assert sorted(runs.messages) == sorted((f"Bearer {CHAT_TOKEN}", text) for text in told)
 
 
 def test_a_low_score_that_is_exported_again_is_found_by_its_first_run_alone(runs, s3_server, monkeypatch):
@@ -417,7 +418,7 @@ def test_no_token_and_no_signature_is_in_anything_airflow_wrote(runs):
         f"{name}: {line}"
         for name, content in runs.written.items()
         for line in content.splitlines()
-        if "X-Amz-Signature=" in line or any(secret in line for secret in runs.secrets)
+        if "X-Amz-Signature=" in line or any(secret in line for secret in {*runs.secrets, CHAT_TOKEN})
         # At DEBUG, dag.test() of Airflow 3 shows the message by which Airflow itself is told what to mask.
         if "msg=MaskSecret(" not in line
     }

@@ -31,7 +31,7 @@ class MaestroQAExportToS3Operator(LandExportOperator):
 
     :return: the manifest: ``{"export_id", "has_data", "destination", "window", "files": [{"name", "uri", "bytes",
         "sha256", "content_bytes", "crc32", "rows"?}], "manifest"}``; sizes in bytes. Cleaned files also have
-        ``columns``, ``natural_key``, ``null_counts`` and ``unreadable_dates``.
+        ``columns``, ``natural_key``, ``duplicate_keys``, ``null_counts`` and ``unreadable_dates``.
     :raises AirflowFailException: a retry could not help: wrong arguments, a rejected token, a failed export, an
         unsafe archive, a file that cannot be cleaned, or no data with ``on_no_data="fail"``.
     :raises MaestroQAExportTimeoutError: the export is not complete yet.
