@@ -105,14 +105,15 @@ def nothing_is_masked_yet(monkeypatch):
     signed_urls = sys.modules.get("airflow_provider_maestroqa.hooks.signed_urls")
     if signed_urls is not None:
         monkeypatch.setattr(signed_urls, "_masked", 0)
-    before = [(masker, set(masker.patterns), masker.replacer) for masker in secrets_maskers()]
+    before = [(masker, set(masker.patterns), masker.replacer) for masker in secrets_maskers(len(sys.modules))]
     yield
     for masker, patterns, replacer in before:
         masker.patterns, masker.replacer = patterns, replacer
 
 
-def secrets_maskers():
-    """Airflow's, of which newer ones have two."""
+@cache
+def secrets_maskers(number_of_modules):
+    """Airflow's, of which newer ones have two: looked for again when something was imported."""
     modules = [module for name, module in sys.modules.items() if name.endswith("secrets_masker")]
     return {id(masker): masker for masker in (module._secrets_masker() for module in modules)}.values()
 
