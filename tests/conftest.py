@@ -164,6 +164,28 @@ def s3_server():
     server.stop()
 
 
+@pytest.fixture(scope="session")
+def google_storage():
+    """A real storage API of Google's on this machine, with the bucket ``lake``."""
+    from cloud_servers import google_filesystem, google_server
+
+    server = google_server().start()
+    google_filesystem(server).mkdir("lake")
+    yield server
+    server.remove()
+
+
+@pytest.fixture(scope="session")
+def azure_storage():
+    """A real storage API of Azure's on this machine, with the container ``lake``."""
+    from cloud_servers import azure_filesystem, azure_server
+
+    server = azure_server().start()
+    azure_filesystem(server).mkdir("lake")
+    yield server
+    server.remove()
+
+
 @pytest.fixture
 def s3(s3_server, monkeypatch):
     """A boto3 client for a fresh S3 with the bucket ``my-data-lake``, and Airflow's connection to it."""

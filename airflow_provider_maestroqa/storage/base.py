@@ -199,7 +199,7 @@ def to_storage_error(action: str, uri: str, error: Exception) -> MaestroQAError:
         )
     if isinstance(error, FileNotFoundError) or status == 404:
         return MaestroQAConfigError(f"{problem}. Check that the bucket or folder exists.")
-    if status >= 500 or status in (408, 429) or code in _BUSY or _is_network(error, name):
+    if status >= 500 or status in (408, 429) or code in _BUSY or any(map(_is_network, _causes(error))):
         return MaestroQAConnectionError(f"{problem}. The storage may be busy or out of reach; a retry may succeed.")
     if isinstance(error, OSError):
         return MaestroQAError(f"{problem}. Check the free space and the settings of the storage.", retryable=True)
@@ -253,5 +253,8 @@ def _code_of(error: BaseException) -> tuple[str, int]:
     return "", 0
 
 
-def _is_network(error: Exception, name: str) -> bool:
-    return isinstance(error, (ConnectionError, TimeoutError)) or "Timeout" in name or "Connection" in name
+def _is_network(error: BaseException) -> bool:
+    name = type(error).__name__
+    # The last two are Azure's.
+    signs = ("Timeout", "Connection", "ServiceRequestError", "ServiceResponseError")
+    return isinstance(error, (ConnectionError, TimeoutError)) or any(sign in name for sign in signs)

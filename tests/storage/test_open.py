@@ -12,7 +12,7 @@ def opened(monkeypatch):
     """What Airflow is asked for."""
     calls = []
 
-    def get_fs(scheme, conn_id):
+    def get_fs(scheme, conn_id, storage_options=None):
         calls.append((scheme, conn_id))
         return fsspec.filesystem("memory")
 
