@@ -65,4 +65,4 @@ def test_the_files_to_touch_exist(table, root):
         place for place in places if (root / place).exists() or (root / "airflow_provider_maestroqa" / place).exists()
     }
     assert len(places) > 20
-    assert places - there == {"root", "auth", "TRANSIENT_STATUSES"}
+    assert places - there == {"root", "auth", "alternative", "TRANSIENT_STATUSES"}
