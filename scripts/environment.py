@@ -25,6 +25,7 @@ PYTHONS = {
     "2.11.0": ((3, 10), (3, 12)),
     "2.11.2": ((3, 10), (3, 12)),
     "3.0.6": ((3, 10), (3, 12)),
+    "3.1.8": ((3, 10), (3, 13)),
     "lowest": ((3, 10), (3, 10)),
 }
 
@@ -35,7 +36,7 @@ AZURITE = "3.37.0"
 def main(release: str, folder: str, needs_list: str = "tests") -> int:
     """Create the environment; return 0 if it is ready, 3 if this machine has no Python that the release supports."""
     python = sys.version_info[:2]
-    lowest, highest = PYTHONS.get(release, ((3, 10), (3, 13)))
+    lowest, highest = PYTHONS.get(release, ((3, 10), (3, 14)))
     if not lowest <= python <= highest:
         for minor in range(highest[1], lowest[1] - 1, -1):
             if other := find_python(f"3.{minor}"):

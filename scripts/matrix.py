@@ -35,6 +35,7 @@ CELLS = (
     (NEWEST, "3.10"),
     (NEWEST, "3.12"),
     (NEWEST, "3.13"),
+    (NEWEST, "3.14"),
     ("lowest", "3.10"),
 )
 FOLDER = ROOT / ".matrix"

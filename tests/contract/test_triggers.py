@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import inspect
 import json
 
@@ -71,7 +70,7 @@ def test_a_trigger_shows_no_secret(package, trigger, connect):
 
 def test_running_a_trigger_is_asynchronous(trigger):
     assert inspect.isasyncgenfunction(trigger.run)
-    assert not hasattr(trigger, "on_kill") or asyncio.iscoroutinefunction(trigger.on_kill)
+    assert not hasattr(trigger, "on_kill") or inspect.iscoroutinefunction(trigger.on_kill)
 
 
 def test_options_of_a_hooks_methods_are_keyword_only(package, hook):
