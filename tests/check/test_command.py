@@ -37,7 +37,14 @@ def start(tmp_path):
         command = [sys.executable, "-m", "airflow_provider_maestroqa", "check", *arguments]
         processes.append(
             subprocess.Popen(
-                command, env=environment, cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+                command,
+                env=environment,
+                cwd=tmp_path,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.PIPE,
+                text=True,
+                # A shell starts its background jobs without Ctrl-C, and they hand that on.
+                preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
             )
         )
         return processes[-1], home

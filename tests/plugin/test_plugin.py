@@ -53,7 +53,7 @@ def test_the_fixture_works_as_documented(fixtures):
 @pytest.mark.parametrize(
     ("name", "message"),
     [
-        ("test_unknown_option", "has no option pols. There are: agents, attachment_id_reuse, "),
+        ("test_unknown_option", "has no option pols. There are: account, agent_groups, agents, "),
         ("test_unknown_option", "conn_id"),
         ("test_option_without_a_name", "takes options by name only, such as polls=1."),
         ("test_value_that_there_is_not", "batch_mode is one of atomic, partial, not 'sometimes'."),

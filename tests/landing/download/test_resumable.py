@@ -174,7 +174,7 @@ def test_a_silent_host_is_given_up_after_the_read_time_out(landed, clock):
     with socket.create_server(("127.0.0.1", 0)) as silent:
         url = f"http://127.0.0.1:{silent.getsockname()[1]}/x"
         with pytest.raises(MaestroQAConnectionError, match="sent nothing in time"):
-            landed(fresh_url=lambda: url, limits={"read_timeout": 0.05, "tries": 2})
+            landed(fresh_url=lambda: url, limits={"read_timeout": 0.05, "max_attempts": 2})
 
 
 def test_the_deadline_ends_a_download_that_still_makes_progress(landed, origin):
@@ -188,7 +188,7 @@ def test_a_trickle_counts_as_a_lost_connection_and_not_as_progress(landed, origi
     clock.step = 200  # minutes pass between two readings of the clock
     origin.body = BODY * 2000
     with pytest.raises(MaestroQAConnectionError, match="next to nothing came"):
-        landed(limits={"tries": 3, "stall_bytes": 1 << 30, "deadline": 1e9})
+        landed(limits={"max_attempts": 3, "stall_bytes": 1 << 30, "deadline": 1e9})
 
 
 CHUNKED = {"Transfer-Encoding": "chunked", "ETag": '"v1"'}
