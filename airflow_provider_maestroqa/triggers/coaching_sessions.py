@@ -10,7 +10,7 @@ from datetime import datetime, timezone
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_maestroqa._compat import BaseEventTrigger, TriggerEvent, has_asset_watchers
-from airflow_provider_maestroqa.triggers.failures import own_errors
+from airflow_provider_maestroqa.triggers.polls import make_hook, own_errors
 
 if TYPE_CHECKING:
     from airflow_provider_maestroqa.client.resources.coaching_watch import SessionWatch
@@ -85,7 +85,7 @@ class MaestroQACoachingSessionTrigger(BaseEventTrigger):
         watch = await self._begin()
         while True:
             # A hook for each poll, so that a token that was replaced in the connection is used.
-            hook = await asyncio.to_thread(_make_hook, self.maestroqa_conn_id)
+            hook = await make_hook(self.maestroqa_conn_id)
             event = None
             requested_at = _now(hook)
             try:
@@ -109,7 +109,7 @@ class MaestroQACoachingSessionTrigger(BaseEventTrigger):
         from airflow_provider_maestroqa.client.resources.coaching_watch import SessionWatch
 
         interval = parse_seconds(self.poll_interval, "poll_interval")
-        hook = await asyncio.to_thread(_make_hook, self.maestroqa_conn_id)
+        hook = await make_hook(self.maestroqa_conn_id)
         now = _now(hook)
         newest = parse_time(now if self.since is None else self.since, "since")
         saved = await self._load()
@@ -158,9 +158,3 @@ class MaestroQACoachingSessionTrigger(BaseEventTrigger):
 
 def _now(hook: MaestroQAHook) -> datetime:
     return datetime.fromtimestamp(hook.clock.wall(), timezone.utc)
-
-
-def _make_hook(conn_id: str) -> MaestroQAHook:
-    from airflow_provider_maestroqa.hooks.maestroqa import MaestroQAHook
-
-    return MaestroQAHook(conn_id)

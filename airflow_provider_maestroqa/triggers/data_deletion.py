@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_maestroqa._compat import BaseTrigger, TriggerEvent
-from airflow_provider_maestroqa.triggers.failures import own_errors
+from airflow_provider_maestroqa.triggers.polls import make_hook, own_errors
 
 if TYPE_CHECKING:
     from airflow_provider_maestroqa.client.resources.data_deletion import DataDeletion
@@ -58,8 +58,7 @@ class MaestroQADataDeletionTrigger(BaseTrigger):
 
         wait = DeletionWait(self.deletion_ids, poll_interval=self.poll_interval, deadline=self.deadline)
         await asyncio.sleep(wait.pause(time.time()))
-        # Importing the hook takes half a second, once; the other triggers of this loop run meanwhile.
-        hook = await asyncio.to_thread(_make_hook, self.maestroqa_conn_id)
+        hook = await make_hook(self.maestroqa_conn_id)
         event = await apoll_deletions(
             wait,
             lambda deletion_id, deadline: self._poll(hook, deletion_id, deadline),
@@ -76,9 +75,3 @@ class MaestroQADataDeletionTrigger(BaseTrigger):
     async def on_kill(self) -> None:
         """Log that the deletions outlive the task (Airflow 3.3 and newer)."""
         self.log.warning("The deletions continue at MaestroQA: they cannot be canceled there.")
-
-
-def _make_hook(conn_id: str) -> MaestroQAHook:
-    from airflow_provider_maestroqa.hooks.maestroqa import MaestroQAHook
-
-    return MaestroQAHook(conn_id)

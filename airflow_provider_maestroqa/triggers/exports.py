@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_maestroqa._compat import BaseTrigger, TriggerEvent
-from airflow_provider_maestroqa.triggers.failures import own_errors
+from airflow_provider_maestroqa.triggers.polls import make_hook, own_errors
 
 if TYPE_CHECKING:
     from airflow_provider_maestroqa.client.resources.exports import Export
@@ -61,8 +61,7 @@ class MaestroQAExportTrigger(BaseTrigger):
 
         wait = ExportWait(self.export_id, poll_interval=self.poll_interval, deadline=self.deadline)
         await asyncio.sleep(wait.initial_delay(time.time()))
-        # Importing the hook takes half a second, once; the other triggers of this loop run meanwhile.
-        hook = await asyncio.to_thread(_make_hook, self.maestroqa_conn_id)
+        hook = await make_hook(self.maestroqa_conn_id)
         event = await apoll_export(
             wait,
             lambda deadline: self._poll(hook, deadline),
@@ -80,9 +79,3 @@ class MaestroQAExportTrigger(BaseTrigger):
     async def on_kill(self) -> None:
         """Log that the export outlives the task (Airflow 3.3 and newer)."""
         self.log.warning("Export %s continues at MaestroQA: it cannot be canceled there.", self.export_id)
-
-
-def _make_hook(conn_id: str) -> MaestroQAHook:
-    from airflow_provider_maestroqa.hooks.maestroqa import MaestroQAHook
-
-    return MaestroQAHook(conn_id)

@@ -1,9 +1,28 @@
-"""What may leave a poll of a trigger: an error of this package, and no other."""
+"""What the polls of all triggers share: the hook, and that none but errors of this package leave them."""
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from airflow_provider_maestroqa.hooks.maestroqa import MaestroQAHook
+
+
+async def make_hook(conn_id: str) -> MaestroQAHook:
+    """Make the hook beside the event loop: importing it takes half a second, once, and other triggers run meanwhile.
+
+    :param conn_id: id of the connection to MaestroQA.
+    """
+
+    def make() -> MaestroQAHook:
+        from airflow_provider_maestroqa.hooks.maestroqa import MaestroQAHook
+
+        return MaestroQAHook(conn_id)
+
+    return await asyncio.to_thread(make)
 
 
 @contextmanager
