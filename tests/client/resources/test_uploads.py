@@ -6,15 +6,12 @@ import io
 import itertools
 import logging
 import socket
-import socketserver
-import struct
 import threading
-from http.server import BaseHTTPRequestHandler
-from types import SimpleNamespace
 
 import pytest
 import requests
 from error_text import error_text
+from upload_storage import SECRET, STORED, UploadStorage
 
 from airflow_provider_maestroqa.client import errors
 from airflow_provider_maestroqa.client.clock import Clock
@@ -23,78 +20,14 @@ from airflow_provider_maestroqa.client.resources.uploads import upload
 from airflow_provider_maestroqa.client.settings import read_settings
 from airflow_provider_maestroqa.client.transport.session import make_session
 
-SECRET = "5ec7e75ignature"
 DATA = bytes(range(256)) * 1000
-STORED = {"status": 200, "headers": {"ETag": '"e"'}}
 EXPIRED = {"status": 403, "body": b"<Error><Code>AccessDenied</Code><Message>Request has expired</Message></Error>"}
 WHAT = "attachment a-1 of ticket T-1"
 
 
-class Storage(socketserver.ThreadingTCPServer):
-    """Takes what is put, and answers each request as the next of its ``answers`` says; then as the last one."""
-
-    daemon_threads = True
-
-    def __init__(self):
-        super().__init__(("127.0.0.1", 0), Handler)
-        self.answers = [STORED]
-        self.seen = []
-        self.stored = []
-        self.url = f"http://127.0.0.1:{self.server_address[1]}"
-
-    def handle_error(self, request, client_address):
-        """A client that breaks off is what some tests are about."""
-
-    def address(self, number=0):
-        return f"{self.url}/bucket/key-{number}?X-Amz-Expires=600&X-Amz-Signature={SECRET}{number}"
-
-
-class Handler(BaseHTTPRequestHandler):
-    protocol_version = "HTTP/1.1"
-
-    def do_PUT(self):
-        answers = self.server.answers
-        answer = answers.pop(0) if len(answers) > 1 else answers[0]
-        self.server.seen.append(SimpleNamespace(path=self.path, headers=self.headers))
-        if answer.get("reset") == "at once":
-            return self.reset()
-        if not answer.get("early"):
-            length = int(self.headers["Content-Length"])
-            body = self.rfile.read(length)
-            if len(body) < length:
-                self.close_connection = True
-                return None
-            if answer.get("keeps", answer.get("status") == 200):
-                self.server.stored.append(body)
-        if answer.get("reset"):
-            return self.reset()
-        if answer.get("hold"):
-            return answer["hold"].wait(10)
-        self.send_response(answer["status"])
-        body = answer.get("body", b"")
-        for name, value in {**answer.get("headers", {}), "Content-Length": len(body)}.items():
-            self.send_header(name, str(value))
-        self.end_headers()
-        self.wfile.write(body)
-        if answer.get("early"):
-            self.close_connection = True
-
-    def reset(self):
-        self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
-        self.connection.close()
-        self.close_connection = True
-
-    def finish(self):
-        if self.connection.fileno() >= 0:
-            super().finish()
-
-    def log_message(self, *args):
-        pass
-
-
 @pytest.fixture
 def storage():
-    with Storage() as server:
+    with UploadStorage() as server:
         threading.Thread(target=server.serve_forever, args=(0.01,)).start()
         yield server
         server.shutdown()
