@@ -148,15 +148,12 @@ class MaestroQARequestExportOperator(ExportWaiter):
             parameters = export_parameters(**arguments)
             state = self._retry_state(context, arguments)
             with self.open_hook() as hook:
-                is_first_try = task_context.is_first_try(context)
                 if self.max_window_days is not None:
-                    windows = self._request_parts(hook, state, arguments, is_first_try=is_first_try)
+                    windows = self._request_parts(hook, state, arguments, context)
                     self._succeed(state)
                     self._push_window(context, windows)
                     return list(windows)
-                self._export_id = self._resume(hook, state, is_first_try=is_first_try) or self._request(
-                    hook, state, parameters
-                )
+                self._export_id = self._resume(hook, state, context) or self._request(hook, state, parameters)
                 self._push_window(context, _window_of(arguments))
                 if not self.wait_for_completion:
                     self._succeed(state)
@@ -241,7 +238,7 @@ class MaestroQARequestExportOperator(ExportWaiter):
             task_context.push_xcom(context, "window", window)
 
     def _request_parts(
-        self, hook: MaestroQAHook, state: RetryState, arguments: Mapping[str, Any], *, is_first_try: bool
+        self, hook: MaestroQAHook, state: RetryState, arguments: Mapping[str, Any], context: Context
     ) -> dict[str, dict[str, str]]:
         """Request an export of each part of the window. A retry resumes after those that were requested.
 
@@ -254,7 +251,7 @@ class MaestroQARequestExportOperator(ExportWaiter):
         parts = split_windows(arguments["start"], arguments["end"], self.max_window_days)
         saved = state.load()
         earlier = saved.get("export_ids", []) if isinstance(saved, Mapping) else []
-        if not is_first_try and len(earlier) < len(parts):
+        if not task_context.is_first_try(context) and len(earlier) < len(parts):
             self.log.warning(
                 "An earlier try may have requested more exports than the %d whose ids are known. Requesting the rest "
                 "(again): that does no harm, but there may be two exports of a window at MaestroQA.",
@@ -262,7 +259,7 @@ class MaestroQARequestExportOperator(ExportWaiter):
             )
         windows: dict[str, dict[str, str]] = {}
         for number, window in enumerate(parts):
-            if number < len(earlier) and is_alive(self, hook, earlier[number]):
+            if number < len(earlier) and is_alive(self, hook, earlier[number], context):
                 export_id = earlier[number]
             else:
                 export_id = hook.request_export(**{**arguments, **window})
@@ -290,21 +287,21 @@ class MaestroQARequestExportOperator(ExportWaiter):
             return RetryState({}, key="export", arguments=bound_to)
         return RetryState(context, key="export", arguments=bound_to, state_path=path)
 
-    def _resume(self, hook: MaestroQAHook, state: RetryState, *, is_first_try: bool) -> str | None:
+    def _resume(self, hook: MaestroQAHook, state: RetryState, context: Context) -> str | None:
         from airflow_provider_maestroqa.operators.earlier_export import count, is_alive
 
         saved = state.load()
         export_id = saved.get("export_id") if isinstance(saved, Mapping) else None
         if not isinstance(export_id, str):
             if self.durable:
-                count(self, "fresh_submit")
-            if isinstance(saved, Mapping) or not (state.is_persistent or is_first_try):
+                count(self, "fresh_submit", context)
+            if isinstance(saved, Mapping) or not (state.is_persistent or task_context.is_first_try(context)):
                 self.log.warning(
                     "An earlier try may have requested this export, but its id is not known. Requesting it (again): "
                     "that does no harm, but there may be two exports at MaestroQA."
                 )
             return None
-        if not is_alive(self, hook, export_id):
+        if not is_alive(self, hook, export_id, context):
             return None
         self.log.info("Resuming export %s, which an earlier try requested.", export_id)
         return export_id

@@ -39,6 +39,13 @@ def is_first_try(context: Mapping[str, Any]) -> bool:
     return not isinstance(number, int) or number <= 1
 
 
+def team_tag(context: Mapping[str, Any]) -> dict[str, str]:
+    """The tag of the task's team for a metric; empty before Airflow 3.3 and where there are no teams."""
+    tags = getattr(context.get("ti"), "stats_tags", None)
+    team = tags.get("team_name") if isinstance(tags, Mapping) else None
+    return {"team_name": team} if team else {}
+
+
 def run_id(context: Mapping[str, Any]) -> str | None:
     """The id of the task's run; ``None`` where it is unknown."""
     value = getattr(context.get("ti"), "run_id", None)

@@ -279,13 +279,16 @@ class TestRetry:
         self, connection, sandbox, run_task, mocker, task_state_store
     ):
         stats = mocker.patch.object(_compat, "Stats", create=True)
-        context = {"task_state_store": task_state_store}
+        context = task_context(task_state_store=task_state_store)
+        context["ti"].stats_tags = {"dag_id": "d", "task_id": "t", "team_name": "support"}
         self.timed_out(sandbox, (context, {}))
         run_task(waiting(), context)
-        counted = [call.args[0] for call in stats.incr.call_args_list if call.args[0].startswith("resumable_job.")]
+        calls = [call for call in stats.incr.call_args_list if call.args[0].startswith("resumable_job.")]
+        counted = [call.args[0] for call in calls]
         assert counted[:2] == ["resumable_job.fresh_submit", "resumable_job.reconnect_attempt"]
         assert counted[2] in ("resumable_job.reconnect_success", "resumable_job.already_succeeded")
-        stats.incr.assert_any_call("resumable_job.fresh_submit", tags={"operator": "MaestroQARequestExportOperator"})
+        tags = {"operator": "MaestroQARequestExportOperator", "team_name": "support"}
+        assert all(call.kwargs["tags"] == tags for call in calls)
 
     def test_a_changed_window_asks_for_a_new_export(self, connection, sandbox, run_task, memory):
         context, arguments = memory
