@@ -16,7 +16,7 @@ from urllib.parse import quote
 from airflow_provider_maestroqa.client.deprecated import moved
 from airflow_provider_maestroqa.client.errors import MaestroQAConfigError
 from airflow_provider_maestroqa.client.parsing import number_as_text
-from airflow_provider_maestroqa.client.resources.catalogue import LIST_RESOURCES, SCIM_ROOT, ListResource
+from airflow_provider_maestroqa.client.resources.catalogue import LIST_RESOURCES, ListResource
 from airflow_provider_maestroqa.client.resources.exports import EXPORT_KINDS
 
 Bucket = Literal["normal", "hard"]
@@ -149,6 +149,24 @@ _TICKETS, _AGENTS, _METRICS = "Tickets", "Agents", "Metrics"
 _BATCH = 500
 
 
+def _writes_of_groups(name: str) -> dict[str, Endpoint]:
+    """The operations that write a group of SCIM; creating one twice makes two."""
+    row = LIST_RESOURCES[f"{name}s"]
+    scim = partial(Endpoint, section=row.section, root=row.root)
+    one = f"{row.path}/{{id}}"
+    return {
+        f"create_{name}": scim(
+            "POST",
+            row.path,
+            idempotent=False,
+            unknown_outcome_hint="The group may or may not have been created, so it was not sent again.",
+        ),
+        f"replace_{name}": scim("PUT", one, idempotent=True),
+        f"update_{name}": scim("PATCH", one, idempotent=True),
+        f"delete_{name}": scim("DELETE", one, idempotent=True, param_location=ParamLocation.NONE),
+    }
+
+
 def _get_and_list(resource: ListResource) -> dict[str, Endpoint]:
     """The two operations of a list: reading one record, and reading a page."""
     return {
@@ -180,7 +198,8 @@ ENDPOINTS: Mapping[str, Endpoint] = {
     "add_agent_id": _put("/agents/add-id-to-agent", _AGENTS),
     "set_agent_availability": _put("/update-agent-availability", _AGENTS),
     **{name: endpoint for row in LIST_RESOURCES.values() for name, endpoint in _get_and_list(row).items()},
-    "update_agent_group": Endpoint("PATCH", "/Groups/{id}", "SCIM", idempotent=True, root=SCIM_ROOT),
+    **_writes_of_groups("agent_group"),
+    **_writes_of_groups("user_group"),
     "export_coaching_sessions": _put("/coaching-sessions", "Get Coaching Data", bucket="hard"),
     "push_ticket_metrics": _put("/ticket-metrics-batch", _METRICS, batch_size=_BATCH),
     "push_agent_metrics": _put("/agent-metrics-batch", _METRICS, batch_size=_BATCH),

@@ -1,24 +1,17 @@
-"""The hook's methods for groups of agents, and for the accounts of users and their groups."""
+"""The hook's methods for groups of agents."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from typing import Any
 
-from airflow_provider_maestroqa.client.errors import MaestroQAAPIError
-from airflow_provider_maestroqa.client.resources.agent_groups import MemberChanges, find_agent_group, name_of
-from airflow_provider_maestroqa.client.resources.catalogue import DEFAULT_PAGE_SIZE
+from airflow_provider_maestroqa.client.resources.groups import AGENT_GROUP
 from airflow_provider_maestroqa.client.resources.pagination import RecordIterator, id_of
-from airflow_provider_maestroqa.client.server_text import clean_text
-from airflow_provider_maestroqa.hooks.lists import ListMethods
-from airflow_provider_maestroqa.runtime.lineage import record_written
+from airflow_provider_maestroqa.hooks.groups import GroupMethods
 
 
-class AgentGroupMethods(ListMethods):
-    """Groups of agents; the accounts that log in, and their groups. (API: SCIM)
-
-    Agents are people who are graded; accounts belong to people who log in to MaestroQA. Accounts are only read.
-    """
+class AgentGroupMethods(GroupMethods):
+    """Groups of agents, who are the people that are graded. (API: SCIM)"""
 
     def list_agent_groups(self) -> RecordIterator:
         """Read all groups of agents, page by page as they are needed. (API: List Agent Groups)
@@ -35,7 +28,7 @@ class AgentGroupMethods(ListMethods):
         :return: the group with MaestroQA's own keys.
         :raises MaestroQAConfigError: there is no such group, or there is more than one of this name.
         """
-        return find_agent_group(self.list_agent_groups(), group)
+        return self._find_group(AGENT_GROUP, group)
 
     def get_agent_group(self, group: str) -> dict[str, Any]:
         """Read one group of agents. (API: Retrieve an Agent Group)
@@ -64,59 +57,70 @@ class AgentGroupMethods(ListMethods):
         :raises MaestroQAValidationError: MaestroQA rejects a member, who may be no agent.
         :raises MaestroQADataError: MaestroQA accepted the change, but the group shows that it was not made.
         """
-        wanted = MemberChanges.parse(add, remove)
-        changes = wanted.of(self.find_agent_group(group))
-        requests = changes.requests()
-        record_written(self, "agent_groups")
-        response: Any = changes.group
-        for number, request in enumerate(requests):
-            try:
-                response = self._send(request)
-            except MaestroQAAPIError as error:
-                error.message = f"{error.message} ({number} of {len(requests)} requests for the group were made.)"
-                raise
-        if requests:
-            changed = isinstance(response, Mapping) and isinstance(response.get("members"), list)
-            wanted.check(response if changed else self._get("agent_groups", str(id_of(changes.group))))
-        return {
-            "agent_group": clean_text(name_of(changes.group)),
-            "added": len(changes.add),
-            "removed": len(changes.remove),
-        }
+        return self._update_group(AGENT_GROUP, group, add=add, remove=remove)
 
-    def list_user_groups(self) -> RecordIterator:
-        """Read all groups of accounts, page by page as they are needed. (API: List User Groups)
+    def create_agent_group(
+        self,
+        name: str,
+        *,
+        members: Iterable[str] | None = None,
+        owners: Iterable[str] | None = None,
+        exist_ok: bool = False,
+    ) -> dict[str, Any]:
+        """Create a group of agents, unless there is one of its name. (API: Create an Agent Group)
 
-        :return: an iterator of dicts with MaestroQA's own keys; ``members`` are ids of accounts.
+        Each such request makes a group, so the name is looked for first. When the response is lost, the name is
+        looked for again, and the group that is there now is returned.
+
+        :param name: what the group is called.
+        :param members: the e-mail addresses of its agents.
+        :param owners: the ids of the accounts that own it.
+        :param exist_ok: whether to return a group of this name that is there already, as it is.
+        :return: the group with MaestroQA's own keys.
+        :raises MaestroQAConfigError: an argument is wrong, or ``exist_ok`` is set and two groups have this name;
+            nothing was created.
+        :raises MaestroQAConflictError: a group of this name is there already; nothing was created.
+        :raises MaestroQAValidationError: MaestroQA rejects a member, who may be no agent; nothing was created.
+        :raises MaestroQADataError: the group was created, but with other members or owners.
+        :raises MaestroQAOutcomeUnknownError: the response was lost, and the group cannot be found.
         """
-        return self.list_records("user_groups")
+        return self._create_group(AGENT_GROUP, name, members=members, owners=owners, exist_ok=exist_ok)
 
-    def get_user_group(self, user_group_id: str) -> dict[str, Any]:
-        """Read one group of accounts. (API: Retrieve a User Group)
+    def replace_agent_group(
+        self,
+        group: str,
+        *,
+        name: str | None = None,
+        members: Iterable[str] | None = None,
+        owners: Iterable[str] | None = None,
+    ) -> dict[str, Any]:
+        """Give a group of agents another name, or exactly these members or owners. (API: Replace an Agent Group)
 
-        :param user_group_id: its id.
-        :raises MaestroQANotFoundError: MaestroQA knows no such group.
+        What is ``None`` stays: it is read just before and sent again, because the request replaces the group as a
+        whole. Who joins in between is lost; :meth:`update_agent_group` has no such gap. May be repeated without
+        harm; a group that is as it should be gets no request.
+
+        :param group: the group's name, case-sensitive, or its id.
+        :param name: its new name.
+        :param members: the e-mail addresses of all its agents; an empty list removes everybody.
+        :param owners: the ids of all accounts that own it.
+        :return: the group with MaestroQA's own keys.
+        :raises MaestroQAConfigError: an argument is wrong, there is no such group, or more than one of this name;
+            nothing was changed.
+        :raises MaestroQAConflictError: another group has the new name; nothing was changed.
+        :raises MaestroQAValidationError: MaestroQA rejects a member, who may be no agent; nothing was changed.
+        :raises MaestroQADataError: what is to stay cannot be read, or MaestroQA accepted the change without making
+            it.
         """
-        return self._get("user_groups", user_group_id)
+        return self._replace_group(AGENT_GROUP, group, name=name, members=members, owners=owners)
 
-    def list_users(self, *, user_name: str | None = None, **others: object) -> RecordIterator:
-        """Read all accounts that match, page by page as they are needed. (API: List Users)
+    def delete_agent_group(self, group: str) -> bool:
+        """Delete a group of agents; the agents stay. It cannot be undone. (API: Delete an Agent Group)
 
-        An account belongs to somebody who logs in. It is no agent, and its id is no agent's id.
+        A group that is not there is no error: the log says so, with names that are similar.
 
-        :param user_name: only the account with this user name.
-        :param others: there is no other filter but the API's own name, ``userName``; one that is not ``None`` is an
-            error that names it.
-        :return: an iterator of dicts with MaestroQA's own keys.
-        :raises MaestroQAConfigError: a filter is wrong or not known; nothing was sent.
+        :param group: the group's name, case-sensitive, or its id.
+        :return: whether it was deleted by this call; ``False`` when it was not there.
+        :raises MaestroQAConfigError: more than one group has this name, or it is none; nothing was deleted.
         """
-        filters = {"user_name": user_name, **others}
-        return self.list_records("users", start=None, end=None, page_size=DEFAULT_PAGE_SIZE, **filters)
-
-    def get_user(self, user_id: str) -> dict[str, Any]:
-        """Read one account. (API: Retrieve a User)
-
-        :param user_id: its id.
-        :raises MaestroQANotFoundError: MaestroQA knows no such account.
-        """
-        return self._get("users", user_id)
+        return self._delete_group(AGENT_GROUP, group)

@@ -13,12 +13,14 @@ from airflow_provider_maestroqa.hooks.exports import ExportMethods
 from airflow_provider_maestroqa.hooks.pushes import PushMethods
 from airflow_provider_maestroqa.hooks.search import SearchMethods
 from airflow_provider_maestroqa.hooks.tickets import TicketMethods
+from airflow_provider_maestroqa.hooks.user_groups import UserGroupMethods
 
 
 class MaestroQAHook(
     ExportMethods,
     TicketMethods,
     AgentMethods,
+    UserGroupMethods,
     AttachmentMethods,
     CoachingMethods,
     PushMethods,

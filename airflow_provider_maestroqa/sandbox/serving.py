@@ -21,6 +21,7 @@ from airflow_provider_maestroqa.sandbox.api import (
     lists,
     metrics,
     scim,
+    scim_groups,
     tickets,
 )
 from airflow_provider_maestroqa.sandbox.middlewares import (
@@ -47,6 +48,7 @@ CHAPTERS = (
     metrics,
     csat,
     scim,
+    scim_groups,
     data_deletion,
 )
 _SHUTDOWN_TIMEOUT = 0.2

@@ -26,6 +26,8 @@ def test_only_what_is_harmless_twice_is_repeatable():
         "create_comments",
         "create_attachment",
         "push_csat_scores",
+        "create_agent_group",
+        "create_user_group",
     }
 
 

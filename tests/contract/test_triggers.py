@@ -10,6 +10,7 @@ from airflow_provider_maestroqa._compat import BaseHook
 SECRET = "tok-5eCr3t-do-not-show"
 #: Arguments of a hook's methods without which the call would not read; all others are options.
 SUBJECTS = {
+    "name",
     "deletion_id",
     "deletion_ids",
     "emails",

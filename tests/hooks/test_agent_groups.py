@@ -6,7 +6,7 @@ import pytest
 from clocks import FakeTime
 
 from airflow_provider_maestroqa.client import errors
-from airflow_provider_maestroqa.client.resources import agent_groups
+from airflow_provider_maestroqa.client.resources import groups
 from airflow_provider_maestroqa.hooks.maestroqa import MaestroQAHook
 from airflow_provider_maestroqa.sandbox import Sandbox
 
@@ -232,6 +232,6 @@ def test_a_push_with_a_group_that_is_not_there_sends_no_agent(hook, sandbox):
 
 def test_a_group_without_an_id_cannot_be_used():
     with pytest.raises(errors.MaestroQADataError, match="came without an id"):
-        agent_groups.find_agent_group([{"displayName": "A"}], "A")
+        groups.find_group(groups.AGENT_GROUP, [{"displayName": "A"}], "A")
     with pytest.raises(errors.MaestroQAConfigError, match="There is none"):
-        agent_groups.find_agent_group([], "A")
+        groups.find_group(groups.AGENT_GROUP, [], "A")

@@ -139,7 +139,9 @@ _ERRORS_BY_STATUS: Mapping[int, tuple[type[MaestroQAAPIError], str]] = {
 
 def _read_json(request: Request, response: Response) -> Any:
     body = response.body
-    if not body.strip() and (request.method == "DELETE" or (request.method == "PATCH" and response.status == 204)):
+    if not body.strip() and (
+        request.method == "DELETE" or (request.method in ("PATCH", "PUT") and response.status == 204)
+    ):
         return None
     try:
         return decode_json(body)

@@ -1,33 +1,22 @@
-"""The API's chapter "SCIM": groups of agents, accounts and their groups, in lists that count from 1."""
+"""The API's chapter "SCIM": the lists of groups of agents, of accounts and of their groups, which count from 1."""
 
 from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Mapping
 
 from aiohttp import web
 
 from airflow_provider_maestroqa.sandbox.api.lists import ListEndpoint
-from airflow_provider_maestroqa.sandbox.data.account import Account, Fields
-from airflow_provider_maestroqa.sandbox.request_context import body_parameters
-from airflow_provider_maestroqa.sandbox.responses import APIError
-from airflow_provider_maestroqa.sandbox.state import State, state_of
-from airflow_provider_maestroqa.sandbox.validation import Check, Parameter, reject_if
+from airflow_provider_maestroqa.sandbox.data.account import Fields
+from airflow_provider_maestroqa.sandbox.state import State
+from airflow_provider_maestroqa.sandbox.validation import Check, Parameter
 
 ROOT = "/api/v1/scim/v2"
 PAGE_SIZE = 20
-_PATCH_SCHEMA = "urn:ietf:params:scim:api:messages:2.0:PatchOp"
 _QUOTED = r'("(?:[^"\\]|\\["\\])+")'
 _USER_FILTER = re.compile(f"userName eq {_QUOTED}")
-_ONE_MEMBER = re.compile(rf"members\[value eq {_QUOTED}\]")
-_IS_PATCH = Check(lambda value: value == [_PATCH_SCHEMA], f"must be [{_PATCH_SCHEMA!r}]")
-_ARE_OPERATIONS = Check(lambda value: isinstance(value, list) and value, "must be a non-empty array")
-_PATCH = {
-    "schemas": Parameter(_IS_PATCH, required=True),
-    "Operations": Parameter(_ARE_OPERATIONS, required=True),
-}
 
 
 def _users(state: State, query: Mapping[str, str]) -> list[Fields]:
@@ -42,7 +31,7 @@ def _show(_state: State, record: Fields) -> Fields:
     return record
 
 
-def _show_members(state: State, group: Fields) -> Fields:
+def show_members(state: State, group: Fields) -> Fields:
     """A group of agents, with its members as this account shows them."""
     if state.options.group_members == "emails":
         return group
@@ -61,7 +50,7 @@ ENDPOINTS = tuple(
         page_size=PAGE_SIZE,
         max_page_size=PAGE_SIZE,
         is_scim=True,
-        show=_show_members if name == "Groups" else _show,
+        show=show_members if name == "Groups" else _show,
     )
     for name, label, filters, select, find in (
         (
@@ -92,47 +81,3 @@ routes = web.RouteTableDef()
 for _endpoint in ENDPOINTS:
     routes.get(_endpoint.path, allow_head=False)(_endpoint.get_page)
     routes.get(f"{_endpoint.path}/{{id}}", allow_head=False)(_endpoint.get_record)
-
-
-@routes.patch(f"{ROOT}/Groups/{{id}}")
-async def _change_group(request: web.Request) -> web.Response:
-    account = state_of(request).account
-    body = await body_parameters(request, _PATCH)
-    group = account.agent_groups.get(request.match_info["id"])
-    if group is None:
-        raise APIError(404, "There is no agent group with this id.")
-    members = list(group["members"])
-    for number, operation in enumerate(body["Operations"]):
-        op, emails = _parse_operation(account, f"Operations[{number}]", operation)
-        if op == "add":
-            members += [email for email in dict.fromkeys(emails) if email not in members]
-        else:
-            members = [email for email in members if email not in emails]
-    return web.json_response(account.change_group(group["id"], members))
-
-
-def _parse_operation(account: Account, where: str, operation: Any) -> tuple[str, Sequence[str]]:
-    """Whether members are added or removed, and their e-mail addresses."""
-    given = operation if isinstance(operation, dict) else {}
-    op, path, members = given.get("op"), str(given.get("path")), given.get("value")
-    one_member = _ONE_MEMBER.fullmatch(path)
-    if op == "add" and path == "members" and isinstance(members, list) and all(map(_is_member, members)):
-        return "add", _agents(account, [one["value"] for one in members])
-    if op == "remove" and one_member and set(given) == {"op", "path"}:
-        return "remove", _agents(account, [json.loads(one_member[1])])
-    raise APIError(
-        400,
-        f"Invalid parameters: {where} must add with the path members and a value like "
-        '[{"value": "ann@example.com"}], or remove with a path like members[value eq "ann@example.com"].',
-    )
-
-
-def _is_member(value: Any) -> bool:
-    return isinstance(value, dict) and set(value) == {"value"} and isinstance(value["value"], str)
-
-
-def _agents(account: Account, names: Sequence[str]) -> list[str]:
-    """The e-mail addresses of agents that are named by these or by their ids."""
-    emails = {name: account.email_of(name) for name in names}
-    reject_if(400, "Not agents", [f"members {name!r}" for name, email in emails.items() if email is None])
-    return [email for email in emails.values() if email is not None]

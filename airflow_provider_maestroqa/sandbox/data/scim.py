@@ -8,6 +8,7 @@ from typing import Any
 
 from airflow_provider_maestroqa.sandbox.options import SandboxOptions
 
+GROUP_SCHEMA = "urn:ietf:params:scim:schemas:core:2.0:Group"
 _ROLES = ("admin", "grader", "agent")
 _ALPHABET = string.ascii_letters + string.digits
 
@@ -26,8 +27,7 @@ def start(options: SandboxOptions) -> tuple[dict[str, Any], dict[str, Any], dict
 
 def group(group_id: str, name: str, members: list[str]) -> dict[str, Any]:
     """A group as the API gives it."""
-    schemas = ["urn:ietf:params:scim:schemas:core:2.0:Group"]
-    return {"schemas": schemas, "id": group_id, "displayName": name, "members": members, "owners": []}
+    return {"schemas": [GROUP_SCHEMA], "id": group_id, "displayName": name, "members": members, "owners": []}
 
 
 def _groups(rng: random.Random, name: str, number: int, members: list[str]) -> dict[str, Any]:

@@ -94,3 +94,71 @@ def test_an_agent_that_is_created_with_a_group_is_in_it(client, group):
     assert client.sandbox.agent_groups[group]["members"] == ["agent-1@example.com", "ann@example.com"]
     client.sandbox.reset()
     assert group not in client.sandbox.agent_groups
+
+
+# -- Groups that are written ----------------------------------------------------------------------------------------
+
+GROUP = {"schemas": ["urn:ietf:params:scim:schemas:core:2.0:Group"], "displayName": "Night shift"}
+kinds = pytest.mark.parametrize(
+    ("path", "records", "stranger"),
+    [("Groups", "agent_groups", "user-1@example.com"), ("Usergroups", "user_groups", "x")],
+)
+
+
+def members_of_kind(client, path):
+    return [*(client.sandbox.agents if path == "Groups" else client.sandbox.users)]
+
+
+@kinds
+def test_a_group_is_created_replaced_as_a_whole_and_deleted(client, path, records, stranger):
+    members, owner = members_of_kind(client, path), next(iter(client.sandbox.users))
+    body = {**GROUP, "members": members[:2], "owners": [owner]}
+    status, group = client.call("POST", f"{ROOT}/{path}", body)
+    assert (status, group) == (201, {**body, "id": group["id"]})
+    again = client.call("POST", f"{ROOT}/{path}", body)[1]
+    assert again["id"] != group["id"]
+    one = f"{ROOT}/{path}/{group['id']}"
+    assert client.call("GET", one) == (200, group)
+    bare = {**group, "members": [], "owners": []}
+    assert client.call("PUT", one, GROUP) == (200, bare)
+    assert patch_path(client, one, add(members[3]))[1]["members"] == [members[3]]
+    assert client.call("DELETE", one)[0] == 204
+    assert client.call("DELETE", one)[0] == 404
+    assert client.call("PUT", one, GROUP)[0] == 404
+    assert group["id"] not in getattr(client.sandbox, records)
+
+
+@kinds
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"schemas": None},
+        {"schemas": ["other"]},
+        {"displayName": None},
+        {"displayName": ""},
+        {"members": "x"},
+        {"members": [{"value": "agent-1"}]},
+        {"members": ["STRANGER"]},
+        {"owners": ["agent-1@example.com"]},
+        {"more": 1},
+    ],
+    ids=str,
+)
+def test_a_group_with_a_wrong_field_is_rejected(client, path, records, stranger, wrong):
+    before = getattr(client.sandbox, records)
+    wrong = {name: [stranger] if value == ["STRANGER"] else value for name, value in wrong.items()}
+    body = {name: value for name, value in {**GROUP, **wrong}.items() if value is not None}
+    assert client.call("POST", f"{ROOT}/{path}", body)[0] == 400
+    assert client.call("PUT", f"{ROOT}/{path}/{next(iter(before))}", body)[0] == 400
+    assert client.call("POST", f"{ROOT}/{path.lower()}", GROUP)[0] == 404
+    assert getattr(client.sandbox, records) == before
+
+
+def test_accounts_are_only_read(client):
+    user = next(iter(client.sandbox.users))
+    for method, path in (("POST", "Users"), ("PUT", f"Users/{user}"), ("DELETE", f"Users/{user}")):
+        assert client.call(method, f"{ROOT}/{path}", GROUP)[0] in (404, 405)
+
+
+def patch_path(client, path, *operations):
+    return client.call("PATCH", path, {"schemas": [PATCH], "Operations": list(operations)})
