@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import warnings
 from collections.abc import Mapping
 from functools import cached_property
@@ -10,7 +9,6 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
-from airflow.providers.http.hooks.http import HttpHook
 from asgiref.sync import sync_to_async
 
 from airflow_provider_maestroqa import _compat
@@ -24,7 +22,7 @@ from airflow_provider_maestroqa.client.errors import MaestroQAError, MaestroQANo
 from airflow_provider_maestroqa.client.formatting import format_duration, pluralize
 from airflow_provider_maestroqa.client.settings import Settings, read_settings
 from airflow_provider_maestroqa.client.transport.request_stats import RequestStats
-from airflow_provider_maestroqa.client.transport.session import prepare_session
+from airflow_provider_maestroqa.client.transport.session import make_session
 from airflow_provider_maestroqa.client.transport.sync_client import SyncClient
 from airflow_provider_maestroqa.hooks.rate_limit_store import missing_connection, store_conn_id, store_url
 from airflow_provider_maestroqa.storage.open import open_swap_objects
@@ -124,8 +122,7 @@ class BaseMaestroQAHook(BaseHook):
     @cached_property
     def client(self) -> SyncClient:
         """The client that sends this hook's requests."""
-        session = _http_session(self.settings)
-        return self._client_class(self.settings, self._budget, session, stats=self.request_stats)
+        return self._client_class(self.settings, self._budget, stats=self.request_stats)
 
     def send_for_record(self, request: Request, *, sent: Mapping[str, Any] | None = None) -> dict[str, Any]:
         """Send a request whose response is one record.
@@ -139,7 +136,7 @@ class BaseMaestroQAHook(BaseHook):
 
     def storage_session(self) -> requests.Session:
         """Make a session for the storage hosts of presigned URLs: proxy and TLS settings, but no token."""
-        return prepare_session(_http_session(self.settings), self.settings)
+        return make_session(self.settings)
 
     @cached_property
     def _budget(self) -> Budget:
@@ -217,30 +214,6 @@ class BaseMaestroQAHook(BaseHook):
         if wait.seconds >= _LONG_WAIT_S:
             text = str(wait)
             self.log.info("%s.", text[:1].upper() + text[1:])
-
-
-class _SessionHook(HttpHook):
-    """The HTTP provider's hook, as the maker of our sessions.
-
-    They get from it the proxies, the TLS settings, and adapters that keep idle TCP connections alive. Its ``run`` is
-    not used: it knows neither the request budget nor which request may be sent twice. Of the connection it sees only
-    what is meant for it: it would send a login to the server, and any other key of the extra as a header.
-    """
-
-    def __init__(self, settings: Settings) -> None:
-        super().__init__()
-        extra = {"verify": settings.verify, "proxies": dict(settings.proxies)}
-        # The scheme is part of the host.
-        self._connection = _compat.Connection(
-            conn_id="maestroqa_http", conn_type="http", host=settings.base_url, extra=json.dumps(extra)
-        )
-
-    def get_connection(self, conn_id: str) -> Connection:  # noqa: ARG002
-        return self._connection
-
-
-def _http_session(settings: Settings) -> requests.Session:
-    return _SessionHook(settings).get_conn()  # type: ignore[no-any-return]
 
 
 def _send_metric(name: str, bucket: str, amount: float) -> None:

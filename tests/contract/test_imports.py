@@ -175,6 +175,14 @@ def test_a_dag_file_pays_for_nothing_heavy(light):
         assert heavy == [], name
 
 
+def test_the_hook_of_a_task_imports_only_what_sends_its_requests(package):
+    """A task pays for it before its first request; aiohttp is the triggerer's alone."""
+    (brought,) = brought_by([f"{package.name}.hooks.maestroqa"], first=AIRFLOW, root=package.root).values()
+    assert isinstance(brought, list), brought
+    heavy = ("aiohttp", "boto3", "botocore", "pyarrow", "redis", "psycopg2", "sqlite3", "isal", "airflow.providers")
+    assert [one for one in brought for other in heavy if one == other or one.startswith(f"{other}.")] == []
+
+
 def test_the_lower_rooms_know_no_airflow(package):
     names = [
         name for name in package.modules() if room_of(name) in BELOW_AIRFLOW and not name.endswith(OPENS_CONNECTIONS)

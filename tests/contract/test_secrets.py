@@ -108,8 +108,6 @@ def test_settings_hide_token_proxy_and_store(settings):
 
 
 def test_a_client_and_its_budget_hide_token_and_passwords(settings):
-    import requests
-
     budget = open_budget(
         store=f"rediss://:{SECRET}@cache:6379/0",
         base_url=settings.base_url,
@@ -117,10 +115,10 @@ def test_a_client_and_its_budget_hide_token_and_passwords(settings):
         limits=settings.limits,
         home=None,
     )
-    with requests.Session() as session:
-        client = SyncClient(settings, budget, session)
-        for one in (client, budget, *vars(budget).values(), *parts(budget)):
-            assert SECRET not in f"{one} {one!r}"
+    client = SyncClient(settings, budget)
+    for one in (client, budget, *vars(budget).values(), *parts(budget)):
+        assert SECRET not in f"{one} {one!r}"
+    client.close()
 
 
 def parts(thing, depth=3):

@@ -116,7 +116,9 @@ def test_our_extras_do_not_become_headers(connect, sandbox):
     session.close()
 
 
-def test_what_the_http_hook_gives_reaches_the_sessions_that_are_used(connect, monkeypatch, tmp_path):
+def test_sessions_have_the_connections_proxies_and_tls_settings_and_keep_idle_connections_alive(
+    connect, monkeypatch, tmp_path
+):
     (tmp_path / "ours.pem").touch()
     proxies = {"https": "http://proxy.example.com:3128", "no_proxy": "localhost"}
     connect(host="https://maestroqa.example.com", verify=str(tmp_path / "ours.pem"), proxies=proxies)
@@ -126,6 +128,9 @@ def test_what_the_http_hook_gives_reaches_the_sessions_that_are_used(connect, mo
             adapter = session.get_adapter("https://maestroqa.example.com")
             options = adapter.poolmanager.connection_pool_kw["socket_options"]
             assert (socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1) in options
+            assert (socket.IPPROTO_TCP, socket.TCP_NODELAY, 1) in options
+            if hasattr(socket, "TCP_KEEPIDLE"):
+                assert (socket.IPPROTO_TCP, socket.TCP_KEEPIDLE, 120) in options
             assert (adapter.max_retries.total, adapter.max_retries.read) == (0, False)
 
 

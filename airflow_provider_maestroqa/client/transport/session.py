@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 from collections.abc import Mapping
 from functools import lru_cache
 from importlib.util import find_spec
@@ -11,6 +12,7 @@ from urllib.parse import urlsplit
 import requests
 import urllib3
 from requests.adapters import HTTPAdapter
+from urllib3.connection import HTTPConnection
 from urllib3.exceptions import ConnectTimeoutError
 
 from airflow_provider_maestroqa.client.errors import MaestroQADataError
@@ -19,31 +21,38 @@ from airflow_provider_maestroqa.client.settings import Settings, user_agent
 from airflow_provider_maestroqa.client.transport.deadline import NotConnectedError, TimedResponse, connect_in_time
 from airflow_provider_maestroqa.client.transport.network import certificates_for, proxy_for, record_begin
 
+#: So that no firewall drops an idle connection: it is probed after two minutes, then every half a minute, as those of
+#: Airflow's own HTTP hook are. A system without such an option has times of its own.
+_PROBES = {"TCP_KEEPIDLE": 120, "TCP_KEEPINTVL": 30, "TCP_KEEPCNT": 20}
+_SOCKET_OPTIONS = [
+    *HTTPConnection.default_socket_options,
+    (socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1),
+    *(
+        (socket.IPPROTO_TCP, getattr(socket, name), number)
+        for name, number in _PROBES.items()
+        if hasattr(socket, name)
+    ),
+]
 _SOCKS = ("socks4", "socks4a", "socks5", "socks5h")
 _SOCKS_REMEDY = "requests needs the package PySocks for SOCKS. "
 
 
 def make_session(settings: Settings) -> requests.Session:
-    """Make a session where Airflow's HTTP hook makes none."""
-    return prepare_session(requests.Session(), settings)
-
-
-def prepare_session(session: requests.Session, settings: Settings) -> requests.Session:
-    """Give a session what each of our requests needs.
+    """Make a session with the proxies and the TLS settings of a connection.
 
     It holds no token, so it also serves for the storage hosts of presigned URLs.
 
-    :param session: its adapters' socket options stay; proxies and TLS settings come from ``settings``.
     :param settings: the connection's settings.
     """
+    session = requests.Session()
     session.headers["User-Agent"] = user_agent()
+    session.proxies, session.verify = dict(settings.proxies), settings.verify
     # Without these, requests would let the environment overrule the connection, and look for a password for the host
     # in ~/.netrc and send it.
     session.trust_env = False
     session.auth = _no_auth
-    for prefix, adapter in list(session.adapters.items()):
-        session.mount(prefix, _Adapter(settings, getattr(adapter, "socket_options", None)))
-        adapter.close()
+    for prefix in list(session.adapters):
+        session.mount(prefix, _Adapter(settings))
     return session
 
 
@@ -55,21 +64,19 @@ class _Adapter(HTTPAdapter):
     """Sends requests as the connection says, and never again by itself.
 
     :param settings: the connection's settings.
-    :param socket_options: of every TCP connection.
     """
 
-    def __init__(self, settings: Settings, socket_options: Any = None) -> None:
+    def __init__(self, settings: Settings) -> None:
         self._settings = settings
-        self._pool_options = {} if socket_options is None else {"socket_options": socket_options}
         # Only the client knows which request may be sent twice, and only the budget when.
         super().__init__(max_retries=urllib3.Retry(0, read=False))
 
     def init_poolmanager(self, connections: int, maxsize: int, block: bool = False, **options: Any) -> None:
-        super().init_poolmanager(connections, maxsize, block, **self._pool_options, **options)
+        super().init_poolmanager(connections, maxsize, block, socket_options=_SOCKET_OPTIONS, **options)
         _watch(self.poolmanager)
 
     def proxy_manager_for(self, proxy: str, **options: Any) -> urllib3.PoolManager:
-        manager: urllib3.PoolManager = super().proxy_manager_for(proxy, **self._pool_options, **options)
+        manager: urllib3.PoolManager = super().proxy_manager_for(proxy, socket_options=_SOCKET_OPTIONS, **options)
         _watch(manager)
         return manager
 

@@ -32,7 +32,7 @@ from airflow_provider_maestroqa.client.transport.retry import (
     is_not_carried_out,
     is_success,
 )
-from airflow_provider_maestroqa.client.transport.session import make_session, prepare_session
+from airflow_provider_maestroqa.client.transport.session import make_session
 from airflow_provider_maestroqa.client.transport.tracing import request_span
 
 _READ_TIMEOUT = (urllib3.exceptions.ReadTimeoutError,)
@@ -46,20 +46,12 @@ class SyncClient(BaseClient):
 
     :param settings: the connection's settings, with the token.
     :param budget: the token's request budget; its clock is the client's.
-    :param session: a requests session, which the client prepares and closes; ``None`` makes one.
     :param stats: counts what is sent.
     """
 
-    def __init__(
-        self,
-        settings: Settings,
-        budget: Budget,
-        session: requests.Session | None = None,
-        *,
-        stats: RequestStats | None = None,
-    ) -> None:
+    def __init__(self, settings: Settings, budget: Budget, *, stats: RequestStats | None = None) -> None:
         super().__init__(settings, budget, stats=stats)
-        self._session = make_session(settings) if session is None else prepare_session(session, settings)
+        self._session = make_session(settings)
 
     def send(
         self,
