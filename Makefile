@@ -12,7 +12,7 @@ TOUCHING_AIRFLOW := $(addprefix tests/,client contract hooks operators runtime s
 PYTEST := -m pytest -n 2 --dist loadfile --no-loadscope-reorder
 .DEFAULT_GOAL := help
 .PHONY: help demo test checked quick test-newest test-older $(OLDER:%=test-%) check docs clean environment matrix \
-	ui browser screenshots package release licenses
+	ui cluster browser screenshots package release licenses
 
 help: ## Show these targets
 	@grep -hE '^[a-z-]+:.*## ' Makefile | sed 's/:.*## /|/' | awk -F'|' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -69,6 +69,10 @@ check: environment ## Run ruff and mypy, and check the files of the repository's
 ui: environment ## Open Airflow's UI with a sandbox MaestroQA, a local S3 and the example DAGs
 	@$(BIN)/python scripts/ui.py
 
+# BACKFILL=365 lands as many exports instead. Each takes some minutes.
+cluster: environment ## Run a load on a cluster with Celery, then the same with faults; ten minutes
+	$(BIN)/python scripts/cluster $(if $(BACKFILL),--backfill $(BACKFILL))
+
 browser: environment ## Test that UI in a real browser; takes minutes, skipped if there is none
 	$(BIN)/python -m pytest tests/browser
 
@@ -89,5 +93,5 @@ docs: environment ## Build the documentation; a warning is an error
 	@echo "docs/_build/html/index.html"
 
 clean: ## Remove everything that make has created
-	rm -rf .venv .venv-* .demo .matrix .ui docs/_build dist
+	rm -rf .venv .venv-* .demo .matrix .ui .cluster docs/_build dist
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
