@@ -50,7 +50,8 @@ class PushTruth:
         :param rejected: the numbers in its object of rejected records, in their order.
         """
         broken = self.broken_by_doubles()
-        bad = set(self.bad) | (set(self.may_be_rejected) & set(rejected))
+        # A bad record may have been in a request whose response was lost: then it is in doubt like the others.
+        bad = set(self.bad) - (set(self.told) - set(rejected)) | (set(self.may_be_rejected) & set(rejected))
         if rejected != sorted(bad):
             broken.append(f"rejected are {rejected}, and bad are {sorted(bad)}")
         if report["rejected"] != len(bad):
