@@ -2,6 +2,7 @@
 PYTHON ?= python3
 NEWEST := $(shell cat requirements/newest)
 OLDER := 2.11.0 3.0.6
+MINUTES ?= 60
 BIN := .venv/bin
 # Without bytecode each of the many processes of the tests would compile Airflow anew: seconds instead of one.
 unexport PYTHONDONTWRITEBYTECODE
@@ -12,7 +13,7 @@ TOUCHING_AIRFLOW := $(addprefix tests/,client contract hooks operators runtime s
 PYTEST := -m pytest -n 2 --dist loadfile --no-loadscope-reorder
 .DEFAULT_GOAL := help
 .PHONY: help demo test checked quick test-newest test-older $(OLDER:%=test-%) check docs clean environment matrix \
-	ui cluster browser screenshots package release licenses
+	ui cluster browser screenshots package release licenses soak
 
 help: ## Show these targets
 	@grep -hE '^[a-z-]+:.*## ' Makefile | sed 's/:.*## /|/' | awk -F'|' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -26,10 +27,11 @@ demo: environment ## Land an export from the embedded sandbox, push records back
 # Both cores have something to do all the time: what waits in one run leaves its core to the other one.
 test: ## Run the checks, and the tests on the newest Airflow, 2.11.0 and 3.0.6
 	@echo "The newest Airflow and the older ones are tested side by side; what each prints comes when it has ended."
-	@$(MAKE) --no-print-directory --jobs 2 $(if $(filter output-sync,$(.FEATURES)),--output-sync) checked test-older
+	@$(MAKE) --no-print-directory --jobs 3 $(if $(filter output-sync,$(.FEATURES)),--output-sync) checked test-older
 
+# The short soak waits nearly all the time, so it runs beside the tests: about 15 seconds of a processor.
 checked:
-	@$(MAKE) check && $(MAKE) test-newest
+	@$(MAKE) check && $(MAKE) test-newest soak MINUTES=0.7 SEED=1
 
 # The browser's tests skip themselves where there is none.
 test-newest: environment ## Run the tests on the newest Airflow
@@ -45,6 +47,9 @@ test-3.0.6: LEAVING := $(patsubst %,--ignore=tests/operators/test_%_faults.py,pu
 $(OLDER:%=test-%): test-%:
 	@$(PYTHON) scripts/environment.py $* .venv-$* || [ $$? = 3 ]
 	@[ ! -d .venv-$* ] || .venv-$*/bin/python $(PYTEST) $(TOUCHING_AIRFLOW) --ignore tests/client/budget $(LEAVING)
+
+soak: environment ## Run everything at once for MINUTES=60, with faults and kills, and prove the promises
+	@$(BIN)/python benchmarks/soak --minutes $(MINUTES) $(if $(SEED),--seed $(SEED))
 
 # The rooms without real processes, whole Airflows or fault tables.
 quick: environment ## Run the checks and the quick tests: the loop while working

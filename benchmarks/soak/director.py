@@ -14,11 +14,10 @@ from multiprocessing.connection import wait
 from typing import Any
 
 from airflow_provider_maestroqa.sandbox import Sandbox
-from soak import worker
 from soak.crew import Crew, Member
 from soak.plan import Doom, Job, make_doom, make_fault, make_job
-from soak.triggerer import trigger
-from soak.worker import Try
+from soak.triggerer import run_triggers
+from soak.worker import Try, try_tasks
 
 #: Tries of one task, after which it is taken for one that never ends.
 MAX_TRIES = 40
@@ -83,9 +82,9 @@ class Director:
         self._actions: list[tuple[float, int, Callable[[], None]]] = []
         self._is_calm = False
         for number in range(workers):
-            crew.start(f"worker {number}", worker.work, steady=number < workers // 2)
+            crew.start(f"worker {number}", try_tasks, steady=number < workers // 2)
         for number in range(2):
-            crew.start(f"triggerer {number}", trigger, steady=number == 0)
+            crew.start(f"triggerer {number}", run_triggers, steady=number == 0)
 
     # -- Time -------------------------------------------------------------------------------------------------------
 
@@ -210,7 +209,7 @@ class Director:
         self.crew.bury(member)
         is_worker = member.name.startswith("worker")
         self.counts["killed workers" if is_worker else "killed triggerers"] += 1
-        self.crew.start(member.name, worker.work if is_worker else trigger, steady=member.steady)
+        self.crew.start(member.name, try_tasks if is_worker else run_triggers, steady=member.steady)
         if work is not None and not is_given_up:
             self._try_again(work[0])
         for number, (run_of, method, serialized, of) in [*self._waits.items()]:

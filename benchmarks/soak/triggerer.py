@@ -17,7 +17,7 @@ from soak.sent import mark_requests
 _SAMPLE_EVERY_S = 5.0
 
 
-def trigger(pipe: Connection, folder: Path) -> None:
+def run_triggers(pipe: Connection, folder: Path) -> None:
     """Run the triggers that come through the pipe, until it is closed."""
     mark_requests()
     with log_into(folder / "logs" / f"triggerer-{os.getpid()}.log"):

@@ -66,7 +66,7 @@ class FileStore:
         new.replace(self._path)
 
 
-def work(pipe: Connection, folder: Path) -> None:
+def try_tasks(pipe: Connection, folder: Path) -> None:
     """Try what comes through the pipe, until it is closed."""
     temporary = folder / "tmp" / str(os.getpid())
     temporary.mkdir(parents=True)
