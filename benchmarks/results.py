@@ -38,8 +38,7 @@ class Results:
         """Write the file, where one is wanted."""
         if path is None:
             return
-        script = Path(sys.argv[0])
-        words = [script.parent.name if script.stem == "__main__" else script.name, *_without_json(sys.argv[1:])]
+        words = [Path(sys.argv[0]).name, *_without_json(sys.argv[1:])]
         content = {
             "benchmark": self.benchmark,
             "command": f"python benchmarks/{' '.join(words)}",
@@ -67,12 +66,12 @@ def _rounded(value: object) -> object:
 
 
 def _without_json(words: list[str]) -> list[str]:
-    others, skip = [], False
+    words, skip = [], False
     for word in words:
         if not skip and not word.startswith("--json"):
-            others.append(word)
+            words.append(word)
         skip = word == "--json"
-    return others
+    return words
 
 
 def _version_of(name: str) -> str | None:

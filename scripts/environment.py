@@ -29,6 +29,8 @@ PYTHONS = {
     "lowest": ((3, 10), (3, 10)),
 }
 
+#: Airflow's providers for Google's and Azure's storage.
+CLOUDS = LISTS / "clouds.txt"
 #: The version of the emulator of Azure's storage.
 AZURITE = "3.37.0"
 
@@ -48,7 +50,7 @@ def main(release: str, folder: str, needs_list: str = "tests") -> int:
     environment = ROOT / folder
     versions, needs = list_of(release, python), LISTS / f"{needs_list}.txt"
     stamp = environment / "made-from"
-    read = [versions, *LISTS.glob("t*.txt"), ROOT / "pyproject.toml"]
+    read = [versions, *LISTS.glob("t*.txt"), CLOUDS, ROOT / "pyproject.toml"]
     recipe = hashlib.sha256(b"".join(path.read_bytes() for path in read) + sys.version.encode()).hexdigest()
     if stamp.exists() and stamp.read_text() == recipe:
         return 0
@@ -61,6 +63,7 @@ def main(release: str, folder: str, needs_list: str = "tests") -> int:
     if needs_list == "tools":
         _have_chromium()
         _have_azurite(environment)
+        _have_cloud_providers(environment)
     stamp.write_text(recipe)
     return 0
 
@@ -131,6 +134,17 @@ def _have_azurite(environment: Path) -> None:
     command = ["npm", "install", "--prefix", str(environment / "azurite"), "--no-audit", "--no-fund", "--silent"]
     # Without a network the tests are skipped; the summary shows it.
     subprocess.run([*command, f"azurite@{AZURITE}"], check=False, stdout=subprocess.DEVNULL)
+
+
+def _have_cloud_providers(environment: Path) -> None:
+    """The tests of the clouds need Airflow's providers, which would change versions in the environment itself."""
+    uv, folder = environment / "bin" / "uv", environment / "providers"
+    pip = [uv, "pip"] if uv.exists() else [environment / "bin" / "python", "-m", "pip", "--disable-pip-version-check"]
+    target = ["--python", environment / "bin" / "python"] if uv.exists() else []
+    command = [*pip, "install", "--quiet", *target, "--no-deps", "--target", folder, "-r", CLOUDS]
+    if subprocess.run([str(part) for part in command], check=False, cwd=ROOT).returncode:
+        shutil.rmtree(folder, ignore_errors=True)
+        print("No providers of Google and Azure: the tests of the three clouds are skipped.", flush=True)
 
 
 def _dotted(version: tuple[int, ...]) -> str:

@@ -39,7 +39,7 @@ import pytest  # noqa: E402
 
 from airflow_provider_maestroqa.sandbox import Sandbox  # noqa: E402
 
-pytest_plugins = ["airflow_fixtures", "proxies"]
+pytest_plugins = ["airflow_fixtures", "cloud_fixtures", "proxies"]
 
 #: Wide enough that no test waits for the budget, unless it is about the budget.
 WIDE = {"normal": [[100000, 1]], "hard": [[100000, 1]]}
@@ -53,7 +53,6 @@ FAULT_TABLES = {"test_push_faults.py": "pushes", "test_attachment_faults.py": "a
 LONGEST = (
     "browser/test_ui.py",
     "test_example_dags.py",
-    "cluster/test_cluster.py",
     "pushes/test_histories.py",
     "operators/test_push_faults.py",
     "plugin/test_testing_page.py",

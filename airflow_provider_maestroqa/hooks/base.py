@@ -25,7 +25,7 @@ from airflow_provider_maestroqa.client.transport.request_stats import RequestSta
 from airflow_provider_maestroqa.client.transport.session import make_session
 from airflow_provider_maestroqa.client.transport.sync_client import SyncClient
 from airflow_provider_maestroqa.hooks.rate_limit_store import missing_connection, store_conn_id, store_url
-from airflow_provider_maestroqa.storage.open import open_swap_objects
+from airflow_provider_maestroqa.storage.open_swap import open_swap_objects
 
 if TYPE_CHECKING:
     import requests

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import closing
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -82,21 +83,22 @@ class PushOperator(LineageMixin, MaestroQAOperator):
         """Push the records."""
         return self.push(context, getattr(self, self.records_argument))
 
-    def push(self, context: Context, records: Any) -> dict[str, Any]:
+    def push(self, context: Context, records: Any, state: RetryState | None = None) -> dict[str, Any]:
         """Push records.
 
         :param context: Airflow's context of the task.
         :param records: an iterable of dicts, or a callable that takes ``context`` and ``jinja_env`` and returns one.
+        :param state: of this try, as :meth:`announce` returned it.
         :return: the report of the push.
         """
         from airflow_provider_maestroqa.client.parsing import parse_flag
         from airflow_provider_maestroqa.runtime.retry_state import mapped_path
 
-        self.announce(context)
+        state = state or self.announce(context)
         if callable(records):
             # Airflow 3 calls a callable in a template field; before, that is for us to do.
             records = records(context=context, jinja_env=self.get_template_env())
-        with self.open_hook() as hook:
+        with closing(state), self.open_hook() as hook:
             target = maestroqa_data(hook.settings.base_url, self.resource)
             self.data_transfer = DataTransfer(self.sources, (target,))
             report = hook.push(
@@ -109,7 +111,7 @@ class PushOperator(LineageMixin, MaestroQAOperator):
                 concurrency=self.concurrency,
                 update_first=parse_flag(self.update_first, "update_first"),
                 agent_group=self.agent_group,
-                memory=self._retry_state(context),
+                memory=state,
                 run=task_context.run_label(context),
                 is_first_try=task_context.is_first_try(context),
             )
@@ -117,18 +119,23 @@ class PushOperator(LineageMixin, MaestroQAOperator):
         task_context.add_event_extra(context, self.outlets, push_event_extra(report), written=target.uri)
         return report
 
-    def announce(self, context: Context) -> None:
-        """Save that this try has sent nothing yet, so that one that fails before it can send is not suspected."""
+    def announce(self, context: Context) -> RetryState:
+        """Save that this try has sent nothing yet, so that one that fails before it can send is not suspected.
+
+        :return: the state of this try.
+        """
         from airflow_provider_maestroqa.pushes.resources import resource_named
         from airflow_provider_maestroqa.pushes.runner import announce
 
         with airflow_errors():
+            state = self._retry_state(context)
             announce(
-                self._retry_state(context),
+                state,
                 resource_named(self.resource),
                 run=task_context.run_label(context),
                 is_first_try=task_context.is_first_try(context),
             )
+        return state
 
     def _bound_to(self) -> dict[str, Any]:
         """What a saved position depends on, besides the records themselves."""

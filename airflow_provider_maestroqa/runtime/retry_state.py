@@ -10,7 +10,9 @@ from typing import Any
 
 from airflow_provider_maestroqa.client.errors import MaestroQADataError
 from airflow_provider_maestroqa.runtime import task_context
-from airflow_provider_maestroqa.storage.open import open_object
+from airflow_provider_maestroqa.storage.journal import Journal
+from airflow_provider_maestroqa.storage.open import StoredObject, open_object
+from airflow_provider_maestroqa.storage.open_swap import open_journal
 
 log = logging.getLogger(__name__)
 
@@ -41,9 +43,8 @@ class RetryState:
         self._exclusive = exclusive
         self._key = f"maestroqa_{key}"
         self._fingerprint = fingerprint(arguments)
-        self._object = open_object(mapped_path(state_path, context)) if state_path else None
+        self._object = _open(mapped_path(state_path, context), exclusive) if state_path else None
         self._store = None if self._object is not None else task_context.task_state_store(context)
-        self._version: str | None = None
 
     @property
     def is_persistent(self) -> bool:
@@ -85,8 +86,7 @@ class RetryState:
         """
         state = {"arguments": self._fingerprint, "value": value}
         if self._object is not None:
-            expected = self._version if self._exclusive else None
-            self._version = self._object.write(json.dumps(state).encode(), expected=expected)
+            self._object.write(json.dumps(state).encode())
         elif self._store is not None:
             self._store.set(self._key, state)
 
@@ -94,15 +94,19 @@ class RetryState:
         """Delete what is saved, so that a task that is cleared starts afresh."""
         if self._object is not None:
             self._object.delete()
-            self._version = None
         elif self._store is not None:
             self._store.delete(self._key)
+
+    def close(self) -> None:
+        """End the use of it here: nothing more is saved. Never raises."""
+        if self._object is not None:
+            self._object.close()
 
     def _read(self) -> dict[str, Any] | None:
         if self._object is None:
             state = self._store.get(self._key) if self._store is not None else None
             return state if isinstance(state, dict) else None
-        content, self._version = self._object.read_versioned()
+        content = self._object.read()
         if content is None:
             return None
         try:
@@ -115,6 +119,39 @@ class RetryState:
             f"The object at state_path {self._object.uri} holds no state of this task. Pass a path of its own, or "
             "delete the object to start over."
         )
+
+
+class _VersionedObject:
+    """One object; if it is exclusive, nobody else may replace it between two writes."""
+
+    def __init__(self, stored: StoredObject, *, exclusive: bool) -> None:
+        self._stored = stored
+        self._exclusive = exclusive
+        self._version: str | None = None
+
+    @property
+    def uri(self) -> str:
+        return self._stored.uri
+
+    def read(self) -> bytes | None:
+        content, self._version = self._stored.read_versioned()
+        return content
+
+    def write(self, content: bytes) -> None:
+        self._version = self._stored.write(content, expected=self._version if self._exclusive else None)
+
+    def delete(self) -> None:
+        self._stored.delete()
+        self._version = None
+
+    def close(self) -> None:
+        """Nothing is open."""
+
+
+def _open(path: str, exclusive: bool) -> _VersionedObject | Journal:
+    # What is exclusive is saved with each request.
+    journal = open_journal(path) if exclusive else None
+    return journal or _VersionedObject(open_object(path), exclusive=exclusive)
 
 
 def fingerprint(arguments: Mapping[str, Any]) -> str:

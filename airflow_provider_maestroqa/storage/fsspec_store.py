@@ -15,9 +15,10 @@ from enum import Enum
 from pathlib import Path
 from typing import IO, Any, cast
 
-from airflow_provider_maestroqa.client.errors import MaestroQADataError
+from airflow_provider_maestroqa.client.errors import MaestroQAConfigError, MaestroQADataError, MaestroQAError
 from airflow_provider_maestroqa.storage.base import (
     ABSENT,
+    StorageDeniedError,
     Upload,
     best_effort,
     check_name,
@@ -33,10 +34,15 @@ from airflow_provider_maestroqa.storage.local_store import (
     file_version,
     read_file,
 )
-from airflow_provider_maestroqa.storage.urls import AZURE, STORAGES
+from airflow_provider_maestroqa.storage.swap_objects import AzureSwapObjects, GcsSwapObjects
+from airflow_provider_maestroqa.storage.urls import AZURE, GCS, STORAGES
 
 #: What file systems call that which changes with a file, the best first.
 _VERSION_KEYS = ("etag", "ETag", "generation", "md5Hash", "mtime", "LastModified", "last_modified", "created")
+
+
+#: What can tell whether a bucket exists.
+_SWAP_OBJECTS: dict[str, type[GcsSwapObjects | AzureSwapObjects]] = {GCS: GcsSwapObjects, AZURE: AzureSwapObjects}
 
 
 class _WriteStrategy(Enum):
@@ -68,6 +74,7 @@ class FilesystemStore:
         self._leftovers = Leftovers()
         self._parts_lock = PartsLock(Path(self.root or "/"))
         self._strategy: _WriteStrategy | None = None
+        self._has_container = False
 
     def uri(self, name: str = "") -> str:
         """The protocol, the folder and the name as one address."""
@@ -120,6 +127,7 @@ class FilesystemStore:
             return translate_errors("look up", self.uri(name), lambda: file_version(Path(self.path(name))))
         info = self._info(name)
         if info is None:
+            self._require_container(name)
             return ABSENT
         marks = {key: str(info[key]) for key in _VERSION_KEYS if info.get(key)}
         return f"{marks} {info.get('size')}" if marks else None
@@ -160,8 +168,10 @@ class FilesystemStore:
                 delete_file(Path(self.path(name)), expected)
                 return
             self.require(name, expected)
-            with suppress(FileNotFoundError):
+            try:
                 self.remove(self.path(name))
+            except FileNotFoundError:
+                self._require_container(name)
 
         translate_errors("delete", self.uri(name), remove)
 
@@ -247,6 +257,22 @@ class FilesystemStore:
             return None
 
         return translate_errors("look up", self.uri(name), get_info)
+
+    def _require_container(self, name: str) -> None:
+        """Tell a file that does not exist from a bucket or container that does not, once."""
+        objects_of = _SWAP_OBJECTS.get(STORAGES.get(self.protocol, ""))
+        if self._has_container or objects_of is None:
+            return
+        try:
+            objects_of(self.fs, self.root, self.uri()).require_bucket(name)
+        except StorageDeniedError:
+            # Whoever may write may not be allowed to list.
+            pass
+        except MaestroQAConfigError:
+            raise
+        except MaestroQAError:
+            return
+        self._has_container = True
 
     def _invalidate_cache(self, name: str) -> None:
         """Drop the cached listing, which would hide what another process stored."""

@@ -10,7 +10,6 @@ import os
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
-from functools import cache
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any, cast
 
@@ -37,10 +36,8 @@ from airflow_provider_maestroqa.storage.urls import (
 )
 
 if TYPE_CHECKING:
-    from airflow_provider_maestroqa.client.budget.stores.object_store import SwapObjects
     from airflow_provider_maestroqa.client.resources.upload_body import Source
     from airflow_provider_maestroqa.storage.base import Store
-    from airflow_provider_maestroqa.storage.s3_objects import S3Objects
 
 #: How much of a file is kept in memory before it is sent. The default, 50 MiB, is kept several times.
 _AZURE_BLOCK_BYTES = 4 * 2**20
@@ -68,49 +65,17 @@ def open_s3_store(
         )
     if not isinstance(prefix, str):
         raise MaestroQAConfigError(f"s3_prefix must be text, what every key begins with; got {show(prefix)}.")
-    hook = _s3_hook(aws_conn_id)
+    hook = s3_hook(aws_conn_id)
     client = hook.get_conn()
-    of_connection = _as_extra_args(hook.conn_config.extra_config.get("s3_extra_args"), f"connection {aws_conn_id}")
-    return S3Store(client, bucket, prefix, extra_args={**of_connection, **_as_extra_args(extra_args, "argument")})
+    of_connection = as_extra_args(hook.conn_config.extra_config.get("s3_extra_args"), f"connection {aws_conn_id}")
+    return S3Store(client, bucket, prefix, extra_args={**of_connection, **as_extra_args(extra_args, "argument")})
 
 
-@cache
-def open_swap_objects(url: str) -> SwapObjects:
-    """Open a prefix in an object storage whose small objects are replaced by compare and swap, once in a process.
+def s3_hook(aws_conn_id: str | None) -> Any:
+    """Airflow's hook of an AWS connection.
 
-    :param url: ``s3://…``, ``gs://…`` or ``abfs://…``; it may name the connection, as in ``s3://my_conn@bucket/prefix``.
-        Default: the provider's default connection.
-    :raises MaestroQAConfigError: the URL names no bucket in one of these storages, or nothing is installed for it.
+    :raises MaestroQAConfigError: the Amazon provider is not installed.
     """
-    from airflow_provider_maestroqa.storage import swap_objects
-
-    parts = parse_url(url)
-    if not parts.container:
-        raise MaestroQAConfigError(f"{url} names no bucket. Write it like {parts.scheme}://bucket/prefix.")
-    if parts.storage == S3:
-        return swap_objects.S3SwapObjects(_open_impatient_s3(parts))
-    fs = _open_filesystem(parts, None)
-    root, address = f"{parts.container}/{parts.key}", f"{parts.scheme}://{parts.bucket}/{parts.key}"
-    if parts.storage == GCS:
-        return swap_objects.GcsSwapObjects(fs, root, address)
-    return swap_objects.AzureSwapObjects(fs, root, address)
-
-
-def _open_impatient_s3(parts: StorageUrl) -> S3Objects:
-    """A prefix whose client neither repeats a request nor waits long for its response."""
-    from botocore.config import Config
-
-    from airflow_provider_maestroqa.storage.s3_objects import S3Objects
-    from airflow_provider_maestroqa.storage.swap_objects import ANSWER_S
-
-    hook = _s3_hook(parts.conn_id or DEFAULT_CONNECTIONS[S3])
-    impatient = Config(connect_timeout=ANSWER_S, read_timeout=ANSWER_S, retries={"total_max_attempts": 1})
-    client = hook.get_client_type(config=hook.config.merge(impatient))
-    extra_args = _as_extra_args(hook.conn_config.extra_config.get("s3_extra_args"), f"connection {parts.conn_id}")
-    return S3Objects(client, parts.bucket, parts.key, extra_args=extra_args)
-
-
-def _s3_hook(aws_conn_id: str | None) -> Any:
     try:
         from airflow.providers.amazon.aws.hooks.s3 import S3Hook
     except ImportError:
@@ -120,8 +85,12 @@ def _s3_hook(aws_conn_id: str | None) -> Any:
     return S3Hook(aws_conn_id=aws_conn_id)
 
 
-def _as_extra_args(value: object, place: str) -> Mapping[str, Any]:
-    """``s3_extra_args`` as a dict; in a connection or a template it may be the text of one."""
+def as_extra_args(value: object, place: str) -> Mapping[str, Any]:
+    """``s3_extra_args`` as a dict; in a connection or a template it may be the text of one.
+
+    :param place: where it stands, for the message.
+    :raises MaestroQAConfigError: it is neither.
+    """
     if is_blank(value):
         return {}
     with suppress(ValueError):
@@ -148,7 +117,7 @@ def open_store(url: str, *, conn_id: str | None = None) -> Store:
         return open_s3_store(bucket=parts.bucket, prefix=parts.key, aws_conn_id=conn_id or DEFAULT_CONNECTIONS[S3])
     from airflow_provider_maestroqa.storage.fsspec_store import FilesystemStore
 
-    fs = _open_filesystem(parts, conn_id)
+    fs = open_filesystem(parts, conn_id)
     address = f"{parts.scheme}://{parts.bucket}/{parts.key}"
     # Not all versions of Azure's file system find the container in front of an account.
     return FilesystemStore(
@@ -156,8 +125,11 @@ def open_store(url: str, *, conn_id: str | None = None) -> Store:
     )
 
 
-def _open_filesystem(parts: StorageUrl, conn_id: str | None) -> Any:
-    """Open the file system that Airflow has for a scheme, with a connection's credentials."""
+def open_filesystem(parts: StorageUrl, conn_id: str | None) -> Any:
+    """Open the file system that Airflow has for a scheme, with a connection's credentials.
+
+    :raises MaestroQAConfigError: nothing is installed for the scheme, or the connection cannot be used.
+    """
     conn_id = conn_id or parts.conn_id or _default_connection(parts.storage)
     scheme = AIRFLOW_SCHEMES.get(parts.scheme, parts.scheme)
     try:

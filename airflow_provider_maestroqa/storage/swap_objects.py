@@ -125,7 +125,8 @@ class GcsSwapObjects(_FilesystemObjects):
         async def get(key: str) -> StoredDocument:
             path = f"storage/v1/b/{quote(self._container, safe='')}/o/{quote(key, safe='')}"
             status, headers, body = await self._request("GET", path, {"alt": "media"})
-            if status == 404 and "bucket" not in _google_message(body).lower():
+            # "No such object" is followed by the bucket's name, which may be any.
+            if status == 404 and "bucket does not exist" not in _google_message(body).lower():
                 return StoredDocument(None, ABSENT, _date(headers))
             _require_success(status, _google_message(body))
             return StoredDocument(body, headers.get("x-goog-generation", ""), _date(headers))
@@ -158,6 +159,20 @@ class GcsSwapObjects(_FilesystemObjects):
             _require_success(200 if status == 404 else status, _google_message(body))
 
         self._run("delete", name, delete)
+
+    def require_bucket(self, name: str) -> None:
+        """Ensure, as far as it can be seen, that the bucket exists in which an object was not found.
+
+        :raises MaestroQAConfigError: it does not.
+        """
+
+        async def look(_key: str) -> None:
+            path = f"storage/v1/b/{quote(self._container, safe='')}/o"
+            status, _, body = await self._request("GET", path, {"maxResults": "1", "fields": "kind"})
+            if status == 404:
+                _require_success(status, _google_message(body))
+
+        self._run("look up", name, look)
 
     async def _request(
         self, method: str, path: str, query: Mapping[str, str], content: bytes | None = None
@@ -228,6 +243,13 @@ class AzureSwapObjects(_FilesystemObjects):
                 pass
 
         self._run("delete", name, delete)
+
+    def require_bucket(self, name: str) -> None:
+        """Ensure that the container exists in which an object was not found.
+
+        :raises MaestroQAConfigError: it does not.
+        """
+        self.read(name)
 
     def _blob(self, key: str) -> Any:
         return self._fs.service_client.get_blob_client(self._container, key)

@@ -88,7 +88,7 @@ class ObjectStorageToMaestroQAOperator(PushOperator):
         from airflow_provider_maestroqa.pushes.resources import resource_named
         from airflow_provider_maestroqa.sources.reader import ReadOptions, file_records
 
-        self.announce(context)
+        state = self.announce(context)
         with airflow_errors():
             record_type = resource_named(self.resource).record_type
             read_options = ReadOptions.parse(record_type, mapping=self.mapping, timezone=self.timezone)
@@ -101,7 +101,7 @@ class ObjectStorageToMaestroQAOperator(PushOperator):
                 delimiter=self.delimiter,
                 null_values=self.null_values,
             ) as records:
-                return self.push(context, records)
+                return self.push(context, records, state)
 
     def _open(self) -> Source:
         from airflow_provider_maestroqa.client.errors import MaestroQAConfigError

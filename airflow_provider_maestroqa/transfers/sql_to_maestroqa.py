@@ -86,13 +86,13 @@ class SqlToMaestroQAOperator(PushOperator):
         from airflow_provider_maestroqa.pushes.resources import resource_named
         from airflow_provider_maestroqa.sources.reader import ReadOptions, query_records
 
-        self.announce(context)
+        state = self.announce(context)
         with airflow_errors():
             record_type = resource_named(self.resource).record_type
             read_options = ReadOptions.parse(record_type, mapping=self.mapping, timezone=self.timezone)
             with self._rows() as rows:
                 records = query_records(rows, read_options, f"The query on connection {self.sql_conn_id!r}")
-                return self.push(context, records)
+                return self.push(context, records, state)
 
     def get_openlineage_facets_on_complete(self, task_instance: Any) -> Any:  # noqa: ARG002 - as in the base class
         """Tell OpenLineage the statement, without its parameters, and where its rows went."""

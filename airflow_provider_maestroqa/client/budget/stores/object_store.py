@@ -39,6 +39,8 @@ _TRIES = 3
 _PAUSES_S = (0.02, 1.0)
 # Releases that come sooner after another go with the next write. Seconds.
 _RELEASE_PAUSE_S = 0.25
+# How long to leave an object alone that could not be written again at once. Seconds.
+_REWRITE_S = 1.05
 # Closing gives unused slots back, and waits no longer for that. Seconds.
 _CLOSING_S = 2.0
 
@@ -318,19 +320,36 @@ class ObjectStore:
         first = objects.swap(name, b"1", nothing.version)
         try:
             refused = _is_refused(objects, name, b"2", nothing.version)
-            second = objects.swap(name, b"3", first.version)
+            second = self._swap_again(objects, name, b"3", first.version)
             refused = _is_refused(objects, name, b"4", first.version) and refused and second.version != first.version
         except SwapLostError:
             refused = False
         finally:
             with contextlib.suppress(MaestroQAError):
-                objects.delete(name)
+                self._delete_again(objects, name)
         if not refused:
             raise MaestroQAConfigError(
                 f"The storage of {self.name} does not compare versions when it replaces an object (If-Match and "
                 "If-None-Match), so bookings would be lost. Keep the request budget in another storage, in Redis or "
                 "in PostgreSQL: set rate_limit_store."
             )
+
+    def _swap_again(self, objects: SwapObjects, name: str, content: bytes, version: str) -> StoredDocument:
+        """Replace an object that was just written: Google allows one write a second, and says so with a 429."""
+        try:
+            return objects.swap(name, content, version)
+        except MaestroQAConnectionError:
+            self._clock.sleep(_REWRITE_S)
+        stored = objects.read(name)
+        # Unless only the response was lost.
+        return stored if stored.content == content else objects.swap(name, content, stored.version)
+
+    def _delete_again(self, objects: SwapObjects, name: str) -> None:
+        try:
+            objects.delete(name)
+        except MaestroQAConnectionError:
+            self._clock.sleep(_REWRITE_S)
+            objects.delete(name)
 
     @contextlib.contextmanager
     def _locked(self) -> Iterator[None]:

@@ -82,6 +82,38 @@ def test_a_swap_whose_answer_was_lost_is_not_made_twice(make, memory):
     assert len(LogDocument.parse(memory.objects[NAME][0])._log) == 2
 
 
+class Google(Memory):
+    """It allows one write of an object a second."""
+
+    def __init__(self, fake_time):
+        super().__init__(fake_time)
+        self.changed_at = {}
+
+    def swap(self, name, content, version):
+        if self.objects.get(name, (None, ""))[1] == version:
+            self._require_pause(name)
+        return super().swap(name, content, version)
+
+    def delete(self, name):
+        self._require_pause(name)
+        super().delete(name)
+
+    def _require_pause(self, name):
+        if self.time.monotonic - self.changed_at.get(name, -1) < 1:
+            raise MaestroQAConnectionError("429: rateLimitExceeded", retryable=True)
+        self.changed_at[name] = self.time.monotonic
+
+
+@pytest.mark.parametrize("fails", [[], [False, True]], ids=["", "the response to the probe is lost"])
+def test_one_write_of_an_object_a_second_is_enough(make, fake_time, fails):
+    google = Google(fake_time)
+    google.fails = fails
+    store = make(google)
+    assert store.book("log", RULES, SlotRequest()).wait == 0
+    assert store.book("log", RULES, SlotRequest()).wait < 3
+    assert list(google.objects) == [NAME]
+
+
 def test_one_who_loses_every_swap_says_so_within_the_time_and_comes_back_at_other_moments(make, memory, fake_time):
     store = make()
     store.book("log", RULES, SlotRequest())
