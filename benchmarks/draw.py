@@ -88,6 +88,11 @@ COLUMNS = {
         ("fairness", "fairness", ".2f"),
         ("longest wait, s", "longest_s", ".1f"),
     ],
+    "counting_alone": [
+        ("rate", "rate", ".2f"),
+        ("429s for 1,000 accepted", "refused_in_1000", ",.0f"),
+        ("fairness", "fairness", ".2f"),
+    ],
     "waiting": [
         ("KiB each", "kib_each", ".1f"),
         ("CPU, %", "cpu_percent", ".1f"),

@@ -61,9 +61,15 @@ class World:
 
     def process(self, limits: Limits = DEFAULT_LIMITS, margins: dict[float, float] | None = None) -> Budget:
         """Return the budget as a process of its own sees it; all share one store."""
+        return self._budget(self.store, limits, margins)
 
+    def machine(self, limits: Limits = DEFAULT_LIMITS) -> Budget:
+        """Return the budget of a machine that counts alone."""
+        return self._budget(MemoryStore(lambda: self.now), limits, None)
+
+    def _budget(self, store: MemoryStore, limits: Limits, margins: dict[float, float] | None) -> Budget:
         def store_factory() -> MemoryStore:
-            return self.store
+            return store
 
         self._budgets.append(Budget(store_factory, "token", make_rules(limits, margins), clock=self.clock))
         return self._budgets[-1]

@@ -29,17 +29,21 @@ class Wait:
     :param seconds: how long, as far as is known now.
     :param window: the window that decides, as (requests, seconds), or ``None`` while MaestroQA has asked for a pause.
     :param ahead: how many requests come before this one.
+    :param share: which share of the window is taken here, 1 for all, because others use the token.
     """
 
     bucket: str
     seconds: float
     window: tuple[int, float] | None
     ahead: int
+    share: float = 1.0
 
     def __str__(self) -> str:
         why = "MaestroQA asked for a pause"
         if self.window is not None:
             why = f"{self.window[0]} requests in {format_number(self.window[1], 6)} s are all that the token may send"
+            if self.share < 1:
+                why += f", of which {self.share:.0%} are taken here, because others use it"
         pause = format_duration(self.seconds)
         return f"waiting {pause} for the {self.bucket} request budget ({why}; {self.ahead} ahead)"
 
@@ -178,7 +182,7 @@ class Acquisition:
                 self.store_handle.record_generation(self.key, result.generation)
                 if result.wait > 0:
                     window = None if result.window is None else self.rules.limits[result.window]
-                    self._report(Wait(self.bucket, result.wait, window, result.ahead))
+                    self._report(Wait(self.bucket, result.wait, window, result.ahead, result.share))
                 return result.wait
             replaces = lost = None
             if result.final:

@@ -10,6 +10,7 @@ from typing import Any
 
 from airflow_provider_maestroqa.client.budget.acquisition import Acquisition, AskStore, Sleep, Step, Wait, WaitForTurn
 from airflow_provider_maestroqa.client.budget.limits import Rules
+from airflow_provider_maestroqa.client.budget.share import LoneStore, Refusal
 from airflow_provider_maestroqa.client.budget.shared_store import (
     Store,
     StoreHandle,
@@ -112,19 +113,25 @@ class Budget:
             on_wait=self.on_wait,
         )
 
-    def pause(self, bucket: str, seconds: float) -> None:
+    def pause(self, bucket: str, seconds: float, refusal: Refusal | None = None) -> None:
         """Let every sharer of the budget wait, after MaestroQA responded with 429.
 
         Those that wait already keep their order behind the pause.
 
         :param bucket: the bucket of the rate-limited request.
         :param seconds: the pause, from now; at most an hour.
+        :param refusal: the 429, from which machines without a common store learn of each other.
         """
-        self.store.pause(self.log_name(bucket), self.rules(bucket), seconds)
+        store_handle, log, rules = self.store_handle, self.log_name(bucket), self.rules(bucket)
+        if refusal is not None and isinstance(store_handle.store, LoneStore):
+            share = store_handle.store.learn(log, rules, refusal)
+            if share is not None:
+                store_handle.warn_of_others(rules, share)
+        store_handle.store.pause(log, rules, seconds)
 
-    async def pause_async(self, bucket: str, seconds: float) -> None:
+    async def pause_async(self, bucket: str, seconds: float, refusal: Refusal | None = None) -> None:
         """Let every sharer of the budget wait. See :meth:`pause`."""
-        await self.store_handle.ask_async(lambda: self.pause(bucket, seconds))
+        await self.store_handle.ask_async(lambda: self.pause(bucket, seconds, refusal))
 
     def close(self) -> None:
         """Close the store if nobody else in this process uses it. Using the budget again opens it again."""

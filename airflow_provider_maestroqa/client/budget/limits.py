@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 from airflow_provider_maestroqa.client.errors import MaestroQAConfigError
@@ -59,6 +59,17 @@ class Rules:
         """Seconds for each request when the budget is used up evenly."""
         requests, seconds = self.windows[self.slowest]
         return seconds / requests
+
+    def paced(self, share: float) -> Rules:
+        """Return the rules of one that takes a share of the budget, 1 for all: the same, evenly spread."""
+        if share >= 1:
+            return self
+        pace = (1, self.interval / share)
+        return replace(self, limits=(*self.limits, pace), windows=(*self.windows, pace))
+
+    def position_of(self, seconds: float | None) -> int:
+        """Return the position of the window that is stated with so many seconds; else the slowest one's."""
+        return next((place for place, limit in enumerate(self.limits) if limit[1] == seconds), self.slowest)
 
     @property
     def polls_at_once(self) -> int:

@@ -19,6 +19,7 @@ from math import inf
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 from airflow_provider_maestroqa.client.budget.limits import Rules
+from airflow_provider_maestroqa.client.budget.share import warn
 from airflow_provider_maestroqa.client.budget.slot_log import Denied, LogGeneration, Reservation, SlotRequest
 from airflow_provider_maestroqa.client.errors import MaestroQAError
 
@@ -125,6 +126,7 @@ class StoreHandle:
         self._last: dict[str, _LastRequest] = {}
         self._thread: ThreadPoolExecutor | None = None
         self._failure: tuple[float, MaestroQAError] | None = None
+        self._is_warned = False
 
     def poll_queue(self, log: str) -> PollQueue:
         """Return the queue of polls for a log."""
@@ -151,6 +153,12 @@ class StoreHandle:
         """Return what this process knows of a log."""
         last, now = self._last.get(log), self._now()
         return None if last is None else LogGeneration(last.generation, now - last.at, last.handle, now - last.slot)
+
+    def warn_of_others(self, rules: Rules, share: float) -> None:
+        """Say once that others use the token, and what to configure."""
+        if not self._is_warned:
+            self._is_warned = True
+            warn(rules, share, self.store.name)
 
     async def ask_async(self, call: Callable[[], Result], undo: Callable[[Result], None] | None = None) -> Result:
         """Make a call to the store without holding up the event loop.

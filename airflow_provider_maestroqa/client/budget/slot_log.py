@@ -70,6 +70,7 @@ class Reservation:
     :param window: the position of the window that decided, or ``None`` for a pause.
     :param ahead: how many bookings come before this one.
     :param generation: the name of the log.
+    :param share: which share of the budget the log takes, 1 for all.
     """
 
     handle: Any
@@ -77,6 +78,7 @@ class Reservation:
     window: int | None
     ahead: int
     generation: str
+    share: float = 1.0
 
 
 @dataclass(frozen=True)

@@ -91,14 +91,14 @@ class AsyncClient(BaseClient):
     async def _send_once(self, request: Request, retry: Retry, polling: bool) -> Any:
         bucket = request.endpoint.bucket
         waited_s = await self._budget.acquire_async(bucket, deadline=retry.deadline, polling=polling)
-        self.stats.count_request(bucket, waited_s=waited_s)
+        self._count_request(retry, waited_s)
         try:
             with request_span(request, waited_s=waited_s) as set_status:
                 response = await self._transmit(retry)
                 set_status(response.status)
                 return self._read(request, response)
         except MaestroQARateLimitError as error:
-            await self._budget.pause_async(bucket, self._count_rate_limited(error, retry))
+            await self._budget.pause_async(bucket, *self._count_rate_limited(error, retry))
             raise
 
     async def _transmit(self, retry: Retry) -> Response:

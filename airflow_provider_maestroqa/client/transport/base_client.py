@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from airflow_provider_maestroqa.client.budget import Budget
+from airflow_provider_maestroqa.client.budget import Budget, Refusal
 from airflow_provider_maestroqa.client.endpoints import Request
 from airflow_provider_maestroqa.client.errors import MaestroQARateLimitError
 from airflow_provider_maestroqa.client.settings import Settings
@@ -15,6 +15,7 @@ from airflow_provider_maestroqa.client.transport.retry import (
     MAX_ATTEMPTS,
     Response,
     Retry,
+    full_window,
     rate_limit_pause,
     read_response,
 )
@@ -59,8 +60,15 @@ class BaseClient:
         secrets = (*settings.secrets, *request.secrets)
         return read_response(request, response, now=self._clock.wall(), secrets=secrets, base_url=settings.base_url)
 
-    def _count_rate_limited(self, error: MaestroQARateLimitError, retry: Retry) -> float:
-        """Count a 429; return the seconds for which every sharer of the token pauses."""
+    def _count_request(self, retry: Retry, waited_s: float) -> None:
+        """Count a request whose slot has come, and which is sent now."""
+        self.stats.count_request(retry.request.endpoint.bucket, waited_s=waited_s)
+        retry.sent_at = self._clock.monotonic()
+
+    def _count_rate_limited(self, error: MaestroQARateLimitError, retry: Retry) -> tuple[float, Refusal]:
+        """Count a 429; return for how many seconds all pause, and what the budget learns from it."""
         bucket = retry.request.endpoint.bucket
         self.stats.count_rate_limited(bucket)
-        return rate_limit_pause(error, self._settings.limits.get(bucket, ()), retry.rate_limited + 1)
+        windows = self._settings.limits.get(bucket, ())
+        refusal = Refusal(full_window(error, windows), self._clock.monotonic() - retry.sent_at)
+        return rate_limit_pause(error, windows, retry.rate_limited + 1), refusal

@@ -211,12 +211,17 @@ def rate_limit_pause(error: MaestroQARateLimitError, windows: Sequence[tuple[int
     if error.retry_after is not None:
         return error.retry_after
     lengths = [seconds for _, seconds in windows] or [1.0]
+    window = full_window(error, windows)
+    return min(max(lengths), min(lengths) * 2.0 ** (count - 1)) if window is None else window
+
+
+def full_window(error: MaestroQARateLimitError, windows: Sequence[tuple[int, float]]) -> float | None:
+    """Return the length in seconds of the window that a 429 says is used up, if it says so."""
+    lengths = [seconds for _, seconds in windows] or [1.0]
     message = error.message.lower()
     if "minute" in message:
         return max(lengths)
-    if "second" in message:
-        return min(lengths)
-    return min(max(lengths), min(lengths) * 2.0 ** (count - 1))
+    return min(lengths) if "second" in message else None
 
 
 def is_not_carried_out(error: MaestroQAError) -> bool:
@@ -253,6 +258,8 @@ class Retry:
         self.request = request
         self.deadline = deadline
         self.rate_limited = 0
+        #: When the last try was sent, in monotonic seconds.
+        self.sent_at = 0.0
         self._max_attempts = max_attempts
         self._now = now
         self._failures = 0

@@ -106,7 +106,7 @@ class SyncClient(BaseClient):
         request, bucket = retry.request, retry.request.endpoint.bucket
         waited_s = self._budget.acquire(bucket, deadline=retry.deadline, polling=polling)
         on_in_flight(True)
-        self.stats.count_request(bucket, waited_s=waited_s)
+        self._count_request(retry, waited_s)
         try:
             with request_span(request, waited_s=waited_s) as set_status:
                 response = self._transmit(retry, sink)
@@ -116,7 +116,7 @@ class SyncClient(BaseClient):
             if is_not_carried_out(error):
                 on_in_flight(False)
             if isinstance(error, MaestroQARateLimitError):
-                self._budget.pause(bucket, self._count_rate_limited(error, retry))
+                self._budget.pause(bucket, *self._count_rate_limited(error, retry))
             raise
 
     def _transmit(self, retry: Retry, sink: ResponseSink | None) -> Response:

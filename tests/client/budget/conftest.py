@@ -42,6 +42,13 @@ def virtual_time():
     return load("virtual_time", ROOT / "benchmarks" / "virtual_time.py")
 
 
+@pytest.fixture(scope="session")
+def alone(virtual_time):
+    """The benchmark of machines that count alone."""
+    load("results", ROOT / "benchmarks" / "results.py")
+    return load("counting_alone", ROOT / "benchmarks" / "counting_alone.py")
+
+
 @pytest.fixture
 def fake_time():
     return FakeTime()

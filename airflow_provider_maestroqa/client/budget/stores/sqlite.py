@@ -15,8 +15,9 @@ from math import inf
 from pathlib import Path
 from typing import Any, TypeVar
 
-from airflow_provider_maestroqa.client.budget import slot_log
+from airflow_provider_maestroqa.client.budget import share, slot_log
 from airflow_provider_maestroqa.client.budget.limits import MAX_PAUSE_S, Rules
+from airflow_provider_maestroqa.client.budget.share import LoneStore, Refusal, Share
 from airflow_provider_maestroqa.client.budget.slot_log import Denied, Reservation, SlotLog, SlotRequest, State
 from airflow_provider_maestroqa.client.budget.stores.sqlite_file import LOST, BudgetFile, clock_name, is_busy
 from airflow_provider_maestroqa.client.clock import Clock
@@ -25,13 +26,16 @@ from airflow_provider_maestroqa.client.errors import MaestroQAConnectionError, M
 Result = TypeVar("Result")
 Handle = tuple[str, int]
 
-_STATE = "SELECT id, clock, to_wall, generation, not_before, wanted_until, keep FROM state WHERE budget = ?"
+_STATE = (
+    "SELECT id, clock, to_wall, generation, not_before, wanted_until, keep, level, since "
+    "FROM state LEFT JOIN share ON share.state = state.id WHERE budget = ?"
+)
 # The offset from Unix time is only written again when it has changed by more than this. Seconds.
 _DRIFT_S = 0.1
 _RETRY_PAUSES_S = (0.0, 0.02, 0.1, 0.3, 0.0)
 
 
-class SqliteStore:
+class SqliteStore(LoneStore):
     """Logs in a SQLite file. Every call is one transaction that ends within about ``timeout`` seconds.
 
     :param path: the file; it is made when it is missing, readable by its owner alone.
@@ -54,7 +58,7 @@ class SqliteStore:
 
     def book(self, budget: str, rules: Rules, request: SlotRequest) -> Reservation | Denied:
         """Book a slot."""
-        return self._transact(budget, rules, lambda log, now: slot_log.book(log, rules, request, now))
+        return self._transact(budget, rules, lambda log, now: share.book(log, log.share, rules, request, now))
 
     def remaining(self, budget: str, handle: Handle) -> float | None:
         """Return the seconds until a booked slot, ``None`` when the booking is lost."""
@@ -72,7 +76,17 @@ class SqliteStore:
 
     def pause(self, budget: str, rules: Rules, seconds: float) -> None:
         """Let every sharer wait."""
-        self._transact(budget, rules, lambda log, now: slot_log.pause(log, rules, seconds, now))
+        self._transact(budget, rules, lambda log, now: share.pause(log, log.share, rules, seconds, now))
+
+    def learn(self, budget: str, rules: Rules, refusal: Refusal) -> float | None:
+        """Take a 429 into account; return the share if it was made smaller."""
+
+        def work(log: _SqliteLog, now: float) -> float | None:
+            before = log.share
+            log.save_share(share.learn(log, before, rules, refusal, now))
+            return log.share.level if log.share is not before and log.share.is_for_others else None
+
+        return self._transact(budget, rules, work)
 
     def close(self) -> None:
         """Close the file. It is not opened again: the next user makes a new store."""
@@ -166,7 +180,8 @@ class _SqliteLog(SlotLog):
             self._begin(budget, rules, now=now, clock=clock, to_wall=to_wall)
         else:
             self._id = row[0]
-            self.state = State(*row[3:])
+            self.state = State(*row[3:7])
+            self.share = Share() if row[7] is None else Share(*row[7:])
             self._before = self._values()
             if row[1] != clock:
                 self._carry_over(row[2] - to_wall, now)
@@ -181,6 +196,12 @@ class _SqliteLog(SlotLog):
                 "UPDATE state SET generation = ?, not_before = ?, wanted_until = ?, keep = ? WHERE id = ?",
                 (*values, self._id),
             )
+
+    def save_share(self, share: Share) -> None:
+        """Write the log's share of the budget if it has changed."""
+        if share != self.share:
+            self.share = share
+            self._sql("INSERT OR REPLACE INTO share VALUES (?, ?, ?)", (self._id, share.level, share.since))
 
     def expire(self, before: float, now: float) -> None:
         self._sql("DELETE FROM booking WHERE state = ? AND at < ?", (self._id, before))
@@ -268,7 +289,7 @@ class _SqliteLog(SlotLog):
         return None if row is None else row[0]
 
     def _begin(self, budget: str, rules: Rules | None, *, now: float, clock: str, to_wall: float) -> None:
-        self.state = State(generation=slot_log.new_generation())
+        self.state, self.share = State(generation=slot_log.new_generation()), Share()
         lost = self._sql(_STATE, (LOST,)).fetchone()
         if lost is not None and rules is not None:
             # Unix time counts between two boots alone. It may have been set back, but the loss is past.
@@ -295,6 +316,7 @@ class _SqliteLog(SlotLog):
         self.state.not_before = min(self.state.not_before + shift, now + MAX_PAUSE_S)
         self.state.contended_until = min(self.state.contended_until + shift, now + 2 * self.state.keep)
         self._sql("DELETE FROM line WHERE state = ?", (self._id,))
+        self.save_share(Share(self.share.level, self.share.since + shift))
 
 
 def _slot_of(connection: sqlite3.Connection, budget: str, handle: Handle) -> tuple[float, str, float, float] | None:

@@ -32,6 +32,10 @@ CREATE INDEX booking_at ON booking (state, at);
 CREATE INDEX booking_poll ON booking (state, at) WHERE polling = 1;
 CREATE INDEX booking_freed ON booking (state, at) WHERE freed = 1;
 """
+# Files of earlier versions get it when they are opened.
+_SHARE_TABLE = """
+CREATE TABLE IF NOT EXISTS share (state INTEGER PRIMARY KEY, level REAL, since REAL)
+"""
 
 #: The row of the table ``state`` that says when a damaged log was put aside.
 LOST = "(lost)"
@@ -146,6 +150,7 @@ class BudgetFile:
                 )
             connection.execute("PRAGMA journal_mode = WAL")
             _make_tables(connection)
+        connection.execute(_SHARE_TABLE)
         # Without this, a commit waits for the disk. What a power cut can take is a minute's log.
         connection.execute("PRAGMA synchronous = NORMAL")
 
