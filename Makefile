@@ -2,6 +2,7 @@
 PYTHON ?= python3
 NEWEST := $(shell cat requirements/newest)
 OLDER := 2.11.0 3.0.6
+MINUTES ?= 60
 BIN := .venv/bin
 # Without bytecode each of the many processes of the tests would compile Airflow anew: seconds instead of one.
 unexport PYTHONDONTWRITEBYTECODE
@@ -12,7 +13,7 @@ TOUCHING_AIRFLOW := $(addprefix tests/,client/transport contract hooks operators
 PYTEST := -m pytest -n 2 --dist loadfile --no-loadscope-reorder
 .DEFAULT_GOAL := help
 .PHONY: help demo test checked quick test-newest test-older $(OLDER:%=test-%) check docs clean environment matrix \
-	ui browser screenshots package release licenses
+	ui cluster browser screenshots package release licenses soak
 
 help: ## Show these targets
 	@grep -hE '^[a-z-]+:.*## ' Makefile | sed 's/:.*## /|/' | awk -F'|' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -26,10 +27,11 @@ demo: environment ## Land an export from the embedded sandbox, push records back
 # Both cores have something to do all the time: what waits in one run leaves its core to the other one.
 test: ## Run the checks, and the tests on the newest Airflow, 2.11.0 and 3.0.6
 	@echo "The newest Airflow and the older ones are tested side by side; what each prints comes when it has ended."
-	@$(MAKE) --no-print-directory --jobs 2 $(if $(filter output-sync,$(.FEATURES)),--output-sync) checked test-older
+	@$(MAKE) --no-print-directory --jobs 3 $(if $(filter output-sync,$(.FEATURES)),--output-sync) checked test-older
 
+# The short soak waits nearly all the time, so it runs beside the tests: about 15 seconds of a processor.
 checked:
-	@$(MAKE) check && $(MAKE) test-newest
+	@$(MAKE) check && $(MAKE) test-newest soak MINUTES=0.7 SEED=1
 
 # The browser's tests skip themselves where there is none.
 test-newest: environment ## Run the tests on the newest Airflow
@@ -47,6 +49,9 @@ test-3.0.6: LEAVING := $(patsubst %,--ignore=tests/operators/test_%_faults.py,pu
 $(OLDER:%=test-%): test-%:
 	@$(PYTHON) scripts/environment.py $* .venv-$* || [ $$? = 3 ]
 	@[ ! -d .venv-$* ] || .venv-$*/bin/python $(PYTEST) $(TOUCHING_AIRFLOW) $(LEAVING)
+
+soak: environment ## Run everything at once for MINUTES=60, with faults and kills, and prove the promises
+	@$(BIN)/python benchmarks/soak --minutes $(MINUTES) $(if $(SEED),--seed $(SEED))
 
 # The rooms without real processes, whole Airflows or fault tables.
 quick: environment ## Run the checks and the quick tests: the loop while working
@@ -71,6 +76,10 @@ check: environment ## Run ruff and mypy, and check the files of the repository's
 ui: environment ## Open Airflow's UI with a sandbox MaestroQA, a local S3 and the example DAGs
 	@$(BIN)/python scripts/ui.py
 
+# BACKFILL=365 lands as many exports instead. Each takes some minutes.
+cluster: environment ## Run a load on a cluster with Celery, then the same with faults; ten minutes
+	$(BIN)/python scripts/cluster $(if $(BACKFILL),--backfill $(BACKFILL))
+
 browser: environment ## Test that UI in a real browser; takes minutes, skipped if there is none
 	$(BIN)/python -m pytest tests/browser
 
@@ -91,5 +100,5 @@ docs: environment ## Build the documentation; a warning is an error
 	@echo "docs/_build/html/index.html"
 
 clean: ## Remove everything that make has created
-	rm -rf .venv .venv-* .demo .matrix .ui docs/_build dist
+	rm -rf .venv .venv-* .demo .matrix .ui .cluster docs/_build dist
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

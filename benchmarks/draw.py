@@ -122,6 +122,7 @@ COLUMNS = {
         ("doubled", "doubled", ",d"),
         ("told as not sure", "unsure", ",d"),
     ],
+    "soak": [("number", "number", ",.6g")],
     "push_costs": [("requests for each", "requests", ".2f"), ("records a second", "records_s", ",d")],
     "records": [("wall, s", "wall_s", ".1f"), ("CPU, s", "cpu_s", ".1f"), ("peak, MB", "peak_mb", ".0f")],
 }

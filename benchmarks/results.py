@@ -38,7 +38,8 @@ class Results:
         """Write the file, where one is wanted."""
         if path is None:
             return
-        words = [Path(sys.argv[0]).name, *_without_json(sys.argv[1:])]
+        script = Path(sys.argv[0])
+        words = [script.parent.name if script.stem == "__main__" else script.name, *_without_json(sys.argv[1:])]
         content = {
             "benchmark": self.benchmark,
             "command": f"python benchmarks/{' '.join(words)}",
@@ -66,12 +67,12 @@ def _rounded(value: object) -> object:
 
 
 def _without_json(words: list[str]) -> list[str]:
-    words, skip = [], False
+    others, skip = [], False
     for word in words:
         if not skip and not word.startswith("--json"):
-            words.append(word)
+            others.append(word)
         skip = word == "--json"
-    return words
+    return others
 
 
 def _version_of(name: str) -> str | None:

@@ -14,7 +14,6 @@ import logging
 import os
 import shutil
 import signal
-import socket
 import subprocess
 import sys
 import threading
@@ -26,13 +25,13 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
-import psutil
 import requests
 
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 
 from demo import BUCKET, ROOT, connect
 from helpdesk_warehouse import SOLVED_LATER, YESTERDAY
+from processes import free_port, stop_family, undisturbed
 
 DAGS = ROOT / "dags_examples"
 #: What the examples find in the bucket: tables of two regions, and the recordings of two calls.
@@ -43,8 +42,6 @@ WORKFORCE = {
 CALLS = ("T-1001", "T-1002")
 #: Seconds in which Airflow must be ready; it takes about 75 on two slow cores.
 _PATIENCE_S = 420.0
-#: Seconds that Airflow has to end by itself.
-_GRACE_S = 10.0
 
 
 @dataclass(frozen=True)
@@ -124,7 +121,7 @@ def running_ui(folder: Path, *, port: int = 8080) -> Iterator[UI]:
             )
             _seed(sandbox, s3)
             ui = UI(
-                url=f"http://127.0.0.1:{_free_port(port)}",
+                url=f"http://127.0.0.1:{free_port(port)}",
                 sandbox=sandbox,
                 s3_url=f"{s3.meta.endpoint_url}/{BUCKET}",
                 log=folder / "airflow.log",
@@ -186,8 +183,8 @@ def _airflow(ui: UI, home: Path) -> Iterator[None]:
             _wait_until_ready(ui, process)
             yield
         finally:
-            with _undisturbed():
-                _stop(process)
+            with undisturbed():
+                stop_family(process)
 
 
 def _environment(url: str, home: Path) -> dict[str, str]:
@@ -213,22 +210,12 @@ def _environment(url: str, home: Path) -> dict[str, str]:
         "AIRFLOW__DAG_PROCESSOR__MIN_FILE_PROCESS_INTERVAL": "300",
         "AIRFLOW__DAG_PROCESSOR__PARSING_PROCESSES": "1",
         "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": f"sqlite:///{home / 'airflow.db'}",
-        "AIRFLOW__LOGGING__TRIGGER_LOG_SERVER_PORT": str(_free_port(8794)),
-        "AIRFLOW__LOGGING__WORKER_LOG_SERVER_PORT": str(_free_port(8793)),
+        "AIRFLOW__LOGGING__TRIGGER_LOG_SERVER_PORT": str(free_port(8794)),
+        "AIRFLOW__LOGGING__WORKER_LOG_SERVER_PORT": str(free_port(8793)),
         "AIRFLOW__USAGE_DATA_COLLECTION__ENABLED": "False",
         # On a busy machine, requests of its own tasks may be slow.
         "AIRFLOW__WORKERS__EXECUTION_API_TIMEOUT": "60",
     }
-
-
-def _free_port(preferred: int) -> int:
-    """The port that is wanted, or any other that is free on all addresses of this machine."""
-    for port in (preferred, 0):
-        with suppress(OSError), socket.socket() as tried:
-            tried.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            tried.bind(("", port))
-            return int(tried.getsockname()[1])
-    raise RuntimeError("No port is free on this machine.")
 
 
 def _wait_until_ready(ui: UI, process: subprocess.Popen[bytes]) -> None:
@@ -283,56 +270,6 @@ def _session() -> Iterator[requests.Session]:
         # No proxy for this machine itself.
         session.trust_env = False
         yield session
-
-
-def _stop(process: subprocess.Popen[bytes]) -> None:
-    """End Airflow and all that it has started, also what has left its family since."""
-    known: dict[int, psutil.Process] = {}
-    # The parts are asked first: their parent would end without asking them.
-    for one in _gather(process.pid, known):
-        with suppress(psutil.Error):
-            if one.ppid() == process.pid:
-                one.terminate()
-    deadline = time.monotonic() + _GRACE_S
-    while time.monotonic() < deadline and any(one.pid != process.pid for one in _gather(process.pid, known)):
-        time.sleep(0.2)
-    for one in _gather(process.pid, known):
-        with suppress(psutil.Error):
-            one.kill()
-    process.wait(timeout=30)
-    psutil.wait_procs(list(known.values()), timeout=10)
-
-
-def _gather(session: int, known: dict[int, psutil.Process]) -> list[psutil.Process]:
-    """Add to what is known all that belongs to a session or descends from the known; those that are alive."""
-    for one in psutil.process_iter():
-        with suppress(psutil.Error, OSError):
-            if os.getsid(one.pid) == session:
-                known.setdefault(one.pid, one)
-    for one in list(known.values()):
-        with suppress(psutil.Error):
-            known.update({child.pid: child for child in one.children(recursive=True) if child.pid not in known})
-    return [one for one in known.values() if _is_alive(one)]
-
-
-def _is_alive(process: psutil.Process) -> bool:
-    try:
-        return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
-    except psutil.Error:
-        return False
-
-
-@contextmanager
-def _undisturbed() -> Iterator[None]:
-    """A second Ctrl-C must not leave anything running."""
-    before = {}
-    try:
-        for number in (signal.SIGINT, signal.SIGTERM):
-            before[number] = signal.signal(number, signal.SIG_IGN)
-        yield
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
 
 
 if __name__ == "__main__":

@@ -53,6 +53,7 @@ FAULT_TABLES = {"test_push_faults.py": "pushes", "test_attachment_faults.py": "a
 LONGEST = (
     "browser/test_ui.py",
     "test_example_dags.py",
+    "cluster/test_cluster.py",
     "pushes/test_histories.py",
     "operators/test_push_faults.py",
     "plugin/test_testing_page.py",

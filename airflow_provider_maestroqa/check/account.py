@@ -108,6 +108,10 @@ class CheckedAccount:
     replies: dict[tuple[Any, ...], Reply] = field(default_factory=dict)
     #: The exports that were requested, by their types.
     exports: dict[str, Any] = field(default_factory=dict)
+    #: An export of the grades alone, requested without options.
+    grades: Any = None
+    #: What the storage sent for the file of an export.
+    download: Any = None
     #: The responses to requests that were sent at once, and how long the first of them took, in seconds.
     burst: list[Reply] = field(default_factory=list)
     burst_s: float = 0.0

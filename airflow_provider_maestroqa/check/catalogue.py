@@ -8,6 +8,8 @@ from airflow_provider_maestroqa.check.probes import (
     coaching,
     columns,
     data_deletion,
+    downloads,
+    export_windows,
     exports,
     limits,
     lists,
@@ -21,10 +23,13 @@ PROBES: tuple[Probe, ...] = (
     *lists.PROBES,
     *scim.PROBES,
     *exports.PROBES,
+    *downloads.PROBES,
     *columns.PROBES,
     *coaching.PROBES,
     *tickets.PROBES,
     *data_deletion.PROBES,
     *writes.PROBES,
     *limits.PROBES,
+    # Last, because they take what requests are left.
+    *export_windows.PROBES,
 )

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import argparse
 import inspect
-import json
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from typing import Any, Concatenate, ParamSpec
 
+from airflow_provider_maestroqa.sandbox.option import Option, parse_attribute, parse_limits, parse_names
 from airflow_provider_maestroqa.sandbox.rate_limiter import REAL_LIMITS, Limits
 from airflow_provider_maestroqa.sandbox.validation import ATTRIBUTE_TYPES
 
@@ -25,89 +25,9 @@ CUSTOM_ATTRIBUTES: Mapping[str, str] = {
 }
 
 
-@dataclass(frozen=True)
-class Option:
-    """The declaration of an option, besides its name and type.
-
-    :param default: its default in Python.
-    :param about: what it does, in reStructuredText.
-    :param choices: its values, where there are only a few.
-    :param minimum: its smallest value.
-    :param flag: how it is written on the command line; by default its name with hyphens; ``None``: not at all.
-    :param command_default: its default on the command line, where that is another one.
-    :param parse: turns the text on the command line into a value; by default the type of the default.
-    :param metavar: what stands for the value in the help.
-    :param repeated: whether it may be given several times, each time with one item of a mapping.
-    :param public: whether the control endpoint shows it.
-    """
-
-    default: Any
-    about: str
-    choices: tuple[str, ...] = ()
-    minimum: float | None = None
-    flag: str | None = ""
-    command_default: Any = None
-    parse: Callable[[str], Any] | None = None
-    metavar: str | None = None
-    repeated: bool = False
-    public: bool = True
-
-    @property
-    def written_default(self) -> str:
-        """The default on the command line, as the help and the documentation show it."""
-        if self.default is REAL_LIMITS:
-            return "real"
-        if self.repeated or self.default == ():
-            return "none"
-        if isinstance(self.default, bool):
-            return "off"
-        return str(self.default if self.command_default is None else self.command_default)
-
-    def written_flag(self, name: str) -> str:
-        """How the option of this name is written on the command line."""
-        return self.flag or f"--{name.replace('_', '-')}"
-
-    def add_to(self, parser: argparse.ArgumentParser, name: str) -> None:
-        """Add it to a command line."""
-        flag = self.written_flag(name)
-        about = self.about.replace("`", "")
-        if isinstance(self.default, bool):
-            parser.add_argument(flag, dest=name, action="store_true", help=about)
-            return
-        settings: dict[str, Any] = {
-            "type": self.parse or type(self.default),
-            "help": f"{about} ({self.written_default})",
-        }
-        if self.choices:
-            settings["choices"] = self.choices
-        if self.repeated:
-            settings["action"] = "append"
-        default = self.default if self.command_default is None else self.command_default
-        parser.add_argument(flag, dest=name, default=default, metavar=self.metavar, **settings)
-
-
 def _option(default: Any, about: str, **declaration: Any) -> Any:
     # A factory, since a dataclass takes no mapping as a default.
     return field(default_factory=lambda: default, metadata={"option": Option(default, about, **declaration)})
-
-
-def parse_limits(text: str) -> Limits:
-    """Parse rate limits on a command line: ``real``, ``none``, or JSON."""
-    if text in ("real", "none"):
-        return REAL_LIMITS if text == "real" else {}
-    try:
-        limits: Any = json.loads(text)
-        return {bucket: [(float(n), float(window)) for n, window in windows] for bucket, windows in limits.items()}
-    except (ValueError, TypeError, AttributeError):
-        raise argparse.ArgumentTypeError(f"real, none, or JSON such as {json.dumps(REAL_LIMITS)}") from None
-
-
-def parse_attribute(text: str) -> tuple[str, str]:
-    """Parse a custom attribute on a command line: ``NAME=TYPE``."""
-    name, _, value_type = text.rpartition("=")
-    if not name or value_type not in ATTRIBUTE_TYPES:
-        raise argparse.ArgumentTypeError(f"NAME=TYPE, where the type is one of {', '.join(ATTRIBUTE_TYPES)}")
-    return name, value_type
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -126,7 +46,7 @@ class SandboxOptions:
         (),
         "names by which others may reach it, besides this machine's own; the first is in its URLs; on the command "
         "line with commas between them",
-        parse=lambda text: tuple(filter(None, text.split(","))),
+        parse=parse_names,
         public=False,
     )
     account: str = _option(
@@ -212,12 +132,31 @@ class SandboxOptions:
         (),
         "columns that files of exports have besides the known ones, each as ``FILE.COLUMN`` such as "
         "``total_scores.mood``, with commas between them on the command line",
-        parse=lambda text: tuple(filter(None, text.split(","))),
+        parse=parse_names,
     )
     missing_columns: Sequence[str] = _option(
         (),
         "known columns that files of exports do not have, likewise",
-        parse=lambda text: tuple(filter(None, text.split(","))),
+        parse=parse_names,
+    )
+    export_defaults: str = _option(
+        "excluded",
+        "calibrations, grades of graders and deleted grades in a raw export that says nothing of them: ``excluded`` "
+        "or ``included``",
+        choices=("excluded", "included"),
+    )
+    export_windows: str = _option(
+        "filled",
+        "what is in an export whose window is a part of an earlier one's: ``filled`` with as many records as any, or "
+        "those of the earlier one's that are in it: with its start and without its end (``half_open``), with both "
+        "(``included``) or without both (``excluded``)",
+        choices=("filled", "half_open", "included", "excluded"),
+    )
+    no_ranges: bool = _option(False, "the storage sends whole files, whatever part is requested")
+    storage_etag: str = _option(
+        "md5",
+        "the ETag of a stored file: its ``md5``, an ``other`` one as of several parts, or ``none``",
+        choices=("md5", "other", "none"),
     )
     doubled_records: int = _option(0, "records of each file of an export that come twice, for others", minimum=0)
     max_page: int = _option(1000, "records in a page of a list, however many are requested", minimum=1)
@@ -231,6 +170,20 @@ class SandboxOptions:
         "records of a list that were created exactly at its ``startDate`` or ``endDate``: ``excluded`` or "
         "``included``",
         choices=("excluded", "included"),
+    )
+    list_times: str = _option(
+        "created",
+        "what the window of a list goes by: when a record was ``created``, or also when it was ``changed``",
+        choices=("created", "changed"),
+    )
+    list_dates: str = _option(
+        "documented",
+        "how the dates of a list's window are written: as ``documented``, with milliseconds or without, in whole "
+        "``seconds`` alone, or in any form of ``iso8601``",
+        choices=("documented", "seconds", "iso8601"),
+    )
+    unknown_filters: str = _option(
+        "reject", "query parameters that a list does not know: ``reject`` or ``ignore``", choices=("reject", "ignore")
     )
     record_id: str = _option("id", "the name of a listed record's id: ``id`` or ``_id``", choices=("id", "_id"))
     export_max_days: int = _option(90, "days that an export of coaching sessions covers at most", minimum=0)

@@ -32,6 +32,19 @@ READ_VARIANTS = [
     ("doubled_records", 2, "natural_keys"),
     ("scim_first_index", 0, "scim_first_index"),
     ("group_members", "ids", "group_members"),
+    ("list_dates", "seconds", "list_dates"),
+    ("list_times", "changed", "list_times"),
+    ("unknown_filters", "ignore", "unknown_filters"),
+    ("no_ranges", True, "download_range"),
+    ("storage_etag", "other", "download_checksum"),
+    ("export_defaults", "included", "export_defaults"),
+    ("export_windows", "included", "export_edges"),
+]
+#: Other values of these options, and the probes that tell them.
+MORE_VARIANTS = [
+    ("export_lookup", "body", "export_lookup"),
+    ("storage_etag", "none", "download_checksum"),
+    ("export_windows", "excluded", "export_edges"),
 ]
 WRITE_VARIANTS = [
     ("unknown_tickets", "accept", "unknown_ticket"),
@@ -56,14 +69,23 @@ def test_an_account_as_the_documents_have_it_is_as_read(check, otherwise):
         "refused_requests",
         "rate_limit_words",
         "retry_after",
+        # A check that writes has no requests left for it.
+        "export_edges",
     ]
 
 
-@pytest.mark.parametrize(("option", "value", "name"), [*READ_VARIANTS, ("export_lookup", "body", "export_lookup")])
+@pytest.mark.parametrize(("option", "value", "name"), READ_VARIANTS)
 def test_each_variant_that_reading_shows_is_told_and_no_other(check, otherwise, option, value, name):
     report, _ = check(**{option: value})
     assert otherwise(report) == [name]
     assert report.options[option] == value
+
+
+def test_other_values_of_these_options_are_told_as_well(check, otherwise):
+    report, _ = check(**{option: value for option, value, _ in MORE_VARIANTS})
+    assert sorted(otherwise(report)) == sorted(name for *_, name in MORE_VARIANTS)
+    for option, value, _ in MORE_VARIANTS:
+        assert report.options[option] == value
 
 
 @pytest.mark.parametrize(("option", "value", "name"), WRITE_VARIANTS)
@@ -86,13 +108,56 @@ def test_eight_variants_at_once_are_found_and_none_is_invented(check, otherwise)
     assert sorted(otherwise(report)) == sorted(name for *_, name in variants)
 
 
-def test_a_sandbox_like_the_profile_shows_the_same(check, otherwise, tmp_path):
-    first, _ = check(granted=["write"], **{option: value for option, value, _ in [*READ_VARIANTS, *WRITE_VARIANTS]})
-    assert len(otherwise(first)) == len(READ_VARIANTS) + len(WRITE_VARIANTS)
+@pytest.mark.parametrize(
+    ("granted", "variants"), [([], READ_VARIANTS), (["write"], WRITE_VARIANTS)], ids=["reading", "writing"]
+)
+def test_a_sandbox_like_the_profile_shows_the_same(check, otherwise, tmp_path, granted, variants):
+    first, _ = check(granted=granted, **{option: value for option, value, _ in variants})
+    assert sorted(otherwise(first)) == sorted(name for *_, name in variants)
     file = tmp_path / "profile.json"
     file.write_text(profile(first, versions="", now=0))
-    second, _ = check(granted=["write"], **profile_options(file))
+    second, _ = check(granted=granted, **profile_options(file))
     assert [(probe, finding) for probe, finding in second.findings] == first.findings
+
+
+def seen_of(report, name):
+    (finding,) = [finding for probe, finding in report.findings if probe.name == name]
+    return finding.verdict, finding.seen
+
+
+def test_what_the_documents_leave_open_may_be_either_way(check, otherwise):
+    report, sandbox = check(export_windows="half_open", list_dates="iso8601")
+    assert otherwise(report) == []
+    assert seen_of(report, "export_edges") == (
+        Verdict.AS_READ,
+        "a window with 5 grades, cut at one of them: 2 and 3; each comes once",
+    )
+    assert (report.options["export_windows"], report.options["list_dates"]) == ("half_open", "iso8601")
+    assert sandbox.count("POST", "/api/v1/request-raw-export") == 5
+
+
+def test_a_file_that_is_not_the_one_of_its_checksum_is_otherwise(check, otherwise):
+    # The first request for this file lands it.
+    report, _ = check(
+        before=lambda sandbox: sandbox.fault("corrupt", path="/exports/*/agent_groups.csv", after=1, times=9)
+    )
+    assert otherwise(report) == ["download_checksum"]
+    # A sandbox has other grades in each window by default.
+    assert seen_of(report, "export_edges")[0] is Verdict.NOT_SEEN
+    assert "export_windows" not in report.options
+
+
+def test_an_account_without_grades_shows_no_defaults(check, otherwise):
+    report, _ = check(rows=0)
+    assert otherwise(report) == []
+    assert seen_of(report, "export_defaults") == (Verdict.NOT_SEEN, "no grades in the last week")
+
+
+def test_slow_exports_leave_out_what_takes_too_many_requests(check, otherwise):
+    report, sandbox = check(polls=4, seconds=20.0, export_windows="half_open")
+    assert otherwise(report) == []
+    assert report.requests == len([one for one in sandbox.requests if one.host == "api"]) <= MAX_REQUESTS
+    assert "requests of a check are left: try it without --write" in seen_of(report, "export_edges")[1]
 
 
 def test_grades_are_found_to_be_of_tickets(check, otherwise):

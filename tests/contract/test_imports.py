@@ -94,7 +94,8 @@ def test_there_is_no_circle_of_imports(graph):
 @pytest.mark.parametrize("folder", ["scripts", "benchmarks", "docs", "tests/support"])
 def test_there_is_no_circle_of_imports_outside_the_package(package, folder):
     """Each of these folders is on the path of its own programs, so its modules have plain names."""
-    files = {path.stem: path for path in sorted((package.root / folder).rglob("*.py"))}
+    place = package.root / folder
+    files = {".".join(path.relative_to(place).with_suffix("").parts): path for path in sorted(place.rglob("*.py"))}
     imports = {
         name: {target for node in ast.walk(ast.parse(path.read_text())) for target in named(node)} & set(files)
         for name, path in files.items()

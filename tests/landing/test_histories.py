@@ -10,8 +10,6 @@ MAESTROQA_HISTORIES is the number of histories of each kind of store; a failure 
 from __future__ import annotations
 
 import gzip
-import hashlib
-import json
 import os
 import random
 import threading
@@ -20,6 +18,7 @@ from collections import Counter
 
 import fsspec
 import pytest
+from landed_truth import read_landed
 
 from airflow_provider_maestroqa.client.errors import MaestroQAConnectionError, MaestroQAError
 from airflow_provider_maestroqa.landing.records import land_records
@@ -150,11 +149,8 @@ class StepwiseUpload:
 
 def check(store, history):
     """What a reader sees is true."""
-    manifest = json.loads(store.get_bytes("_manifest.json") or b"{}")
-    for file in manifest.get("files", ()):
-        data = store.get_bytes(file["name"])
-        assert data is not None, (history, f"{file['name']} is missing")
-        assert hashlib.sha256(data).hexdigest() == file["sha256"], (history, f"{file['name']} has other bytes")
+    manifest, wrong = read_landed(store.get_bytes)
+    assert not wrong, (history, wrong)
     return manifest
 
 

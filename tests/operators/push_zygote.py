@@ -13,25 +13,10 @@ import time
 from pathlib import Path
 from types import SimpleNamespace
 
-from airflow_provider_maestroqa.hooks import maestroqa as _warm  # noqa: F401
-from airflow_provider_maestroqa.operators.agents import MaestroQAUpsertAgentsOperator
-from airflow_provider_maestroqa.operators.comments import MaestroQACreateCommentsOperator
-from airflow_provider_maestroqa.operators.csat import MaestroQAPushCsatScoresOperator
-from airflow_provider_maestroqa.operators.metrics import (
-    MaestroQAPushAgentMetricsOperator,
-    MaestroQAPushTicketMetricsOperator,
-)
-from airflow_provider_maestroqa.operators.tickets import MaestroQAUpsertTicketsOperator
-from airflow_provider_maestroqa.pushes.resources import RESOURCES
+from push_operators import OPERATORS
 
-OPERATORS = {
-    "tickets": (MaestroQAUpsertTicketsOperator, "tickets"),
-    "agents": (MaestroQAUpsertAgentsOperator, "agents"),
-    "comments": (MaestroQACreateCommentsOperator, "comments"),
-    "csat_scores": (MaestroQAPushCsatScoresOperator, "scores"),
-    "ticket_metrics": (MaestroQAPushTicketMetricsOperator, "metrics"),
-    "agent_metrics": (MaestroQAPushAgentMetricsOperator, "metrics"),
-}
+from airflow_provider_maestroqa.hooks import maestroqa as _warm  # noqa: F401
+from airflow_provider_maestroqa.pushes.resources import RESOURCES
 
 
 def records_of(job):

@@ -333,7 +333,7 @@ def test_a_saved_position_that_is_gone(kind, kept, sandbox, row, task_state_stor
 def zygote():
     process = subprocess.Popen(
         [sys.executable, "-W", "ignore", str(Path(__file__).with_name("push_zygote.py"))],
-        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        env={**os.environ, "PYTHONPATH": os.pathsep.join([str(ROOT), str(ROOT / "tests" / "support")])},
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=subprocess.DEVNULL,

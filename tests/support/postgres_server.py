@@ -86,6 +86,7 @@ class PostgresServer:
     """A server of its own, in a copy of the template's files."""
 
     template: Path
+    settings: dict[str, str] = field(default_factory=dict)
     port: int = 0
     folder: Path | None = None
     process: subprocess.Popen | None = field(default=None, repr=False)
@@ -104,7 +105,7 @@ class PostgresServer:
         return f"postgresql://maestro:{PASSWORD}@127.0.0.1:{self.port}/postgres"
 
     def start(self):
-        settings = {**_SETTINGS, "port": str(self.port)}
+        settings = {**_SETTINGS, **self.settings, "port": str(self.port)}
         options = [part for name, value in settings.items() for part in ("-c", f"{name}={value}")]
         self.process = subprocess.Popen(
             [postgres_folder() / "postgres", "-D", self.folder / "data", *options],

@@ -6,10 +6,10 @@ from collections.abc import Mapping
 from functools import partial
 from typing import Any
 
-from airflow_provider_maestroqa.check.account import CheckedAccount
+from airflow_provider_maestroqa.check.account import CheckedAccount, Page
 from airflow_provider_maestroqa.check.finding import Finding, as_read, not_seen, otherwise, told
+from airflow_provider_maestroqa.check.list_form import form_probe
 from airflow_provider_maestroqa.check.probe import Probe
-from airflow_provider_maestroqa.check.redaction import shown_names
 from airflow_provider_maestroqa.client.resources.catalogue import LIST_RESOURCES, ListResource
 
 #: The lists of SCIM.
@@ -19,17 +19,10 @@ _PAGE_FIELDS = ("totalResults", "startIndex", "itemsPerPage", "Resources")
 _NAMES = {"agent_groups": "displayName", "user_groups": "displayName", "users": "userName"}
 
 
-def _form(account: CheckedAccount, row: ListResource) -> Finding:
-    page = account.page(row)
-    if not page.reply.is_success:
-        return otherwise(page.reply.says)
-    missing = [name for name in _PAGE_FIELDS if name not in page.reply.fields]
-    if missing:
-        return otherwise(f"a page without {shown_names(missing)}")
-    if not page.records:
-        return not_seen("the list is empty")
-    record = page.records[0]
-    seen = f"{len(page.records)} of {page.total:,} records with {shown_names(sorted(record))}"
+def _record(
+    _account: CheckedAccount, page: Page, record: Mapping[str, Any], shown: str, *, row: ListResource
+) -> Finding:
+    seen = f"{len(page.records)} of {page.total:,} {shown}"
     return told("id" in record and _NAMES[row.name] in record, seen, **_options(row, page.total))
 
 
@@ -62,11 +55,12 @@ def _members(account: CheckedAccount) -> Finding:
 
 PROBES = (
     *(
-        Probe(
+        form_probe(
             f"list_{row.name}",
             f"The list of {row.name.replace('_', ' ')} has the form of SCIM.",
             "It cannot be landed, and groups are not found by their names.",
-            partial(_form, row=row),
+            get_page=partial(CheckedAccount.page, row=row),
+            judge=partial(_record, row=row),
         )
         for row in _ROWS
     ),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 
 from aiohttp import web
 
@@ -12,10 +13,18 @@ from airflow_provider_maestroqa.sandbox.data.coaching_rows import LISTS, Fields
 from airflow_provider_maestroqa.sandbox.request_context import context_of, reject_query
 from airflow_provider_maestroqa.sandbox.responses import APIError
 from airflow_provider_maestroqa.sandbox.state import State, state_of
-from airflow_provider_maestroqa.sandbox.validation import Parameter, check_parameters
+from airflow_provider_maestroqa.sandbox.validation import Check, Parameter, check_parameters, format_date
 
 _SCIM_LIST = "urn:ietf:params:scim:api:messages:2.0:ListResponse"
 _PAGE = {"count": Parameter(checks.digits), "startIndex": Parameter(checks.digits)}
+#: Dates in a query, by the option that says in which forms.
+_DATES: Mapping[str, Check] = {
+    "documented": checks.date,
+    "seconds": Check(
+        lambda value: checks.date.fits(value) and "." not in value, "must be a UTC date like 2017-12-13T05:00:00Z"
+    ),
+    "iso8601": Check(lambda value: _moment(value) is not None, "must be a date of ISO 8601 with a time zone"),
+}
 _FILTERS = {
     "agentId": Parameter(checks.text),
     "creatorId": Parameter(checks.text),
@@ -40,8 +49,8 @@ class ListEndpoint:
 
     async def get_page(self, request: web.Request) -> web.Response:
         """Return a page of the list, changed by the faults that fire on it."""
-        check_parameters(request.query, {**_PAGE, **self.filters})
-        state, query = state_of(request), dict(request.query)
+        state = state_of(request)
+        query = self._checked_query(state, request.query)
         at = {fault.kind: fault.at or 0 for fault in context_of(request).faults}
         offset = state.list_offsets[self.path] = state.list_offsets.get(self.path, 0) + at.get("shrink", 0)
         first_index = state.options.scim_first_index if self.is_scim else state.options.first_index
@@ -70,10 +79,33 @@ class ListEndpoint:
             raise APIError(404, f"There is no {self.label} with this id.")
         return web.json_response(self._written(state_of(request), record))
 
+    def _checked_query(self, state: State, given: Mapping[str, str]) -> dict[str, str]:
+        """The parameters of the query as this account takes them, dates in the documented form."""
+        known = {**_PAGE, **self.filters}
+        if state.options.unknown_filters == "ignore":
+            given = {name: value for name, value in given.items() if name in known}
+        date = Parameter(_DATES[state.options.list_dates])
+        known = {name: date if one.check is checks.date else one for name, one in known.items()}
+        check_parameters(given, known)
+        return {name: _documented(value) if known[name] is date else value for name, value in given.items()}
+
     def _written(self, state: State, record: Fields) -> Fields:
         """The record, with its id under the name that this account has for it; in SCIM that is always ``id``."""
         id_name = "id" if self.is_scim else state.options.record_id
         return {id_name if name == "id" else name: value for name, value in self.show(state, record).items()}
+
+
+def _moment(text: str) -> datetime | None:
+    try:
+        moment = datetime.fromisoformat(text.replace("Z", "+00:00"))
+    except ValueError:
+        return None
+    return None if moment.tzinfo is None else moment
+
+
+def _documented(date: str) -> str:
+    moment = None if checks.date.fits(date) else _moment(date)
+    return date if moment is None else format_date(moment.timestamp())
 
 
 def _slice(records: Sequence[Fields], offset: int, start: int, count: int, at: Mapping[str, int]) -> list[Fields]:

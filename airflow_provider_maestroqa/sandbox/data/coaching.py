@@ -28,7 +28,7 @@ _DAY = 86400
 class RecordList(Sequence[Fields]):
     """Records of a list: the generated ones, each made when it is accessed, and then those that were added."""
 
-    def __init__(self, numbers: range, make: Callable[[int], Fields], added: Sequence[Fields]) -> None:
+    def __init__(self, numbers: Sequence[int], make: Callable[[int], Fields], added: Sequence[Fields]) -> None:
         self._numbers = numbers
         self._make = make
         self._added = added
@@ -96,7 +96,11 @@ class Coaching:
         high = last(numbers, before, key=lambda number: self.rows.created_at(record_type, number))
         owners = {name: query[name] for name in OWNERS if name in query}
         added = [one for one in self._listed(record_type) if self._matches(one, owners, after, before)]
-        return RecordList(_numbers_of(owners, low, high), self.rows.maker(record_type), added)
+        make, numbers_in = self.rows.maker(record_type), _numbers_of(owners, low, high)
+        if self.options.list_times == "created":
+            return RecordList(numbers_in, make, added)
+        of_owners = _numbers_of(owners, 0, count)
+        return RecordList([one for one in of_owners if self._matches(make(one), {}, after, before)], make, added)
 
     def exported(self, start: date, end: date, time_axis: str) -> Iterator[Fields]:
         """The sessions of an export, one by one."""
@@ -130,10 +134,10 @@ class Coaching:
         return self.options.list_ends == "included"
 
     def _matches(self, record: Fields, owners: Mapping[str, str], after: float, before: float) -> bool:
-        created_at = parse_date(record["createdAt"]).timestamp()
-        at_end = self._includes_ends and created_at in (after, before)
-        owned = all(record[name] == value for name, value in owners.items())
-        return owned and (at_end or after < created_at < before)
+        names = ("createdAt", "updatedAt") if self.options.list_times == "changed" else ("createdAt",)
+        moments = [parse_date(record[name]).timestamp() for name in names]
+        is_in = any((self._includes_ends and one in (after, before)) or after < one < before for one in moments)
+        return is_in and all(record[name] == value for name, value in owners.items())
 
     def _listed(self, record_type: str) -> list[Fields]:
         if record_type == "session":

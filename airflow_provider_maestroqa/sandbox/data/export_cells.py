@@ -38,6 +38,7 @@ class Content:
     more_columns: tuple[str, ...] = ()  # as FILE.COLUMN
     missing_columns: tuple[str, ...] = ()  # likewise
     doubled_records: int = 0  # records of each file that come twice
+    is_in: Callable[[datetime], bool] | None = None  # only records of these dates; by default all
 
 
 class Chance(random.Random):

@@ -133,7 +133,7 @@ def _write_table(write: Callable[[bytes], Any], table: Table, cancelled: Callabl
         digest.update(block)
         checksum = zlib.crc32(block, checksum)
         size += len(block)
-    return ExportFile(table.name + ".csv", table.rows, size, digest.hexdigest(), f"{checksum:08x}")
+    return ExportFile(table.name + ".csv", len(table.numbers), size, digest.hexdigest(), f"{checksum:08x}")
 
 
 class _Unseekable:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import random
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from itertools import groupby, islice
 
 from airflow_provider_maestroqa.sandbox.data.export_cells import (
@@ -137,14 +138,25 @@ class Table:
         more = self._listed(self.content.more_columns)
         header = ",".join([*self.columns, *more]).encode()
         more_cells = b"".join(b",more" for _ in more)
-        first_double = self.rows - min(self.content.doubled_records, self.rows // 2)
-        yield (BOM if file.bom else b"") + header + (file.line_end if self.rows else b"")
+        count = len(self.numbers)
+        first_double = count - min(self.content.doubled_records, count // 2)
+        yield (BOM if file.bom else b"") + header + (file.line_end if count else b"")
         row = _renderer(self, file)
-        for first in range(0, self.rows, _BLOCK_ROWS):
-            last = min(first + _BLOCK_ROWS, self.rows)
-            numbers = [number if number < first_double else number - first_double for number in range(first, last)]
-            block = b"".join([row(number) + more_cells + file.line_end for number in numbers])
-            yield block if last < self.rows or file.ends_with_line_end else block[: -len(file.line_end)]
+        for first in range(0, count, _BLOCK_ROWS):
+            last = min(first + _BLOCK_ROWS, count)
+            places = [place if place < first_double else place - first_double for place in range(first, last)]
+            block = b"".join([row(self.numbers[place]) + more_cells + file.line_end for place in places])
+            yield block if last < count or file.ends_with_line_end else block[: -len(file.line_end)]
+
+    @cached_property
+    def numbers(self) -> Sequence[int]:
+        """The numbers of its rows: all, or those whose dates are to be in it."""
+        is_in = self.content.is_in
+        if is_in is None:
+            return range(self.rows)
+        subject = _FILES[self.name].subject
+        moments = [one.moment for one in dates(self.content, min(_DATES_POOL, subject(self.rows)[0] + 1))]
+        return [one for one in range(self.rows) if is_in(moments[subject(one)[0] % _DATES_POOL])]
 
     @property
     def columns(self) -> list[str]:

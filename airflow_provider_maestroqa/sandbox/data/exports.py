@@ -12,6 +12,8 @@ import zipfile
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
+from datetime import datetime
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +27,12 @@ from airflow_provider_maestroqa.sandbox.validation import parse_date
 
 #: How long a poll may wait for a big file before it reports that the export is in progress, in seconds.
 _MAX_WAIT = 3.0
+#: Whether a moment is in a window, by the option that says so; the arguments are start, end and moment.
+_EDGES: Mapping[str, Callable[[datetime, datetime, datetime], bool]] = {
+    "half_open": lambda start, end, moment: start <= moment < end,
+    "included": lambda start, end, moment: start <= moment <= end,
+    "excluded": lambda start, end, moment: start < moment < end,
+}
 
 
 @dataclass
@@ -71,23 +79,33 @@ class Export:
 
     def has_data(self, now: float) -> bool:
         """Whether anything can be in it: not when its window is empty or has not begun yet."""
-        if self.outcome == "no_data" or "startDate" not in self.parameters:
+        if self.outcome == "no_data" or self.window is None:
             return self.outcome != "no_data"
-        start, end = (parse_date(self.parameters[name]) for name in ("startDate", "endDate"))
+        start, end = self.window
         return start < end and start.timestamp() < now
 
-    def content(self, seed: int) -> Content:
-        """What decides the content of its file."""
+    @property
+    def window(self) -> tuple[datetime, datetime] | None:
+        """The time that it covers."""
         if "startDate" not in self.parameters:
+            return None
+        return parse_date(self.parameters["startDate"]), parse_date(self.parameters["endDate"])
+
+    def content(self, seed: int, *, includes: bool = False) -> Content:
+        """What decides the content of its file.
+
+        :param includes: whether calibrations, grades of graders and deleted grades are in it by default.
+        """
+        if self.window is None:
             return Content(seed=seed)
-        calibrations = self.parameters.get("includeCalibrations", "none")
+        calibrations = self.parameters.get("includeCalibrations", "all" if includes else "none")
         grade_types = (CALIBRATION,) if calibrations == "only" else Content().grade_types
         if calibrations == "all":
             grade_types += (CALIBRATION,)
-        if self.parameters.get("includeGraderQA"):
+        if self.parameters.get("includeGraderQA", includes):
             grade_types += ("Grader QA",)
-        start, end = (parse_date(self.parameters[name]) for name in ("startDate", "endDate"))
-        return Content(seed, (start, end), grade_types, deleted=bool(self.parameters.get("includeDeleted")))
+        is_deleted_in = bool(self.parameters.get("includeDeleted", includes and self.export_type == "raw"))
+        return Content(seed, self.window, grade_types, deleted=is_deleted_in)
 
 
 @dataclass
@@ -181,7 +199,7 @@ class Exports:
                 rows=self.options.rows,
                 single_file=export.single_file,
                 content=replace(
-                    export.content(self.options.seed + seed_offset),
+                    self._content(export, self.options.seed + seed_offset),
                     more_columns=tuple(self.options.more_columns),
                     missing_columns=tuple(self.options.missing_columns),
                     doubled_records=self.options.doubled_records,
@@ -190,6 +208,22 @@ class Exports:
             )
         zipped = is_zip(export.export_type, export.single_file)
         self._store(export, path, target, "application/zip" if zipped else "text/csv", files)
+
+    def _content(self, export: Export, seed: int) -> Content:
+        """What decides the content of an export: its own window, or a part of that of an earlier one."""
+        content = export.content(seed, includes=self.options.export_defaults == "included")
+        is_in = _EDGES.get(self.options.export_windows)
+        if is_in is None or export.window is None:
+            return content
+        start, end = export.window
+        for whole in list(self.by_id.values()):
+            if whole is export:
+                break
+            if whole.export_type == export.export_type and whole.window and whole.window != export.window:
+                first, last = whole.window
+                if first <= start and end <= last:
+                    return replace(content, window=whole.window, is_in=partial(is_in, start, end))
+        return content
 
     def _zip(self, export: Export) -> None:
         stored = export.stored

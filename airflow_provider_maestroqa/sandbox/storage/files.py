@@ -74,6 +74,8 @@ async def _replace(state: State, key: str, faults: Sequence[Fault]) -> None:
 
 
 def _plan(request: web.Request, stored: StoredObject, kinds: set[str]) -> Delivery | web.Response:
+    options = state_of(request).options
+    etag = {"md5": stored.etag, "other": f'"{stored.md5}-2"', "none": ""}[options.storage_etag]
     modified = formatdate(stored.modified, usegmt=True)
     headers = {
         "Content-Type": stored.content_type,
@@ -81,17 +83,19 @@ def _plan(request: web.Request, stored: StoredObject, kinds: set[str]) -> Delive
         "Accept-Ranges": "bytes",
         "x-amz-server-side-encryption": "AES256",
         "Server": "AmazonS3",
-        "ETag": stored.etag,
+        "ETag": etag,
     }
-    if "no_etag" in kinds:
+    if "no_etag" in kinds or not etag:
         del headers["ETag"]
-    if request.headers.get("If-Match", stored.etag) not in (stored.etag, "*"):
+    if options.no_ranges:
+        del headers["Accept-Ranges"]
+    if request.headers.get("If-Match", etag) not in (etag, "*"):
         return storage_error(
             412, "PreconditionFailed", "At least one of the pre-conditions you specified did not hold"
         )
     whole = Delivery(stored.file, 200, 0, stored.size, headers)
-    byte_range = None if "no_range" in kinds else request.headers.get("Range")
-    if byte_range is None or request.headers.get("If-Range", stored.etag) not in (stored.etag, modified):
+    byte_range = None if "no_range" in kinds or options.no_ranges else request.headers.get("Range")
+    if byte_range is None or request.headers.get("If-Range", etag) not in (etag, modified):
         return whole
     match = _RANGE.fullmatch(byte_range.strip())
     if match is None or match.groups() == ("", ""):

@@ -1,3 +1,6 @@
+import csv
+import io
+
 import pytest
 
 POLL = "/api/v1/get-export-data"
@@ -189,3 +192,48 @@ def test_one_way_to_look_at_an_export_can_be_missing(make_sandbox, make_client, 
     export_id = client.ask("groups").json()["exportId"]
     assert client.poll(export_id).status_code == by_body
     assert client.call("GET", f"/export-data/{export_id}")[0] == by_path
+
+
+# -- Accounts that differ -------------------------------------------------------------------------------------------
+
+
+def grades_of(client, start, end, **parameters):
+    """The grades in an export: what tells each apart, and when it was graded."""
+    _, answer = client.finished(startDate=start, endDate=end, singleFileExport="total_scores", **parameters)
+    if not answer["dataUrl"]:
+        return []
+    rows = csv.DictReader(io.StringIO(client.get(answer["dataUrl"]).content.decode("utf-8-sig")))
+    return [(row["gradable_id"], row["agent_id"], row["rubric_id"], row["date_graded"][2:-1]) for row in rows]
+
+
+@pytest.mark.parametrize(
+    ("edges", "at_first", "at_second"), [("half_open", 0, 1), ("included", 1, 1), ("excluded", 0, 0)]
+)
+def test_a_part_of_a_window_may_hold_the_grades_of_the_whole(make_sandbox, make_client, edges, at_first, at_second):
+    client = make_client(make_sandbox(export_windows=edges, rows=30))
+    start, end = "2021-03-01T00:00:00Z", "2021-03-08T00:00:00Z"
+    whole = grades_of(client, start, end)
+    assert len(whole) == 30
+    middle = sorted(date for *_, date in whole)[15]
+    border = middle.replace(" ", "T") + "Z"
+    first, second = grades_of(client, start, border), grades_of(client, border, end)
+    assert sorted(first) == sorted(one for one in whole if one[3] < middle or (at_first and one[3] == middle))
+    assert sorted(second) == sorted(one for one in whole if one[3] > middle or (at_second and one[3] == middle))
+    assert client.sandbox.exports[[*client.sandbox.exports][1]].files["total_scores.csv"].rows == len(first)
+
+
+def test_by_default_each_window_is_filled(client):
+    start, end = "2021-03-01T00:00:00Z", "2021-03-08T00:00:00Z"
+    assert len(grades_of(client, start, end)) == len(grades_of(client, "2021-03-02T00:00:00Z", end)) == 30
+
+
+def test_what_is_not_said_of_a_raw_export_may_be_included(make_sandbox, make_client):
+    client = make_client(make_sandbox(export_defaults="included", rows=40))
+    _, answer = client.finished(singleFileExport="total_scores")
+    header, *rows = client.get(answer["dataUrl"]).content.decode("utf-8-sig").splitlines()
+    assert header.endswith(",is_deleted")
+    assert any(",Calibration," in row for row in rows)
+    off = {"includeCalibrations": "none", "includeGraderQA": False, "includeDeleted": False}
+    _, answer = client.finished(singleFileExport="total_scores", **off)
+    text = client.get(answer["dataUrl"]).content.decode("utf-8-sig")
+    assert not any(word in text for word in ("is_deleted", ",Calibration,", ",Grader QA,"))

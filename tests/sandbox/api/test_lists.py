@@ -155,3 +155,40 @@ class TestFaults:
     def test_ids_can_be_left_out(self, client, sandbox):
         sandbox.fault("no_id")
         assert ["id" in one for one in self.page(client)["Resources"][:2]] == [False, True]
+
+
+# -- Accounts that differ -------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("list_dates", "taken"),
+    [("documented", [200, 200, 400, 400]), ("seconds", [200, 400, 400, 400]), ("iso8601", [200, 200, 200, 400])],
+)
+def test_an_account_takes_the_dates_that_it_takes(make_sandbox, make_client, list_dates, taken):
+    client = make_client(make_sandbox(list_dates=list_dates))
+    same = ["2026-02-01T00:00:00Z", "2026-02-01T00:00:00.000Z", "2026-02-01T01:00:00.000000+01:00"]
+    answers = [
+        client.api("GET", PATHS["todos"], params={"startDate": date}) for date in [*same, "2026-02-01T00:00:00"]
+    ]
+    assert [answer.status_code for answer in answers] == taken
+    assert len({answer.json()["totalResults"] for answer in answers if answer.ok}) == 1
+
+
+@by_list
+def test_a_window_may_go_by_the_last_change_too(make_sandbox, make_client, name):
+    window = {"startDate": "2026-01-01T01:00:00Z", "endDate": "2026-01-03T02:00:00Z", "agentId": "agent-2"}
+    for option, fields in {"created": ["createdAt"], "changed": ["createdAt", "updatedAt"]}.items():
+        client = make_client(make_sandbox(list_times=option))
+        assert {one["id"] for one in pages(client, name, **window)} == {
+            one["id"]
+            for one in getattr(client.sandbox, name)
+            if one["agentId"] == "agent-2"
+            and any(window["startDate"] < one[field] < window["endDate"] for field in fields)
+        }
+
+
+def test_a_filter_that_is_not_known_may_be_ignored(make_sandbox, make_client):
+    client = make_client(make_sandbox(unknown_filters="ignore"))
+    page = client.api("GET", PATHS["todos"], params={"count": "1", "weather": "fine"}).json()
+    assert page == client.api("GET", PATHS["todos"], params={"count": "1"}).json()
+    assert client.api("GET", PATHS["todos"], params={"count": "one"}).status_code == 400

@@ -149,3 +149,25 @@ def test_a_bare_csv_is_served_as_text(client):
     download = client.get(answer["dataUrl"])
     assert download.headers["Content-Type"] == "text/csv"
     assert len(download.content) == client.sandbox.exports[export_id].files["agent_groups.csv"].bytes
+
+
+@pytest.mark.parametrize(("option", "etag"), [("md5", '"{}"'), ("other", '"{}-2"'), ("none", None)])
+def test_the_etag_is_of_the_kind_that_the_account_has(make_sandbox, make_client, option, etag):
+    client = make_client(make_sandbox(storage_etag=option))
+    _, answer = client.finished()
+    whole = client.get(answer["dataUrl"])
+    expected = etag and etag.format(hashlib.md5(whole.content).hexdigest())
+    assert whole.headers.get("ETag") == expected
+    part = client.get(
+        answer["dataUrl"], headers={"Range": "bytes=5-9", **({"If-Range": expected} if expected else {})}
+    )
+    assert (part.status_code, part.content) == (206, whole.content[5:10])
+    assert client.get(answer["dataUrl"], headers={"Range": "bytes=5-9", "If-Range": '"x"'}).status_code == 200
+
+
+def test_a_storage_without_ranges_sends_the_whole(make_sandbox, make_client):
+    client = make_client(make_sandbox(no_ranges=True))
+    _, answer = client.finished()
+    part = client.get(answer["dataUrl"], headers={"Range": "bytes=5-9"})
+    assert (part.status_code, part.content) == (200, client.get(answer["dataUrl"]).content)
+    assert "Accept-Ranges" not in part.headers
