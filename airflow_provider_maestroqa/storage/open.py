@@ -133,12 +133,7 @@ def open_filesystem(parts: StorageUrl, conn_id: str | None) -> Any:
     conn_id = conn_id or parts.conn_id or _default_connection(parts.storage)
     scheme = AIRFLOW_SCHEMES.get(parts.scheme, parts.scheme)
     try:
-        if parts.storage == AZURE:
-            fs = _compat.get_fs(scheme, conn_id, {"blocksize": _AZURE_BLOCK_BYTES})
-            _hasten(fs)
-        else:
-            fs = _compat.get_fs(scheme, conn_id)
-        _check_account(fs, parts)
+        fs = _open_azure(scheme, conn_id, parts) if parts.storage == AZURE else _compat.get_fs(scheme, conn_id)
     except (ImportError, ValueError) as error:
         problem = str(error)
     else:
@@ -152,11 +147,27 @@ def open_filesystem(parts: StorageUrl, conn_id: str | None) -> Any:
     )
 
 
-def _hasten(fs: Any) -> None:
-    """Let Azure's client repeat requests soon: by default it takes over a minute to say that nothing answers."""
+def _open_azure(scheme: str, conn_id: str | None, url: StorageUrl) -> Any:
+    """Open a file system of Azure; without a connection with the credentials of the machine."""
+    from airflow_provider_maestroqa.storage.azure import azure_options
+
+    options: dict[str, Any] = {"blocksize": _AZURE_BLOCK_BYTES}
+    if conn_id is None and url.account:
+        # Airflow's would not learn the account.
+        import fsspec
+
+        fs = fsspec.filesystem("abfs", account_name=url.account, **options)
+    else:
+        if conn_id is not None:
+            options |= azure_options(_compat.BaseHook.get_connection(conn_id), url)
+        fs = _compat.get_fs(scheme, conn_id, options)
+    # Airflow drops the options where it reads a connection string itself.
+    fs.blocksize = _AZURE_BLOCK_BYTES
+    # By default Azure's client takes over a minute to say that nothing answers.
     with suppress(AttributeError):
         policy = fs.service_client._config.retry_policy
         policy.initial_backoff, policy.increment_base, policy.random_jitter_range = 1, 2, 1
+    return fs
 
 
 def _default_connection(storage: str) -> str | None:
@@ -171,16 +182,6 @@ def _default_connection(storage: str) -> str | None:
                 raise
             return None
     return conn_id
-
-
-def _check_account(fs: Any, url: StorageUrl) -> None:
-    """Azure's connection decides which account is opened, so the URL must not name another one."""
-    account = getattr(fs, "account_name", None)
-    if url.account and isinstance(account, str) and account and account.partition(".")[0] != url.account:
-        raise MaestroQAConfigError(
-            f"{url.scheme}://{url.bucket} names the account {url.account}, but the connection opens {account}. Pass "
-            "the connection of that account."
-        )
 
 
 @dataclass(frozen=True)

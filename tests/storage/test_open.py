@@ -17,6 +17,8 @@ def opened(monkeypatch):
         return fsspec.filesystem("memory")
 
     monkeypatch.setattr("airflow_provider_maestroqa._compat.get_fs", get_fs, raising=False)
+    for name in ("MINE", "OTHER"):
+        monkeypatch.setenv(f"AIRFLOW_CONN_{name}", '{"conn_type": "wasb", "login": "account"}')
     return calls
 
 
@@ -28,9 +30,9 @@ def opened(monkeypatch):
         ("gs://mine@lake/raw", "other", ("gs", "other"), "/lake/raw"),
         ("abfs://mine@lake/raw", None, ("abfs", "mine"), "/lake/raw"),
         (
-            "abfss://lake@account.dfs.core.windows.net/raw",
+            "abfss://mine@lake@account.dfs.core.windows.net/raw",
             None,
-            ("abfss", None),
+            ("abfss", "mine"),
             "/lake/raw",
         ),
         ("wasbs://mine@lake@account.blob.core.windows.net/raw", None, ("abfs", "mine"), "/lake/raw"),
@@ -44,10 +46,10 @@ def test_a_store_is_opened_with_the_connection_that_is_named(opened, url, conn_i
 
 def test_an_address_of_azure_stays_as_it_is_written_and_belongs_to_one_account(opened, monkeypatch):
     url = "abfss://lake@account.dfs.core.windows.net/raw"
-    assert open_store(url).uri("a.csv") == f"{url}/a.csv"
-    monkeypatch.setattr(type(fsspec.filesystem("memory")), "account_name", "other", raising=False)
+    assert open_store(url, conn_id="mine").uri("a.csv") == f"{url}/a.csv"
+    monkeypatch.setenv("AIRFLOW_CONN_MINE", '{"conn_type": "wasb", "login": "other", "password": "x"}')
     with pytest.raises(MaestroQAConfigError, match=r"names the account account, but the connection opens other"):
-        open_store(url)
+        open_store(url, conn_id="mine")
 
 
 @pytest.mark.parametrize("url", ["gs://lake/../raw", "gs://lake/raw/..", "file:///data/./x", "gs://lake/a\nb"])
@@ -72,11 +74,11 @@ def test_an_object_needs_a_name(url):
     [
         ("gs://lake/raw", "google_cloud_default"),
         ("abfs://lake/raw", "wasb_default"),
-        ("wasb://lake@account.blob.core.windows.net/raw", "wasb_default"),
+        ("wasb://lake/raw", "wasb_default"),
     ],
 )
 def test_the_default_connection_of_the_provider_is_used_if_there_is_one(opened, monkeypatch, url, default):
     open_store(url)
-    monkeypatch.setenv(f"AIRFLOW_CONN_{default.upper()}", '{"conn_type": "generic"}')
+    monkeypatch.setenv(f"AIRFLOW_CONN_{default.upper()}", '{"conn_type": "generic", "login": "account"}')
     open_store(url)
     assert [conn_id for _, conn_id in opened] == [None, default]
