@@ -29,9 +29,9 @@ test: ## Run the checks, and the tests on the newest Airflow, 2.11.0 and 3.0.6
 	@echo "The newest Airflow and the older ones are tested side by side; what each prints comes when it has ended."
 	@$(MAKE) --no-print-directory --jobs 3 $(if $(filter output-sync,$(.FEATURES)),--output-sync) checked test-older
 
-# The short soak waits nearly all the time, so it runs beside the tests: about 15 seconds of a processor.
+# The short soak waits nearly all the time, so it runs beside the tests: about 20 seconds of a processor.
 checked:
-	@$(MAKE) check && $(MAKE) test-newest soak MINUTES=0.7 SEED=1
+	@$(MAKE) check && $(MAKE) test-newest soak MINUTES=0.6 SEED=1
 
 # The browser's tests skip themselves where there is none.
 test-newest: environment ## Run the tests on the newest Airflow

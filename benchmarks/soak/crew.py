@@ -8,6 +8,7 @@ import signal
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from multiprocessing import forkserver
 from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
@@ -17,7 +18,6 @@ from soak.measures import cpu_s
 #: Imported once, in the process from which all others are forked.
 PRELOAD = [
     "airflow.sdk",
-    "boto3",
     "pyarrow.parquet",
     "push_operators",
     "soak.worker",
@@ -81,7 +81,7 @@ class Crew:
         self._context = multiprocessing.get_context("forkserver")
         self._context.set_forkserver_preload(PRELOAD)
         self.members: list[Member] = []
-        #: Seconds of a processor that those have used which are gone.
+        #: Seconds of a processor that all of them have used, known when they have ended.
         self.cpu_s = 0.0
 
     def start(self, name: str, target: Callable[..., None], *, steady: bool) -> Member:
@@ -96,13 +96,11 @@ class Crew:
 
     def bury(self, member: Member) -> None:
         """End a process, and forget it."""
-        self.cpu_s += cpu_s(member.process.pid)
         member.kill()
         self.members.remove(member)
 
     def close(self) -> None:
         """End all of them, gently where they listen."""
-        self.cpu_s += sum(cpu_s(member.process.pid) for member in self.members)
         for member in self.members:
             if member.is_frozen:
                 member.thaw()
@@ -112,3 +110,5 @@ class Crew:
             if member.process.is_alive():
                 member.process.kill()
                 member.process.join()
+        # It has started them, and waited for them.
+        self.cpu_s = cpu_s(forkserver._forkserver._forkserver_pid)

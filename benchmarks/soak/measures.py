@@ -18,9 +18,9 @@ def open_files() -> int:
 
 
 def cpu_s(pid: int | str = "self") -> float:
-    """Seconds of a processor that a process has used so far; 0 when it is gone."""
+    """Seconds of a processor that a process and those it has waited for have used; 0 when it is gone."""
     try:
         fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
     except OSError:
         return 0.0
-    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+    return sum(map(int, fields[11:15])) / os.sysconf("SC_CLK_TCK")

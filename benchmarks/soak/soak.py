@@ -28,7 +28,7 @@ SHORT_LIMITS: Limits = {"normal": [[8, 1], [40, 12]], "hard": [[1, 1], [10, 12]]
 #: Seconds after which a request is given up; what is held is released after one to nine.
 TIMEOUT_S = 6
 #: Seconds that the last tasks may take.
-PATIENCE_S = 180.0
+PATIENCE_S = 300.0
 #: How long a presigned URL lasts.
 URL_TTL_S = 15.0
 
