@@ -56,6 +56,8 @@ class CsvReader:
     :param delimiter: separates the cells.
     :param strict: whether text behind a closing quote is an error; otherwise it is part of the cell.
     :param may_be_empty: whether a file without any record has no columns; otherwise it is an error.
+    :param header: of a file whose header was read by another reader; ``blocks`` begins with a record behind it.
+    :param lines_before: how many lines of the file lie before ``blocks``.
     :raises MaestroQADataError: it has no header, or one with another delimiter.
     """
 
@@ -68,23 +70,53 @@ class CsvReader:
         delimiter: str = ",",
         strict: bool = False,
         may_be_empty: bool = False,
+        header: tuple[str, ...] | None = None,
+        lines_before: int = 0,
     ) -> None:
-        self._blocks = blocks
+        self._pieces = _pieces(blocks)
+        #: The one of them that was read last.
+        self._piece = b""
+        self._strict = strict
         self._subject = subject
         self._remedy = remedy
         self._delimiter = delimiter
         self._texts_begun = 0
         self._may_be_empty = may_be_empty
         self._at_end = False
-        self._lines_decoded = 0
-        self._lines_parsed = 0
+        self._lines_before = self._lines_decoded = self._lines_parsed = lines_before
+        self._begins_file = header is None
         self._error: MaestroQADataError | None = None
         texts = (io.StringIO(text, newline="\n") for text in self._texts())
         lines = chain(chain.from_iterable(texts), self._end())
         self._reader = csv.reader(lines, delimiter=delimiter, strict=strict)
-        self.header = self._read_header()
+        self.header = self._read_header() if header is None else header
         #: The line of the file in which the header ends.
         self.header_line = self._lines_parsed
+
+    def unread_blocks(self) -> Iterator[bytes]:
+        """The bytes behind the header, in place of the records. Nothing else may be read of this reader then."""
+        # What was carried over from the piece before it has no line break, so the header ends in this one.
+        start = 0
+        for _ in range(self.header_line - self._lines_decoded):
+            start = self._piece.find(b"\n", start) + 1 or len(self._piece)
+        yield self._piece[start:]
+        yield from self._pieces
+
+    def read_on(self, blocks: Iterable[bytes], lines_before: int) -> CsvReader:
+        """A reader of the rest of the file.
+
+        :param blocks: begin with a record behind the header.
+        :param lines_before: how many lines of the file lie before them.
+        """
+        return CsvReader(
+            blocks,
+            self._subject,
+            remedy=self._remedy,
+            delimiter=self._delimiter,
+            strict=self._strict,
+            header=self.header,
+            lines_before=lines_before,
+        )
 
     def rows(self) -> Iterator[tuple[int, Sequence[str]]]:
         """The records behind the header, each with the line in which it begins; they may have any number of cells.
@@ -190,14 +222,15 @@ class CsvReader:
                 raise self._error
             self._lines_parsed += _lines_in(parsed)
         else:
-            self._lines_parsed = self._reader.line_num
+            self._lines_parsed = self._lines_before + self._reader.line_num
         return parsed
 
     def _texts(self) -> Iterator[str]:
         """The file as text, in pieces that end where a line ends."""
-        decoder = codecs.getincrementaldecoder("utf-8-sig")()
+        decoder = codecs.getincrementaldecoder("utf-8-sig" if self._begins_file else "utf-8")()
         rest = ""
-        for block in chain(_pieces(self._blocks), [b""]):
+        for block in chain(self._pieces, [b""]):
+            self._piece = block
             failure: UnicodeDecodeError | None = None
             try:
                 text = rest + decoder.decode(block, final=not block)
@@ -240,8 +273,9 @@ class CsvReader:
         if "unexpected end of data" in error:
             return "opens a quote that is never closed", "Close it, or double it if it is part of the text."
         if "expected after" in error:
+            line = self._lines_before + self._reader.line_num
             return (
-                f"has a quote within quotes, or text after a closing quote (seen in line {self._reader.line_num})",
+                f"has a quote within quotes, or text after a closing quote (seen in line {line})",
                 "Write a quote within quotes twice.",
             )
         if "field limit" in error:

@@ -10,7 +10,7 @@ They work on whole columns of some thousand cells at a time, so that Python touc
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -21,8 +21,10 @@ from airflow_provider_maestroqa.storage.csv_reader import Chunk, CsvReader, show
 
 #: A null, until it is written. No other cell is empty.
 NULL = ""
-_UNKNOWN = "Unknown"
-_GUARD = '="'
+#: What MaestroQA writes for a null.
+UNKNOWN = "Unknown"
+#: What a cell begins with that spreadsheets must not read as a number.
+GUARD = '="'
 _MAX_DATES_CACHED = 1 << 13
 _REMEDY = "Nothing was published. With clean=False, file_format='csv.gz' or 'csv' lands the file as it is."
 
@@ -83,30 +85,46 @@ class Cleaner:
 
     def __init__(self, records: CsvReader, keys: KeyCounter, *, date_remedy: str | None = None) -> None:
         self.columns = records.header
-        self.dates = {place: _Dates() for place, name in enumerate(self.columns) if name in DATE_COLUMNS}
+        self.dates = {place: Dates() for place, name in enumerate(self.columns) if name in DATE_COLUMNS}
         self._records = records
         self._keys = keys
-        self._key_places = [self.columns.index(name) for name in natural_key(self.columns)]
+        self.key_places = [self.columns.index(name) for name in natural_key(self.columns)]
         self._date_remedy = date_remedy
         self._rows = 0
         self._nulls = [0] * len(self.columns)
         self._unreadable = dict.fromkeys(self.dates, 0)
 
     def clean(self, chunk: Chunk) -> list[Sequence[str]]:
+        """The cleaned cells of some records, column by column, which are counted."""
+        columns = self.clean_columns(chunk)
+        self.count(
+            len(chunk.records),
+            [column.count(NULL) for column in columns],
+            [columns[place] for place in self.key_places],
+        )
+        return columns
+
+    def clean_columns(self, chunk: Chunk) -> list[Sequence[str]]:
         """The cleaned cells of some records, column by column."""
         columns: list[Sequence[str]] = []
         for place, cells in enumerate(zip(*chunk.records, strict=True)):
             dates = self.dates.get(place)
-            column = _clean_text(cells) if dates is None else dates.clean(cells)
+            columns.append(_clean_text(cells) if dates is None else dates.clean(cells))
             if dates is not None and dates.unreadable:
                 self._count_unreadable(place, cells, chunk)
                 dates.clear_unreadable()
-            self._nulls[place] += column.count(NULL)
-            columns.append(column)
-        self._rows += len(chunk.records)
-        if self._key_places:
-            self._keys.add([columns[place] for place in self._key_places])
         return columns
+
+    def count(self, rows: int, nulls: Iterable[int], keys: Sequence[Sequence[Hashable]]) -> None:
+        """Count cleaned records.
+
+        :param nulls: how many there are in each column.
+        :param keys: the columns of the natural key, or what is equal where they are.
+        """
+        self._rows += rows
+        self._nulls = [before + more for before, more in zip(self._nulls, nulls, strict=True)]
+        if keys:
+            self._keys.add(keys)
 
     def column_stats(self) -> ColumnStats:
         """What the file has, once all of it is cleaned."""
@@ -115,7 +133,7 @@ class Cleaner:
             self._rows,
             dict(zip(self.columns, self._nulls, strict=True)),
             {self.columns[place]: count for place, count in self._unreadable.items() if count},
-            self._keys.duplicates() if self._key_places else None,
+            self._keys.duplicates() if self.key_places else None,
         )
 
     def _count_unreadable(self, place: int, cells: Sequence[str], chunk: Chunk) -> None:
@@ -131,7 +149,7 @@ class Cleaner:
         self._unreadable[place] += len(unreadable)
 
 
-class _Dates(dict[str, str]):
+class Dates(dict[str, str]):
     """The cleaned cells of a date column, by what they were: many records have the same date."""
 
     def __init__(self) -> None:
@@ -152,7 +170,7 @@ class _Dates(dict[str, str]):
 
     def __missing__(self, cell: str) -> str:
         text = strip_formula_guard(cell)
-        if text == _UNKNOWN:
+        if text == UNKNOWN:
             text = NULL
         if text != NULL:
             date = as_iso(text)
@@ -170,7 +188,7 @@ def strip_formula_guard(cell: str) -> str:
     A formula that only begins and ends like one, such as ``="a"&"b"``, is no guard. Quotes inside are doubled, as
     spreadsheets do it.
     """
-    if len(cell) < 3 or not cell.startswith(_GUARD) or cell[-1] != '"':
+    if len(cell) < 3 or not cell.startswith(GUARD) or cell[-1] != '"':
         return cell
     inner = cell[2:-1]
     if '"' not in inner:
@@ -180,8 +198,8 @@ def strip_formula_guard(cell: str) -> str:
 
 def _clean_text(cells: Sequence[str]) -> Sequence[str]:
     # One search through all of them costs less than one through each.
-    if _GUARD in "".join(cells):
-        cells = [strip_formula_guard(cell) if cell.startswith(_GUARD) else cell for cell in cells]
-    if _UNKNOWN in cells:
-        cells = [NULL if cell == _UNKNOWN else cell for cell in cells]
+    if GUARD in "".join(cells):
+        cells = [strip_formula_guard(cell) if cell.startswith(GUARD) else cell for cell in cells]
+    if UNKNOWN in cells:
+        cells = [NULL if cell == UNKNOWN else cell for cell in cells]
     return cells

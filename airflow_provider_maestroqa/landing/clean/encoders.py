@@ -11,10 +11,11 @@ from __future__ import annotations
 
 import io
 from collections.abc import Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any
 
 from airflow_provider_maestroqa.client.errors import MaestroQAConfigError
-from airflow_provider_maestroqa.landing.clean.cells import NULL, Cleaner
+from airflow_provider_maestroqa.landing.clean.cells import Cleaner
 from airflow_provider_maestroqa.storage.csv_reader import CsvReader
 
 #: Bytes of cells in a row group, before they are compressed.
@@ -67,39 +68,44 @@ def require_pyarrow() -> tuple[Any, Any]:
 
 
 def parquet_blocks(records: CsvReader, cleaner: Cleaner) -> Iterator[bytes]:
-    """The cleaned file as Parquet, a row group at a time.
+    """The cleaned file as Parquet, a row group at a time, each written beside the reading of the next one.
 
     :param cleaner: cleans it, and rejects dates that cannot be read.
     """
     pyarrow, parquet = require_pyarrow()
-    moment = pyarrow.timestamp("us", tz="UTC")
-    text = pyarrow.string()
-    types = [moment if place in cleaner.dates else text for place in range(len(records.header))]
-    schema = pyarrow.schema(list(zip(records.header, types, strict=True)))
-    buffer, batches, size = _Buffer(), [], 0
-    with parquet.ParquetWriter(buffer, schema, compression="snappy") as writer:
-        for chunk in records.chunks():
-            columns = zip(cleaner.clean(chunk), types, strict=True)
-            arrays = [pyarrow.array(_with_none(column), text).cast(data_type) for column, data_type in columns]
-            batches.append(pyarrow.record_batch(arrays, schema=schema))
-            size += batches[-1].nbytes
-            if size >= ROW_GROUP_BYTES:
-                _write_row_group(writer, pyarrow.Table.from_batches(batches))
-                batches, size = [], 0
-                yield buffer.take()
-        if batches:
-            _write_row_group(writer, pyarrow.Table.from_batches(batches))
-            batches = []
-            yield buffer.take()
+    from airflow_provider_maestroqa.landing.clean.arrow_reader import ArrowReader
+
+    reader = ArrowReader(records, cleaner)
+    buffer = _Buffer()
+    with (
+        ThreadPoolExecutor(1, thread_name_prefix="maestroqa-parquet") as thread,
+        parquet.ParquetWriter(buffer, reader.schema, compression="snappy") as writer,
+    ):
+        being_written: Future[bytes] | None = None
+
+        def write(table: Any) -> bytes:
+            writer.write_table(table, row_group_size=table.num_rows)
+            return buffer.take()
+
+        for table in _row_groups(pyarrow, reader.batches()):
+            if being_written is not None:
+                yield being_written.result()
+            being_written = thread.submit(write, table)
+        if being_written is not None:
+            yield being_written.result()
     yield buffer.take()
 
 
-def _write_row_group(writer: Any, table: Any) -> None:
-    writer.write_table(table, row_group_size=table.num_rows)
-
-
-def _with_none(column: Sequence[str]) -> Sequence[str | None]:
-    return [None if cell == NULL else cell for cell in column] if NULL in column else column
+def _row_groups(pyarrow: Any, batches: Iterator[Any]) -> Iterator[Any]:
+    group, size = [], 0
+    for batch in batches:
+        group.append(batch)
+        size += batch.nbytes
+        if size >= ROW_GROUP_BYTES:
+            yield pyarrow.Table.from_batches(group)
+            group, size = [], 0
+    if group:
+        yield pyarrow.Table.from_batches(group)
 
 
 class _Buffer(io.RawIOBase):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from array import array
-from collections.abc import Sequence
+from collections.abc import Hashable, Sequence
 from contextlib import ExitStack
 from types import TracebackType
 from typing import TYPE_CHECKING
@@ -46,7 +46,7 @@ class KeyCounter:
     ) -> None:
         self._stack.close()
 
-    def add(self, columns: Sequence[Sequence[str]]) -> None:
+    def add(self, columns: Sequence[Sequence[Hashable]]) -> None:
         """Add the keys of some records.
 
         :param columns: the cells of the key's columns, column by column.

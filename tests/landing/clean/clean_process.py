@@ -9,7 +9,7 @@ from pathlib import Path
 import fsspec
 import requests
 
-from airflow_provider_maestroqa.landing.clean import encoders
+from airflow_provider_maestroqa.landing.clean import arrow_reader, encoders
 from airflow_provider_maestroqa.landing.exports import LandingOptions, land_export
 from airflow_provider_maestroqa.storage.compression import best_engine
 from airflow_provider_maestroqa.storage.fsspec_store import FilesystemStore
@@ -23,8 +23,8 @@ def memory(field):
 
 
 def main(url, root, file_format):
-    # The bound is a multiple of this; small, so that a small file shows it.
-    encoders.ROW_GROUP_BYTES = 4 << 20
+    # The bound is a multiple of these; small, so that a small file shows it.
+    encoders.ROW_GROUP_BYTES, arrow_reader.PIECE = 4 << 20, 1 << 17
     options = LandingOptions(file_format=file_format, clean=True)
     best_engine()
     store = FilesystemStore(fsspec.filesystem("file"), root, "file")

@@ -14,6 +14,7 @@ from zip_builder import Part, build_zip
 
 from airflow_provider_maestroqa.client.errors import MaestroQAConfigError, MaestroQADataError
 from airflow_provider_maestroqa.client.resources.export_files import DATE_COLUMNS
+from airflow_provider_maestroqa.landing.clean import arrow_reader
 from airflow_provider_maestroqa.landing.clean import encoders as writing
 from airflow_provider_maestroqa.landing.clean.cells import strip_formula_guard
 from airflow_provider_maestroqa.landing.clean.dates import as_iso
@@ -108,6 +109,7 @@ def test_a_header_alone_becomes_a_file_with_types_and_no_rows(land, memory, orig
 
 def test_row_groups_are_no_larger_than_they_should_be(land, memory, origin, monkeypatch):
     monkeypatch.setattr(writing, "ROW_GROUP_BYTES", 1 << 20)
+    monkeypatch.setattr(arrow_reader, "PIECE", 1 << 17)
     origin.body = b"id,comment\n" + b"".join(b"%d,%d some text\n" % (n, n) for n in range(100_000))
     land(memory, file_format="parquet")
     found = pq.ParquetFile(pa.BufferReader(memory.get_bytes("export.parquet"))).metadata
