@@ -21,6 +21,8 @@ WIDTH, LEFT, PLOT, BAR, GAP = 900, 330, 440, 16, 14
 TABLE = re.compile(r"(<!-- results: (\w+) (\w+) -->\n\n)((?:(?!<!--).)*?)(\n*<!-- end -->)", re.DOTALL)
 
 Row = dict[str, Any]
+#: What stands over the first two columns of a table, where it is something else than a case and a contender.
+HEADS = {"cluster": "Run | What"}
 
 
 @dataclass(frozen=True)
@@ -123,6 +125,16 @@ COLUMNS = {
         ("told as not sure", "unsure", ",d"),
     ],
     "soak": [("number", "number", ",.6g")],
+    "cluster": [
+        ("wanted", "wanted", ",d"),
+        ("arrived", "arrived", ",d"),
+        ("lost", "lost", ",d"),
+        ("doubled", "doubled", ",d"),
+        ("unknown at first", "unknown", ",d"),
+        ("accepted", "accepted", ",d"),
+        ("429s", "refused", ",d"),
+        ("time, s", "seconds", ",.0f"),
+    ],
     "push_costs": [("requests for each", "requests", ".2f"), ("records a second", "records_s", ",d")],
     "records": [("wall, s", "wall_s", ".1f"), ("CPU, s", "cpu_s", ".1f"), ("peak, MB", "peak_mb", ".0f")],
 }
@@ -163,12 +175,20 @@ def draw(chart: Chart) -> str:
 def table(result: str) -> str:
     """Return all rows of a result as a table."""
     shown = COLUMNS[result]
-    lines = [f"| Case | By | {' | '.join(head for head, _, _ in shown)} |", "|---" * (len(shown) + 2) + "|"]
+    lines = [
+        f"| {HEADS.get(result, 'Case | By')} | {' | '.join(head for head, _, _ in shown)} |",
+        "|---" * (len(shown) + 2) + "|",
+    ]
     for row in load(result)["rows"]:
         cells = [_cell(row["figures"].get(figure), form) for _, figure, form in shown]
         if any(cells):
             lines.append(f"| {row['case']} | {row['by']} | {' | '.join(cells)} |")
     return "\n".join(lines)
+
+
+def pages() -> list[Path]:
+    """The pages that show results."""
+    return [path for path in sorted(DOCS.glob("*.md")) if TABLE.search(path.read_text(encoding="utf-8"))]
 
 
 def with_tables(page: str) -> str:
@@ -216,8 +236,8 @@ def main() -> None:
     """Draw and write all."""
     for name, chart in CHARTS.items():
         (DOCS / "images" / f"{name}.svg").write_text(draw(chart), encoding="utf-8")
-    page = DOCS / "benchmarks.md"
-    page.write_text(with_tables(page.read_text(encoding="utf-8")), encoding="utf-8")
+    for page in pages():
+        page.write_text(with_tables(page.read_text(encoding="utf-8")), encoding="utf-8")
 
 
 if __name__ == "__main__":

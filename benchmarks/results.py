@@ -23,10 +23,12 @@ class Results:
     """Rows of figures, and the machine that they are from.
 
     :param benchmark: the script's name without ``.py``.
+    :param command: what was run; by default that script with its arguments.
     """
 
     benchmark: str
     rows: list[dict[str, object]] = field(default_factory=list)
+    command: str | None = None
     load: float = field(default_factory=lambda: os.getloadavg()[0])
 
     def add(self, case: str, by: str, /, **figures: object) -> None:
@@ -42,7 +44,7 @@ class Results:
         words = [script.parent.name if script.stem == "__main__" else script.name, *_without_json(sys.argv[1:])]
         content = {
             "benchmark": self.benchmark,
-            "command": f"python benchmarks/{' '.join(words)}",
+            "command": self.command or f"python benchmarks/{' '.join(words)}",
             "machine": {
                 "processors": os.cpu_count(),
                 "load before": round(self.load, 1),

@@ -21,9 +21,10 @@ ROOT = HERE.parents[1]
 sys.path[1:1] = [str(ROOT), str(HERE.parent), str(ROOT / "tests" / "support"), str(ROOT / "benchmarks")]
 
 from faults import Faults  # noqa: E402
-from load import Load, Run, run_load, scale  # noqa: E402
+from load import Load, Run, run_load  # noqa: E402
+from memory import Memory  # noqa: E402
 from services import running_cluster  # noqa: E402
-from surroundings import surroundings  # noqa: E402
+from surroundings import FAST, REAL_PACE, surroundings  # noqa: E402
 from table import Table  # noqa: E402
 
 LONG = Load(exports=30, metrics=50_000, metrics_files=8, comments=5_000, comments_files=4)
@@ -63,23 +64,28 @@ def _run(folder: Path, options: argparse.Namespace) -> Table:
         runs = [(Run("backfill", Load(exports=options.backfill)), ())]
     else:
         runs = [(Run("calm", LONG), ()), (Run("faults", LONG), ("worker", "triggerer", "redis", "postgres"))]
-    print(f"Starting Airflow with {machines} worker(s) and triggerer(s). Limits: {scale()}.", flush=True)
-    began, table = time.monotonic(), Table()
+    limits = REAL_PACE if options.backfill else FAST
+    print(f"Starting Airflow with {machines} worker(s) and triggerer(s). Limits: {limits['normal']}.", flush=True)
+    began, table = time.monotonic(), Table(_command(options))
     with (
-        surroundings(folder) as around,
+        surroundings(folder, limits) as around,
         running_cluster(
             folder, around.connections, workers=machines, triggerers=machines, redis=around.redis
         ) as cluster,
     ):
-        table.start_s = time.monotonic() - began
-        print(f"Ready after {table.start_s:.0f} s. Logs: {folder}", flush=True)
+        print(f"Ready after {time.monotonic() - began:.0f} s. Logs: {folder}", flush=True)
         for run, kinds in runs:
             print(f"{run.run_id}: {run.load}", flush=True)
-            faults = Faults(cluster, around, run, kinds)
-            run_load(cluster.api, around, run, patience_s=PATIENCE_S, meanwhile=faults.inflict)
-            table.add(around, run, faults, cluster)
-            print(table.of(run), flush=True)
+            faults, memory = Faults(cluster, around, run, kinds), Memory(cluster)
+            run_load(cluster.api, around, run, PATIENCE_S + 6 * run.load.exports, faults.inflict, memory.look)
+            print(table.add(around, run, faults, cluster, memory), flush=True)
     return table
+
+
+def _command(options: argparse.Namespace) -> str:
+    if options.short:
+        return "python scripts/cluster --short"
+    return f"make cluster BACKFILL={options.backfill}" if options.backfill else "make cluster"
 
 
 if __name__ == "__main__":

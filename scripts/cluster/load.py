@@ -13,7 +13,7 @@ from typing import Any
 
 from airflow_api import AirflowAPI
 from requests import RequestException
-from surroundings import BUCKET, LIMITS, Surroundings
+from surroundings import BUCKET, Surroundings
 
 DAG_ID = "cluster_load"
 #: What the error of a push says of comments that may or may not have arrived.
@@ -115,9 +115,8 @@ def run_load(
     api: AirflowAPI,
     around: Surroundings,
     run: Run,
-    *,
     patience_s: float,
-    meanwhile: Callable[[], None] = lambda: None,
+    *meanwhile: Callable[[], None],
 ) -> None:
     """Run the DAG to its end; where an outcome is unknown, look and decide as a user would.
 
@@ -134,7 +133,8 @@ def run_load(
         if time.time() > run.began + patience_s:
             raise TimeoutError(f"The run {run.run_id} has not ended: {dict(api.states(DAG_ID, run.run_id))}.")
         time.sleep(0.5)
-        meanwhile()
+        for look in meanwhile:
+            look()
         # Without its database Airflow has nothing to say.
         with suppress(RequestException):
             run.state = api.run_state(DAG_ID, run.run_id)
@@ -162,9 +162,3 @@ def _settle(api: AirflowAPI, around: Surroundings, run: Run) -> bool:
         api.clear(DAG_ID, run.run_id, "comments", part)
         cleared = True
     return cleared
-
-
-def scale() -> str:
-    """Say how the limits differ from the real ones."""
-    (count, window) = LIMITS["normal"][-1]
-    return f"{count} requests in {window:g} s instead of in 60 s, and 10 in 1 s as they are"

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from load import Run, body_of
-from surroundings import BUCKET, LIMITS, Surroundings
+from surroundings import BUCKET, Surroundings
 
 
 @dataclass(frozen=True)
@@ -62,7 +62,7 @@ def arrived(around: Surroundings, run: Run) -> list[Arrived]:
 
 def windows(around: Surroundings, run: Run) -> list[Window]:
     """Cut the run into windows of its longest limit, and count the requests of each."""
-    seconds = LIMITS["normal"][-1][1]
+    seconds = around.limits["normal"][-1][1]
     begin, counted = run.began, []
     while begin < run.ended:
         inside = [one for one in _requests(around, run) if begin <= one[0] < begin + seconds]
@@ -73,10 +73,15 @@ def windows(around: Surroundings, run: Run) -> list[Window]:
 
 
 def pace(around: Surroundings, run: Run) -> float:
-    """The accepted requests as a share of what the limits allow, from the first to the last one."""
-    at = [moment for moment, status in _requests(around, run) if status != 429]
-    count, seconds = LIMITS["normal"][-1]
-    return len(at) / (count * max(1.0, (at[-1] - at[0]) / seconds)) if at else 0.0
+    """The share of the limits that was used, from the first request to that of the last export.
+
+    What a token may send at once in the beginning does not count.
+    """
+    count, seconds = around.limits["normal"][-1]
+    asked = [one.requested_at for one in around.sandbox.exports.values()]
+    last = max((moment for moment in asked if run.began <= moment <= run.ended), default=run.ended)
+    at = [moment for moment, status in _requests(around, run) if status != 429 and moment <= last]
+    return max(0, len(at) - count) / (count * max(1.0, at[-1] - at[0]) / seconds) if at else 0.0
 
 
 def requests_for(around: Surroundings, run: Run) -> Counter[str]:

@@ -30,6 +30,8 @@ ROOT = Path(__file__).resolve().parents[2]
 DAGS = Path(__file__).resolve().parent / "dags"
 #: Seconds in which a part must be ready; the slowest takes about 30 on two busy cores.
 _PATIENCE_S = 240.0
+#: Seconds in which a part starts the children that live as long as it does.
+_BEGINS_S = 60.0
 
 
 class Nursery:
@@ -101,6 +103,15 @@ class Part:
             with suppress(psutil.Error):
                 used += sum(one.cpu_times()[:4])
         return used
+
+    def lasting_mb(self) -> float:
+        """Megabytes of the process itself and the children that it began with, which live as long as it does."""
+        total = 0.0
+        with suppress(psutil.Error):
+            for one in [self._process, *self._process.children()] if self._process else []:
+                if one.create_time() < self._process.create_time() + _BEGINS_S:
+                    total += one.memory_info().rss / 1e6
+        return total
 
     @property
     def session(self) -> int | None:

@@ -15,8 +15,11 @@ from redis_server import RedisServer
 from airflow_provider_maestroqa.sandbox import Sandbox
 
 BUCKET = "lake"
-#: The real limits, but for the minute, which takes half as long.
-LIMITS = {"normal": [[10, 1], [100, 30]], "hard": [[1, 1], [30, 30]]}
+Limits = dict[str, list[list[int]]]
+#: The real limits, but the minute takes half as long.
+FAST: Limits = {"normal": [[10, 1], [100, 30]], "hard": [[1, 1], [30, 30]]}
+#: The real pace, counted in half minutes.
+REAL_PACE: Limits = {"normal": [[10, 1], [50, 30]], "hard": [[1, 1], [15, 30]]}
 #: Seconds that MaestroQA needs to prepare an export.
 EXPORT_S = 15.0
 
@@ -25,10 +28,12 @@ EXPORT_S = 15.0
 class Surroundings:
     """What is there beside Airflow.
 
+    :param limits: the API's rate limits, as in a connection's extra.
     :param redis: Celery's broker, and in another of its databases the budget.
     :param connections: Airflow connections as JSON, by id.
     """
 
+    limits: Limits
     sandbox: Sandbox
     s3: Any
     redis: RedisServer
@@ -36,7 +41,7 @@ class Surroundings:
 
 
 @contextmanager
-def surroundings(folder: Path) -> Iterator[Surroundings]:
+def surroundings(folder: Path, limits: Limits) -> Iterator[Surroundings]:
     """Run them, in this process but for Redis."""
     import boto3
     from moto.server import ThreadedMotoServer
@@ -44,7 +49,7 @@ def surroundings(folder: Path) -> Iterator[Surroundings]:
     logging.getLogger("werkzeug").setLevel(logging.ERROR)
     server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
     redis = RedisServer(folder, persistent=True)
-    sandbox = Sandbox(limits=LIMITS, rows=50, polls=1, seconds=EXPORT_S, unknown_tickets="accept")
+    sandbox = Sandbox(limits=limits, rows=50, polls=1, seconds=EXPORT_S, unknown_tickets="accept")
     with sandbox:
         server.start()
         try:
@@ -63,11 +68,11 @@ def surroundings(folder: Path) -> Iterator[Surroundings]:
             connections = {
                 # Workers and triggerers share no folder: only a store that all reach keeps them within the limits.
                 "maestroqa_default": sandbox.connection_json(
-                    rate_limit_store=f"{redis.url.removesuffix('0')}1", rate_limits=LIMITS
+                    rate_limit_store=f"{redis.url.removesuffix('0')}1", rate_limits=limits
                 ),
                 "aws_default": json.dumps({**aws, "extra": {"endpoint_url": endpoint, "region_name": "us-east-1"}}),
             }
-            yield Surroundings(sandbox, s3, redis, connections)
+            yield Surroundings(limits, sandbox, s3, redis, connections)
             s3.close()
         finally:
             redis.stop()
