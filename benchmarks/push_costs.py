@@ -16,7 +16,7 @@ from results import OURS
 from airflow_provider_maestroqa.client.resources.models import AGENT, COMMENT, TICKET, TICKET_METRIC
 from airflow_provider_maestroqa.client.transport.request_stats import RequestStats
 from airflow_provider_maestroqa.pushes import bisect
-from airflow_provider_maestroqa.pushes.hints import find_suspect
+from airflow_provider_maestroqa.pushes.hints import find_suspects
 from airflow_provider_maestroqa.pushes.options import PushOptions
 from airflow_provider_maestroqa.pushes.resources import resource_named
 from airflow_provider_maestroqa.pushes.runner import run_push
@@ -39,7 +39,8 @@ class OneInEachBatch(Source):
         for number in range(len(self._places) * BATCH):
             record = metric(self.name(number), number)
             bad = number % BATCH == self._places[number // BATCH]
-            yield {**record, "ticket_id": "nobody's"} if bad else record
+            # A value of its own: what is known of one bad record must not help with the next.
+            yield {**record, "ticket_id": f"nobody's {number}"} if bad else record
 
 
 def refusals(server, results):
@@ -53,8 +54,8 @@ def refusals(server, results):
         "random": [chosen.randrange(BATCH) for _ in range(2 * BATCHES)],
     }.items():
         # The sandbox names the record in its response. A server that names none takes the search by halves.
-        for by, find, most in ((OURS, find_suspect, 3), (HALVES, _find_none, 2 + math.log2(BATCH))):
-            bisect.find_suspect = find
+        for by, find, most in ((OURS, find_suspects, 3), (HALVES, find_none, 2 + math.log2(BATCH))):
+            bisect.find_suspects = find
             server.begin(limits=None)
             report = PackageSender(server.url, WIDE, "memory").push("ticket_metrics", OneInEachBatch(places))
             requests = len(server.report()["requests"])
@@ -65,11 +66,12 @@ def refusals(server, results):
             too_many = "" if spent <= most else f"  MORE THAN {most:.2f}"
             print(f"  {name:8}{by:30}{spent:6.2f}{too_many}", flush=True)
             results.add(f"refused, {name}", by, requests=spent)
-    bisect.find_suspect = find_suspect
+    bisect.find_suspects = find_suspects
 
 
-def _find_none(batch, message):
+def find_none(_batch, _message):
     """The response names no record."""
+    return []
 
 
 def local(results):

@@ -51,7 +51,7 @@ MAKE = {"ticket_metrics": metric, "comments": comment}
 
 
 class Source:
-    """One task's records, as long as there is time; some of them name a ticket that there is not.
+    """One task's records, as long as there is time; some of them name a ticket that there is not, all the same one.
 
     :param task: which task of how many.
     :param until: when to stop, by the monotonic clock; records are whole batches.
@@ -84,6 +84,8 @@ class Source:
 class PackageSender:
     """This package: one SQLite file for all tasks; refused records are searched for, unknown ones named."""
 
+    concurrency = None
+
     def __init__(self, url, limits, store, margins=None):
         self._margins = margins
         self._settings = read_settings(
@@ -103,7 +105,7 @@ class PackageSender:
             margins=self._margins,
         )
         client = SyncClient(settings, budget, stats=request_stats)
-        options = PushOptions.parse(on_error="collect", on_unknown_outcome="skip")
+        options = PushOptions.parse(on_error="collect", on_unknown_outcome="skip", concurrency=self.concurrency)
         passed_over = PassedOver()
         LOG.addHandler(passed_over)
         LOG.propagate = False
@@ -122,6 +124,12 @@ class PackageSender:
             budget.close()
         assert report.unconfirmed == len(passed_over.numbers), report
         return {"rejected": report.rejected, "named": [source.name(number) for number in passed_over.numbers]}
+
+
+class OneAtATime(PackageSender):
+    """This package, with one request under way at a time."""
+
+    concurrency = 1
 
 
 class PassedOver(logging.Handler):

@@ -5,9 +5,12 @@ Each line of its input is a command as JSON, each line of its output the answer.
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 import json
 import subprocess
 import sys
+import threading
 from collections import Counter
 
 import requests
@@ -27,11 +30,14 @@ _MOST_FAULTS = 60
 
 
 class PushServer:
-    """The server, started and asked from another process."""
+    """The server, started and asked from another process.
 
-    def __init__(self):
+    :param delay_s: by how many seconds each response is late.
+    """
+
+    def __init__(self, delay_s=0.0):
         self._process = subprocess.Popen(
-            [sys.executable, __file__], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+            [sys.executable, __file__, str(delay_s)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
         )
         self.url = self._ask("where")
 
@@ -79,14 +85,54 @@ def report(sandbox):
     }
 
 
-def serve():
+class LateResponses(threading.Thread):
+    """Passes on what clients and the sandbox say to each other; what the sandbox says comes later."""
+
+    def __init__(self, port, delay_s):
+        super().__init__(daemon=True)
+        self._port, self._delay_s = port, delay_s
+        self._listening = threading.Event()
+        self.url = ""
+
+    def run(self):
+        asyncio.run(self._serve())
+
+    def wait_for_url(self):
+        self._listening.wait()
+        return self.url
+
+    async def _serve(self):
+        server = await asyncio.start_server(self._relay, "127.0.0.1", 0)
+        self.url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
+        self._listening.set()
+        await server.serve_forever()
+
+    async def _relay(self, reader, writer):
+        upstream_reader, upstream = await asyncio.open_connection("127.0.0.1", self._port)
+        await asyncio.gather(self._copy(reader, upstream, 0.0), self._copy(upstream_reader, writer, self._delay_s))
+
+    async def _copy(self, reader, writer, delay_s):
+        with contextlib.suppress(OSError):
+            while block := await reader.read(1 << 16):
+                await asyncio.sleep(delay_s)
+                writer.write(block)
+                await writer.drain()
+        writer.close()
+
+
+def serve(delay_s):
     with Sandbox() as sandbox:
+        url = sandbox.url
+        if delay_s:
+            late = LateResponses(int(url.rpartition(":")[2]), delay_s)
+            late.start()
+            url = late.wait_for_url()
         for line in sys.stdin:
             message = json.loads(line)
             command = message.pop("command")
-            answer = {"where": lambda: sandbox.url, "report": lambda: report(sandbox)}.get(command)
+            answer = {"where": lambda: url, "report": lambda: report(sandbox)}.get(command)
             print(json.dumps(answer() if answer else begin(sandbox, **message)), flush=True)
 
 
 if __name__ == "__main__":
-    serve()
+    serve(float(sys.argv[1]))

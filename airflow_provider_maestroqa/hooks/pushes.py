@@ -32,7 +32,7 @@ class PushMethods(AgentGroupMethods):
         rejects_path: str | None = None,
         max_rejects: int | None = None,
         on_unknown_outcome: str = "fail",
-        concurrency: int | None = 1,
+        concurrency: int | None = None,
         update_first: bool = False,
         agent_group: str | None = None,
         memory: StateStore | None = None,
@@ -53,8 +53,9 @@ class PushMethods(AgentGroupMethods):
         :param max_rejects: how many rejected records ``collect`` allows; one more fails. Default: any number.
         :param on_unknown_outcome: what to do about comments and CSAT scores that may or may not have arrived:
             ``fail`` stops and names them, ``resend`` sends them again, ``skip`` continues after them.
-        :param concurrency: how many requests may be under way at once, up to 10; ``None`` picks it from how long
-            responses take. Comments and CSAT scores are sent one request at a time, whatever it is.
+        :param concurrency: how many requests may be under way at once, up to 10. Default: one, and one more for each
+            that has no response after half a second. Comments and CSAT scores are sent one request at a time,
+            whatever it is.
         :param update_first: for tickets: try the update first, because most of them exist.
         :param agent_group: for agents: the name or the id of the group that new ones join, unless a record has an
             ``agentGroupId``.

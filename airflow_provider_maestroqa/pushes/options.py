@@ -20,13 +20,13 @@ class PushOptions:
     :param on_unknown_outcome: what to do about records that may or may not have arrived and must not be sent twice:
         ``fail`` stops and names them, ``resend`` sends them again, ``skip`` continues after them.
     :param concurrency: how many requests may be under way at once, for records that may be sent twice without harm;
-        ``None`` picks it.
+        ``None`` picks it from how long responses take.
     """
 
     on_error: str = "fail"
     max_rejects: int | None = None
     on_unknown_outcome: str = "fail"
-    concurrency: int | None = 1
+    concurrency: int | None = None
 
     @property
     def collects(self) -> bool:
@@ -45,7 +45,7 @@ class PushOptions:
         on_error: object = "fail",
         max_rejects: object = None,
         on_unknown_outcome: object = "fail",
-        concurrency: object = 1,
+        concurrency: object = None,
     ) -> PushOptions:
         """Read the options as a DAG author or a template writes them.
 

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+from dataclasses import replace
 
 import pytest
 from clocks import SkippingTime
@@ -60,7 +61,10 @@ def sandbox(make_sandbox):
 
 @pytest.fixture
 def push(request):
-    """Push records into a sandbox, as the hook does; give back the report."""
+    """Push records into a sandbox, as the hook does; give back the report.
+
+    ``before`` is called before a request waits for its slot, ``leaving`` as it leaves.
+    """
     clock = budget_clock = SkippingTime().clock()
 
     def run(
@@ -76,6 +80,7 @@ def push(request):
         update_first=False,
         timeout=5,
         before=None,
+        leaving=None,
         clock=clock,
         **options,
     ):
@@ -92,12 +97,15 @@ def push(request):
         client = SyncClient(settings, budget, stats=request_stats)
         chosen = PushOptions.parse(**options)
 
-        def send(call, *, on_in_flight=None):
+        def send(call, *, on_in_flight):
+            def note(is_in_flight):
+                on_in_flight(is_in_flight)
+                if is_in_flight and leaving is not None:
+                    leaving(call)
+
             if before is not None:
                 before(call)
-            from dataclasses import replace
-
-            return client.send(replace(call, resend=True) if chosen.resends else call, on_in_flight=on_in_flight)
+            return client.send(replace(call, resend=True) if chosen.resends else call, on_in_flight=note)
 
         try:
             report = run_push(

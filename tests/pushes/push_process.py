@@ -2,12 +2,14 @@
 
 python push_process.py COUNT URL-OF-A-SANDBOX
 python push_process.py COUNT FOLDER-FOR-REJECTS
+python push_process.py COUNT REQUESTS-UNDER-WAY-AT-ONCE
 """
 
 from __future__ import annotations
 
 import json
 import sys
+import threading
 from pathlib import Path
 
 import fsspec
@@ -108,6 +110,32 @@ def push_to_nobody(folder, count):
     )
 
 
+def push_at_once(together, count):
+    """Each request has its response when as many are under way as may be."""
+    barrier = threading.Barrier(together)
+
+    def send(call, *, on_in_flight):
+        on_in_flight(True)
+        barrier.wait(60)
+        return {
+            "results": [{"ticket_id": one["ticket_id"], "metric_id": one["metric_id"]} for one in call.body["batch"]]
+        }
+
+    return run_push(
+        resource_named("ticket_metrics"),
+        metrics(count, some_bad=False),
+        send=send,
+        request_stats=RequestStats(),
+        options=PushOptions(concurrency=together),
+    )
+
+
+def push(where, count):
+    if where.isdigit():
+        return push_at_once(int(where), count)
+    return push_to(where, count) if where.startswith("http") else push_to_nobody(where, count)
+
+
 def megabytes(field):
     # Not getrusage: its peak begins with that of the process that started this one.
     for line in Path("/proc/self/status").read_text().splitlines():
@@ -119,7 +147,7 @@ def megabytes(field):
 def main():
     count, where = int(sys.argv[1]), sys.argv[2]
     before = megabytes("VmRSS")
-    report = push_to(where, count) if where.startswith("http") else push_to_nobody(where, count)
+    report = push(where, count)
     grown = megabytes("VmHWM") - before
     ballast = bytearray(b"x" * BALLAST)
     noticed = megabytes("VmHWM") - before

@@ -1,8 +1,9 @@
 """Random histories of pushes: faults, kills, workers that were given up, clears, changed sources, lost positions.
 
 After each history what the sandbox holds equals the source, or every difference was told. A history is made from its
-seed alone. The environment sets where the seeds begin and for how many seconds they are tried:
-``MAESTROQA_HISTORY_SEED`` and ``MAESTROQA_HISTORY_SECONDS``.
+seed alone, but for the order of what is under way at once. The environment sets where the seeds begin, for how many
+seconds they are tried, and what is pushed: ``MAESTROQA_HISTORY_SEED``, ``MAESTROQA_HISTORY_SECONDS`` and
+``MAESTROQA_HISTORY_KIND``.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ import json
 import logging
 import os
 import random
+import threading
 import time
 from collections import Counter
 from dataclasses import replace
@@ -29,7 +31,7 @@ from airflow_provider_maestroqa.client.settings import read_settings
 from airflow_provider_maestroqa.client.transport.request_stats import RequestStats
 from airflow_provider_maestroqa.client.transport.sync_client import SyncClient
 from airflow_provider_maestroqa.pushes.checkpoint import PositionTakenError
-from airflow_provider_maestroqa.pushes.options import PushOptions
+from airflow_provider_maestroqa.pushes.options import MAX_CONCURRENCY, PushOptions
 from airflow_provider_maestroqa.pushes.resources import resource_named
 from airflow_provider_maestroqa.pushes.runner import announce, run_push
 from airflow_provider_maestroqa.runtime import retry_state
@@ -63,6 +65,8 @@ FAULTS = [
     {"kind": "lost", "at": 1},
     {"kind": "no_results"},
 ]
+#: Words that point at a record that is good.
+WRONG_WORDS = {"kind": "status", "status": 400, "body": {"error": "batch[1] is wrong"}}
 KINDS = {
     "comments": ("/api/v1/comments-batch", lambda number, text: comment(f"T-{number % 3}", text)),
     "ticket_metrics": (
@@ -86,14 +90,13 @@ class Worker:
 
     def __init__(self, at, is_after, happens):
         self.at, self.is_after, self.happens = at, is_after, happens
-        self.count = 0
+        self.counter = itertools.count(1)
         self.is_dead = False
 
     def do(self, what):
         if self.is_dead:
             raise KilledError
-        self.count += 1
-        is_now = self.count == self.at
+        is_now = next(self.counter) == self.at
         if is_now and not self.is_after:
             self.happens(self)
         result = what()
@@ -127,12 +130,17 @@ class History:
 
     def __init__(self, seed, sandbox, folder):
         self.random = random.Random(seed)
+        #: For what was added later, so that the seeds that have found something still do the same.
+        self.more = random.Random(f"more {seed}")
         self.sandbox = sandbox
         self.seed = seed
         self.kind = self.random.choice([*KINDS, "comments"])
+        self.kind = os.environ.get("MAESTROQA_HISTORY_KIND", self.kind)
         self.path, self.make = KINDS[self.kind]
         self.versions = Counter()
-        self.source = [self.record(number) for number in range(self.random.randint(1, 22))]
+        self.source = []
+        for number in range(self.random.randint(1, 22)):
+            self.source.append(self.record(number))
         self.state_path, self.rejects_path = folder / f"{seed}.json", folder / f"{seed}.jsonl"
         #: Where the position is, in every other history, as it is saved in Google's storage.
         self.google = SwapMemory() if seed % 2 else None
@@ -142,8 +150,8 @@ class History:
         self.log = []
         #: Which records were told to be in doubt, and which may be there twice by choice.
         self.told, self.doubled = set(), set()
-        #: Which ones MaestroQA once found too large, alone in their request: a push may reject them, however good.
-        self.too_large = set()
+        #: Which ones MaestroQA once rejected alone in their request: a push may reject them, however good.
+        self.rejected_alone = set()
         self.nesting = 0
         #: How often a worker was killed or given up.
         self.kills = self.given_up = 0
@@ -154,6 +162,10 @@ class History:
         text = f"h{self.seed} r{number} v{self.versions[number]}"
         bad = self.random.random()
         made = self.make(number, text)
+        if self.kind == "ticket_metrics" and number and self.more.random() < 0.2:
+            # It replaces an earlier one.
+            earlier = self.source[self.more.randrange(number)]
+            made |= {name: earlier[name] for name in ("ticket_id", "metric_id")}
         if self.random.random() < 0.1:
             made |= {"role": "nobody"} if self.kind == "comments" else {"metric_value": "much"}
         elif bad < 0.07 and self.kind == "ticket_metrics":
@@ -194,10 +206,15 @@ class History:
             "test", host=self.sandbox.url, password=self.sandbox.token, extra={"rate_limits": WIDE, "timeout": 20}
         )
         clock = SkippingTime().clock()
+        concurrency = self.more.choice([1, 3, MAX_CONCURRENCY, None])
+        self.log.append(f"concurrency {concurrency}")
         address = {"base_url": settings.base_url, "token": settings.token}
         budget = open_budget(store="memory", limits=settings.limits, clock=clock, **address)
         client = SyncClient(settings, budget)
-        options = PushOptions.parse(on_error=self.on_error, on_unknown_outcome=outcome)
+        options = PushOptions.parse(on_error=self.on_error, on_unknown_outcome=outcome, concurrency=concurrency)
+        # To half of those that pick how many are under way no response seems to come in time.
+        looks = itertools.count() if concurrency is None and self.more.random() < 0.5 else None
+        others = set(threading.enumerate())
         resource = copy.copy(resource_named(self.kind))
         resource.batch_size = BATCH
         rejects = open_object(str(self.rejects_path))
@@ -215,8 +232,8 @@ class History:
             try:
                 return worker.do(lambda: client.send(call, on_in_flight=note))
             except MaestroQAAPIError as error:
-                if error.status == 413 and len(call.body["batch"]) == 1:
-                    self.too_large.add(self.number_of(call.body["batch"][0]))
+                if error.status in (400, 413) and len(call.body["batch"]) == 1:
+                    self.rejected_alone.add(self.number_of(call.body["batch"][0]))
                 raise
 
         def open_state():
@@ -237,9 +254,13 @@ class History:
                 state_store=state,
                 run="run",
                 is_first_try=is_first_try,
-                clock=clock,
+                clock=replace(clock, monotonic=lambda: clock.monotonic() + next(looks)) if looks else clock,
             )
         finally:
+            # What is under way when a worker is killed arrives before the next one begins.
+            for thread in threading.enumerate():
+                if thread.name == "maestroqa-push" and thread not in others:
+                    thread.join()
             state.close()
             client.close()
             budget.close()
@@ -262,6 +283,8 @@ class History:
             del self.google.objects["state.json"]
 
     def number_of(self, body):
+        if self.kind == "ticket_metrics":
+            return body["metric_value"]
         return int(self.text_of(body).split()[1][1:])
 
     def attempt(self, *, is_calm=False):
@@ -273,6 +296,8 @@ class History:
         if not is_calm:
             for _ in range(draw.choice([0, 1, 1, 2])):
                 fault = draw.choice(FAULTS)
+                if self.more.random() < 0.1:
+                    fault = WRONG_WORDS
                 self.log.append(f"fault {fault}")
                 self.sandbox.fault(path=self.path, after=draw.randint(0, 4), **fault)
             if draw.random() < 0.5:
@@ -345,7 +370,7 @@ class History:
             twice={int(text.split()[1][1:]) for text, count in there.items() if count > 1},
             told=self.told,
             may_be_twice=self.doubled,
-            may_be_rejected=self.too_large,
+            may_be_rejected=self.rejected_alone,
         )
         if isinstance(result, Exception):
             assert isinstance(result, MaestroQAError)
@@ -353,8 +378,20 @@ class History:
             broken = truth.broken_by_doubles()
         else:
             lines = self.rejects_path.read_bytes().splitlines() if self.rejects_path.exists() else []
-            broken = truth.broken_by(result.as_dict(), [json.loads(line)["index"] for line in lines])
+            rejected = [json.loads(line)["index"] for line in lines]
+            broken = truth.broken_by(result.as_dict(), rejected)
+            if self.kind == "ticket_metrics" and not self.given_up:
+                broken += self.not_last(set(rejected), {one["metric_id"]: one["metric_value"] for one in stored})
         assert not broken, broken
+
+    def not_last(self, rejected, there):
+        """The keys whose last good record is not the one that is there. A worker that was given up may repeat one."""
+        good = [number for number in range(len(self.source)) if number not in rejected]
+        doubtful = {self.text_of(self.source[number]) for number in self.told if number < len(self.source)}
+        last = {text: number for number in good if (text := self.text_of(self.source[number])) not in doubtful}
+        return [
+            f"{text}: {there.get(text)} instead of {last[text]}" for text in last if there.get(text) != last[text]
+        ]
 
 
 class Notes(logging.Handler):

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import itertools
 import json
+import queue
 import threading
+from types import SimpleNamespace
 
 import pytest
+from clocks import FakeTime
 from factories import many, numbered
 
 from airflow_provider_maestroqa.client.clock import Clock
@@ -15,8 +18,10 @@ from airflow_provider_maestroqa.client.errors import (
     MaestroQAConfigError,
     MaestroQADataError,
 )
+from airflow_provider_maestroqa.pushes.bisect import Piece
+from airflow_provider_maestroqa.pushes.confirmation import Confirmation
 from airflow_provider_maestroqa.pushes.options import MAX_CONCURRENCY, PushOptions
-from airflow_provider_maestroqa.pushes.window import AbandonedError, Flight, Window
+from airflow_provider_maestroqa.pushes.window import PACE_S, AbandonedError, Flight, Window
 
 METRICS = "/api/v1/ticket-metrics-batch"
 
@@ -53,14 +58,14 @@ def values(sandbox):
 
 
 def test_requests_are_under_way_at_once(push, sandbox):
-    report = push("ticket_metrics", many("ticket_metrics", 1500), concurrency=3, before=Traffic(3))
+    report = push("ticket_metrics", many("ticket_metrics", 1500), concurrency=3, leaving=Traffic(3))
     assert (report.confirmed, report.requests) == (1500, 3)
     assert values(sandbox) == list(range(1500))
 
 
 def test_comments_are_sent_one_request_at_a_time(push, sandbox):
     traffic = Alone()
-    push("comments", many("comments", 1500), concurrency=5, before=traffic)
+    push("comments", many("comments", 1500), concurrency=5, leaving=traffic)
     assert not traffic.overlapped
     assert [one["body"] for one in sandbox.comments] == [f"comment {number}" for number in range(1500)]
 
@@ -68,7 +73,7 @@ def test_comments_are_sent_one_request_at_a_time(push, sandbox):
 def test_a_record_of_the_same_key_waits_for_the_one_before(push, sandbox):
     records = [*many("ticket_metrics", 500), numbered("ticket_metrics", 3, metric_value=9999)]
     traffic = Alone()
-    push("ticket_metrics", records, concurrency=3, before=traffic)
+    push("ticket_metrics", records, concurrency=3, leaving=traffic)
     assert not traffic.overlapped
     assert traffic.sent == [500, 1]
     assert values(sandbox) == [*range(3), *range(4, 500), 9999]
@@ -169,8 +174,8 @@ def test_a_request_that_waits_for_the_budget_does_not_leave_after_the_push_has_s
             raise
         left.append(True)
 
-    window = Window(2, ())
-    flight = Flight([], send, Clock())
+    window = Window(2, (), Clock())
+    flight = Flight(Piece([]), send, Clock())
     window.add(flight)
     assert ready.wait(10)
     window.abandon()
@@ -180,30 +185,145 @@ def test_a_request_that_waits_for_the_budget_does_not_leave_after_the_push_has_s
     assert (left, len(window)) == ([False], 0)
 
 
-@pytest.mark.parametrize(
-    ("waited_s", "response_s", "size"), [(0, 0.1, 1), (0, 0.6, 2), (0, 1, 3), (0.5, 5, MAX_CONCURRENCY), (3, 2, 3)]
-)
-def test_how_many_is_picked_from_the_response_and_the_wait_for_the_budget(waited_s, response_s, size):
-    window = Window(None, ())
-    assert window.size == 1
-    window.size = 4
-    flight = Flight([], lambda note: None, Clock())
-    flight.waited_s, flight.response_s = waited_s, response_s
-    window.adapt(flight)
-    assert window.size == size
+class Held:
+    """Sends a flight step by step: it leaves, meets a 429, and ends when the test says so."""
+
+    def __init__(self, clock):
+        self.steps, self.flight = queue.Queue(), Flight(Piece([]), self.send, clock)
+        self.done = threading.Semaphore(0)
+
+    def send(self, note):
+        while (step := self.steps.get(timeout=10)) is not None:
+            note(step)
+            self.done.release()
+        return Confirmation()
+
+    def step(self, is_in_flight):
+        self.steps.put(is_in_flight)
+        assert self.done.acquire(timeout=10)
+
+    def end(self):
+        self.steps.put(None)
+        self.flight.result()
 
 
-def test_a_push_picks_it_while_it_goes(push, sandbox):
-    """The first response takes a second of the push's own clock, so that three are under way after it."""
-    seconds, numbers, traffic = itertools.count(), itertools.count(), Traffic(3)
+@pytest.fixture
+def held():
+    """A window whose size is picked, its time, and what makes a flight in it."""
+    time, made = FakeTime(), []
+    window = Window(None, (), time.clock())
+
+    def add():
+        made.append(Held(time.clock()))
+        window.add(made[-1].flight)
+        return made[-1]
+
+    yield SimpleNamespace(window=window, time=time, add=add)
+    for one in made:
+        one.end()
+
+
+def test_a_request_that_waits_for_its_slot_gets_no_company_and_one_without_a_response_does(held):
+    """So a push has one place in the queue for the budget, however long responses take."""
+    one = held.add()
+    held.time.pass_by(60)
+    assert not held.window.has_room, "it waits for the budget"
+    one.step(True)
+    assert not held.window.has_room, "it may be answered soon"
+    held.time.pass_by(PACE_S)
+    assert held.window.has_room
+    one.step(False)
+    assert not held.window.has_room, "it was rate limited and waits again"
+    one.step(True)
+    one.end()
+    assert held.window.has_room
+    assert held.window.has_result
+
+
+def test_no_more_than_ten_are_under_way(held):
+    for number in range(MAX_CONCURRENCY):
+        assert held.window.has_room, number
+        held.add().step(True)
+        held.time.pass_by(PACE_S)
+    assert not held.window.has_room
+
+
+def test_a_push_picks_how_many_while_it_goes(push, sandbox):
+    """Each look at the clock takes a second, so that no response comes in time, and three are soon under way."""
+    seconds, traffic = itertools.count(), Traffic(3)
     clock = Clock(monotonic=lambda: float(next(seconds)), sleep=lambda _: None)
+    report = push("ticket_metrics", many("ticket_metrics", 1500), leaving=traffic, clock=clock)
+    assert (report.confirmed, report.requests) == (1500, 3)
 
-    def before(call):
-        if 1 <= next(numbers) <= 3:
-            traffic(call)
 
-    report = push("ticket_metrics", many("ticket_metrics", 2500), concurrency=None, before=before, clock=clock)
-    assert (report.confirmed, report.requests) == (2500, 5)
+def test_a_push_with_quick_responses_sends_one_request_at_a_time(push, sandbox):
+    """Time stands still between a request and its response."""
+    traffic = Alone()
+    push("ticket_metrics", many("ticket_metrics", 2000), leaving=traffic, clock=FakeTime().clock())
+    assert not traffic.overlapped
+
+
+def test_others_are_sent_while_a_search_goes_on(push, sandbox):
+    """The suspect alone, what is left of its batch and two batches behind it are on their way with one bad record."""
+    records = many("ticket_metrics", 2500, {3: {"agent_id": "nobody"}})
+    searching, sent = threading.Event(), []
+
+    def leaving(call):
+        batch = call.body["batch"]
+        sent.append(len(batch))
+        if len(batch) == 1:
+            searching.set()
+        elif batch[0]["metric_value"] >= 1000:
+            assert searching.wait(10), "this batch was not waited for"
+
+    report = push("ticket_metrics", records, concurrency=3, on_error="collect", leaving=leaving)
+    assert (report.confirmed, report.rejected, report.requests) == (2499, 1, 7)
+    assert sorted(sent) == [1, 499, 500, 500, 500, 500, 500]
+
+
+@pytest.mark.parametrize("concurrency", [1, 4, None])
+def test_a_suspect_is_not_sent_before_an_earlier_record_of_its_key(push, sandbox, concurrency):
+    """Both have a bad agent, who is there when they are sent again: the last of a key stays the last."""
+    sandbox.fault(kind="status", status=400, body={"error": "batch[7] is wrong: T-3"}, path=METRICS)
+    records = many("ticket_metrics", 1000, {7: {"ticket_id": "T-3", "metric_value": 9999}})
+    report = push("ticket_metrics", records, concurrency=concurrency, on_error="collect")
+    assert (report.confirmed, report.rejected) == (1000, 0)
+    assert values(sandbox) == sorted([*range(3), *range(4, 7), *range(8, 1000), 9999])
+
+
+def is_about_what_is_done(state_store):
+    """Whether each position that was saved is where as many records were confirmed or rejected as are before it."""
+    reports = [(saved["done"], saved["report"]) for saved in state_store.history]
+    return all(done == report.get("confirmed", 0) + report.get("rejected", 0) for done, report in reports)
+
+
+@pytest.mark.parametrize("concurrency", [1, 4, None])
+def test_a_good_record_that_is_named_is_stored_and_counted_once(push, sandbox, state_store, concurrency):
+    """It is sent before those in front of it, which count first."""
+    sandbox.fault(kind="status", status=400, body={"error": "batch[300] is wrong"}, path=METRICS)
+    records = many("ticket_metrics", 1000, {250: {"agent_id": "nobody"}})
+    report = push(
+        "ticket_metrics", iter(records), concurrency=concurrency, on_error="collect", state_store=state_store
+    )
+    assert (report.sent, report.confirmed, report.rejected) == (1000, 999, 1)
+    assert values(sandbox) == [number for number in range(1000) if number != 250]
+    assert is_about_what_is_done(state_store)
+
+
+@pytest.mark.parametrize("concurrency", [1, 4, None])
+def test_records_with_a_value_that_was_rejected_before_cost_one_request_each(
+    push, sandbox, state_store, tmp_path, concurrency
+):
+    bad = [100, 1700, 1800, 2300, 2499]
+    records = many("ticket_metrics", 2500, {number: {"agent_id": "nobody"} for number in bad})
+    options = {"concurrency": concurrency, "on_error": "collect", "rejects": tmp_path / "rejects.jsonl"}
+    report = push("ticket_metrics", iter(records), state_store=state_store, **options)
+    assert (report.confirmed, report.rejected) == (2495, 5)
+    lines = (tmp_path / "rejects.jsonl").read_text().splitlines()
+    assert [json.loads(line)["index"] for line in lines] == bad
+    assert is_about_what_is_done(state_store)
+    if concurrency == 1:
+        assert report.requests == 5 + 1 + len(bad)
 
 
 @pytest.mark.parametrize("value", [0, 11, "many", True])
