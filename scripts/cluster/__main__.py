@@ -16,16 +16,15 @@ import sys
 import time
 from pathlib import Path
 
-HERE = Path(__file__).resolve().parent
-ROOT = HERE.parents[1]
-sys.path[1:1] = [str(ROOT), str(HERE.parent), str(ROOT / "tests" / "support"), str(ROOT / "benchmarks")]
+ROOT = Path(__file__).resolve().parents[2]
+sys.path[:1] = [str(ROOT / place) for place in ("scripts", "benchmarks", "tests/support", "")]
 
-from faults import Faults  # noqa: E402
-from load import Load, Run, run_load  # noqa: E402
-from memory import Memory  # noqa: E402
-from services import running_cluster  # noqa: E402
-from surroundings import FAST, REAL_PACE, surroundings  # noqa: E402
-from table import Table  # noqa: E402
+from cluster.faults import Faults  # noqa: E402
+from cluster.load import Load, Run, run_load  # noqa: E402
+from cluster.memory import Memory  # noqa: E402
+from cluster.services import running_cluster  # noqa: E402
+from cluster.surroundings import FAST, REAL_PACE, surroundings  # noqa: E402
+from cluster.table import Table  # noqa: E402
 
 LONG = Load(exports=30, metrics=50_000, metrics_files=8, comments=5_000, comments_files=4)
 SHORT = Load(exports=2, metrics=3_000, metrics_files=1, comments=1_500, comments_files=1, poll_interval=2)

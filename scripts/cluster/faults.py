@@ -8,10 +8,11 @@ from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
 
-from load import DAG_ID, Run, part_of
 from requests import RequestException
-from services import Cluster, Part
-from surroundings import Surroundings
+
+from cluster.load import DAG_ID, Run, part_of
+from cluster.services import Cluster, Part
+from cluster.surroundings import Surroundings
 
 #: Seconds for which a machine or a server is gone.
 GONE_S = 3.0

@@ -11,9 +11,10 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
-from airflow_api import AirflowAPI
 from requests import RequestException
-from surroundings import BUCKET, Surroundings
+
+from cluster.airflow_api import AirflowAPI
+from cluster.surroundings import BUCKET, Surroundings
 
 DAG_ID = "cluster_load"
 #: What the error of a push says of comments that may or may not have arrived.

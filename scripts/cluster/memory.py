@@ -7,7 +7,7 @@ import time
 from collections import defaultdict
 from dataclasses import dataclass, field
 
-from services import Cluster
+from cluster.services import Cluster
 
 _EVERY_S = 3.0
 #: Megabytes that the allocator may keep of what was used for a moment.

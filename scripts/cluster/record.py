@@ -9,8 +9,8 @@ from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from load import Run, body_of
-from surroundings import BUCKET, Surroundings
+from cluster.load import Run, body_of
+from cluster.surroundings import BUCKET, Surroundings
 
 
 @dataclass(frozen=True)

@@ -21,10 +21,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import psutil
-from airflow_api import AirflowAPI
 from postgres_server import PostgresServer, make_template
 from processes import free_port, is_alive, undisturbed
 from redis_server import RedisServer
+
+from cluster.airflow_api import AirflowAPI
 
 ROOT = Path(__file__).resolve().parents[2]
 DAGS = Path(__file__).resolve().parent / "dags"

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from processes import undisturbed
 from redis_server import RedisServer
 
 from airflow_provider_maestroqa.sandbox import Sandbox
@@ -75,5 +76,6 @@ def surroundings(folder: Path, limits: Limits) -> Iterator[Surroundings]:
             yield Surroundings(limits, sandbox, s3, redis, connections)
             s3.close()
         finally:
-            redis.stop()
-            server.stop()
+            with undisturbed():
+                redis.stop()
+                server.stop()
