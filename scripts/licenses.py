@@ -3,8 +3,11 @@
     python scripts/licenses.py             write docs/licenses.md
     python scripts/licenses.py --check     exit with 1 if a license is not allowed, or the page is out of date
     python scripts/licenses.py --sbom dist write a bill of materials for tools, in the CycloneDX format
+    python scripts/licenses.py --clouds    write requirements/clouds-libraries.json
 
-It reads the installed packages, so run it in .venv, which has all extras.
+It reads the installed packages, so run it in .venv, which has all extras but google and azure. These two bring more
+libraries than everything else, and some need other versions. What they bring stands in a file, which ``--clouds``
+writes in an environment with nothing but Airflow and these two extras.
 """
 
 from __future__ import annotations
@@ -15,7 +18,7 @@ import re
 import sys
 import uuid
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from datetime import datetime, timezone
 from functools import cache
 from importlib.metadata import Distribution, PackageNotFoundError, distribution
@@ -26,10 +29,15 @@ from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
 PAGE = ROOT / "docs" / "licenses.md"
+CLOUDS = ("google", "azure")
+CLOUD_LIBRARIES = ROOT / "requirements" / "clouds-libraries.json"
 OURS = "airflow-provider-maestroqa"
 AIRFLOW = "apache-airflow"
 #: The licenses that dependencies may have, by their SPDX names. Each allows commercial use.
-ALLOWED = ("0BSD", "Apache-2.0", "BSD-2-Clause", "BSD-3-Clause", "ISC", "MIT", "MIT-0", "MPL-2.0", "PSF-2.0")
+ALLOWED = (
+    "0BSD", "Apache-2.0", "BSD-2-Clause", "BSD-3-Clause", "CC0-1.0", "CNRI-Python", "ISC", "MIT", "MIT-0", "MPL-2.0",
+    "PSF-2.0", "Zlib",
+)  # fmt: skip
 #: Older packages state their license in words or by a classifier.
 SPDX_NAMES = {
     "Apache Software License": "Apache-2.0",
@@ -49,7 +57,7 @@ SPDX_NAMES = {
     "PSFL": "PSF-2.0",
 }
 #: Packages without a license in their metadata, which belong to a project that states one.
-UNSTATED = {"openlineage-sql": "Apache-2.0"}
+UNSTATED = {"google-ads": "Apache-2.0", "openlineage-sql": "Apache-2.0", "tiktoken": "MIT"}
 
 TEXT = """\
 # Licenses of dependencies
@@ -161,13 +169,23 @@ def declared() -> dict[str, list[Requirement]]:
 
 def libraries() -> list[Library]:
     """Return the libraries that this package installs in addition to Airflow's own, and its direct ones; by name."""
+    by_name = {one.name: one for one in installed_libraries({"always", *declared()} - {*CLOUDS})}
+    for fields in json.loads(CLOUD_LIBRARIES.read_text()):
+        by_name.setdefault(fields["name"], Library(**{**fields, "installed_by": set()}))
+        if "always" not in by_name[fields["name"]].installed_by:
+            by_name[fields["name"]].installed_by.update(fields["installed_by"])
+    return sorted(by_name.values(), key=lambda one: one.name)
+
+
+def installed_libraries(extras: Iterable[str]) -> list[Library]:
+    """Return the libraries of some extras, as they are installed here."""
     groups = declared()
     direct = {canonicalize_name(one.name) for several in groups.values() for one in several}
     airflows = closure([Requirement(AIRFLOW)])
     by_name: dict[str, Library] = {}
     always = closure(groups["always"])
-    for extra, requirements in groups.items():
-        for name in closure(requirements):
+    for extra in [name for name in groups if name in set(extras)]:
+        for name in closure(groups[extra]):
             if name in (AIRFLOW, OURS) or (name not in direct and name in airflows):
                 continue
             if extra != "always" and name in always:
@@ -183,9 +201,17 @@ def libraries() -> list[Library]:
     return sorted(by_name.values(), key=lambda one: one.name)
 
 
+def write_cloud_libraries() -> None:
+    """Write what the extras for Google and Azure bring, as they are installed here."""
+    rows = [{**asdict(one), "installed_by": sorted(one.installed_by)} for one in installed_libraries(CLOUDS)]
+    CLOUD_LIBRARIES.write_text("[\n" + ",\n".join(json.dumps(row) for row in rows) + "\n]\n")
+    print(CLOUD_LIBRARIES)
+
+
 def missing() -> list[str]:
-    """Return the direct requirements that are not installed here."""
-    return sorted(one.name for several in declared().values() for one in several if installed(one.name) is None)
+    """Return the direct requirements that are not installed here, but should be."""
+    groups = [several for extra, several in declared().items() if extra not in CLOUDS]
+    return sorted(one.name for several in groups for one in several if installed(one.name) is None)
 
 
 def page(all_libraries: list[Library]) -> str:
@@ -281,7 +307,11 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--check", action="store_true", help="write nothing")
     parser.add_argument("--sbom", type=Path, metavar="FOLDER", help="write the bill of materials into this folder")
+    parser.add_argument("--clouds", action="store_true", help="write what the extras google and azure bring")
     arguments = parser.parse_args()
+    if arguments.clouds:
+        write_cloud_libraries()
+        return 0
     if absent := missing():
         print(f"Not installed here: {', '.join(absent)}. Run this where all extras are installed, as in .venv.")
         return 2

@@ -10,6 +10,7 @@ import sys
 from pathlib import Path
 
 import environment
+from licenses import CLOUDS
 from package_build import ROOT
 from package_checks import PACKAGE, project
 
@@ -37,9 +38,7 @@ def _one(wheel: Path, work: Path, extras: str, airflow: str) -> list[str]:
     python = folder / "bin" / "python"
     print(f"{NAME}{extras} with Airflow {release}", flush=True)
     environment._make(folder)
-    environment.install(
-        folder, environment.list_of(release, sys.version_info[:2]), f"{NAME}{extras} @ {wheel.as_uri()}"
-    )
+    environment.install(folder, _versions(release, extras, work), f"{NAME}{extras} @ {wheel.as_uri()}")
     # Nothing of the tree may be seen from there.
     home = work / "home"
     home.mkdir()
@@ -54,6 +53,16 @@ def _one(wheel: Path, work: Path, extras: str, airflow: str) -> list[str]:
         shutil.rmtree(folder)
         shutil.rmtree(home)
     return problems
+
+
+def _versions(release: str, extras: str, work: Path) -> Path:
+    """The list of versions of a release; only the release itself for extras without which the lists are made."""
+    versions = environment.list_of(release, sys.version_info[:2])
+    if not any(extra in extras for extra in CLOUDS):
+        return versions
+    airflow = [line for line in versions.read_text().splitlines() if line.startswith("apache-airflow==")]
+    (work / "constraints.txt").write_text("\n".join(airflow))
+    return work / "constraints.txt"
 
 
 def _fits(python: Path, env: dict[str, str], home: Path) -> list[str]:

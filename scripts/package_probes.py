@@ -135,6 +135,10 @@ def uses(folder: Path) -> list[str]:
     problems += use("amazon", "landing in S3", task(MaestroQAExportToS3Operator, **to_s3), works=False)
     from_s3 = task(ObjectStorageToMaestroQAOperator, resource="agents", source="s3://bucket/agents.csv")
     problems += use("amazon", "reading from S3", from_s3, works=False)
+    for extra, scheme in (("google", "gs"), ("azure", "abfs")):
+        to_cloud = {"export_id": export_id, "destination": f"{scheme}://bucket/prefix"}
+        land_there = task(MaestroQAExportToObjectStorageOperator, **to_cloud)
+        problems += use(extra, f"landing in {scheme}://", land_there, works=False)
     problems += use("parquet", "landing Parquet", task(MaestroQAExportToObjectStorageOperator, **parquet), works=True)
     from_parquet = task(ObjectStorageToMaestroQAOperator, resource="agents", source=f"{folder}/agents.parquet")
     problems += use("parquet", "reading Parquet", from_parquet, works=False)
@@ -170,6 +174,13 @@ def main() -> int:
         os.environ["AIRFLOW_CONN_PROBE_DATABASE"] = json.dumps({"conn_type": "sqlite", "host": f"{folder}/no.db"})
         os.environ["AIRFLOW_CONN_AWS_DEFAULT"] = json.dumps(
             {"conn_type": "aws", "login": "probe", "password": "probe", "extra": aws}
+        )
+        google = {"gcs.endpoint": f"http://{UNREACHABLE}", "is_anonymous": True, "project": "probe"}
+        os.environ["AIRFLOW_CONN_GOOGLE_CLOUD_DEFAULT"] = json.dumps(
+            {"conn_type": "google_cloud_platform", "extra": google}
+        )
+        os.environ["AIRFLOW_CONN_WASB_DEFAULT"] = json.dumps(
+            {"conn_type": "wasb", "host": f"http://{UNREACHABLE}/probe", "login": "probe", "password": "cHJvYmU="}
         )
         names += uses(Path(folder))
     print()

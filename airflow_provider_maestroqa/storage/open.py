@@ -138,12 +138,10 @@ def open_filesystem(parts: StorageUrl, conn_id: str | None) -> Any:
         problem = str(error)
     else:
         return fs
-    provider = {GCS: "apache-airflow-providers-google", AZURE: "apache-airflow-providers-microsoft-azure"}.get(
-        parts.storage, "the Airflow provider for this storage"
-    )
+    extra = {GCS: "google", AZURE: "azure"}.get(parts.storage)
+    remedy = f"Run pip install 'airflow-provider-maestroqa[{extra}]'" if extra else "Install its Airflow provider"
     raise MaestroQAConfigError(
-        f"{parts.scheme}:// cannot be opened ({problem}). Install {provider}, and check the URL and the connection "
-        f"{conn_id!r}."
+        f"{parts.scheme}:// cannot be opened ({problem}). {remedy}, and check the URL and the connection {conn_id!r}."
     )
 
 

@@ -76,6 +76,8 @@ def test_no_page_leads_to_a_package_registry(page):
         "keepachangelog.com",
         "semver.org",
         "127.0.0.1",
+        "myaccount.blob.core.windows.net",
+        "myaccount.blob.core.chinacloudapi.cn",
         "helpdesk.example.com",
         "proxy",
         "proxy.example.com",

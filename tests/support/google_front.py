@@ -9,6 +9,9 @@ import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from urllib.parse import parse_qs, unquote, urlsplit
 
+#: What the server of tokens gives for the key of a service account.
+TOKEN = "token-for-a-key"
+
 
 class GoogleFront:
     """A server in front of the emulator.
@@ -21,6 +24,8 @@ class GoogleFront:
         self.port, self.clock = port, clock
         #: Whether one object may be written once a second only.
         self.is_limited = False
+        #: What requests had as their authorization.
+        self.authorizations = set()
         #: The status with which everything is refused.
         self.refuses = None
         #: How often an object was written sooner than a second after it was written before, and not.
@@ -57,6 +62,11 @@ class GoogleFront:
 
             def do_GET(self):
                 body = self._body()
+                if self.path == "/token":
+                    token = {"access_token": TOKEN, "token_type": "Bearer", "expires_in": 3600}
+                    self._answer(200, {"Content-Type": "application/json"}, json.dumps(token).encode())
+                    return
+                front.authorizations.add(self.headers.get("Authorization"))
                 status = front.status_of(_written_name(self.command, self.path, body))
                 if status:
                     message = {"error": {"code": status, "message": "Refused by Google", "errors": [{"reason": "x"}]}}

@@ -12,14 +12,19 @@ from unittest import mock
 
 import pytest
 from airflow_fixtures import task_context
+from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric import rsa
 from factories import many, texts
+from google_front import TOKEN
 
+from airflow_provider_maestroqa.__main__ import main
 from airflow_provider_maestroqa._compat import AirflowFailException
 from airflow_provider_maestroqa.client.errors import MaestroQAError
 from airflow_provider_maestroqa.hooks.maestroqa import MaestroQAHook
 from airflow_provider_maestroqa.operators.attachments import MaestroQACreateAttachmentOperator
 from airflow_provider_maestroqa.operators.comments import MaestroQACreateCommentsOperator
 from airflow_provider_maestroqa.sandbox import Sandbox
+from airflow_provider_maestroqa.storage.open import open_object
 from airflow_provider_maestroqa.transfers.export_to_object_storage import MaestroQAExportToObjectStorageOperator
 from airflow_provider_maestroqa.transfers.object_storage_to_maestroqa import ObjectStorageToMaestroQAOperator
 from airflow_provider_maestroqa.transfers.records_to_object_storage import MaestroQARecordsToObjectStorageOperator
@@ -203,3 +208,36 @@ def test_the_budget_opens_in_each_cloud_through_the_hook(cloud, connect, sandbox
     with MaestroQAHook() as hook:
         assert hook.test_connection() == (True, mock.ANY)
         assert asyncio.run(ask(hook))
+
+
+def test_the_command_shows_what_a_storage_does_and_leaves_nothing(cloud, capsys):
+    assert main(["storage", cloud.url("check")]) == 0
+    out = capsys.readouterr().out
+    assert [line[:2] for line in out.splitlines() if line.startswith("ok")] == ["ok"] * 6
+    assert cloud.names("check") == []
+    assert main(["storage", cloud.url("check", bucket="no-such-lake")]) == 1
+    assert "failed: Cannot " in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("way", ["key_path", "keyfile_dict"])
+def test_google_is_asked_with_the_token_for_a_key(google_cloud, google_front, monkeypatch, tmp_path, way):
+    private = rsa.generate_private_key(65537, 2048).private_bytes(
+        serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+    )
+    key = {
+        "type": "service_account",
+        "project_id": "test",
+        "private_key_id": way,
+        "private_key": private.decode(),
+        "client_email": "lake@test.iam.example.com",
+        "client_id": "1",
+        "token_uri": f"{google_front.url}/token",
+    }
+    (tmp_path / "key.json").write_text(json.dumps(key))
+    extra = {"key_path": str(tmp_path / "key.json")} if way == "key_path" else {"keyfile_dict": json.dumps(key)}
+    fields = {"conn_type": "google_cloud_platform", "extra": {**extra, "gcs.endpoint": google_front.url}}
+    monkeypatch.setenv("AIRFLOW_CONN_MY_GOOGLE", json.dumps(fields))
+    stored = open_object(google_cloud.url("x.json").replace("gs://", "gs://my_google@"))
+    stored.write(b"1")
+    assert google_cloud.read("x.json") == b"1"
+    assert google_front.authorizations == {f"Bearer {TOKEN}"}
