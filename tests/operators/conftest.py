@@ -1,7 +1,12 @@
 """Which rows of the fault tables run through proxies."""
 
-#: Kinds of record that stand for the others behind a proxy: one that must not be sent twice, and one that may.
-BEHIND_PROXIES = ("comments", "ticket_metrics")
+#: Kinds of record that stand for the others behind a proxy, those that must not be sent twice and one that may; and
+#: where their position is kept. What is specific to scores, their responses, does not depend on where that is.
+BEHIND_PROXIES = {
+    "comments": ("task_state_store", "state_path", "nothing"),
+    "csat_scores": ("state_path",),
+    "ticket_metrics": ("task_state_store", "state_path", "nothing"),
+}
 
 
 def pytest_collection_modifyitems(items):
@@ -10,4 +15,6 @@ def pytest_collection_modifyitems(items):
 
 
 def _is_needed(params):
-    return params.get("route", "direct") == "direct" or params.get("kind", "comments") in BEHIND_PROXIES
+    if params.get("route", "direct") == "direct":
+        return True
+    return params.get("kept", "state_path") in BEHIND_PROXIES.get(params.get("kind", "comments"), ())

@@ -1,8 +1,8 @@
 """The fault table: what a push does about each fault, seen in the state of the sandbox.
 
 A row holds when the sandbox ends with exactly the truth, or when the task has failed saying what it does not know and
-nothing that multiplies is there twice. Rows of comments and ticket metrics, which stand for the other kinds, run on
-three routes: direct, through a forward proxy, and through a tunnel.
+nothing that multiplies is there twice. Rows of comments, CSAT scores and ticket metrics, which stand for the other
+kinds, run on three routes: direct, through a forward proxy, and through a tunnel.
 """
 
 from __future__ import annotations

@@ -17,11 +17,13 @@ import random
 import threading
 import time
 from collections import Counter
+from collections.abc import Callable, Iterable
 from dataclasses import replace
+from typing import NamedTuple
 
 import pytest
 from clocks import SkippingTime
-from factories import comment, ticket_metric
+from factories import comment, csat_score, ticket_metric
 from push_truth import PushTruth, numbers_told
 from swap_memory import SwapMemory
 
@@ -67,13 +69,53 @@ FAULTS = [
 ]
 #: Words that point at a record that is good.
 WRONG_WORDS = {"kind": "status", "status": 400, "body": {"error": "batch[1] is wrong"}}
+
+
+class Kind(NamedTuple):
+    """A kind of record.
+
+    :param text: the field that tells a record apart.
+    :param bad_here: what the local checks reject.
+    :param bad_there: what MaestroQA rejects although the checks let it pass; empty for nothing.
+    """
+
+    path: str
+    make: Callable[[int, str], dict]
+    text: str
+    there: Callable[[Sandbox], Iterable[dict]]
+    bad_here: dict
+    bad_there: dict
+
+
 KINDS = {
-    "comments": ("/api/v1/comments-batch", lambda number, text: comment(f"T-{number % 3}", text)),
-    "ticket_metrics": (
+    "comments": Kind(
+        "/api/v1/comments-batch",
+        lambda number, text: comment(f"T-{number % 3}", text),
+        "body",
+        lambda sandbox: sandbox.comments,
+        {"role": "nobody"},
+        {},
+    ),
+    "ticket_metrics": Kind(
         "/api/v1/ticket-metrics-batch",
         lambda number, text: ticket_metric(f"T-{number}", metric_id=text, value=number),
+        "metric_id",
+        lambda sandbox: sandbox.ticket_metrics.values(),
+        {"metric_value": "much"},
+        {"agent_id": "nobody"},
+    ),
+    # Some are equal to others in all that a response repeats of them.
+    "csat_scores": Kind(
+        "/api/v1/create-customer-feedback",
+        lambda number, text: csat_score(f"T-{number % 7}", comment=text),
+        "comment",
+        lambda sandbox: sandbox.csat_scores,
+        {"score": "much"},
+        {"agent_id": "nobody"},
     ),
 }
+#: Scores are pushed with every so many seeds; the others keep the histories that they had before.
+SCORES_EVERY = 3
 
 
 class KilledError(BaseException):
@@ -134,9 +176,10 @@ class History:
         self.more = random.Random(f"more {seed}")
         self.sandbox = sandbox
         self.seed = seed
-        self.kind = self.random.choice([*KINDS, "comments"])
-        self.kind = os.environ.get("MAESTROQA_HISTORY_KIND", self.kind)
-        self.path, self.make = KINDS[self.kind]
+        kind = self.random.choice(["comments", "ticket_metrics", "comments"])
+        kind = "csat_scores" if seed % SCORES_EVERY == 0 else kind
+        self.kind = os.environ.get("MAESTROQA_HISTORY_KIND", kind)
+        self.of_kind = KINDS[self.kind]
         self.versions = Counter()
         self.source = []
         for number in range(self.random.randint(1, 22)):
@@ -161,22 +204,22 @@ class History:
     def record(self, number):
         text = f"h{self.seed} r{number} v{self.versions[number]}"
         bad = self.random.random()
-        made = self.make(number, text)
+        made = self.of_kind.make(number, text)
         if self.kind == "ticket_metrics" and number and self.more.random() < 0.2:
             # It replaces an earlier one.
             earlier = self.source[self.more.randrange(number)]
             made |= {name: earlier[name] for name in ("ticket_id", "metric_id")}
         if self.random.random() < 0.1:
-            made |= {"role": "nobody"} if self.kind == "comments" else {"metric_value": "much"}
-        elif bad < 0.07 and self.kind == "ticket_metrics":
-            made |= {"agent_id": "nobody"}
+            made |= self.of_kind.bad_here
+        elif bad < 0.07:
+            made |= self.of_kind.bad_there
         return made
 
     def text_of(self, record):
-        return record["body" if self.kind == "comments" else "metric_id"]
+        return record[self.of_kind.text]
 
     def is_good(self, record):
-        wrong = {"role": "nobody", "metric_value": "much", "agent_id": "nobody"}
+        wrong = {**self.of_kind.bad_here, **self.of_kind.bad_there}
         return all(record.get(name) != value for name, value in wrong.items())
 
     def change_source(self):
@@ -221,19 +264,20 @@ class History:
 
         def send(call, *, on_in_flight=None):
             flights = []
+            (bodies,) = call.body.values()
 
             def note(is_in_flight):
                 flights.append(is_in_flight)
                 if flights[-2:] == [True, True] and options.resends:
-                    self.doubled |= {self.number_of(one) for one in call.body["batch"]}
+                    self.doubled |= {self.number_of(one) for one in bodies}
                 on_in_flight(is_in_flight)
 
             call = replace(call, resend=True) if options.resends else call
             try:
                 return worker.do(lambda: client.send(call, on_in_flight=note))
             except MaestroQAAPIError as error:
-                if error.status in (400, 413) and len(call.body["batch"]) == 1:
-                    self.rejected_alone.add(self.number_of(call.body["batch"][0]))
+                if error.status in (400, 413) and len(bodies) == 1:
+                    self.rejected_alone.add(self.number_of(bodies[0]))
                 raise
 
         def open_state():
@@ -299,7 +343,7 @@ class History:
                 if self.more.random() < 0.1:
                     fault = WRONG_WORDS
                 self.log.append(f"fault {fault}")
-                self.sandbox.fault(path=self.path, after=draw.randint(0, 4), **fault)
+                self.sandbox.fault(path=self.of_kind.path, after=draw.randint(0, 4), **fault)
             if draw.random() < 0.5:
                 happens = draw.choice([self.kill, self.kill, self.give_up])
                 worker = Worker(draw.randint(1, 40), draw.random() < 0.5, happens)
@@ -360,7 +404,7 @@ class History:
 
     def check(self, result):
         mine = f"h{self.seed} "
-        stored = self.sandbox.comments if self.kind == "comments" else self.sandbox.ticket_metrics.values()
+        stored = self.of_kind.there(self.sandbox)
         there = Counter(text for text in map(self.text_of, stored) if text.startswith(mine))
         truth = PushTruth(
             total=len(self.source),
@@ -415,16 +459,23 @@ def notes():
 def test_every_history_ends_with_the_truth_or_has_told(tmp_path, notes, monkeypatch):
     monkeypatch.setattr(retry_state, "open_journal", lambda url: notes.history.open_journal(url))
     until, totals = time.monotonic() + SECONDS, Counter()
-    with Sandbox(limits={}, unknown_tickets="accept") as sandbox:
+    with (
+        Sandbox(limits={}, unknown_tickets="accept") as sandbox,
+        Sandbox(limits={}, unknown_tickets="accept", csat_results="texts") as with_texts,
+    ):
         for seed in itertools.chain(FOUND, itertools.count(FIRST_SEED)):
-            notes.history = history = History(seed, sandbox, tmp_path)
+            # Responses to scores have one of two forms.
+            here = with_texts if seed // SCORES_EVERY % 2 else sandbox
+            notes.history = history = History(seed, here, tmp_path)
             try:
                 history.run()
             except BaseException as error:
                 raise AssertionError(f"seed {seed} ({history.kind}): {error!r}\n" + "\n".join(history.log)) from error
-            totals.update(histories=1, tries=history.tries, kills=history.kills, given_up=history.given_up)
+            totals.update({history.kind: 1}, histories=1)
+            totals.update(tries=history.tries, kills=history.kills, given_up=history.given_up)
             if totals["histories"] % 25 == 0:
                 sandbox.reset()
+                with_texts.reset()
             if time.monotonic() > until:
                 break
             print(f"\r{dict(totals)}, last seed {seed}", end="")  # noqa: T201 - for a long run with -s
