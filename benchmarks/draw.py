@@ -22,7 +22,7 @@ TABLE = re.compile(r"(<!-- results: (\w+) (\w+) -->\n\n)((?:(?!<!--).)*?)(\n*<!-
 
 Row = dict[str, Any]
 #: What stands over the first two columns of a table, where it is something else than a case and a contender.
-HEADS = {"cluster": "Run | What"}
+HEADS = {"cluster": "Run | What", "cluster_backfill": "Run | What"}
 
 
 @dataclass(frozen=True)
@@ -134,6 +134,18 @@ COLUMNS = {
         ("accepted", "accepted", ",d"),
         ("429s", "refused", ",d"),
         ("time, s", "seconds", ",.0f"),
+    ],
+    "cluster_backfill": [
+        ("wanted", "wanted", ",d"),
+        ("arrived", "arrived", ",d"),
+        ("lost", "lost", ",d"),
+        ("accepted", "accepted", ",d"),
+        ("429s", "refused", ",d"),
+        ("time, s", "seconds", ",.0f"),
+        ("of the limits", "used", ".3f"),
+        ("for each", "each", ".1f"),
+        ("early, MB", "early_mb", ",.0f"),
+        ("at the end, MB", "late_mb", ",.0f"),
     ],
     "push_costs": [("requests for each", "requests", ".2f"), ("records a second", "records_s", ",d")],
     "records": [("wall, s", "wall_s", ".1f"), ("CPU, s", "cpu_s", ".1f"), ("peak, MB", "peak_mb", ".0f")],

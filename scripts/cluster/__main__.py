@@ -60,14 +60,14 @@ def _run(folder: Path, options: argparse.Namespace) -> Table:
     if options.short:
         runs = [(Run("faults", SHORT), ("worker",))]
     elif options.backfill:
-        runs = [(Run("backfill", Load(exports=options.backfill)), ())]
+        runs = [(Run("backfill", Load(exports=options.backfill, poll_interval=15)), ())]
     else:
         runs = [(Run("calm", LONG), ()), (Run("faults", LONG), ("worker", "triggerer", "redis", "postgres"))]
-    limits = REAL_PACE if options.backfill else FAST
+    limits, export_s = (REAL_PACE, 60.0) if options.backfill else (FAST, 15.0)
     print(f"Starting Airflow with {machines} worker(s) and triggerer(s). Limits: {limits['normal']}.", flush=True)
-    began, table = time.monotonic(), Table(_command(options))
+    began, table = time.monotonic(), Table("cluster_backfill" if options.backfill else "cluster", _command(options))
     with (
-        surroundings(folder, limits) as around,
+        surroundings(folder, limits, export_s=export_s) as around,
         running_cluster(
             folder, around.connections, workers=machines, triggerers=machines, redis=around.redis
         ) as cluster,

@@ -21,8 +21,6 @@ Limits = dict[str, list[list[int]]]
 FAST: Limits = {"normal": [[10, 1], [100, 30]], "hard": [[1, 1], [30, 30]]}
 #: The real pace, counted in half minutes.
 REAL_PACE: Limits = {"normal": [[10, 1], [50, 30]], "hard": [[1, 1], [15, 30]]}
-#: Seconds that MaestroQA needs to prepare an export.
-EXPORT_S = 15.0
 
 
 @dataclass
@@ -42,15 +40,18 @@ class Surroundings:
 
 
 @contextmanager
-def surroundings(folder: Path, limits: Limits) -> Iterator[Surroundings]:
-    """Run them, in this process but for Redis."""
+def surroundings(folder: Path, limits: Limits, *, export_s: float) -> Iterator[Surroundings]:
+    """Run them, in this process but for Redis.
+
+    :param export_s: seconds that MaestroQA needs to prepare an export.
+    """
     import boto3
     from moto.server import ThreadedMotoServer
 
     logging.getLogger("werkzeug").setLevel(logging.ERROR)
     server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
     redis = RedisServer(folder, persistent=True)
-    sandbox = Sandbox(limits=limits, rows=50, polls=1, seconds=EXPORT_S, unknown_tickets="accept")
+    sandbox = Sandbox(limits=limits, rows=50, polls=1, seconds=export_s, unknown_tickets="accept")
     with sandbox:
         server.start()
         try:

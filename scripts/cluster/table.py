@@ -25,16 +25,18 @@ _COLUMNS = ("wanted", "arrived", "lost", "doubled", "unknown")
 class Table:
     """Rows of runs.
 
+    :param name: of the results: ``cluster`` or ``cluster_backfill``.
     :param command: by which they were made.
     :param broken: promises that were not kept, as sentences.
     """
 
+    name: str
     command: str
     broken: list[str] = field(default_factory=list)
     results: Results = field(init=False)
 
     def __post_init__(self) -> None:
-        self.results = Results("cluster", command=self.command)
+        self.results = Results(self.name, command=self.command)
 
     def add(self, around: Surroundings, run: Run, faults: Faults, cluster: Cluster, memory: Memory) -> str:
         """Count what a run has done, judge it, and return its part of the table."""
@@ -47,7 +49,7 @@ class Table:
         lines.append(f"  ended by themselves and started again: {dict(cluster.restarts) or 'none'}")
         broken = _broken(run, kinds, refusals, faults)
         if run.run_id == "backfill":
-            lines += self._steadiness(around, run, memory, broken)
+            lines += self._steadiness(around, run, memory, refusals, broken)
         self.broken += broken
         return "\n".join([*lines, *(f"  BROKEN: {one}" for one in broken)])
 
@@ -76,11 +78,15 @@ class Table:
         lines.append(f"{'all':>16}{refusals.accepted:>9,}{refusals.refused:>9,}   {seconds:.0f} s, {run.state}")
         return lines
 
-    def _steadiness(self, around: Surroundings, run: Run, memory: Memory, broken: list[str]) -> list[str]:
+    def _steadiness(
+        self, around: Surroundings, run: Run, memory: Memory, refusals: _Refusals, broken: list[str]
+    ) -> list[str]:
         """The share of the limits, and the memory of what lives long."""
         used, title = pace(around, run), _TITLES[run.run_id]
         self.results.add(title, "share of the limits", used=used)
-        lines = [f"  {used:.3f} of the limits used"]
+        each = refusals.accepted / run.load.exports
+        self.results.add(title, "requests for each export", each=each)
+        lines = [f"  {used:.3f} of the limits used, {each:.1f} requests for each export"]
         if used < PACE:
             broken.append(f"only {used:.3f} of the limits were used")
         for name in memory.samples:

@@ -74,7 +74,7 @@ def judge(module, around):
     def judge(state="success", missing=()):
         load = module("load")
         run = load.Run("calm", load.Load(1, 2, 1, 2, 1), began=began, ended=time.time(), state=state)
-        table = module("table").Table("make cluster")
+        table = module("table").Table("cluster", "make cluster")
         shown = table.add(
             around, run, SimpleNamespace(missing=missing), SimpleNamespace(parts={}, restarts={}), SimpleNamespace()
         )
