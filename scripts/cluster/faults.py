@@ -76,10 +76,11 @@ class Faults:
         number = int(held.body["batch"][0]["body"].rpartition(" ")[2])
         files = self.run.load.comments_files
         part = next(one for one in range(files) if number in part_of(self.run.load.comments, files, one))
-        running = self.cluster.api.tasks(DAG_ID, self.run.run_id, state="running")
-        task = next(one for one in running if (one["task_id"], one["map_index"]) == ("comments", part))
-        self._lose(self.cluster.parts[task["hostname"]], "while a batch of comments was in flight")
-        return True
+        for task in self.cluster.api.tasks(DAG_ID, self.run.run_id, state="running"):
+            if (task["task_id"], task["map_index"]) == ("comments", part):
+                self._lose(self.cluster.parts[task["hostname"]], "while a batch of comments was in flight")
+                return True
+        return False
 
     def _kill_triggerer(self) -> bool:
         """Kill the triggerer where most exports are waited for."""
