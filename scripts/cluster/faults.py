@@ -18,6 +18,7 @@ from cluster.surroundings import Surroundings
 GONE_S = 3.0
 #: Seconds between two looks at Airflow, which has enough to do.
 _LOOK_EVERY_S = 2.0
+_METRICS = ("POST", "/api/v1/ticket-metrics-batch")
 
 
 @dataclass
@@ -36,8 +37,10 @@ class Faults:
     _pending: dict[str, Callable[[], bool]] = field(default_factory=dict)
     _again: list[tuple[float, Callable[[], object]]] = field(default_factory=list)
     _next_look: float = 0.0
+    _came_before: int = 0
 
     def __post_init__(self) -> None:
+        self._came_before = self.around.sandbox.count(*_METRICS)
         every = {
             "worker": self._kill_worker,
             "triggerer": self._kill_triggerer,
@@ -112,9 +115,9 @@ class Faults:
         return True
 
     def _pushed(self) -> float:
-        """The share of the metrics that have arrived."""
-        keys = self.around.sandbox.ticket_metrics
-        return sum(key[0] == self.run.run_id for key in keys) / (self.run.load.metrics or 1)
+        """The share of the metrics' batches that have come."""
+        came = self.around.sandbox.count(*_METRICS) - self._came_before
+        return came / (self.run.load.metrics_batches or 1)
 
     def _lose(self, part: Part, when: str) -> None:
         part.kill()

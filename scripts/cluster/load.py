@@ -39,9 +39,10 @@ class Load:
     poll_interval: float = 5.0
 
     @property
-    def batches(self) -> int:
-        """The requests that push the metrics."""
-        return self.metrics_files * -(-self.metrics // (self.metrics_files or 1) // 500)
+    def metrics_batches(self) -> int:
+        """The requests that push the metrics: each file in batches of 500."""
+        sizes = (len(part_of(self.metrics, self.metrics_files, part)) for part in range(self.metrics_files))
+        return sum(-(-size // 500) for size in sizes)
 
     def files(self, run_id: str) -> dict[str, bytes]:
         """The files to push, by their keys."""
