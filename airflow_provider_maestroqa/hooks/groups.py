@@ -76,16 +76,14 @@ class GroupMethods(ListMethods):
         try:
             alike = groups_named(self.list_records(kind.resource), name)
         except MaestroQAError:
-            error.message = f"{error.message} The list of groups could not be read afterwards."
-            alike = []
-        if len(alike) == 1 and id_of(alike[0]) is not None and wanted.is_met_by(alike[0]):
-            self.log.info("The response was lost, but the %s %s was created.", kind.label, show(name))
-            return alike[0]
-        state = (
-            f"Groups of this name now: {len(alike)}, created by this request or by others."
-            if alike
-            else "No group of this name was there right afterwards."
-        )
+            state = "The list of groups could not be read afterwards."
+        else:
+            if len(alike) == 1 and id_of(alike[0]) is not None and wanted.is_met_by(alike[0]):
+                self.log.info("The response was lost, but the %s %s was created.", kind.label, show(name))
+                return alike[0]
+            state = "No group of this name was there right afterwards."
+            if alike:
+                state = f"Groups of this name now: {len(alike)}, created by this request or by others."
         raise MaestroQAOutcomeUnknownError(
             f"{error.message} {state} Whoever calls create_{kind.name} again does not create a second one: it looks "
             "for the name first."

@@ -99,7 +99,7 @@ PROBES = (
     ),
     Probe(
         "export_edges",
-        "A grade at the border of two windows is in one of their raw exports, and in one only.",
+        "The raw exports of two windows that meet hold each grade of both together once.",
         "A grade at the border comes twice, which a MERGE by its key undoes, or is missing: let windows overlap.",
         _edges,
     ),
