@@ -1,10 +1,12 @@
 """A thousand real triggers in one event loop, on a sandbox in a process of its own.
 
     python benchmarks/triggers.py [--triggers 1000] [--json FILE]
+    python benchmarks/triggers.py --finished 10000 [--json FILE]
 
 Prints the memory of each waiting trigger, how long the event loop was held up, how long after its completion an
 export's event came, and what a push beside the triggers kept of the rate that it has alone. Limits are scaled: 100
-requests a second, and exports that take half a minute.
+requests a second, and exports that take half a minute. With ``--finished``, and without limits: what a wait of one
+poll costs in the beginning, and after so many that have ended.
 """
 
 from __future__ import annotations
@@ -18,15 +20,22 @@ import statistics
 import subprocess
 import sys
 import tempfile
+import threading
 import time
+from collections.abc import Callable, Coroutine
+from pathlib import Path
+from typing import Any
 
 from memory import memory, reset_peak
 from results import OURS, Results, add_option
 
 PORT, STORAGE_PORT = 18765, 18766
+WIDE = {"normal": [[100_000, 1]], "hard": [[100_000, 1]]}
 LIMITS = {"normal": [[100, 1]], "hard": [[100, 1]]}
 EXPORT_S = 30.0
 POLL_S = 5.0
+#: Waits that are measured, and that run at the same time.
+SAMPLE, AT_ONCE = 1000, 50
 
 
 async def measure(count: int, results: Results) -> None:
@@ -71,13 +80,48 @@ async def measure(count: int, results: Results) -> None:
     hook.close()
 
 
-async def wait(export_id: str, complete_at: float) -> float:
+async def wait(export_id: str, complete_at: float, poll_s: float = POLL_S) -> float:
     """Run one trigger to its event; seconds from the export's completion to the event."""
     from airflow_provider_maestroqa.triggers.exports import MaestroQAExportTrigger
 
-    async for _ in MaestroQAExportTrigger(export_id, POLL_S, time.time() + 600).run():
+    async for _ in MaestroQAExportTrigger(export_id, poll_s, time.time() + 600).run():
         return time.time() - complete_at
     raise AssertionError("the trigger ended without an event")
+
+
+async def measure_finished(finished: int, results: Results) -> None:
+    """Run many short waits; what one costs first, and what it costs after them."""
+    from airflow_provider_maestroqa.hooks.maestroqa import MaestroQAHook
+
+    with MaestroQAHook() as hook:
+        export_id = await asyncio.to_thread(hook.request_groups_export)
+    await wait_often(export_id, SAMPLE)  # imports, and what is made once
+    for case, before in (("first", 0), (f"after {finished:,}", finished)):
+        await wait_often(export_id, before)
+        gc.collect()
+        rss, objects, cpu = memory("VmRSS"), len(gc.get_objects()), time.process_time()
+        await wait_often(export_id, SAMPLE)
+        cpu_ms = 1000 * (time.process_time() - cpu) / SAMPLE
+        threads, files = threading.active_count(), len(os.listdir("/proc/self/fd"))  # noqa: PTH208 - as fast as it gets
+        print(
+            f"waits, {case}: {cpu_ms:.2f} ms of a processor each, {rss / 1024:.1f} MB, {objects:,} objects, "
+            f"{threads} threads, {files} open files"
+        )
+        results.add(
+            f"a wait, {case}",
+            OURS,
+            cpu_ms_each=cpu_ms,
+            rss_mb=rss / 1024,
+            objects=objects,
+            threads=threads,
+            files=files,
+        )
+
+
+async def wait_often(export_id: str, count: int) -> None:
+    """Let waits of one poll end, some at a time."""
+    for begun in range(0, count, AT_ONCE):
+        await asyncio.gather(*(wait(export_id, 0, 0.05) for _ in range(min(AT_ONCE, count - begun))))
 
 
 async def push(hook: object, seconds: float) -> float:
@@ -98,37 +142,50 @@ async def watch_lag(lags: list[float]) -> None:
 
 
 def main() -> None:
-    """Start the sandbox, measure, stop it."""
-    parser = argparse.ArgumentParser(description=__doc__)
+    """Measure one part, with a sandbox and in a process of its own."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--triggers", type=int, default=1000)
+    parser.add_argument("--finished", type=int, help="measure waits after so many that have ended")
     add_option(parser)
-    options, results = parser.parse_args(), Results("triggers")
+    options = parser.parse_args()
+    results = Results("triggers" if options.finished is None else "triggers_finished")
+    if options.finished is None:
+        run_part(lambda: measure(options.triggers, results), results, EXPORT_S, LIMITS)
+    else:
+        run_part(lambda: measure_finished(options.finished, results), results, 0.0, WIDE)
+    results.write(options.json)
+
+
+def run_part(
+    part: Callable[[], Coroutine[Any, Any, None]], results: Results, export_s: float, limits: object
+) -> None:
+    """Run a part in a forked process, beside a sandbox; its rows come back through a pipe."""
     fields = {
         "conn_type": "maestroqa",
         "host": f"http://127.0.0.1:{PORT}",
         "password": "sandbox-token",
-        "extra": {"rate_limits": LIMITS},
+        "extra": {"rate_limits": limits},
     }
     with tempfile.TemporaryDirectory() as home:
         os.environ.update({"AIRFLOW_HOME": home, "AIRFLOW_CONN_MAESTROQA_DEFAULT": json.dumps(fields)})
         command = [sys.executable, "-m", "airflow_provider_maestroqa.sandbox", "--limits", "none", "--rows", "1"]
-        command += [
-            "--port",
-            str(PORT),
-            "--storage-port",
-            str(STORAGE_PORT),
-            "--polls",
-            "0",
-            "--seconds",
-            str(EXPORT_S),
-        ]
+        command += ["--port", str(PORT), "--storage-port", str(STORAGE_PORT)]
+        command += ["--polls", "0", "--seconds", str(export_s)]
         with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as sandbox:
             try:
                 sandbox.stdout.readline()
-                asyncio.run(measure(options.triggers, results))
+                rows = Path(home, "rows.json")
+                child = os.fork()
+                if not child:
+                    asyncio.run(part())
+                    rows.write_text(json.dumps(results.rows))
+                    os._exit(0)
+                _, status = os.waitpid(child, 0)
+                if status:
+                    raise SystemExit("the measurement failed")
+                results.rows = json.loads(rows.read_text())
             finally:
                 sandbox.terminate()
-    results.write(options.json)
 
 
 if __name__ == "__main__":
