@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import multiprocessing
 import os
 import signal
@@ -55,6 +56,11 @@ class Member:
         """Note what it holds."""
         if "kib" in message:
             self.samples.append((time.monotonic(), message["kib"], message["files"]))
+
+    def give(self, message: Any) -> None:
+        """Send it something to do; what has just been killed is replaced, and its work done by another."""
+        with contextlib.suppress(ConnectionError):
+            self.pipe.send(message)
 
     def kill(self) -> None:
         """End it as a machine does that loses its power."""

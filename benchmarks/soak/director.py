@@ -157,7 +157,7 @@ class Director:
             run.tries += 1
             self.counts["tries"] += 1
             member.work = work = (run, attempt)
-            member.pipe.send(attempt)
+            member.give(attempt)
             if doom is not None and doom.kind in ("kill", "freeze"):
                 happens = self._kill if doom.kind == "kill" else self._freeze
                 self._later(doom.at, partial(self._doom, member, work, happens))
@@ -199,7 +199,7 @@ class Director:
         member = self._draw.choice(triggerers)
         number = next(self._numbers)
         self._waits[number] = (run, method, serialized, member)
-        member.pipe.send((number, *serialized))
+        member.give((number, *serialized))
 
     # -- What goes wrong --------------------------------------------------------------------------------------------
 

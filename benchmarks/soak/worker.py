@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import gc
 import json
 import os
@@ -87,7 +88,8 @@ def try_tasks(pipe: Connection, folder: Path) -> None:
             result = run(attempt, folder)
         current.doom = None
         gc.collect()
-        pipe.send({**result, "kib": resident_kib(), "files": open_files()})
+        with contextlib.suppress(BrokenPipeError):
+            pipe.send({**result, "kib": resident_kib(), "files": open_files()})
 
 
 def run(attempt: Try, folder: Path) -> dict[str, Any]:
