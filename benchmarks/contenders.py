@@ -6,8 +6,48 @@ import asyncio
 import random
 import time
 
-from airflow_provider_maestroqa.client.budget import open_budget
+from budget_stores import open_prefix
+
+from airflow_provider_maestroqa.client.budget import Refusal, open_budget
 from airflow_provider_maestroqa.client.budget.limits import make_rules
+
+
+class Meter:
+    """How long bookings take, and how many calls go to where the log is kept.
+
+    :param store: a store, whose calls are measured from now on.
+    """
+
+    def __init__(self, store):
+        self.seconds = []
+        self._count = 0
+        self._objects = getattr(store, "calls", None)
+        if hasattr(store, "_connection"):
+            self._measure(store._connection, "execute")  # PostgreSQL: a booking is two of them
+        else:
+            for name in ("remaining", "release", "pause"):
+                self._measure(store, name)
+        self._measure(store, "book", self.seconds, counts=int(not hasattr(store, "_connection")))
+
+    def _measure(self, target, name, seconds=None, *, counts=1):
+        call = getattr(target, name)
+
+        def measured(*arguments):
+            self._count += counts
+            began = time.perf_counter()
+            try:
+                return call(*arguments)
+            finally:
+                if seconds is not None:
+                    seconds.append(time.perf_counter() - began)
+
+        setattr(target, name, measured)
+
+    def figures(self):
+        """Return what was measured."""
+        if self._objects is not None:
+            return {"book_s": self.seconds, "reads": self._objects["read"], "writes": self._objects["write"]}
+        return {"book_s": self.seconds, "calls": self._count}
 
 
 class BudgetContender:
@@ -16,8 +56,13 @@ class BudgetContender:
     def __init__(self, limits, store, margins=None):
         self._windows = sorted(seconds for _, seconds in limits)
         self._budget = open_budget(
-            store=store, base_url="https://x.com", token="t", limits={"normal": limits}, margins=margins
-        )
+            store=store, base_url="https://x.com", token="t", limits={"normal": limits}, margins=margins,
+            open_objects=open_prefix,
+        )  # fmt: skip
+        self._meter = Meter(self._budget.store)
+
+    def figures(self):
+        return self._meter.figures()
 
     def wait(self, polling=False):
         self._budget.acquire("normal", polling=polling)
@@ -26,16 +71,23 @@ class BudgetContender:
         await self._budget.acquire_async("normal", polling=polling)
 
     def refused(self, window, _tries):
-        self._budget.pause("normal", window)
+        self._budget.pause("normal", window, Refusal(window, 0.0))
 
     async def refused_async(self, window, _tries):
-        await self._budget.pause_async("normal", window)
+        await self._budget.pause_async("normal", window, Refusal(window, 0.0))
 
     def close(self):
         self._budget.close()
 
 
-class PyrateContender:
+class Peer:
+    """Another way of sharing, whose inner life is not measured."""
+
+    def figures(self):
+        return {}
+
+
+class PyrateContender(Peer):
     """pyrate-limiter, with windows stretched as this package stretches them."""
 
     def __init__(self, limits, store):
@@ -72,7 +124,7 @@ class PyrateContender:
             self._redis.close()
 
 
-class BackOffContender:
+class BackOffContender(Peer):
     """tenacity's random exponential back-off after a 429, and nothing before."""
 
     def __init__(self, limits, _store):
@@ -105,6 +157,12 @@ class BackOffContender:
 CONTENDERS = [
     ("budget, SQLite", BudgetContender, "sqlite"),
     ("budget, Redis", BudgetContender, "redis"),
+    ("budget, PostgreSQL", BudgetContender, "postgres"),
+    ("budget, S3", BudgetContender, "s3"),
+    ("budget, Google", BudgetContender, "gs"),
+    ("budget, Azure", BudgetContender, "abfs"),
+    ("budget, bucket, 30 ms a call", BudgetContender, "gs+30"),
+    ("budget, bucket, 100 ms a call", BudgetContender, "gs+100"),
     ("pyrate-limiter, SQLite + file lock", PyrateContender, "sqlite"),
     ("pyrate-limiter, Redis", PyrateContender, "redis"),
     ("back-off alone (tenacity)", BackOffContender, "none"),

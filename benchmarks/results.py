@@ -36,12 +36,18 @@ class Results:
         shown = {name: _rounded(value) for name, value in figures.items()}
         self.rows.append({"case": case, "by": by, "figures": shown})
 
-    def write(self, path: Path | None) -> None:
-        """Write the file, where one is wanted."""
+    def write(self, path: Path | None, *, merge: bool = False) -> None:
+        """Write the file, where one is wanted.
+
+        :param merge: whether rows of other cases and contenders stay as they are in the file.
+        """
         if path is None:
             return
+        if merge and path.exists():
+            self._keep(json.loads(path.read_text(encoding="utf-8"))["rows"])
         script = Path(sys.argv[0])
-        words = [script.parent.name if script.stem == "__main__" else script.name, *_without_json(sys.argv[1:])]
+        options = ("--json", "--only") if merge else ("--json",)
+        words = [script.parent.name if script.stem == "__main__" else script.name, *_without(sys.argv[1:], options)]
         content = {
             "benchmark": self.benchmark,
             "command": self.command or f"python benchmarks/{' '.join(words)}",
@@ -57,6 +63,12 @@ class Results:
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
 
+    def _keep(self, rows: list[dict[str, object]]) -> None:
+        new = {(row["case"], row["by"]) for row in self.rows}
+        rows = [row for row in rows if (row["case"], row["by"]) not in new] + self.rows
+        cases = list(dict.fromkeys(row["case"] for row in rows))
+        self.rows = sorted(rows, key=lambda row: cases.index(row["case"]))
+
 
 def add_option(parser: argparse.ArgumentParser) -> None:
     """Let a benchmark take ``--json FILE``."""
@@ -68,12 +80,13 @@ def _rounded(value: object) -> object:
     return float(f"{value:.4g}") if isinstance(value, float) else value
 
 
-def _without_json(words: list[str]) -> list[str]:
+def _without(words: list[str], options: tuple[str, ...]) -> list[str]:
+    """Leave out where the figures go, and which part this run was of what the file holds."""
     others, skip = [], False
     for word in words:
-        if not skip and not word.startswith("--json"):
+        if not skip and not word.startswith(options):
             others.append(word)
-        skip = word == "--json"
+        skip = word in options
     return others
 
 

@@ -19,7 +19,7 @@ from itertools import count
 from math import inf
 from typing import Any, TypeVar
 
-from airflow_provider_maestroqa.client.budget.stores.object_store import StoredDocument, SwapLostError, SwapObjects
+from airflow_provider_maestroqa.client.budget.stores.swapping import StoredDocument, SwapLostError, SwapObjects
 from airflow_provider_maestroqa.client.clock import Clock
 from airflow_provider_maestroqa.client.errors import MaestroQADataError, MaestroQAError
 from airflow_provider_maestroqa.storage.base import ABSENT, best_effort, conflict

@@ -12,7 +12,7 @@ from airflow_provider_maestroqa.storage.open import as_extra_args, open_filesyst
 from airflow_provider_maestroqa.storage.urls import DEFAULT_CONNECTIONS, GCS, S3, StorageUrl, parse_url
 
 if TYPE_CHECKING:
-    from airflow_provider_maestroqa.client.budget.stores.object_store import SwapObjects
+    from airflow_provider_maestroqa.client.budget.stores.swapping import SwapObjects
     from airflow_provider_maestroqa.storage.s3_objects import S3Objects
 
 

@@ -12,7 +12,7 @@ from email.utils import parsedate_to_datetime
 from typing import Any, TypeVar
 from urllib.parse import quote
 
-from airflow_provider_maestroqa.client.budget.stores.object_store import StoredDocument, SwapLostError
+from airflow_provider_maestroqa.client.budget.stores.swapping import StoredDocument, SwapLostError
 from airflow_provider_maestroqa.client.errors import MaestroQAConfigError
 from airflow_provider_maestroqa.storage.base import ABSENT, check_name, translate_errors
 from airflow_provider_maestroqa.storage.s3_objects import S3Objects, error_code, is_missing

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from itertools import count
 
-from airflow_provider_maestroqa.client.budget.stores.object_store import StoredDocument, SwapLostError
+from airflow_provider_maestroqa.client.budget.stores.swapping import StoredDocument, SwapLostError
 from airflow_provider_maestroqa.storage.base import ABSENT
 
 

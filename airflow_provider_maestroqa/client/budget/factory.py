@@ -26,7 +26,7 @@ from airflow_provider_maestroqa.client.errors import MaestroQAConfigError
 from airflow_provider_maestroqa.client.hosts import account_host
 
 if TYPE_CHECKING:
-    from airflow_provider_maestroqa.client.budget.stores.object_store import SwapObjects
+    from airflow_provider_maestroqa.client.budget.stores.swapping import SwapObjects
 
 log = logging.getLogger(__name__)
 

@@ -1,7 +1,8 @@
 """Slots that a process has booked before it asks for them, so that it writes the log less often.
 
 Only a process that sends all the time books ahead. The slots are as far apart as it needs them; what lies between is
-left to others. Where the budget is used up, they reach further: the next slots then lie in the future anyway.
+left to others. Where the budget is used up, they reach further: the next slots then lie in the future anyway. Where
+many processes write at once, so that writes are lost, they reach further still, until the writes are few enough.
 """
 
 from __future__ import annotations
@@ -20,6 +21,8 @@ _MAX_SKIPPED = 16
 _WARM_UP = 2
 # Where nobody has to wait, the slots reach less far ahead by so much: those who come must not wait for them.
 _FREE_SHARE = 0.2
+# How many times further the slots reach at most where writes are lost, and what a write that is not leaves of that.
+_MAX_STRETCH, _RELIEF = 8.0, 0.9
 
 
 @dataclass(frozen=True)
@@ -52,6 +55,11 @@ class BookedAhead:
         self._turnarounds: deque[float] = deque(maxlen=4)
         self._last_slot = -inf
         self._streak = 0
+        self._stretch = 1.0
+
+    def wrote(self, lost: int) -> None:
+        """Note that a booking was written, and how many writes of it were lost to others before."""
+        self._stretch = max(1.0, min(_MAX_STRETCH, self._stretch * 2.0 ** min(lost, 3)) * (1.0 if lost else _RELIEF))
 
     def asked(self, now: float, rules: Rules, *, polling: bool) -> None:
         """Note that the process asks for a slot."""
@@ -99,7 +107,7 @@ class BookedAhead:
             return
         # A slot may be used a little late, so the middle between early and late is aimed at.
         gap = sum(self._turnarounds) / len(self._turnarounds)
-        reach = rules.contention * (1.0 if first.wait > 0 else _FREE_SHARE)
+        reach = rules.contention * (self._stretch if first.wait > 0 else _FREE_SHARE)
         previous, last = now + first.wait, now + first.wait + reach
         for _ in range(min(self._most, self._streak - _WARM_UP) - 1):
             booked = self._book_after(log, rules, now, previous + gap)

@@ -11,10 +11,10 @@ import random
 import threading
 from collections import deque
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import partial
 from math import inf
-from typing import Protocol, TypeVar, cast
+from typing import TypeVar, cast
 
 from airflow_provider_maestroqa.client.budget import slot_log
 from airflow_provider_maestroqa.client.budget.limits import MAX_PAUSE_S, Rules
@@ -22,6 +22,12 @@ from airflow_provider_maestroqa.client.budget.slot_log import Denied, Reservatio
 from airflow_provider_maestroqa.client.budget.stores.booking_ahead import BookedAhead
 from airflow_provider_maestroqa.client.budget.stores.log_document import LogDocument
 from airflow_provider_maestroqa.client.budget.stores.service_clock import ServiceClock
+from airflow_provider_maestroqa.client.budget.stores.swapping import (
+    StoredDocument,
+    SwapLostError,
+    SwapObjects,
+    probe,
+)
 from airflow_provider_maestroqa.client.clock import Clock
 from airflow_provider_maestroqa.client.errors import (
     MaestroQAConfigError,
@@ -39,48 +45,10 @@ _TRIES = 3
 _PAUSES_S = (0.02, 1.0)
 # Releases that come sooner after another go with the next write. Seconds.
 _RELEASE_PAUSE_S = 0.25
-# How long to leave an object alone that could not be written again at once. Seconds.
-_REWRITE_S = 1.05
+# A slot that is this near is waited for at once. Seconds.
+_NEAR_S = 0.001
 # Closing gives unused slots back, and waits no longer for that. Seconds.
 _CLOSING_S = 2.0
-
-
-class SwapLostError(Exception):
-    """Somebody else has written the object since it was read."""
-
-
-@dataclass(frozen=True)
-class StoredDocument:
-    """An object as it was read or written.
-
-    :param content: its bytes; ``None`` when there is none.
-    :param version: what the next write must name; changes with every write.
-    :param date: the service's time of the response in whole Unix seconds, if it says.
-    """
-
-    content: bytes | None
-    version: str
-    date: float | None
-
-
-class SwapObjects(Protocol):
-    """Small objects below a prefix, each replaced by compare and swap. Every call ends within a bounded time."""
-
-    @property
-    def name(self) -> str:
-        """The prefix, for messages."""
-
-    def read(self, name: str) -> StoredDocument:
-        """Read an object."""
-
-    def swap(self, name: str, content: bytes, version: str) -> StoredDocument:
-        """Replace an object that has a version, or create it if the version is that of no object.
-
-        :raises SwapLostError: another version is there.
-        """
-
-    def delete(self, name: str) -> None:
-        """Delete an object."""
 
 
 class ObjectStore:
@@ -118,10 +86,13 @@ class ObjectStore:
         self._lock = threading.Lock()
         self._objects: SwapObjects | None = None
         self._known: dict[str, StoredDocument] = {}
+        #: What was read or written last, and when. It is as good as a new read for as long as a read takes.
+        self._seen: dict[str, tuple[float, StoredDocument]] = {}
         self._ahead: dict[str, BookedAhead] = {}
         self._unused: dict[str, list[int]] = {}
         self._next_release = -inf
-        self._durations: deque[float] = deque(maxlen=8)
+        self._read_s: deque[float] = deque(maxlen=8)
+        self._write_s: deque[float] = deque(maxlen=8)
         #: Reads and writes so far, and writes that were lost to others.
         self.calls = {"read": 0, "write": 0, "lost": 0}
 
@@ -130,16 +101,22 @@ class ObjectStore:
         with self._locked():
             ahead = self._ahead.setdefault(budget, BookedAhead(self._max_ahead))
             ahead.asked(self._now(), rules, polling=request.polling)
-            reservation = self._booked_ahead(budget, ahead, rules, request)
-            if reservation is None:
-                return self._book_now(budget, ahead, rules, request)
-            ahead.gave(self._now() + reservation.wait)
-            return reservation
+            result: Reservation | Denied | None = self._booked_ahead(budget, ahead, rules, request)
+            if result is None:
+                result = self._book_now(budget, ahead, rules, request)
+            else:
+                ahead.gave(self._now() + result.wait)
+        if isinstance(result, Denied):
+            return result
+        wait = self._wait_if_near(result.wait)
+        # The caller will read the log once more before it sends, and is to have read it when its slot comes.
+        return replace(result, wait=max(0.0, wait - self._reading_s))
 
     def remaining(self, budget: str, handle: int) -> float | None:
         """Return the seconds until a booked slot, ``None`` when the booking is lost."""
         with self._locked():
-            return self._remaining(budget, handle)
+            left = self._remaining(budget, handle)
+        return None if left is None else self._wait_if_near(left)
 
     def release(self, budget: str, handle: int) -> None:
         """Release a slot that will not be used.
@@ -177,6 +154,18 @@ class ObjectStore:
         finally:
             self._lock.release()
 
+    @property
+    def _reading_s(self) -> float:
+        """Seconds that a read takes at least."""
+        return min(self._read_s, default=0.0)
+
+    def _wait_if_near(self, left: float) -> float:
+        """Let a slot come that is nearer than another read takes; return the seconds that are left."""
+        if not 0 < left <= max(self._reading_s, _NEAR_S):
+            return left
+        self._clock.sleep(left)
+        return 0.0
+
     def _booked_ahead(
         self, budget: str, ahead: BookedAhead, rules: Rules, request: SlotRequest
     ) -> Reservation | None:
@@ -201,14 +190,16 @@ class ObjectStore:
     def _book_now(self, budget: str, ahead: BookedAhead, rules: Rules, request: SlotRequest) -> Reservation | Denied:
         for attempt in range(_TRIES):
             # A slot should not have passed when its booking has been written.
-            lead = min(self._durations, default=0.0) if not attempt else self._durations[-1]
+            lead = max(self._write_s, default=0.0)
             self._unused.setdefault(budget, []).extend(ahead.drop_all())
             work = partial(_book, rules=rules, request=request, lead=lead, ahead=ahead)
+            lost = self.calls["lost"]
             try:
                 result, at = self._transact(budget, work)
             except BaseException:
                 ahead.drop_all()  # what was not written is not booked
                 raise
+            ahead.wrote(self.calls["lost"] - lost)
             if isinstance(result, Denied):
                 return result
             wait = at - self._now()
@@ -221,7 +212,10 @@ class ObjectStore:
     def _remaining(self, budget: str, handle: int) -> float | None:
         if handle in self._unused.get(budget, ()):
             return None
-        log = self._parse(budget, self._read(budget))
+        seen_at, stored = self._seen.get(budget, (-inf, None))
+        if stored is None or self._clock.monotonic() - seen_at >= self._reading_s:
+            stored = self._read(budget)
+        log = self._parse(budget, stored)
         left = slot_log.remaining(log, handle, self._now())
         # Clocks may have been set meanwhile: nobody sleeps for longer than the log is long.
         return None if left is None else min(left, MAX_PAUSE_S + 2 * log.state.keep)
@@ -240,8 +234,8 @@ class ObjectStore:
                     self._known[budget] = stored
                     return cast("Result", result)
                 log = self._parse(budget, stored)
-                if log.is_new:
-                    self._probe(budget)
+                if log.is_new and self._objects is not None:
+                    probe(self._objects, _file_name(budget), self._clock.sleep)
                 now = self._now()
                 log.enter(now)
                 unused = list(self._unused.get(budget, ()))
@@ -250,7 +244,6 @@ class ObjectStore:
                 result = work(log, now)
                 content = log.dump().encode()
                 self._known[budget] = self._swap(budget, content, stored.version)
-                self._durations.append(self._clock.monotonic() - began)
                 self._unused[budget] = [handle for handle in self._unused.get(budget, ()) if handle not in unused]
             except SwapLostError:
                 self.calls["lost"] += 1
@@ -276,13 +269,15 @@ class ObjectStore:
 
     def _read(self, budget: str) -> StoredDocument:
         self.calls["read"] += 1
-        return self._timed(lambda objects: objects.read(_file_name(budget)))
+        return self._timed(budget, lambda objects: objects.read(_file_name(budget)), self._read_s)
 
     def _swap(self, budget: str, content: bytes, version: str) -> StoredDocument:
         self.calls["write"] += 1
-        return self._timed(lambda objects: objects.swap(_file_name(budget), content, version))
+        return self._timed(budget, lambda objects: objects.swap(_file_name(budget), content, version), self._write_s)
 
-    def _timed(self, call: Callable[[SwapObjects], StoredDocument]) -> StoredDocument:
+    def _timed(
+        self, budget: str, call: Callable[[SwapObjects], StoredDocument], durations: deque[float]
+    ) -> StoredDocument:
         if self._objects is None:
             # Not earlier: the store may be made in an event loop, and this imports a lot.
             self._objects = self._open_objects()
@@ -290,6 +285,8 @@ class ObjectStore:
         sent = self._clock.monotonic()
         stored = call(objects)
         received = self._clock.monotonic()
+        durations.append(received - sent)
+        self._seen[budget] = received, stored
         if self._is_observed and not self._service_clock.observe(sent, received, stored.date):
             self._service_clock.measure(lambda: self._ask_time(objects))
         return stored
@@ -308,48 +305,6 @@ class ObjectStore:
             f"The object {_file_name(budget)} in {self.name} is no request budget of this version ({problem}). "
             "Delete it, or name another prefix in rate_limit_store."
         )
-
-    def _probe(self, budget: str) -> None:
-        """Make sure that the service compares versions, before a log is created in it.
-
-        Some that are otherwise compatible ignore the conditions without a word, and bookings would be lost.
-        """
-        objects, name = self._objects, f"{_file_name(budget)}.probe-{random.randbytes(6).hex()}"  # noqa: S311
-        assert objects is not None
-        nothing = objects.read(name)
-        first = objects.swap(name, b"1", nothing.version)
-        try:
-            refused = _is_refused(objects, name, b"2", nothing.version)
-            second = self._swap_again(objects, name, b"3", first.version)
-            refused = _is_refused(objects, name, b"4", first.version) and refused and second.version != first.version
-        except SwapLostError:
-            refused = False
-        finally:
-            with contextlib.suppress(MaestroQAError):
-                self._delete_again(objects, name)
-        if not refused:
-            raise MaestroQAConfigError(
-                f"The storage of {self.name} does not compare versions when it replaces an object (If-Match and "
-                "If-None-Match), so bookings would be lost. Keep the request budget in another storage, in Redis or "
-                "in PostgreSQL: set rate_limit_store."
-            )
-
-    def _swap_again(self, objects: SwapObjects, name: str, content: bytes, version: str) -> StoredDocument:
-        """Replace an object that was just written: Google allows one write a second, and says so with a 429."""
-        try:
-            return objects.swap(name, content, version)
-        except MaestroQAConnectionError:
-            self._clock.sleep(_REWRITE_S)
-        stored = objects.read(name)
-        # Unless only the response was lost.
-        return stored if stored.content == content else objects.swap(name, content, stored.version)
-
-    def _delete_again(self, objects: SwapObjects, name: str) -> None:
-        try:
-            objects.delete(name)
-        except MaestroQAConnectionError:
-            self._clock.sleep(_REWRITE_S)
-            objects.delete(name)
 
     @contextlib.contextmanager
     def _locked(self) -> Iterator[None]:
@@ -384,14 +339,6 @@ def _book(
 
 def _nothing(_log: LogDocument, _now: float) -> None:
     """Change nothing but what every write does: give back what is not used."""
-
-
-def _is_refused(objects: SwapObjects, name: str, content: bytes, version: str) -> bool:
-    try:
-        objects.swap(name, content, version)
-    except SwapLostError:
-        return True
-    return False
 
 
 def _file_name(budget: str) -> str:

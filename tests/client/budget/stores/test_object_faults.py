@@ -9,12 +9,14 @@ from functools import partial
 import pytest
 from cloud_servers import open_objects
 
-from airflow_provider_maestroqa.client.budget import Clock, open_budget
+from airflow_provider_maestroqa.client.budget import Clock, open_budget, slot_log
 from airflow_provider_maestroqa.client.budget.limits import make_rules
 from airflow_provider_maestroqa.client.budget.slot_log import SlotRequest
+from airflow_provider_maestroqa.client.budget.stores.booking_ahead import BookedAhead
 from airflow_provider_maestroqa.client.budget.stores.log_document import LogDocument
-from airflow_provider_maestroqa.client.budget.stores.object_store import ObjectStore, StoredDocument, SwapLostError
+from airflow_provider_maestroqa.client.budget.stores.object_store import ObjectStore
 from airflow_provider_maestroqa.client.budget.stores.service_clock import ServiceClock
+from airflow_provider_maestroqa.client.budget.stores.swapping import StoredDocument, SwapLostError
 from airflow_provider_maestroqa.client.errors import MaestroQAConfigError, MaestroQAConnectionError
 
 RULES = make_rules({"normal": [(2, 10.0)]}, {10.0: 0.0})["normal"]
@@ -246,6 +248,59 @@ def test_one_who_sends_all_the_time_books_several_slots_at_once_and_uses_the_bud
     # What was booked ahead and not used has been given back.
     log = LogDocument.parse(next(iter(memory.objects.values()))[0])
     assert log.count(fake_time.wall, 1e12) == 0
+
+
+@pytest.mark.parametrize("takes", [0.03, 0.1, 0.4])
+def test_a_storage_that_is_slower_than_a_margin_makes_no_slot_late(memory, fake_time, worst, takes):
+    memory.takes = takes
+    budget = open_budget(
+        store=memory.name, base_url="https://x.com", token="t", limits={"normal": [(10, 1.0), (40, 5.0)]},
+        clock=fake_time.clock(), open_objects=lambda _: memory,
+    )  # fmt: skip
+    slots = []
+    for _ in range(300):
+        budget.acquire("normal")
+        slots.append(fake_time.monotonic)
+        fake_time.pass_by(0.05)
+    calls = budget.store.calls
+    budget.close()
+    assert worst(slots, 1.0) <= 10
+    assert worst(slots, 5.0) <= 40
+    steady = slots[50:]
+    assert calls["read"] + calls["write"] < 2 * len(slots)
+    assert (len(steady) - 1) / (steady[-1] - steady[0]) >= min(0.95 * 8, 0.6 / takes)
+
+
+def test_those_who_wake_at_the_same_moment_look_at_the_log_once(make, memory, fake_time):
+    memory.takes = 0.1
+    store = make()
+    handles = [store.book("log", RULES, SlotRequest()).handle for _ in range(40)]
+    fake_time.pass_by(10.0)
+    before = store.calls["read"]
+    for handle in handles:
+        store.remaining("log", handle)
+    assert store.calls["read"] <= before + 1
+    fake_time.pass_by(0.11)
+    store.pause("log", RULES, 30.0)
+    assert store.remaining("log", handles[-1]) > 30
+
+
+def test_one_who_loses_swaps_books_further_ahead_until_it_loses_none():
+    log, ahead = LogDocument(), BookedAhead(8)
+    rules = make_rules({"normal": [(10, 1.0), (40, 5.0)]})["normal"]
+    lengths = []
+    for lost in (0, 2, 0, *[0] * 20):
+        for _ in range(40):
+            slot_log.book(log, rules, SlotRequest(), 0.0)
+        for _ in range(12):
+            ahead.asked(100.0, rules, polling=False)
+            ahead.gave(99.5)
+        ahead.wrote(lost)
+        ahead.book(log, rules, 0.0, slot_log.book(log, rules, SlotRequest(), 0.0))
+        lengths.append(len(ahead.drop_all()))
+        log = LogDocument()
+    assert lengths[0] == lengths[-1] == 0
+    assert lengths[1] >= lengths[2] >= 1
 
 
 def test_one_who_sends_seldom_books_nothing_ahead(make, memory, fake_time):
