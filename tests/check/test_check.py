@@ -332,6 +332,18 @@ def test_a_message_that_quotes_the_account_is_redacted(check):
     assert not [text for text in ("ada@", "72999abc123", "Email quality") if text in shown]
 
 
+@pytest.mark.parametrize(
+    ("status", "body"), [(414, "<html>URI too long</html>"), (404, {"error": "There is no ticket."}), (200, {})]
+)
+def test_tickets_that_cannot_be_read_together_are_otherwise(check, otherwise, status, body):
+    report, sandbox = check(
+        before=lambda sandbox: sandbox.fault("status", status=status, body=body, path="/api/v1/tickets", times=9)
+    )
+    assert otherwise(report) == ["missing_tickets"]
+    (ids,) = {one.query["ticket_ids"] for one in sandbox.requests if "no-ticket" in str(one.query)}
+    assert 1400 < len(ids) <= 1500
+
+
 def test_each_probe_has_a_name_of_its_own_and_says_what_it_means():
     assert len({probe.name for probe in PROBES}) == len(PROBES)
     for probe in PROBES:

@@ -9,12 +9,16 @@ from airflow_provider_maestroqa.check.redaction import shown_names
 from airflow_provider_maestroqa.check.sample_exports import sample_exports
 
 _FIELDS = ("ticket_id", "type", "subject", "agents", "createdAt", "updatedAt")
-_NO_TICKETS = (f"{SCRATCH_NAME}-no-ticket", f"{SCRATCH_NAME}-nor-this")
+_NO_TICKET = f"{SCRATCH_NAME}-no-ticket"
+#: As many as a task reads at once, 1,500 characters.
+_NO_TICKETS = [f"{_NO_TICKET}-{number:02d}" for number in range(55)]
 
 
 def _missing(account: CheckedAccount) -> Finding:
     reply = account.get("/tickets", {"ticket_ids": ",".join(_NO_TICKETS)})
-    return told(reply.is_success and reply.content == [], f"{reply.says}, {len(reply.content or ())} tickets")
+    number = len(reply.content) if isinstance(reply.content, list) else 0
+    seen = f"{reply.says}, {number} tickets for {len(_NO_TICKETS)} ids"
+    return told(reply.is_success and reply.content == [], seen)
 
 
 def _graded(account: CheckedAccount) -> Finding:
@@ -33,7 +37,7 @@ def _graded(account: CheckedAccount) -> Finding:
 
 
 def _missing_one(account: CheckedAccount) -> Finding:
-    reply = account.get(f"/tickets/{_NO_TICKETS[0]}")
+    reply = account.get(f"/tickets/{_NO_TICKET}")
     return told(reply.status == 404 and reply.is_explained, reply.says)
 
 
@@ -51,8 +55,8 @@ PROBES = (
     ),
     Probe(
         "missing_tickets",
-        "Tickets that do not exist are left out of several that are read.",
-        "Reading several tickets fails when one of them is missing.",
+        f"Of {len(_NO_TICKETS)} tickets that are read at once, those that do not exist are left out.",
+        "Reading several tickets fails when one of them is missing, or when their ids make the URL too long.",
         _missing,
     ),
     Probe(
