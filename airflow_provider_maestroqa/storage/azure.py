@@ -8,19 +8,50 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
+from airflow_provider_maestroqa import _compat
 from airflow_provider_maestroqa.client.errors import MaestroQAConfigError
 from airflow_provider_maestroqa.storage.urls import StorageUrl
 
 if TYPE_CHECKING:
     from airflow_provider_maestroqa._compat import Connection
 
+#: How much of a file is kept in memory before it is sent. The default, 50 MiB, is kept several times.
+_BLOCK_BYTES = 4 * 2**20
 _BLOB_HOST = "blob.core.windows.net"
 _MAX_ACCOUNT_CHARS = 24
 #: Variables of Azure's own file system.
 _ACCOUNT_VARIABLE, _STRING_VARIABLE = "AZURE_STORAGE_ACCOUNT_NAME", "AZURE_STORAGE_CONNECTION_STRING"
+
+
+def open_azure(scheme: str, conn_id: str | None, url: StorageUrl) -> Any:
+    """Open a file system of Azure; without a connection with the credentials of the machine.
+
+    :param scheme: as Airflow knows it.
+    :param conn_id: id of the connection.
+    :param url: what is opened.
+    :raises MaestroQAConfigError: see :func:`azure_options`.
+    """
+    options: dict[str, Any] = {"blocksize": _BLOCK_BYTES}
+    if conn_id is None and url.account:
+        # Airflow's would not learn the account.
+        import fsspec
+
+        fs = fsspec.filesystem("abfs", account_name=url.account, **options)
+    else:
+        if conn_id is not None:
+            options |= azure_options(_compat.BaseHook.get_connection(conn_id), url)
+        fs = _compat.get_fs(scheme, conn_id, options)
+    # Airflow drops the options where it reads a connection string itself.
+    fs.blocksize = _BLOCK_BYTES
+    # By default Azure's client takes over a minute to say that nothing answers.
+    with suppress(AttributeError):
+        policy = fs.service_client._config.retry_policy
+        policy.initial_backoff, policy.increment_base, policy.random_jitter_range = 1, 2, 1
+    return fs
 
 
 def azure_options(connection: Connection, url: StorageUrl) -> dict[str, Any]:

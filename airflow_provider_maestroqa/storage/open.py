@@ -21,7 +21,9 @@ from airflow_provider_maestroqa.client.errors import (
     MaestroQAError,
 )
 from airflow_provider_maestroqa.client.parsing import is_blank, number_as_text, show
+from airflow_provider_maestroqa.storage.azure import open_azure
 from airflow_provider_maestroqa.storage.base import translate_errors
+from airflow_provider_maestroqa.storage.google import open_google
 from airflow_provider_maestroqa.storage.urls import (
     AIRFLOW_SCHEMES,
     AZURE,
@@ -39,8 +41,6 @@ if TYPE_CHECKING:
     from airflow_provider_maestroqa.client.resources.upload_body import Source
     from airflow_provider_maestroqa.storage.base import Store
 
-#: How much of a file is kept in memory before it is sent. The default, 50 MiB, is kept several times.
-_AZURE_BLOCK_BYTES = 4 * 2**20
 _WEB = ("http://", "https://")
 
 
@@ -133,7 +133,12 @@ def open_filesystem(parts: StorageUrl, conn_id: str | None) -> Any:
     conn_id = conn_id or parts.conn_id or _default_connection(parts.storage)
     scheme = AIRFLOW_SCHEMES.get(parts.scheme, parts.scheme)
     try:
-        fs = _open_azure(scheme, conn_id, parts) if parts.storage == AZURE else _compat.get_fs(scheme, conn_id)
+        if parts.storage == AZURE:
+            fs = open_azure(scheme, conn_id, parts)
+        elif parts.storage == GCS:
+            fs = open_google(scheme, conn_id)
+        else:
+            fs = _compat.get_fs(scheme, conn_id)
     except (ImportError, ValueError) as error:
         problem = str(error)
     else:
@@ -143,29 +148,6 @@ def open_filesystem(parts: StorageUrl, conn_id: str | None) -> Any:
     raise MaestroQAConfigError(
         f"{parts.scheme}:// cannot be opened ({problem}). {remedy}, and check the URL and the connection {conn_id!r}."
     )
-
-
-def _open_azure(scheme: str, conn_id: str | None, url: StorageUrl) -> Any:
-    """Open a file system of Azure; without a connection with the credentials of the machine."""
-    from airflow_provider_maestroqa.storage.azure import azure_options
-
-    options: dict[str, Any] = {"blocksize": _AZURE_BLOCK_BYTES}
-    if conn_id is None and url.account:
-        # Airflow's would not learn the account.
-        import fsspec
-
-        fs = fsspec.filesystem("abfs", account_name=url.account, **options)
-    else:
-        if conn_id is not None:
-            options |= azure_options(_compat.BaseHook.get_connection(conn_id), url)
-        fs = _compat.get_fs(scheme, conn_id, options)
-    # Airflow drops the options where it reads a connection string itself.
-    fs.blocksize = _AZURE_BLOCK_BYTES
-    # By default Azure's client takes over a minute to say that nothing answers.
-    with suppress(AttributeError):
-        policy = fs.service_client._config.retry_policy
-        policy.initial_backoff, policy.increment_base, policy.random_jitter_range = 1, 2, 1
-    return fs
 
 
 def _default_connection(storage: str) -> str | None:

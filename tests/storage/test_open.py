@@ -6,6 +6,9 @@ import pytest
 from airflow_provider_maestroqa.client.errors import MaestroQAConfigError
 from airflow_provider_maestroqa.storage.open import open_object, open_store
 
+#: One that opens either cloud and asks nobody.
+CONNECTION = '{"conn_type": "wasb", "login": "account", "extra": {"is_anonymous": true}}'
+
 
 @pytest.fixture
 def opened(monkeypatch):
@@ -18,7 +21,9 @@ def opened(monkeypatch):
 
     monkeypatch.setattr("airflow_provider_maestroqa._compat.get_fs", get_fs, raising=False)
     for name in ("MINE", "OTHER"):
-        monkeypatch.setenv(f"AIRFLOW_CONN_{name}", '{"conn_type": "wasb", "login": "account"}')
+        monkeypatch.setenv(
+            f"AIRFLOW_CONN_{name}", '{"conn_type": "wasb", "login": "account", "extra": {"is_anonymous": true}}'
+        )
     return calls
 
 
@@ -79,6 +84,9 @@ def test_an_object_needs_a_name(url):
 )
 def test_the_default_connection_of_the_provider_is_used_if_there_is_one(opened, monkeypatch, url, default):
     open_store(url)
-    monkeypatch.setenv(f"AIRFLOW_CONN_{default.upper()}", '{"conn_type": "generic", "login": "account"}')
+    monkeypatch.setenv(
+        f"AIRFLOW_CONN_{default.upper()}",
+        '{"conn_type": "generic", "login": "account", "extra": {"is_anonymous": true}}',
+    )
     open_store(url)
     assert [conn_id for _, conn_id in opened] == [None, default]

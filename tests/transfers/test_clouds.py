@@ -17,6 +17,7 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 from factories import many, texts
 from google_front import TOKEN
 
+from airflow_provider_maestroqa import _compat
 from airflow_provider_maestroqa.__main__ import main
 from airflow_provider_maestroqa._compat import AirflowFailException
 from airflow_provider_maestroqa.client.errors import MaestroQAError
@@ -222,8 +223,15 @@ def test_the_command_shows_what_a_storage_does_and_leaves_nothing(cloud, capsys)
     assert "failed: Cannot " in capsys.readouterr().err
 
 
-@pytest.mark.parametrize("way", ["key_path", "keyfile_dict"])
+@pytest.mark.parametrize("way", ["key_path", "keyfile_dict", "keyfile_dict and an older provider"])
 def test_google_is_asked_with_the_token_for_a_key(google_cloud, google_front, monkeypatch, tmp_path, way):
+    if "older" in way:
+        newer = _compat.get_fs
+
+        def get_fs(scheme, conn_id=None, storage_options=None):
+            return newer(scheme, conn_id, {"token": "a token that ends", **(storage_options or {})})
+
+        monkeypatch.setattr("airflow_provider_maestroqa._compat.get_fs", get_fs)
     private = rsa.generate_private_key(65537, 2048).private_bytes(
         serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
     )
@@ -244,3 +252,12 @@ def test_google_is_asked_with_the_token_for_a_key(google_cloud, google_front, mo
     stored.write(b"1")
     assert google_cloud.read("x.json") == b"1"
     assert google_front.authorizations == {f"Bearer {TOKEN}"}
+    assert stored.store.fs.credentials.credentials.expiry is not None
+
+
+def test_a_connection_of_google_without_credentials_is_a_clear_error(google_cloud, monkeypatch):
+    monkeypatch.setenv("GOOGLE_APPLICATION_CREDENTIALS", "/no/such/key.json")
+    monkeypatch.setenv("AIRFLOW_CONN_MY_GOOGLE", '{"conn_type": "google_cloud_platform"}')
+    with pytest.raises(MaestroQAError, match=r"'my_google' leads to no credentials .* Give it a key") as error:
+        open_object("gs://my_google@lake/x.json")
+    assert not error.value.retryable
