@@ -54,7 +54,7 @@ class PushMethods(AgentGroupMethods):
         :param on_unknown_outcome: what to do about comments and CSAT scores that may or may not have arrived:
             ``fail`` stops and names them, ``resend`` sends them again, ``skip`` continues after them.
         :param concurrency: how many requests may be under way at once, up to 10. Default: one, and one more for each
-            that has no response after half a second. Comments and CSAT scores are sent one request at a time,
+            that has no response after a third of a second. Comments and CSAT scores are sent one request at a time,
             whatever it is.
         :param update_first: for tickets: try the update first, because most of them exist.
         :param agent_group: for agents: the name or the id of the group that new ones join, unless a record has an

@@ -32,7 +32,8 @@ class PushOperator(LineageMixin, MaestroQAOperator):
     :param on_unknown_outcome: what to do about records that may or may not have arrived and must not arrive twice:
         ``fail`` stops and names them, ``resend`` sends them again, ``skip`` continues after them.
     :param concurrency: how many requests may be under way at once, up to 10. Default: one, and one more for each that
-        has no response after half a second. Comments and CSAT scores are sent one request at a time, whatever it is.
+        has no response after a third of a second. Comments and CSAT scores are sent one request at a time, whatever
+        it is.
     :param state_path: storage URL of an object that saves the position for a retry, on any Airflow. Each run needs
         its own: put ``{{ run_id }}`` into it.
     :raises AirflowFailException: a retry could not help: an argument or a record is wrong, too many are rejected, the

@@ -22,8 +22,9 @@ from airflow_provider_maestroqa.pushes.late import Attempts
 from airflow_provider_maestroqa.pushes.options import MAX_CONCURRENCY
 from airflow_provider_maestroqa.pushes.records import Record
 
-#: Seconds after which a request without a response gets company. MaestroQA allows one each 0.6 seconds.
-PACE_S = 0.5
+#: Seconds after which a request without a response gets company. MaestroQA allows one each 0.6 seconds, and the next
+#: batch must be read and written in the rest of them.
+PACE_S = 0.3
 
 #: Sends a batch; is given what to call when a request leaves, and when it certainly had no effect.
 SendBatch = Callable[[Callable[[bool], None]], Confirmation]
@@ -127,7 +128,7 @@ class Flight:
 class Window:
     """The batches that are under way, in the order in which they are committed.
 
-    :param size: how many at most; ``None`` sends one more only when the last one has no response after half a second.
+    :param size: how many at most; ``None`` sends one more only when the last one has had no response for a while.
     :param key: the fields by which a record replaces an earlier one.
     :param clock: says how long a request is under way.
     """
