@@ -6,9 +6,8 @@ import errno
 import os
 import shutil
 import tempfile
-from collections.abc import Callable
 from types import TracebackType
-from typing import TYPE_CHECKING, BinaryIO
+from typing import TYPE_CHECKING, BinaryIO, Protocol
 
 from airflow_provider_maestroqa.client.errors import MaestroQAConfigError, MaestroQAError
 from airflow_provider_maestroqa.client.formatting import format_size
@@ -18,6 +17,16 @@ if TYPE_CHECKING:
 
 _FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 _REMEDY = "Free some space there, or set TMPDIR on the worker to a folder on a larger disk."
+
+
+class Follower(Protocol):
+    """Reads the file while it grows."""
+
+    def bytes_available(self, size: int) -> None:
+        """The first ``size`` bytes of the file are there."""
+
+    def reset(self) -> None:
+        """The file begins anew."""
 
 
 class TempFile:
@@ -34,8 +43,10 @@ class TempFile:
         #: Open for reading and writing, without a buffer.
         self.file = self._open()
         self.size = 0
-        self.on_growth: Callable[[int], None] | None = None
-        self.on_restart: Callable[[], None] | None = None
+        #: The size that it will have, as soon as it is known.
+        self.expected_size: int | None = None
+        #: Who wants to know that it grows, and that it begins anew.
+        self.followers: list[Follower] = []
 
     def __enter__(self) -> Self:
         return self
@@ -65,13 +76,14 @@ class TempFile:
         if failure:
             raise MaestroQAError(failure, retryable=True)
         self.size += len(data)
-        if self.on_growth is not None:
-            self.on_growth(self.size)
+        for follower in self.followers:
+            follower.bytes_available(self.size)
 
     def restart(self) -> None:
         """Discard all that was written."""
-        if self.size and self.on_restart is not None:
-            self.on_restart()
+        if self.size:
+            for follower in self.followers:
+                follower.reset()
         self.size = 0
         self.file.seek(0)
         self.file.truncate()

@@ -1,7 +1,8 @@
 """Land an export: from a presigned URL to published, checked, atomic objects and a manifest.
 
-1. Download to a temporary file (:mod:`.download`).
-2. Check the archive's structure as a whole (:mod:`.archive`), before anything is sent.
+1. Download to a temporary file (:mod:`.download`). An archive that is stored as it came is sent and checked
+   meanwhile (:mod:`.early_sending`).
+2. Check the archive's structure as a whole (:mod:`.archive`), before any of its files is sent.
 3. Send every file while its content is checked (:mod:`.outputs`); nothing is visible yet.
 4. When all are whole and stored, publish them and write the manifest (:mod:`.publish`). The manifest is the commit.
 
@@ -22,16 +23,13 @@ from airflow_provider_maestroqa.client.progress import Progress
 from airflow_provider_maestroqa.client.temp_file import TempFile
 from airflow_provider_maestroqa.landing import manifest as manifests
 from airflow_provider_maestroqa.landing.archive.content import ContentDigest
+from airflow_provider_maestroqa.landing.clean.warnings import warnings_of
 from airflow_provider_maestroqa.landing.download.resumable import DownloadLimits, download
 from airflow_provider_maestroqa.landing.download.verification import Verification
-from airflow_provider_maestroqa.landing.manifest import LandedFile, StoredManifest
-from airflow_provider_maestroqa.landing.outputs import (
-    FILE_FORMATS,
-    OUTPUT_FORMATS,
-    Output,
-    OutputFormat,
-    plan_outputs,
-)
+from airflow_provider_maestroqa.landing.early_sending import EarlySending
+from airflow_provider_maestroqa.landing.manifest import ARCHIVE_NAME, LandedFile, StoredManifest
+from airflow_provider_maestroqa.landing.output_formats import FILE_FORMATS, OUTPUT_FORMATS, OutputFormat
+from airflow_provider_maestroqa.landing.outputs import Output, plan_outputs
 from airflow_provider_maestroqa.landing.publish import Publication
 from airflow_provider_maestroqa.storage.base import StorageConflictError, Store
 from airflow_provider_maestroqa.storage.compression import Engine, best_engine
@@ -136,46 +134,18 @@ def land_export(
     form = f"{options.file_format}, cleaned" if options.cleans else options.file_format
     log(f"Landing export {export_id} ({form}) at {store.uri()}.")
     clock = clock or Clock()
-    landing = _Landing(export_id, store, published_before, options, log, clock, engine or best_engine())
-    verify_early = options.format.verify_while_downloading and not options.cleans
-    with (
-        TempFile(temp_dir) as temp_file,
-        Verification(
-            temp_file.fileno(), landing.engine, count_rows=landing.count_rows, early=verify_early
-        ) as verification,
-    ):
-        temp_file.on_growth, temp_file.on_restart = verification.bytes_available, verification.reset
-        downloaded = download(
-            temp_file,
-            export_id=export_id,
-            fresh_url=fresh_url,
-            session=session,
-            limits=options.limits,
-            log=log,
-            clock=clock,
-        )
-        outputs = plan_outputs(
-            temp_file.fileno(),
-            downloaded,
-            output_format=options.format,
-            clean=options.cleans,
-            max_content_bytes=options.max_content_bytes,
-            engine=landing.engine,
-            verification=verification,
-            on_wait=landing.tick,
-            temp_dir=temp_dir,
-        )
-        try:
-            manifest, files = landing.publish(outputs, window, partition_key)
-        except StorageConflictError:
-            published = published_manifest(store, export_id=export_id, options=options)
-            if published is None:
-                raise
-            log(f"Another task has landed export {export_id} meanwhile: {published['manifest']}.")
-            return published
+    landing = _Landing(export_id, store, published_before, options, log, clock, engine or best_engine(), temp_dir)
+    try:
+        manifest, files = landing.run(fresh_url, session, window, partition_key)
+    except StorageConflictError:
+        published = published_manifest(store, export_id=export_id, options=options)
+        if published is None:
+            raise
+        log(f"Another task has landed export {export_id} meanwhile: {published['manifest']}.")
+        return published
     landing.log_summary(files)
-    _warn_of_unreadable_dates(export_id, files, warn or log)
-    _warn_of_shared_keys(export_id, files, warn or log)
+    for warning in warnings_of(files, f"Export {export_id}"):
+        (warn or log)(warning)
     return manifest
 
 
@@ -219,34 +189,6 @@ def publish_no_data(
     return manifest
 
 
-def _warn_of_unreadable_dates(export_id: str, files: list[LandedFile], warn: Callable[[str], None]) -> None:
-    counts = [
-        f"{count:,} in {column} of {file.name}"
-        for file in files
-        if file.column_stats is not None
-        for column, count in file.column_stats.unreadable_dates.items()
-    ]
-    if counts:
-        warn(
-            f"Export {export_id} has cells in date columns that cannot be read as dates: {', '.join(counts)}. They "
-            f"were kept as text, and the manifest counts them as unreadable_dates."
-        )
-
-
-def _warn_of_shared_keys(export_id: str, files: list[LandedFile], warn: Callable[[str], None]) -> None:
-    counts = [
-        f"{file.column_stats.duplicate_keys:,} of {file.name}"
-        for file in files
-        if file.column_stats is not None and file.column_stats.duplicate_keys
-    ]
-    if counts:
-        warn(
-            f"Export {export_id} has records with the natural key of another one before them: {', '.join(counts)}. "
-            f"They were landed, and the manifest counts them as duplicate_keys. A merge by the key keeps one record "
-            f"of each key."
-        )
-
-
 @dataclass
 class _Landing:
     """Sends the files of one export, and publishes them when all have been sent."""
@@ -258,6 +200,7 @@ class _Landing:
     log: Callable[[str], None]
     clock: Clock
     engine: Engine
+    temp_dir: str | None
     progress: Progress | None = None
 
     def __post_init__(self) -> None:
@@ -270,32 +213,84 @@ class _Landing:
         if self.progress is not None:
             self.progress.tick()
 
-    def publish(
-        self, outputs: list[Output], window: Mapping[str, Any] | None, partition_key: str | None
+    def run(
+        self,
+        fresh_url: Callable[[], str],
+        session: requests.Session,
+        window: Mapping[str, Any] | None,
+        partition_key: str | None,
     ) -> tuple[dict[str, Any], list[LandedFile]]:
-        """Send, check and publish all files.
+        """Download, check, send and publish.
 
-        :return: the manifest, and what was published, in the order of ``outputs``.
+        :return: the manifest, and what was published, in the order of the archive.
         """
+        output_format, limits = self.options.format, self.options.limits
+        verify_early = output_format.verify_while_downloading and not self.options.cleans
+        with (
+            TempFile(self.temp_dir) as temp_file,
+            Publication(
+                self.store, self.export_id, self.engine, self.published_before, on_wait=self.tick
+            ) as publication,
+            Verification(
+                temp_file.fileno(), self.engine, count_rows=self.count_rows, early=verify_early
+            ) as verification,
+            EarlySending(
+                temp_file,
+                publication,
+                ARCHIVE_NAME,
+                content_type=output_format.content_type,
+                max_bytes=limits.max_bytes,
+                early=output_format.keeps_archive,
+            ) as early_sending,
+        ):
+            temp_file.followers += [verification, early_sending]
+            downloaded = download(
+                temp_file,
+                export_id=self.export_id,
+                fresh_url=fresh_url,
+                session=session,
+                limits=limits,
+                log=self.log,
+                clock=self.clock,
+            )
+            outputs = plan_outputs(
+                temp_file.fileno(),
+                downloaded,
+                output_format=output_format,
+                clean=self.options.cleans,
+                max_content_bytes=self.options.max_content_bytes,
+                engine=self.engine,
+                verification=verification,
+                early_sending=early_sending,
+                on_wait=self.tick,
+                temp_dir=self.temp_dir,
+            )
+            return self._publish(outputs, publication, window, partition_key)
+
+    def _publish(
+        self,
+        outputs: list[Output],
+        publication: Publication,
+        window: Mapping[str, Any] | None,
+        partition_key: str | None,
+    ) -> tuple[dict[str, Any], list[LandedFile]]:
+        """Send, check and publish all files."""
         self.progress = Progress(
             f"Checking and storing export {self.export_id}",
             total=sum(output.content_size for output in outputs),
             log=self.log,
             clock=self.clock.monotonic,
         )
-        with Publication(
-            self.store, self.export_id, self.engine, self.published_before, on_wait=self.tick
-        ) as publication:
-            files = [self._send(output, publication, self.progress) for output in outputs]
-            manifest = manifests.build(
-                self.store,
-                {"export_id": self.export_id},
-                window=window,
-                files=files,
-                partition_key=partition_key,
-                form={"file_format": self.options.file_format, "clean": self.options.cleans},
-            )
-            publication.commit(manifest)
+        files = [self._send(output, publication, self.progress) for output in outputs]
+        manifest = manifests.build(
+            self.store,
+            {"export_id": self.export_id},
+            window=window,
+            files=files,
+            partition_key=partition_key,
+            form={"file_format": self.options.file_format, "clean": self.options.cleans},
+        )
+        publication.commit(manifest)
         return manifest, files
 
     def log_summary(self, files: list[LandedFile]) -> None:
@@ -311,21 +306,29 @@ class _Landing:
 
     def _send(self, output: Output, publication: Publication, progress: Progress) -> LandedFile:
         digest = ContentDigest(self.engine, count_rows=self.count_rows)
+        reported = 0
+
+        def report(done: int) -> None:
+            nonlocal reported
+            progress.advance(done - reported)
+            reported = done
 
         def blocks() -> Iterator[bytes]:
-            size, reported = 0, 0
+            size = 0
             for block in output.blocks(digest):
                 yield block
                 size += len(block)
                 if output.done is not None:
-                    done = output.done()
+                    report(output.done())
                 else:
                     # Where the content itself is not read, the share of the object stands for that of the content.
-                    done = digest.size or output.content_size * size // max(1, output.size)
-                progress.advance(done - reported)
-                reported = done
+                    report(digest.size or output.content_size * size // max(1, output.size))
 
-        sent = publication.send(output.name, blocks(), size=output.size, content_type=output.content_type)
+        sent = output.sent_early(digest, report)
+        if sent is None:
+            if reported:
+                report(0)
+            sent = publication.send(output.name, blocks(), size=output.size, content_type=output.content_type)
         return LandedFile(
             output.name,
             sent.size,

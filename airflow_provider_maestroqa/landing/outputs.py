@@ -17,75 +17,16 @@ from airflow_provider_maestroqa.landing.archive.members import (
     reject_hidden_archive,
 )
 from airflow_provider_maestroqa.landing.clean.cells import Cleaner, ColumnStats, read_records
-from airflow_provider_maestroqa.landing.clean.encoders import csv_blocks, parquet_blocks, require_pyarrow
 from airflow_provider_maestroqa.landing.clean.key_counter import KeyCounter
 from airflow_provider_maestroqa.landing.download import content_detection
 from airflow_provider_maestroqa.landing.download.checksums import verify_checksum
 from airflow_provider_maestroqa.landing.download.resumable import DownloadedFile
 from airflow_provider_maestroqa.landing.download.verification import Verification
-from airflow_provider_maestroqa.landing.manifest import ARCHIVE_NAME, BARE_NAME, PARQUET, is_csv, is_table
+from airflow_provider_maestroqa.landing.early_sending import EarlySending
+from airflow_provider_maestroqa.landing.manifest import ARCHIVE_NAME, BARE_NAME, is_csv, is_table
+from airflow_provider_maestroqa.landing.output_formats import OutputFormat
+from airflow_provider_maestroqa.landing.publish import SentFile
 from airflow_provider_maestroqa.storage.compression import Engine
-from airflow_provider_maestroqa.storage.csv_reader import CsvReader
-
-
-@dataclass(frozen=True)
-class OutputFormat:
-    """A format that an export can be landed in. Operators, manifest and docs follow this declaration.
-
-    :param name: as users write it.
-    :param extension: of a table, before ``.gz``.
-    :param content_type: of a landed table, or of the archive.
-    :param encode: writes cleaned records; ``None`` where nothing can be cleaned.
-    :param is_gzipped: whether every file is stored as gzip.
-    :param keeps_archive: whether a ZIP is stored as it came.
-    :param always_cleans: whether tables are cleaned without being asked.
-    :param verify_while_downloading: whether members that are not cleaned are checked while the archive arrives. The
-        others are inflated anyway while they are sent, and once is enough.
-    :param date_remedy: how to land a date that cannot be read; such a cell is an error. Without it, it stays text.
-    :param require: raises ``MaestroQAConfigError`` when something is not installed.
-    """
-
-    name: str
-    extension: str
-    content_type: str
-    encode: Callable[[CsvReader, Cleaner], Iterator[bytes]] | None
-    is_gzipped: bool = False
-    keeps_archive: bool = False
-    always_cleans: bool = False
-    verify_while_downloading: bool = False
-    date_remedy: str | None = None
-    require: Callable[[], object] = lambda: None
-
-    def stored_name(self, name: str) -> str:
-        """The name under which a file is stored that is not a cleaned table."""
-        return f"{name}.gz" if self.is_gzipped else name
-
-    def table_name(self, name: str) -> str:
-        """The name under which a cleaned CSV file is stored."""
-        stem = name if self.extension == "csv" else f"{name[: -len('csv')]}{self.extension}"
-        return self.stored_name(stem)
-
-
-OUTPUT_FORMATS = {
-    output_format.name: output_format
-    for output_format in (
-        OutputFormat("csv.gz", "csv", "application/gzip", csv_blocks, is_gzipped=True, verify_while_downloading=True),
-        OutputFormat("csv", "csv", "text/csv", csv_blocks),
-        OutputFormat("zip", "zip", "application/zip", None, keeps_archive=True, verify_while_downloading=True),
-        OutputFormat(
-            PARQUET,
-            PARQUET,
-            "application/vnd.apache.parquet",
-            parquet_blocks,
-            always_cleans=True,
-            date_remedy="A Parquet timestamp cannot hold it, so nothing was published. clean=True with "
-            "file_format='csv.gz' keeps such cells as text, and counts them.",
-            require=require_pyarrow,
-        ),
-    )
-}
-#: The names of the formats, the default first.
-FILE_FORMATS = tuple(OUTPUT_FORMATS)
 
 #: Yields the content of a file and measures it on the way.
 Source = Callable[[ContentDigest], Iterator[bytes]]
@@ -103,6 +44,8 @@ class Output:
     :param column_stats: what a cleaned file contains, once all blocks have come; ``None`` for any other.
     :param done: how much of ``content_size`` has been read, where that is not what is measured.
     :param content_type: guessed from the name by default.
+    :param sent_early: checks what the storage got during the download, and measures it; calls its second argument
+        with the bytes that were sent. ``None`` where the object is still to be sent.
     :param verified: what says that it is the file that MaestroQA stored: the checksum ``crc32``, ``md5`` or
         ``sha256``, its ``length``, or ``nothing``.
     """
@@ -115,6 +58,7 @@ class Output:
     column_stats: Callable[[], ColumnStats | None] = lambda: None
     done: Callable[[], int] | None = None
     content_type: str | None = None
+    sent_early: Callable[[ContentDigest, Callable[[int], None]], SentFile | None] = lambda _digest, _on_progress: None
     verified: str = "crc32"
 
 
@@ -133,6 +77,7 @@ def plan_outputs(
     max_content_bytes: int,
     engine: Engine,
     verification: Verification,
+    early_sending: EarlySending,
     on_wait: Callable[[], None],
     temp_dir: str | None = None,
 ) -> list[Output]:
@@ -143,6 +88,7 @@ def plan_outputs(
     :param clean: whether CSV files are cleaned.
     :param max_content_bytes: the maximum that the members of an archive may hold together.
     :param verification: checks the members that are published as they are compressed.
+    :param early_sending: sends an archive that is stored as it comes.
     :param on_wait: called now and then while waiting for a check.
     :param temp_dir: folder of temporary files; the system's temporary folder by default.
     :raises MaestroQADataError: the file is rejected.
@@ -173,7 +119,8 @@ def plan_outputs(
     members = read_members(fd, downloaded.size, max_content_bytes=max_content_bytes)
     verification.expect_members(members)
     if output_format.keeps_archive:
-        return [planner.archive(members)]
+        early_sending.complete()
+        return [planner.archive(members, early_sending)]
     outputs = [planner.member(member) for member in members]
     _reject_duplicate_names(outputs)
     return outputs
@@ -212,7 +159,7 @@ class _Planner:
         """A single CSV file, as it came from MaestroQA.
 
         :param verified: what says that it is whole.
-        :param is_certain: whether that is a checksum.
+            :param is_certain: whether that is a checksum.
         """
 
         def source(digest: ContentDigest) -> Iterator[bytes]:
@@ -241,14 +188,25 @@ class _Planner:
         if content_detection.is_archive(head) or content_detection.is_gzip(head):
             raise MaestroQADataError("The storage sent the export's file compressed twice, which is not read.")
 
-    def archive(self, members: list[Member]) -> Output:
+    def archive(self, members: list[Member], early_sending: EarlySending) -> Output:
         """The archive as it came, after its members were checked."""
         digests: list[ContentDigest] = []
 
-        def blocks(digest: ContentDigest) -> Iterator[bytes]:
-            yield from content.add_to_digest(content.read_range(self.fd, 0, self.size), digest)
+        def check() -> None:
             # From the last one back, because the thread that began with the download comes from the first one.
             digests.extend(self.verify(member) for member in reversed(members))
+
+        def sent_early(digest: ContentDigest, on_progress: Callable[[int], None]) -> SentFile | None:
+            if not early_sending.is_void:
+                check()
+            sent = early_sending.finish(on_progress)
+            if sent is not None:
+                digest.size, digest.crc32 = sent.size, sent.crc32
+            return sent
+
+        def blocks(digest: ContentDigest) -> Iterator[bytes]:
+            yield from content.add_to_digest(content.read_range(self.fd, 0, self.size), digest)
+            check()
 
         def rows(_: ContentDigest) -> int | None:
             if all(digest.counter is None for digest in digests):
@@ -258,7 +216,15 @@ class _Planner:
                 for member, digest in zip(reversed(members), digests, strict=True)
             )
 
-        return Output(ARCHIVE_NAME, self.size, self.size, blocks, rows, content_type=self.format.content_type)
+        return Output(
+            ARCHIVE_NAME,
+            self.size,
+            self.size,
+            blocks,
+            rows,
+            content_type=self.format.content_type,
+            sent_early=sent_early,
+        )
 
     def member(self, member: Member) -> Output:
         """One member of the archive."""

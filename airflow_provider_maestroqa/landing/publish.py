@@ -50,10 +50,12 @@ class SentFile:
 
     :param size: in bytes.
     :param sha256: in hexadecimal digits.
+    :param crc32: as a number.
     """
 
     size: int
     sha256: str
+    crc32: int
 
 
 class Publication:
@@ -92,14 +94,23 @@ class Publication:
             for upload in self._uploads.values():
                 upload.discard()
 
-    def send(self, name: str, blocks: Iterable[bytes], *, size: int, content_type: str | None = None) -> SentFile:
+    def send(
+        self,
+        name: str,
+        blocks: Iterable[bytes],
+        *,
+        size: int,
+        content_type: str | None = None,
+        on_wait: Callable[[], None] | None = None,
+    ) -> SentFile:
         """Send a file, without making it visible.
 
         :param name: relative to the store.
         :param size: in bytes; an upper bound where it is not known exactly.
         :param content_type: guessed from the name by default.
+        :param on_wait: in place of the publication's own.
         """
-        upload = self._store.begin(name, size=size, content_type=content_type, on_wait=self._on_wait)
+        upload = self._store.begin(name, size=size, content_type=content_type, on_wait=on_wait or self._on_wait)
         self._uploads[name] = upload
         digest, crc32, sent = hashlib.sha256(), 0, 0
         for block in blocks:
@@ -108,7 +119,13 @@ class Publication:
             sent += len(block)
             upload.write(block)
         upload.seal(crc32)
-        return SentFile(sent, digest.hexdigest())
+        return SentFile(sent, digest.hexdigest(), crc32)
+
+    def discard(self, name: str) -> None:
+        """Discard a file that was sent, or is not sent as a whole."""
+        upload = self._uploads.pop(name, None)
+        if upload is not None:
+            upload.discard()
 
     def commit(self, manifest: Mapping[str, Any], *, obsolete: Iterable[str] = ()) -> None:
         """Make all files visible, and write the manifest.

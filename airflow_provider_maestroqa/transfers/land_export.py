@@ -153,7 +153,7 @@ class LandExportOperator(LineageMixin, MaestroQAOperator):
     def _checked_options(self) -> LandingOptions:
         from airflow_provider_maestroqa.client.parsing import parse_choice, parse_flag
         from airflow_provider_maestroqa.landing.exports import LandingOptions
-        from airflow_provider_maestroqa.landing.outputs import FILE_FORMATS
+        from airflow_provider_maestroqa.landing.output_formats import FILE_FORMATS
 
         parse_choice(self.on_no_data, "on_no_data", _ON_NO_DATA)
         return LandingOptions(

@@ -21,7 +21,7 @@ from sphinx.application import Sphinx
 from sphinx.util.docutils import SphinxDirective
 
 from airflow_provider_maestroqa.landing.manifest import ARCHIVE_NAME, BARE_NAME
-from airflow_provider_maestroqa.landing.outputs import OUTPUT_FORMATS, OutputFormat
+from airflow_provider_maestroqa.landing.output_formats import OUTPUT_FORMATS, OutputFormat
 
 PACKAGE = "airflow_provider_maestroqa"
 _PARAMETER = re.compile(r"^:param +(?:\w+ +)?(\w+): *(.*)")

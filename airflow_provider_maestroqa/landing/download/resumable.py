@@ -180,6 +180,7 @@ class _Download:
             self.ended_at = None
         self.offset = start
         self.version = version
+        self.temp_file.expected_size = version.total
         self.progress.restart(done=start, total=version.total)
         if version.total is not None:
             self._check_size(version.total)

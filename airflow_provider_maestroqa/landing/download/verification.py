@@ -7,21 +7,19 @@ over, the members are inflated after the download, as if the thread had never ru
 
 from __future__ import annotations
 
-import os
-import threading
 from collections.abc import Callable
-from types import TracebackType
 
 from airflow_provider_maestroqa.landing.archive import zip_directory
 from airflow_provider_maestroqa.landing.archive.content import ContentDigest, read_member
 from airflow_provider_maestroqa.landing.archive.members import DEFLATED, MIN_RATIO_SIZE, Member, is_zip_bomb
+from airflow_provider_maestroqa.landing.download.follower import Follower
 from airflow_provider_maestroqa.storage.compression import BLOCK, Engine
 
 _TICK_S = 5.0
 _INFLATED_BLOCK = 1 << 20
 
 
-class Verification:
+class Verification(Follower):
     """Computes the digest of an archive's members, each once, in two threads.
 
     :param fd: the temporary file, which grows.
@@ -30,50 +28,25 @@ class Verification:
     """
 
     def __init__(self, fd: int, engine: Engine, *, count_rows: bool, early: bool) -> None:
-        self._fd = fd
+        super().__init__(fd, "maestroqa-check", early=early)
         self._engine = engine
         self._count_rows = count_rows
-        self._changed = threading.Condition()
-        self._available = 0
-        self._is_complete = False
-        self._stopped = not early
         #: By the offset of a member's data: its compressed size, and its digest.
         self._digests: dict[int, tuple[int, ContentDigest]] = {}
         self._inflated_size = 0
         self._current: int | None = None
         self._sizes: dict[int, int] = {}
         self._verified: set[int] = set()
-        self._thread = threading.Thread(target=self._run, name="maestroqa-check", daemon=True)
-
-    def __enter__(self) -> Verification:
-        if not self._stopped:
-            self._thread.start()
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
-    ) -> None:
-        self._stop()
-        if self._thread.ident is not None:
-            self._thread.join()
-
-    def bytes_available(self, size: int) -> None:
-        """Report that the first ``size`` bytes of the file are there."""
-        with self._changed:
-            self._available = size
-            self._changed.notify_all()
 
     def reset(self) -> None:
         """Report that the file begins anew; what was computed so far is void."""
-        self._stop()
+        super().reset()
         self._digests.clear()
 
     def expect_members(self, members: list[Member]) -> None:
         """Report that the download is complete, and that these are the archive's members."""
-        with self._changed:
-            self._is_complete = True
-            self._sizes = {member.start: member.size for member in members}
-            self._changed.notify_all()
+        self._sizes = {member.start: member.size for member in members}
+        self.complete()
 
     def verify(self, member: Member, on_wait: Callable[[], None]) -> ContentDigest:
         """Check that a member is undamaged, and return its digest.
@@ -96,11 +69,6 @@ class Verification:
         for _ in read_member(self._fd, member, self._engine, digest):
             on_wait()
         return digest
-
-    def _stop(self) -> None:
-        with self._changed:
-            self._stopped = True
-            self._changed.notify_all()
 
     def _run(self) -> None:
         try:
@@ -165,11 +133,3 @@ class Verification:
     def _next_header(self, offset: int) -> int | None:
         skipped = zip_directory.find_local_header(self._read(offset, zip_directory.MAX_GAP))
         return None if skipped is None else offset + skipped
-
-    def _read(self, offset: int, size: int) -> bytes:
-        """Read up to ``size`` bytes, waiting until that many are available or the file is complete."""
-        with self._changed:
-            while not (self._stopped or self._is_complete or self._available >= offset + size):
-                self._changed.wait()
-            readable = self._available - offset
-        return os.pread(self._fd, min(size, readable), offset) if readable > 0 and not self._stopped else b""
