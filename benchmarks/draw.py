@@ -185,6 +185,14 @@ COLUMNS = {
         ("early, MB", "early_mb", ",.0f"),
         ("at the end, MB", "late_mb", ",.0f"),
     ],
+    "push_faults": [
+        ("rate", "rate", ".3f"),
+        ("requests", "requests", ",d"),
+        ("429s", "429s", ",d"),
+        ("requests for each rejected", "for_each_rejected", ".2f"),
+        ("rejected", "rejected", ",d"),
+        ("lost", "lost", ",d"),
+    ],
     "push_costs": [("requests for each", "requests", ".2f"), ("records a second", "records_s", ",d")],
     "records": [("wall, s", "wall_s", ".1f"), ("CPU, s", "cpu_s", ".1f"), ("peak, MB", "peak_mb", ".0f")],
 }

@@ -2,9 +2,10 @@
 
 ::
 
-    python benchmarks/push_steady.py    # two minutes for each half, at the API's own limits
+    python benchmarks/push_steady.py --only slow      # each two minutes, at the API's own limits
+    python benchmarks/push_steady.py --only faults
 
-Each push is a process of its own, with a token of its own on a sandbox in a process of its own; those of one half run
+Each push is a process of its own, with a token of its own on a sandbox in a process of its own; those of one run go
 side by side. All are measured from a cold start. The ceiling is what the limits allow: 200 requests of 500 records in
 two minutes.
 """
@@ -75,6 +76,7 @@ FAULTS = [
     Case("lost and rejected, one bad value", PLAIN, PlainSender, bad_in=BAD_IN, faulty=True),
     Case("lost and rejected, each another value", OURS, PackageSender, bad_in=BAD_IN, faulty=True, own_value=True),
 ]
+CASES = {"slow": SLOW, "faults": FAULTS}
 
 
 class OwnValues(Source):
@@ -147,20 +149,19 @@ def figures(report, told, source, until):
 
 def main():
     arguments = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    arguments.add_argument("--only", choices=("slow", "faults"), help="one half of it")
+    arguments.add_argument("--only", choices=tuple(CASES), required=True, help="which of the two")
     add_option(arguments)
-    options, results = arguments.parse_args(), Results("push_steady")
-    for name, cases in (("slow", SLOW), ("faults", FAULTS)):
-        if options.only in (None, name):
-            print(f"{name} (load {os.getloadavg()[0]:.1f})")
-            for case, found in side_by_side(cases):
-                shown = {figure: value for figure, value in found.items() if value is not None}
-                if case.faulty or case.sender is PlainSender:
-                    # Repeats of lost responses are among them, or nothing is searched.
-                    shown.pop("for_each_rejected", None)
-                results.add(case.name, case.by, **shown)
-                words = "  ".join(f"{figure} {value:.3g}" for figure, value in shown.items())
-                print(f"  {case.name:42}{case.by:24}{words}", flush=True)
+    options = arguments.parse_args()
+    results = Results(f"push_{options.only}")
+    print(f"load {os.getloadavg()[0]:.1f}")
+    for case, found in side_by_side(CASES[options.only]):
+        shown = {figure: value for figure, value in found.items() if value is not None}
+        if case.faulty or case.sender is PlainSender:
+            # Repeats of lost responses are among them, or nothing is searched.
+            shown.pop("for_each_rejected", None)
+        results.add(case.name, case.by, **shown)
+        words = "  ".join(f"{figure} {value:.3g}" for figure, value in shown.items())
+        print(f"  {case.name:42}{case.by:24}{words}", flush=True)
     results.write(options.json)
 
 
