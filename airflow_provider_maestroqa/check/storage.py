@@ -36,6 +36,7 @@ def run(arguments: argparse.Namespace) -> int:
 
     :return: 0 when all of it did, 1 when something did not.
     """
+    from airflow_provider_maestroqa.storage.base import describe_error
     from airflow_provider_maestroqa.storage.open import open_store
 
     before = logging.root.manager.disable
@@ -50,7 +51,7 @@ def run(arguments: argparse.Namespace) -> int:
         sys.stderr.write(f"failed: {error}\n")
         return EXIT_FAILED
     except Exception as error:  # noqa: BLE001 - each secrets backend and each provider has its own
-        sys.stderr.write(f"failed: {type(error).__name__}: {error}\n")
+        sys.stderr.write(f"failed: {describe_error(error)}\n")
         return EXIT_FAILED
     finally:
         logging.disable(before)

@@ -22,7 +22,7 @@ from airflow_provider_maestroqa.client.errors import (
 )
 from airflow_provider_maestroqa.client.parsing import is_blank, number_as_text, show
 from airflow_provider_maestroqa.storage.azure import open_azure
-from airflow_provider_maestroqa.storage.base import translate_errors
+from airflow_provider_maestroqa.storage.base import describe_error, translate_errors
 from airflow_provider_maestroqa.storage.google import open_google
 from airflow_provider_maestroqa.storage.urls import (
     AIRFLOW_SCHEMES,
@@ -140,7 +140,7 @@ def open_filesystem(parts: StorageUrl, conn_id: str | None) -> Any:
         else:
             fs = _compat.get_fs(scheme, conn_id)
     except (ImportError, ValueError) as error:
-        problem = str(error)
+        problem = describe_error(error)
     else:
         return fs
     extra = {GCS: "google", AZURE: "azure"}.get(parts.storage)

@@ -21,9 +21,7 @@ def opened(monkeypatch):
 
     monkeypatch.setattr("airflow_provider_maestroqa._compat.get_fs", get_fs, raising=False)
     for name in ("MINE", "OTHER"):
-        monkeypatch.setenv(
-            f"AIRFLOW_CONN_{name}", '{"conn_type": "wasb", "login": "account", "extra": {"is_anonymous": true}}'
-        )
+        monkeypatch.setenv(f"AIRFLOW_CONN_{name}", CONNECTION)
     return calls
 
 
@@ -84,9 +82,6 @@ def test_an_object_needs_a_name(url):
 )
 def test_the_default_connection_of_the_provider_is_used_if_there_is_one(opened, monkeypatch, url, default):
     open_store(url)
-    monkeypatch.setenv(
-        f"AIRFLOW_CONN_{default.upper()}",
-        '{"conn_type": "generic", "login": "account", "extra": {"is_anonymous": true}}',
-    )
+    monkeypatch.setenv(f"AIRFLOW_CONN_{default.upper()}", CONNECTION)
     open_store(url)
     assert [conn_id for _, conn_id in opened] == [None, default]
