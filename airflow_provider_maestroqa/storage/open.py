@@ -130,6 +130,11 @@ def open_filesystem(parts: StorageUrl, conn_id: str | None) -> Any:
 
     :raises MaestroQAConfigError: nothing is installed for the scheme, or the connection cannot be used.
     """
+    if parts.storage == LOCAL:
+        # The one that Airflow has. It would first import the file systems of all providers, a third of a second.
+        from fsspec.implementations.local import LocalFileSystem
+
+        return LocalFileSystem()
     conn_id = conn_id or parts.conn_id or _default_connection(parts.storage)
     scheme = AIRFLOW_SCHEMES.get(parts.scheme, parts.scheme)
     try:

@@ -85,3 +85,13 @@ def test_the_default_connection_of_the_provider_is_used_if_there_is_one(opened, 
     monkeypatch.setenv(f"AIRFLOW_CONN_{default.upper()}", CONNECTION)
     open_store(url)
     assert [conn_id for _, conn_id in opened] == [None, default]
+
+
+def test_a_folder_is_opened_without_the_file_systems_of_all_providers(monkeypatch, tmp_path):
+    def get_fs(*_, **__):
+        raise AssertionError("importing them takes a third of a second")
+
+    monkeypatch.setattr("airflow_provider_maestroqa._compat.get_fs", get_fs, raising=False)
+    store = open_store(tmp_path.as_uri())
+    assert store.is_local
+    assert store.uri("a") == f"{tmp_path.as_uri()}/a"
