@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 import threading
 import time
@@ -12,28 +11,12 @@ from urllib.parse import quote
 import pytest
 from postgres_server import PASSWORD
 
-from airflow_provider_maestroqa.client.budget import open_budget
 from airflow_provider_maestroqa.client.budget.limits import make_rules
 from airflow_provider_maestroqa.client.budget.slot_log import SlotRequest
 from airflow_provider_maestroqa.client.budget.stores.postgres import TABLE, PostgresStore, _lock_number
 from airflow_provider_maestroqa.client.errors import MaestroQAConfigError, MaestroQAConnectionError
 
-LIMITS = {"normal": [[4, 0.5]]}
 RULES = make_rules({"normal": [(2, 10.0)]}, {10.0: 0.0})["normal"]
-
-
-@pytest.fixture
-def make():
-    opened = []
-
-    def budget(url, *, timeout=0.5, limits=LIMITS):
-        made = open_budget(store=url, base_url="https://x.com", token="t", limits=limits, store_timeout=timeout)
-        opened.append(made)
-        return made
-
-    yield budget
-    for made in opened:
-        made.close()
 
 
 @pytest.fixture
@@ -48,56 +31,6 @@ def guest(postgres_server):
     )
 
 
-@pytest.mark.parametrize(("fail", "recover"), [("stop", "start"), ("freeze", "thaw")])
-def test_a_server_that_is_gone_or_does_not_answer_is_a_clear_error_within_the_time(own_postgres, make, fail, recover):
-    budget = make(own_postgres.url)
-    budget.acquire("normal")
-    getattr(own_postgres, fail)()
-    began = time.monotonic()
-    with pytest.raises(
-        MaestroQAConnectionError, match=rf"postgresql://127.0.0.1:{own_postgres.port}/postgres"
-    ) as error:
-        budget.acquire("normal")
-    assert 0.1 < time.monotonic() - began < 4
-    assert error.value.retryable
-    assert not error.value.sent
-    assert PASSWORD not in "".join(traceback.format_exception(error.value))
-    getattr(own_postgres, recover)()
-    budget.acquire("normal")
-
-
-def test_a_hundred_coroutines_fail_together_when_the_server_does_not_answer(own_postgres, make):
-    budget = make(own_postgres.url)
-    budget.acquire("normal")
-    own_postgres.freeze()
-
-    async def story():
-        return await asyncio.gather(*[budget.acquire_async("normal") for _ in range(100)], return_exceptions=True)
-
-    began = time.monotonic()
-    errors = asyncio.run(story())
-    assert all(isinstance(error, MaestroQAConnectionError) for error in errors)
-    assert time.monotonic() - began < 4
-    own_postgres.thaw()
-
-
-def test_a_server_that_restarts_is_waited_for_and_has_kept_the_log(own_postgres, make, worst):
-    budget, slots = make(own_postgres.url, timeout=10.0, limits={"normal": [[4, 0.8]]}), []
-
-    def take(count):
-        for _ in range(count):
-            budget.acquire("normal")
-            slots.append(time.monotonic())
-
-    take(4)
-    own_postgres.stop()
-    back = threading.Timer(0.2, own_postgres.start)
-    back.start()
-    take(4)
-    back.join()
-    assert worst(slots, 0.7) <= 4
-
-
 def test_a_new_timeline_makes_everybody_wait_for_a_window(postgres_server, monkeypatch):
     """A standby that takes over may lack the last bookings; it begins a new timeline."""
     store = PostgresStore(postgres_server.url, timeout=2)
@@ -110,8 +43,8 @@ def test_a_new_timeline_makes_everybody_wait_for_a_window(postgres_server, monke
 
 @pytest.mark.parametrize("is_new", [False, True])
 @pytest.mark.parametrize("forget", ["DELETE FROM maestroqa_budget.log", "DROP SCHEMA maestroqa_budget CASCADE"])
-def test_one_who_has_sent_makes_everybody_wait_when_the_log_was_emptied(postgres_server, make, forget, is_new):
-    budget = make(postgres_server.url, limits={"normal": [[1, 0.6]]})
+def test_one_who_has_sent_makes_everybody_wait_when_the_log_was_emptied(postgres_server, on_server, forget, is_new):
+    budget = on_server(postgres_server.url, limits={"normal": [[1, 0.6]]})
     budget.acquire("normal")
     sleeper = None if is_new else threading.Thread(target=budget.acquire, args=("normal",))
     if sleeper:
@@ -126,8 +59,8 @@ def test_one_who_has_sent_makes_everybody_wait_when_the_log_was_emptied(postgres
         assert 0.3 < time.monotonic() - began < 3
 
 
-def test_an_older_copy_of_the_log_makes_those_wait_who_booked_later(postgres_server, make, worst):
-    budget, slots = make(postgres_server.url, limits={"normal": [[6, 0.8]]}), []
+def test_an_older_copy_of_the_log_makes_those_wait_who_booked_later(postgres_server, on_server, worst):
+    budget, slots = on_server(postgres_server.url, limits={"normal": [[6, 0.8]]}), []
 
     def take(count):
         for _ in range(count):
@@ -145,9 +78,9 @@ def test_an_older_copy_of_the_log_makes_those_wait_who_booked_later(postgres_ser
 
 @pytest.mark.parametrize("stopped", [False, True])
 def test_a_client_that_dies_or_stalls_inside_its_transaction_keeps_the_lock_for_a_moment_only(
-    postgres_server, make, stopped
+    postgres_server, on_server, stopped
 ):
-    budget = make(postgres_server.url, timeout=4.0)
+    budget = on_server(postgres_server.url, timeout=4.0)
     budget.acquire("normal")
     holder = postgres_server.client()
     holder.cursor().execute(
@@ -173,12 +106,12 @@ def test_a_client_that_dies_or_stalls_inside_its_transaction_keeps_the_lock_for_
     ],
 )
 def test_wrong_credentials_are_an_error_at_once_that_repeats_no_password(
-    postgres_server, make, user, database, reason, monkeypatch
+    postgres_server, on_server, user, database, reason, monkeypatch
 ):
     monkeypatch.delenv("PGPASSWORD", raising=False)
     began = time.monotonic()
     with pytest.raises(MaestroQAConfigError, match=reason) as error:
-        make(f"postgresql://{user}127.0.0.1:{postgres_server.port}/{database}", timeout=5.0).acquire("normal")
+        on_server(f"postgresql://{user}127.0.0.1:{postgres_server.port}/{database}", timeout=5.0).acquire("normal")
     assert time.monotonic() - began < 3
     assert not error.value.retryable
     message = "".join(traceback.format_exception(error.value)) + repr(error.value)
@@ -187,26 +120,28 @@ def test_wrong_credentials_are_an_error_at_once_that_repeats_no_password(
     assert error.value.__cause__ is None
 
 
-def test_a_user_who_may_not_create_the_schema_is_told_and_may_use_one_that_is_there(guest, postgres_server, make):
+def test_a_user_who_may_not_create_the_schema_is_told_and_may_use_one_that_is_there(
+    guest, postgres_server, on_server
+):
     with pytest.raises(MaestroQAConfigError, match="right to create the schema maestroqa_budget"):
-        make(guest, timeout=5.0).acquire("normal")
+        on_server(guest, timeout=5.0).acquire("normal")
     postgres_server.run(
         TABLE,
         "GRANT USAGE ON SCHEMA maestroqa_budget TO guest",
         "GRANT SELECT, INSERT, UPDATE, DELETE ON maestroqa_budget.log TO guest",
     )
-    assert make(guest, timeout=5.0).acquire("normal") < 1
+    assert on_server(guest, timeout=5.0).acquire("normal") < 1
 
 
-def test_a_server_that_only_reads_is_waited_for_until_it_takes_over(postgres_server, make):
+def test_a_server_that_only_reads_is_waited_for_until_it_takes_over(postgres_server, on_server):
     reader = f"{postgres_server.url}?options={quote('-c default_transaction_read_only=on')}"
-    make(postgres_server.url).acquire("normal")
+    on_server(postgres_server.url).acquire("normal")
     with pytest.raises(MaestroQAConnectionError, match="read-only"):
-        make(reader, timeout=0.3).acquire("normal")
+        on_server(reader, timeout=0.3).acquire("normal")
 
 
-def test_a_row_that_somebody_else_has_written_is_a_clear_error_and_stays(postgres_server, make):
-    budget = make(postgres_server.url)
+def test_a_row_that_somebody_else_has_written_is_a_clear_error_and_stays(postgres_server, on_server):
+    budget = on_server(postgres_server.url)
     budget.acquire("normal")
     postgres_server.run("UPDATE maestroqa_budget.log SET document = '{\"version\": 99}'")
     with pytest.raises(MaestroQAConfigError, match=r"no request budget of this version \(another version\)"):
@@ -214,49 +149,24 @@ def test_a_row_that_somebody_else_has_written_is_a_clear_error_and_stays(postgre
     assert postgres_server.run("SELECT document FROM maestroqa_budget.log") == [('{"version": 99}',)]
 
 
-def test_a_name_that_cannot_be_resolved_is_a_clear_error(make):
-    with pytest.raises(MaestroQAConnectionError, match=r"no-such-host\.invalid"):
-        make("postgresql://no-such-host.invalid/x", timeout=0.2).acquire("normal")
-
-
 @pytest.mark.parametrize(
     "url",
     ["postgresql://u:s3cret@h/x?nonsense=s3cret", "postgresql://u:s3cret@h/x?connect_timeout=%zz"],
 )
-def test_options_that_libpq_does_not_know_are_a_clear_error(make, url):
+def test_options_that_libpq_does_not_know_are_a_clear_error(on_server, url):
     with pytest.raises(MaestroQAConfigError, match="cannot be used as a PostgreSQL URL") as error:
-        make(url).acquire("normal")
+        on_server(url).acquire("normal")
     assert "s3cret" not in "".join(traceback.format_exception(error.value))
 
 
 @pytest.mark.parametrize("url", ["postgresql://", "postgresql://host", "postgresql://host:none/x", "postgres:///x"])
-def test_a_url_without_host_or_database_is_a_clear_error_before_anything_is_sent(make, url):
+def test_a_url_without_host_or_database_is_a_clear_error_before_anything_is_sent(on_server, url):
     with pytest.raises(MaestroQAConfigError, match="looks like postgresql://user:password@host:5432/database"):
-        make(url)
+        on_server(url)
 
 
-def test_a_url_as_sqlalchemy_has_it_works(postgres_server, make):
-    make(postgres_server.url.replace("postgresql://", "postgresql+psycopg2://")).acquire("normal")
-
-
-def test_a_server_clock_that_is_set_back_does_not_keep_anybody_waiting(postgres_server, fake_time):
-    store = PostgresStore(postgres_server.url, timeout=2, now=lambda: fake_time.monotonic)
-    handles = [store.book("log", RULES, SlotRequest()).handle for _ in range(3)]
-    fake_time.pass_by(4)
-    store.book("log", RULES, SlotRequest())
-    fake_time.monotonic -= 1000
-    assert store.book("log", RULES, SlotRequest()).wait == pytest.approx(16.0)
-    assert store.remaining("log", handles[2]) == pytest.approx(6.0)
-    store.close()
-
-
-def test_the_store_uses_the_servers_clock_and_not_its_own(postgres_server, monkeypatch):
-    store = PostgresStore(postgres_server.url, timeout=2)
-    store.book("log", RULES, SlotRequest())
-    monkeypatch.setattr(time, "time", lambda: 0.0)
-    store.book("log", RULES, SlotRequest())
-    assert 9 < store.book("log", RULES, SlotRequest()).wait <= 10
-    store.close()
+def test_a_url_as_sqlalchemy_has_it_works(postgres_server, on_server):
+    on_server(postgres_server.url.replace("postgresql://", "postgresql+psycopg2://")).acquire("normal")
 
 
 def test_a_connection_is_not_held_by_one_who_waits_long(postgres_server):

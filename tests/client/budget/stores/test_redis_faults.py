@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import logging
 import os
 import subprocess
@@ -15,85 +14,11 @@ from pathlib import Path
 
 import pytest
 
-from airflow_provider_maestroqa.client.budget import open_budget
 from airflow_provider_maestroqa.client.budget.limits import make_rules
-from airflow_provider_maestroqa.client.budget.slot_log import SlotRequest
-from airflow_provider_maestroqa.client.budget.stores.redis import RedisStore
 from airflow_provider_maestroqa.client.errors import MaestroQAConfigError, MaestroQAConnectionError
 
 ROOT = Path(__file__).parents[4]
-LIMITS = {"normal": [[4, 0.5]]}
 RULES = make_rules({"normal": [(2, 10.0)]}, {10.0: 0.0})["normal"]
-
-
-@pytest.fixture
-def make():
-    opened = []
-
-    def budget(url, *, timeout=0.5, limits=LIMITS):
-        made = open_budget(store=url, base_url="https://x.com", token="t", limits=limits, store_timeout=timeout)
-        opened.append(made)
-        return made
-
-    yield budget
-    for made in opened:
-        made.close()
-
-
-@pytest.mark.parametrize(("fail", "recover"), [("stop", "start"), ("freeze", "thaw")])
-def test_a_server_that_is_gone_or_does_not_answer_is_a_clear_error_within_the_time(own_redis, make, fail, recover):
-    budget = make(own_redis.url)
-    budget.acquire("normal")
-    getattr(own_redis, fail)()
-    began = time.monotonic()
-    with pytest.raises(MaestroQAConnectionError, match=rf"redis://127.0.0.1:{own_redis.port}/0") as error:
-        budget.acquire("normal")
-    assert 0.1 < time.monotonic() - began < 4
-    assert error.value.retryable
-    assert not error.value.sent
-    getattr(own_redis, recover)()
-    budget.acquire("normal")
-
-
-def test_a_hundred_coroutines_fail_together_when_the_server_does_not_answer(own_redis, make):
-    budget = make(own_redis.url, timeout=0.5)
-    budget.acquire("normal")
-    own_redis.freeze()
-
-    async def story():
-        return await asyncio.gather(*[budget.acquire_async("normal") for _ in range(100)], return_exceptions=True)
-
-    began = time.monotonic()
-    errors = asyncio.run(story())
-    assert all(isinstance(error, MaestroQAConnectionError) for error in errors)
-    assert time.monotonic() - began < 3
-
-
-def test_a_server_that_comes_back_soon_is_waited_for(own_redis, make):
-    budget = make(own_redis.url, timeout=8.0)
-    budget.acquire("normal")
-    own_redis.stop()
-    back = threading.Timer(0.2, own_redis.start)
-    back.start()
-    assert budget.acquire("normal") < 6
-    back.join()
-
-
-def test_a_server_that_restarts_has_lost_log_and_script_but_the_limit_holds(own_redis, make, worst):
-    budget = make(own_redis.url, timeout=5.0, limits={"normal": [[4, 0.8]]})
-    slots = []
-
-    def take(count):
-        for _ in range(count):
-            budget.acquire("normal")
-            slots.append(time.monotonic())
-
-    take(4)
-    own_redis.stop()
-    own_redis.start()
-    take(4)
-    assert worst(slots, 0.7) <= 4
-    assert slots[-1] - slots[0] < 4
 
 
 def budget_keys(server):
@@ -139,8 +64,8 @@ class Forgetful:
         (Forgetful.evicts_all_but_the_log, True),
     ],
 )
-def test_the_limit_holds_though_the_server_forgets_a_part(own_redis, make, worst, forget, is_new):
-    budget, slots = make(own_redis.url, timeout=5.0, limits={"normal": [[20, 0.8]]}), []
+def test_the_limit_holds_though_the_server_forgets_a_part(own_redis, on_server, worst, forget, is_new):
+    budget, slots = on_server(own_redis.url, timeout=5.0, limits={"normal": [[20, 0.8]]}), []
 
     def take(count):
         for _ in range(count):
@@ -153,14 +78,14 @@ def test_the_limit_holds_though_the_server_forgets_a_part(own_redis, make, worst
     forget(own_redis, keys)
     if is_new:  # a process that knows nothing of what was forgotten
         budget.close()
-        budget = make(own_redis.url, timeout=5.0, limits={"normal": [[20, 0.8]]})
+        budget = on_server(own_redis.url, timeout=5.0, limits={"normal": [[20, 0.8]]})
     take(20)
     assert worst(slots, 0.7) <= 20
     assert slots[-1] - slots[0] < 4
 
 
-def test_one_who_waits_for_a_slot_that_the_server_forgot_is_a_witness_too(own_redis, make):
-    budget = make(own_redis.url, timeout=5.0, limits={"normal": [[1, 0.4]]})
+def test_one_who_waits_for_a_slot_that_the_server_forgot_is_a_witness_too(own_redis, on_server):
+    budget = on_server(own_redis.url, timeout=5.0, limits={"normal": [[1, 0.4]]})
     budget.acquire("normal")
     keys = budget_keys(own_redis)
     forgets = threading.Timer(0.1, Forgetful.lags, (own_redis, keys))
@@ -175,27 +100,27 @@ def test_one_who_waits_for_a_slot_that_the_server_forgot_is_a_witness_too(own_re
     [("100mb", "allkeys-lru", True), ("100mb", "volatile-ttl", True), ("100mb", "noeviction", False),
      ("0", "allkeys-lru", False)],
 )  # fmt: skip
-def test_a_server_that_may_evict_the_log_is_warned_of(own_redis, make, caplog, maxmemory, policy, is_warned):
+def test_a_server_that_may_evict_the_log_is_warned_of(own_redis, on_server, caplog, maxmemory, policy, is_warned):
     with own_redis.client() as client:
         client.config_set("maxmemory", maxmemory)
         client.config_set("maxmemory-policy", policy)
-    budget = make(own_redis.url)
+    budget = on_server(own_redis.url)
     with caplog.at_level(logging.WARNING):
         budget.acquire("normal")
         budget.acquire("normal")
     assert [f"maxmemory-policy {policy}" in record.getMessage() for record in caplog.records] == [True] * is_warned
 
 
-def test_a_user_without_permission_to_ask_about_the_server_has_a_budget_all_the_same(own_redis, make):
+def test_a_user_without_permission_to_ask_about_the_server_has_a_budget_all_the_same(own_redis, on_server):
     with own_redis.client() as client:
         client.execute_command("ACL", "SETUSER", "default", "-info")
-    budget = make(own_redis.url)
+    budget = on_server(own_redis.url)
     budget.acquire("normal")
     assert budget.acquire("normal") < 0.4
 
 
-def test_one_who_sleeps_while_the_server_restarts_books_again(own_redis, make):
-    budget = make(own_redis.url, timeout=5.0, limits={"normal": [[1, 0.5]]})
+def test_one_who_sleeps_while_the_server_restarts_books_again(own_redis, on_server):
+    budget = on_server(own_redis.url, timeout=5.0, limits={"normal": [[1, 0.5]]})
     budget.acquire("normal")
     restart = threading.Timer(0.1, lambda: (own_redis.stop(), own_redis.start()))
     restart.start()
@@ -204,8 +129,8 @@ def test_one_who_sleeps_while_the_server_restarts_books_again(own_redis, make):
     assert 0.4 < waited < 3
 
 
-def test_scripts_that_were_flushed_are_loaded_again(redis_server, make):
-    budget = make(redis_server.url)
+def test_scripts_that_were_flushed_are_loaded_again(redis_server, on_server):
+    budget = on_server(redis_server.url)
     budget.acquire("normal")
     with redis_server.client() as client:
         client.script_flush()
@@ -214,11 +139,11 @@ def test_scripts_that_were_flushed_are_loaded_again(redis_server, make):
 
 
 @pytest.mark.parametrize("password", ["", "wr0ng-s3cret"])
-def test_a_wrong_password_is_an_error_at_once_that_repeats_neither_password(locked_redis, make, password):
+def test_a_wrong_password_is_an_error_at_once_that_repeats_neither_password(locked_redis, on_server, password):
     login = f":{password}@" if password else ""
     began = time.monotonic()
     with pytest.raises(MaestroQAConfigError, match="rejected user or password") as error:
-        make(f"redis://{login}127.0.0.1:{locked_redis.port}/0", timeout=5.0).acquire("normal")
+        on_server(f"redis://{login}127.0.0.1:{locked_redis.port}/0", timeout=5.0).acquire("normal")
     assert time.monotonic() - began < 3
     assert not error.value.retryable
     message = "".join(traceback.format_exception(error.value)) + repr(error.value)
@@ -228,8 +153,8 @@ def test_a_wrong_password_is_an_error_at_once_that_repeats_neither_password(lock
     assert error.value.__context__ is None
 
 
-def test_the_right_password_works_and_an_error_does_not_repeat_it(locked_redis, make):
-    budget = make(locked_redis.url, timeout=0.2)
+def test_the_right_password_works_and_an_error_does_not_repeat_it(locked_redis, on_server):
+    budget = on_server(locked_redis.url, timeout=0.2)
     assert budget.acquire("normal") < 1
     locked_redis.stop()
     with pytest.raises(MaestroQAConnectionError) as error:
@@ -238,65 +163,40 @@ def test_the_right_password_works_and_an_error_does_not_repeat_it(locked_redis, 
     assert locked_redis.password not in repr(budget) + repr(budget._store_factory)
 
 
-def test_a_server_that_is_out_of_memory_still_keeps_the_small_log(own_redis, make, worst):
+def test_a_server_that_is_out_of_memory_still_keeps_the_small_log(own_redis, on_server, worst):
     with own_redis.client() as client:
         client.config_set("maxmemory", "1")
         client.config_set("maxmemory-policy", "noeviction")
-    budget, slots = make(own_redis.url), []
+    budget, slots = on_server(own_redis.url), []
     for _ in range(6):
         budget.acquire("normal")
         slots.append(time.monotonic())
     assert worst(slots, 0.45) <= 4
 
 
-def test_a_replica_is_waited_for_until_it_becomes_the_master(own_redis, make):
+def test_a_replica_is_waited_for_until_it_becomes_the_master(own_redis, on_server):
     with own_redis.client() as client:
         client.execute_command("REPLICAOF", "127.0.0.1", "1")
         with pytest.raises(MaestroQAConnectionError, match=r"(?i)read.?only"):
-            make(own_redis.url, timeout=0.4).acquire("normal")
+            on_server(own_redis.url, timeout=0.4).acquire("normal")
         takes_over = threading.Timer(0.3, lambda: client.execute_command("REPLICAOF", "NO", "ONE"))
         takes_over.start()
-        assert make(own_redis.url, timeout=5.0).acquire("normal") < 3
+        assert on_server(own_redis.url, timeout=5.0).acquire("normal") < 3
         takes_over.join()
 
 
-def test_keys_that_somebody_else_has_written_are_a_clear_error(redis_server, make):
-    budget = make(redis_server.url)
+def test_keys_that_somebody_else_has_written_are_a_clear_error(redis_server, on_server):
+    budget = on_server(redis_server.url)
     with redis_server.client() as client:
         client.set(f"maestroqa:budget:{{{budget.log_name('normal')}}}:log", "something else")
     with pytest.raises(MaestroQAConnectionError, match="WRONGTYPE"):
         budget.acquire("normal")
 
 
-def test_a_name_that_cannot_be_resolved_is_a_clear_error(make):
-    with pytest.raises(MaestroQAConnectionError, match=r"no-such-host\.invalid"):
-        make("redis://no-such-host.invalid:6379/0", timeout=0.2).acquire("normal")
-
-
 @pytest.mark.parametrize("url", ["redis://127.0.0.1:1/0?socket_timeout=never", "redis://127.0.0.1:1/0?nonsense=1"])
-def test_options_that_redis_does_not_know_are_a_clear_error(make, url):
+def test_options_that_redis_does_not_know_are_a_clear_error(on_server, url):
     with pytest.raises(MaestroQAConfigError, match="cannot be used as a Redis URL"):
-        make(url, timeout=0.2).acquire("normal")
-
-
-def test_a_server_clock_that_is_set_back_does_not_keep_anybody_waiting(redis_server, fake_time):
-    store = RedisStore(redis_server.url, timeout=2, now=lambda: fake_time.monotonic)
-    handles = [store.book("log", RULES, SlotRequest()).handle for _ in range(3)]
-    fake_time.pass_by(4)
-    store.book("log", RULES, SlotRequest())
-    fake_time.monotonic -= 1000
-    assert store.remaining("log", handles[2]) == pytest.approx(6.0)
-    assert store.book("log", RULES, SlotRequest()).wait == pytest.approx(16.0)
-    store.close()
-
-
-def test_the_store_uses_the_servers_clock_and_not_its_own(redis_server, monkeypatch):
-    store = RedisStore(redis_server.url, timeout=2)
-    store.book("log", RULES, SlotRequest())
-    monkeypatch.setattr(time, "time", lambda: 0.0)
-    store.book("log", RULES, SlotRequest())
-    assert 9 < store.book("log", RULES, SlotRequest()).wait <= 10
-    store.close()
+        on_server(url, timeout=0.2).acquire("normal")
 
 
 def test_making_a_budget_in_an_event_loop_does_not_import_redis_there(redis_server):
