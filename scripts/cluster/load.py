@@ -134,7 +134,7 @@ def run_load(
     while True:
         if time.time() > run.began + patience_s:
             raise TimeoutError(f"The run {run.run_id} has not ended: {dict(api.states(DAG_ID, run.run_id))}.")
-        time.sleep(0.5)
+        time.sleep(1)
         for look in meanwhile:
             look()
         # Without its database Airflow has nothing to say.

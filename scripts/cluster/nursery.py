@@ -1,7 +1,8 @@
 """The process that all parts of Airflow are forked from: it has imported what they share, which takes each seconds.
 
 Reads a part in JSON from each line of its input, and answers with the id of its process. Airflow itself is imported
-by each part, with a home of its own. When the input ends, so do the parts.
+by each part, with a home of its own, unless it is named on the command line as something to import as well. When the
+input ends, so do the parts.
 """
 
 from __future__ import annotations
@@ -50,7 +51,10 @@ LIBRARIES = (
 def main() -> None:
     """Serve until the input ends."""
     warnings.simplefilter("ignore")
-    for name in LIBRARIES:
+    # Whatever is logged meanwhile is no answer.
+    answers = os.fdopen(os.dup(1), "w")
+    os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+    for name in (*LIBRARIES, *sys.argv[1:]):
         with suppress(ImportError):
             importlib.import_module(name)
     gc.freeze()
@@ -62,7 +66,7 @@ def main() -> None:
         if not process:
             _become(json.loads(line))
         sessions.append(process)
-        print(process, flush=True)
+        print(process, file=answers, flush=True)
     for session in sessions:
         with suppress(ProcessLookupError):
             os.killpg(session, signal.SIGKILL)

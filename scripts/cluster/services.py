@@ -31,6 +31,14 @@ ROOT = Path(__file__).resolve().parents[2]
 DAGS = Path(__file__).resolve().parent / "dags"
 #: Seconds in which a part must be ready; the slowest takes about 30 on two busy cores.
 _PATIENCE_S = 240.0
+#: What all parts of Airflow import.
+_AIRFLOW = (
+    "airflow.__main__",
+    "airflow.models.taskinstance",
+    "airflow.serialization.serialized_objects",
+    "airflow.sdk.execution_time.supervisor",
+    "airflow.providers.celery.executors.celery_executor",
+)
 #: Seconds in which a part starts the children that live as long as it does.
 _BEGINS_S = 60.0
 
@@ -38,9 +46,9 @@ _BEGINS_S = 60.0
 class Nursery:
     """Where the parts are forked from: see ``nursery.py``."""
 
-    def __init__(self, environment: Mapping[str, str]) -> None:
+    def __init__(self, environment: Mapping[str, str], modules: Iterable[str]) -> None:
         self._process = subprocess.Popen(
-            [sys.executable, str(Path(__file__).with_name("nursery.py"))],
+            [sys.executable, str(Path(__file__).with_name("nursery.py")), *modules],
             env=environment,
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
@@ -212,7 +220,9 @@ def _make(
     url = f"http://127.0.0.1:{free_port()}"
     shared = _environment(url, folder, postgres, redis)
     shared |= {f"AIRFLOW_CONN_{conn_id.upper()}": text for conn_id, text in connections.items()}
-    nursery = Nursery(shared)
+    # Machines of their own have homes of their own, which Airflow wants to know before it is imported.
+    modules = () if workers > 1 else _AIRFLOW
+    nursery = Nursery({**shared, "AIRFLOW_HOME": str(folder / "home"), "CLUSTER_HOST": "nursery"}, modules)
     commands = {
         "api-server": ["api-server", "--host", "127.0.0.1", "--port", url.rpartition(":")[2]],
         "scheduler": ["scheduler", "--skip-serve-logs"],
@@ -292,7 +302,7 @@ def _wait_until_ready(cluster: Cluster) -> None:
             break
         if all(_listens(cluster.parts[name]) for name in cluster.workers()) and cluster.api.is_healthy(wanted):
             return
-        time.sleep(0.3)
+        time.sleep(0.5)
     ends = "\n".join(f"--- {part.name}\n{_end_of(part.log)}" for part in cluster.parts.values())
     raise RuntimeError(f"Airflow did not get ready within {_PATIENCE_S:.0f} s. The ends of its logs:\n{ends}")
 
