@@ -49,7 +49,7 @@ _TIMELINE = "SELECT substr(pg_walfile_name(pg_current_wal_lsn()), 1, 8)"
 
 # One response that does not come must not use up all the time there is for retries.
 _ANSWER_S = 3.0
-# A connection is not held by those who wait for longer: a server has a hundred of them. Seconds.
+# A connection is not held by a process that waits for longer: a server has a hundred of them. Seconds.
 _HOLD_S = 5.0
 
 
@@ -73,6 +73,8 @@ class PostgresStore:
         self._timeout = timeout
         self._now = now
         self._lock = threading.Lock()
+        #: When callers that wait come back, in monotonic seconds.
+        self._awaited: list[float] = []
         self._server = ""
         self._is_ready = False
 
@@ -103,10 +105,17 @@ class PostgresStore:
 
     def _transact(self, budget: str, work: Callable[[LogDocument, float], Result]) -> Result:
         result = self._with_retries(lambda: self._transact_once(budget, work))
-        if isinstance(result, (Reservation, Denied)) and result.wait > _HOLD_S:
-            with self._lock:
-                self._connection.close()
+        if isinstance(result, (Reservation, Denied)):
+            self._close_if_idle(result.wait)
         return result
+
+    def _close_if_idle(self, wait: float) -> None:
+        """Close the connection if none of this process's callers will come back soon."""
+        now = time.monotonic()
+        with self._lock:
+            self._awaited = [at for at in self._awaited if at > now] + [now + wait]
+            if min(self._awaited) > now + _HOLD_S:
+                self._connection.close()
 
     def _transact_once(self, budget: str, work: Callable[[LogDocument, float], Result]) -> Result:
         limit = f"{1000 * min(self._timeout, _ANSWER_S):.0f}ms"

@@ -184,6 +184,17 @@ def test_a_connection_is_not_held_by_one_who_waits_long(postgres_server):
     store.close()
 
 
+def test_a_connection_is_kept_where_other_callers_of_the_process_come_back_soon(postgres_server):
+    store, opened = PostgresStore(postgres_server.url, timeout=2), []
+    rules = make_rules({"normal": [(1, 2.0)]}, {2.0: 0.0})["normal"]
+    connect = store._connection.open
+    store._connection.open = lambda: opened.append(1) if connect() else None
+    waits = [store.book("log", rules, SlotRequest()).wait for _ in range(8)]
+    store.close()
+    assert waits[-1] > 10
+    assert len(opened) <= 1
+
+
 def test_rows_that_no_longer_matter_are_deleted(postgres_server):
     store = PostgresStore(postgres_server.url, timeout=2)
     for token in range(20):
