@@ -56,21 +56,28 @@ def test_an_extra_that_pages_or_messages_name_is_one_of_pyproject(told, root):
     assert {one for one in named if one[0] not in told["optional-dependencies"]} == set()
 
 
+#: Modules that need an extra, by that: they are imported when it is known to be there.
+OF_EXTRAS = {"arrow_reader.py": "pyarrow"}
+
+
 def test_what_is_imported_everywhere_is_a_dependency_that_is_always_there(told, root):
     brought = {re.match(r"[A-Za-z0-9-]+", line)[0].replace("-", "_") for line in told["dependencies"]}
     # pytest loads the plugin; urllib3 and pydantic_core are parts of how one uses requests and pydantic.
     known = brought | {"airflow", "airflow_provider_maestroqa", "pytest", "urllib3", "pydantic_core"}
     for path in (root / "airflow_provider_maestroqa").rglob("*.py"):
-        for name in _imported_at_once(ast.parse(path.read_text())):
-            assert name in known or name in sys.stdlib_module_names, f"{path.name} imports {name}"
+        for module in _imported_at_once(ast.parse(path.read_text())):
+            name = module.partition(".")[0]
+            of_extra = name == OF_EXTRAS.get(path.name)
+            assert of_extra or name in known or name in sys.stdlib_module_names, f"{path.name} imports {name}"
+            assert f"{module.rpartition('.')[2]}.py" not in OF_EXTRAS, f"{path.name} imports {module} at once"
 
 
 def _imported_at_once(tree):
     for node in tree.body:
         if isinstance(node, ast.Import):
-            yield from (alias.name.partition(".")[0] for alias in node.names)
+            yield from (alias.name for alias in node.names)
         elif isinstance(node, ast.ImportFrom):
-            yield node.module.partition(".")[0]
+            yield node.module
 
 
 def test_the_provider_info_fits_the_schema_that_airflow_checks_it_by():
