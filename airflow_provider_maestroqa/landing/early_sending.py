@@ -15,7 +15,7 @@ from airflow_provider_maestroqa.landing.publish import Publication, SentFile
 from airflow_provider_maestroqa.storage.base import noop
 
 _MAGIC_SIZE = 4
-_BLOCK = 1 << 19
+_BLOCK = 1 << 18
 _TICK_S = 5.0
 
 

@@ -54,7 +54,8 @@ class S3Upload:
         self._on_wait = on_wait
         # Parts grow when the object would need more of them than S3 allows.
         self._part_size = max(PART_SIZE, -(-size // _MAX_PARTS))
-        self._buffer = bytearray()
+        # Made at once: one that grows is copied from place to place, and leaves its places to nobody.
+        self._buffer = bytearray(min(size, self._part_size))
         self._filled = 0
         self._free: list[bytearray] = []
         self._held = 0
@@ -84,12 +85,12 @@ class S3Upload:
     def seal(self, crc32: int) -> None:
         """Wait until S3 has all parts; a small object is kept in memory until it is published."""
         self._crc32 = crc32
+        del self._buffer[self._filled :]
         if self._upload_id is None and self._store.held + self._size <= _MAX_HELD:
             self._held = self._size
             self._store.held += self._held
             return
         if self._filled or not self._part_count:
-            del self._buffer[self._filled :]
             self._send()
         while self._in_flight:
             self._collect()
@@ -136,7 +137,7 @@ class S3Upload:
             self._collect()
         self._part_count += 1
         self._in_flight.add(self._pool.submit(self._send_part, self._part_count, self._buffer))
-        self._buffer, self._filled = self._free.pop() if self._free else bytearray(), 0
+        self._buffer, self._filled = self._free.pop() if self._free else bytearray(self._part_size), 0
 
     def _collect(self) -> None:
         """Wait for a part, and raise its error."""

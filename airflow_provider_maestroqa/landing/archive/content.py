@@ -24,7 +24,7 @@ GZIP_HEADER = b"\x1f\x8b\x08\x00\x00\x00\x00\x00\x00\xff"
 GZIP_TRAILER = struct.Struct("<2L")
 #: Bytes that gzip adds to a deflate stream.
 GZIP_FRAME = len(GZIP_HEADER) + GZIP_TRAILER.size
-_INFLATED_BLOCK = 1 << 20
+_INFLATED_BLOCK = 1 << 18
 #: Bytes for a thread that deflates: so many that it hardly ever waits for Python's lock.
 _DEFLATED_BLOCK = 2 << 20
 _MAX_IN_FLIGHT = 2

@@ -28,7 +28,7 @@ from airflow_provider_maestroqa.landing.download.range_requests import (
 if TYPE_CHECKING:
     import requests
 
-_BLOCK = 1 << 20
+_BLOCK = 1 << 18
 _MAX_PAUSE_S = 20.0
 _MAX_DENIED_URLS = 3
 _MAX_CHANGES = 5

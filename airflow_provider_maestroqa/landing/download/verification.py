@@ -16,7 +16,7 @@ from airflow_provider_maestroqa.landing.download.follower import Follower
 from airflow_provider_maestroqa.storage.compression import BLOCK, Engine
 
 _TICK_S = 5.0
-_INFLATED_BLOCK = 1 << 20
+_INFLATED_BLOCK = 1 << 18
 
 
 class Verification(Follower):
