@@ -288,7 +288,7 @@ def main():
                         running.append(start(server, contender, store, scenario, limits, warm, measured))
                     for finish, (name, _, _) in zip(running, group, strict=True):
                         report(results, case, name, finish())
-        results.write(options.json, merge=bool(options.only or options.real))
+                        results.write(options.json, merge=bool(options.only or options.real))
     finally:
         for server in servers:
             server.close()

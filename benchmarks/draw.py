@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from picture import frame, text
+from prices import PRICES
 from results import OURS
 
 HERE = Path(__file__).resolve().parent
@@ -51,6 +52,10 @@ def _begins(*cases: str) -> Callable[[Row], bool]:
     return lambda row: row["case"].startswith(cases)
 
 
+def _scaled(row: Row) -> bool:
+    return not row["case"].endswith("real limits")
+
+
 CHARTS = {
     "bench-imports": Chart(
         "imports",
@@ -65,8 +70,10 @@ CHARTS = {
     "bench-landing-memory": Chart(
         "landing", "peak_mb", "Landing 200 MB: peak memory over imports", " MB", _begins("200 MB")
     ),
-    "bench-budget-refusals": Chart("budget", "429s", "Sharing a token: requests that were refused with 429"),
-    "bench-budget-wait": Chart("budget", "longest_s", "Sharing a token: the longest wait of a caller", " s"),
+    "bench-budget-refusals": Chart(
+        "budget", "429s", "Sharing a token: requests that were refused with 429", "", _scaled
+    ),
+    "bench-budget-wait": Chart("budget", "longest_s", "Sharing a token: the longest wait of a caller", " s", _scaled),
     "bench-push-refusals": Chart("push", "refusals", "Pushing: requests that were refused with 429"),
     "bench-push-lost": Chart(
         "push", "lost", "Pushing with faults: good records lost", "", lambda row: "faults" in row["case"]
@@ -89,6 +96,9 @@ COLUMNS = {
         ("429s", "429s", ",d"),
         ("fairness", "fairness", ".2f"),
         ("longest wait, s", "longest_s", ".1f"),
+        ("calls for each request", "calls", ".1f"),
+        ("half of the bookings, ms", "p50_ms", ".1f"),
+        ("95 of 100, ms", "p95_ms", ",.0f"),
     ],
     "counting_alone": [
         ("rate", "rate", ".2f"),
@@ -249,12 +259,34 @@ def pages() -> list[Path]:
     return [path for path in sorted(DOCS.glob("*.md")) if TABLE.search(path.read_text(encoding="utf-8"))]
 
 
+def costs(result: str) -> str:
+    """Return what a million requests cost in calls to each storage."""
+    lines = [
+        "| Storage | Reads and writes for each request | For a million requests | Source of the prices |",
+        "|---|---|---|---|",
+    ]
+    for prices in PRICES:
+        [figures] = [
+            row["figures"]
+            for row in load(result)["rows"]
+            if row["by"] == prices.contender and row["case"].endswith("real limits")
+        ]
+        writes = figures["writes"]
+        reads = figures["calls"] - writes
+        lines.append(
+            f"| {prices.service} | {reads:.1f} and {writes:.1f} | ${prices.of_a_million(reads, writes):.1f} "
+            f"| {prices.source} |"
+        )
+    return "\n".join(lines)
+
+
 def with_tables(page: str) -> str:
     """Return a page with its tables, and what they were measured on, written anew."""
 
     def replace(match: re.Match[str]) -> str:
         what, result = match[2], match[3]
-        return f"{match[1]}{table(result) if what == 'table' else machine(result)}\n\n<!-- end -->"
+        written = {"table": table, "machine": machine, "costs": costs}[what](result)
+        return f"{match[1]}{written}\n\n<!-- end -->"
 
     return TABLE.sub(replace, page)
 
