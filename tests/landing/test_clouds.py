@@ -48,7 +48,7 @@ def test_memory_stays_flat_and_a_kill_leaves_nothing_partial(scheme, server, fs,
         env={**os.environ, "PYTHONPATH": path},
         capture_output=True,
         text=True,
-        timeout=120,
+        timeout=120 * max(1, MEGABYTES // 64),
         check=False,
     )
     assert done.returncode == -signal.SIGKILL, done.stderr
