@@ -140,6 +140,13 @@ def test_a_429_is_waited_out_and_sent_again_whatever_the_call(driver, sandbox, e
     assert driver.time.wall - started >= 3
 
 
+def test_both_clients_tell_the_budget_of_429s_that_others_must_have_caused(driver, sandbox, export_id, caplog):
+    sandbox.fault(kind="rate_limited", text="second", path=GET_PATH, times=4)
+    driver.send(get(export_id))
+    assert [record.name for record in caplog.records].count("airflow_provider_maestroqa.client.budget.share") == 1
+    assert "set rate_limit_store" in caplog.text
+
+
 @pytest.mark.parametrize("kind", ["reset_before", "reset_after", "status", "html", "redirect", "rate_limited"])
 def test_no_request_escapes_the_budget_whatever_goes_wrong(driver, sandbox, kind):
     sandbox.fault(kind=kind, path=GET_PATH, times=3)
