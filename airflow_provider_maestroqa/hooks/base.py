@@ -9,8 +9,6 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
-from asgiref.sync import sync_to_async
-
 from airflow_provider_maestroqa import _compat
 from airflow_provider_maestroqa._compat import BaseHook
 from airflow_provider_maestroqa.client.budget import Budget, Wait, open_budget
@@ -25,13 +23,13 @@ from airflow_provider_maestroqa.client.transport.request_stats import RequestSta
 from airflow_provider_maestroqa.client.transport.session import make_session
 from airflow_provider_maestroqa.client.transport.sync_client import SyncClient
 from airflow_provider_maestroqa.hooks.rate_limit_store import missing_connection, store_conn_id, store_url
-from airflow_provider_maestroqa.storage.open_swap import open_swap_objects
 
 if TYPE_CHECKING:
     import requests
     from typing_extensions import Self
 
     from airflow_provider_maestroqa._compat import Connection
+    from airflow_provider_maestroqa.client.budget.stores.swapping import SwapObjects
     from airflow_provider_maestroqa.client.transport.async_client import AsyncClient
 
 #: The *Test* button reads one record of a list that every account has.
@@ -149,11 +147,13 @@ class BaseMaestroQAHook(BaseHook):
             home=_airflow_home(),
             on_wait=self._log_wait,
             clock=self.clock,
-            open_objects=open_swap_objects,
+            open_objects=_open_swap_objects,
         )
 
     async def aclient(self) -> AsyncClient:
         """Make a client that sends requests without blocking the event loop. Use it as ``async with``."""
+        from asgiref.sync import sync_to_async
+
         from airflow_provider_maestroqa.client.transport.async_client import AsyncClient
 
         if "settings" not in self.__dict__:
@@ -163,7 +163,7 @@ class BaseMaestroQAHook(BaseHook):
             self._store = await self._aopen_store_connection(settings.rate_limit_store)
             if is_object_storage(self._store):
                 # Its connection is read where Airflow allows it: in a thread that the event loop knows.
-                await sync_to_async(open_swap_objects)(self._store)
+                await sync_to_async(_open_swap_objects)(self._store)
             self.__dict__["settings"] = settings
         return AsyncClient(self.settings, self._budget, stats=self.request_stats)
 
@@ -223,6 +223,13 @@ def _send_metric(name: str, bucket: str, amount: float) -> None:
         stats.timing("maestroqa.waited", amount * 1000, tags={"bucket": bucket})
     else:
         stats.incr(f"maestroqa.{name}", int(amount), tags={"bucket": bucket})
+
+
+def _open_swap_objects(url: str) -> SwapObjects:
+    """Open the object storage of a budget; only few connections have one."""
+    from airflow_provider_maestroqa.storage.open_swap import open_swap_objects
+
+    return open_swap_objects(url)
 
 
 def _airflow_home() -> Path:
