@@ -78,6 +78,7 @@ CHARTS = {
     "bench-push-lost": Chart(
         "push", "lost", "Pushing with faults: good records lost", "", lambda row: "faults" in row["case"]
     ),
+    "bench-push-slow": Chart("push_slow", "rate", "Pushing while MaestroQA is slow: share of the ceiling"),
     "bench-records-time": Chart(
         "records", "cpu_s", "Coaching data: seconds of a processor", " s", _begins("list", "export")
     ),
@@ -195,6 +196,7 @@ COLUMNS = {
         ("early, MB", "early_mb", ",.0f"),
         ("at the end, MB", "late_mb", ",.0f"),
     ],
+    "push_slow": [("rate", "rate", ".3f"), ("requests", "requests", ",d"), ("429s", "429s", ",d")],
     "push_faults": [
         ("rate", "rate", ".3f"),
         ("requests", "requests", ",d"),
