@@ -50,12 +50,19 @@ class Member:
     work: Any = None
     is_given_up: bool = False
     is_frozen: bool = False
+    has_parquet: bool = False
     samples: list[tuple[float, int, int]] = field(default_factory=list)
 
     def sample(self, message: dict[str, Any]) -> None:
         """Note what it holds."""
         if "kib" in message:
             self.samples.append((time.monotonic(), message["kib"], message["files"]))
+
+    def watch_from_now(self) -> None:
+        """It has landed Parquet. What it loads to do so for the first time is no growth."""
+        if not self.has_parquet:
+            self.has_parquet = True
+            self.samples.clear()
 
     def give(self, message: Any) -> None:
         """Send it something to do; what has just been killed is replaced, and its work done by another."""

@@ -142,7 +142,7 @@ class Director:
             (run, _), member.work = member.work, None
             # What nobody waits for any more is no answer.
             if not member.is_given_up:
-                self._judge(run, message)
+                self._judge(run, message, member)
             member.is_given_up = False
 
     # -- Tries ------------------------------------------------------------------------------------------------------
@@ -162,9 +162,11 @@ class Director:
                 happens = self._kill if doom.kind == "kill" else self._freeze
                 self._later(doom.at, partial(self._doom, member, work, happens))
 
-    def _judge(self, run: Run, message: dict[str, Any]) -> None:
+    def _judge(self, run: Run, message: dict[str, Any], member: Member) -> None:
         run.resume = None
         if message["outcome"] == "success":
+            if run.job.stages[run.stage].arguments.get("file_format") == "parquet":
+                member.watch_from_now()
             run.values.append(message["value"])
             run.stage, run.number, run.changes, run.tries = run.stage + 1, 1, {}, 0
             run.ended = run.stage == len(run.job.stages)

@@ -14,7 +14,7 @@ from soak.crew import Member
 _MEANS_SOMETHING_S = 600.0
 #: By how many MB a process may grow from its second quarter to its last, and in a short soak.
 _MAX_GROWTH_MB = 8.0
-_MAX_WARM_UP_MB = 48.0
+_MAX_WARM_UP_MB = 128.0
 _MAX_MORE_FILES = 2
 #: What a presigned URL or a token could look like.
 _HEX = re.compile(rb"[0-9a-f]{64}")
