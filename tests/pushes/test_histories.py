@@ -45,7 +45,7 @@ from airflow_provider_maestroqa.storage.open import open_object
 SECONDS = float(os.environ.get("MAESTROQA_HISTORY_SECONDS", "60"))
 FIRST_SEED = int(os.environ.get("MAESTROQA_HISTORY_SEED", "1"))
 #: Seeds that have found something.
-FOUND = (58, 201467, 402869)
+FOUND = (58, 491, 201467, 402869)
 BATCH = 4
 MAX_TRIES = 9
 WIDE = {"normal": [[100000, 0.01]], "hard": [[100000, 0.01]]}
@@ -191,6 +191,8 @@ class History:
         self.on_error = self.random.choice(["fail", "collect", "collect"])
         self.tries = 0
         self.log = []
+        #: What tells records apart that were changed or removed: they may be there as they were before.
+        self.former = set()
         #: Which records were told to be in doubt, and which may be there twice by choice.
         self.told, self.doubled = set(), set()
         #: Which ones MaestroQA once rejected alone in their request: a push may reject them, however good.
@@ -230,9 +232,10 @@ class History:
         elif what == "change":
             number = self.random.randrange(len(self.source))
             self.versions[number] += 1
+            self.former.add(self.text_of(self.source[number]))
             self.source[number] = self.record(number)
         elif len(self.source) > 1:
-            self.source.pop()
+            self.former.add(self.text_of(self.source.pop()))
 
     def read(self, breaks_at):
         for number, record in enumerate(self.source):
@@ -432,6 +435,7 @@ class History:
         """The keys whose last good record is not the one that is there. A worker that was given up may repeat one."""
         good = [number for number in range(len(self.source)) if number not in rejected]
         doubtful = {self.text_of(self.source[number]) for number in self.told if number < len(self.source)}
+        doubtful |= self.former
         last = {text: number for number in good if (text := self.text_of(self.source[number])) not in doubtful}
         return [
             f"{text}: {there.get(text)} instead of {last[text]}" for text in last if there.get(text) != last[text]
