@@ -17,13 +17,12 @@ import random
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Iterable
 from dataclasses import replace
-from typing import NamedTuple
 
 import pytest
 from clocks import SkippingTime
-from factories import comment, csat_score, ticket_metric
+from history_kinds import KINDS
+from mortal_worker import KilledError, Watched, Worker
 from push_truth import PushTruth, numbers_told
 from swap_memory import SwapMemory
 
@@ -71,100 +70,8 @@ FAULTS = [
 WRONG_WORDS = {"kind": "status", "status": 400, "body": {"error": "batch[1] is wrong"}}
 
 
-class Kind(NamedTuple):
-    """A kind of record.
-
-    :param text: the field that tells a record apart.
-    :param bad_here: what the local checks reject.
-    :param bad_there: what MaestroQA rejects although the checks let it pass; empty for nothing.
-    """
-
-    path: str
-    make: Callable[[int, str], dict]
-    text: str
-    there: Callable[[Sandbox], Iterable[dict]]
-    bad_here: dict
-    bad_there: dict
-
-
-KINDS = {
-    "comments": Kind(
-        "/api/v1/comments-batch",
-        lambda number, text: comment(f"T-{number % 3}", text),
-        "body",
-        lambda sandbox: sandbox.comments,
-        {"role": "nobody"},
-        {},
-    ),
-    "ticket_metrics": Kind(
-        "/api/v1/ticket-metrics-batch",
-        lambda number, text: ticket_metric(f"T-{number}", metric_id=text, value=number),
-        "metric_id",
-        lambda sandbox: sandbox.ticket_metrics.values(),
-        {"metric_value": "much"},
-        {"agent_id": "nobody"},
-    ),
-    # Some are equal to others in all that a response repeats of them.
-    "csat_scores": Kind(
-        "/api/v1/create-customer-feedback",
-        lambda number, text: csat_score(f"T-{number % 7}", comment=text),
-        "comment",
-        lambda sandbox: sandbox.csat_scores,
-        {"score": "much"},
-        {"agent_id": "nobody"},
-    ),
-}
 #: Scores are pushed with every so many seeds; the others keep the histories that they had before.
 SCORES_EVERY = 3
-
-
-class KilledError(BaseException):
-    """The worker is gone: it does nothing more, not even clean up."""
-
-
-class Worker:
-    """A process that may be killed, or be given up while it runs, at one of the things that it does.
-
-    :param at: at which.
-    :param is_after: whether it has done it by then.
-    :param happens: what happens there; the worker goes on when it returns.
-    """
-
-    def __init__(self, at, is_after, happens):
-        self.at, self.is_after, self.happens = at, is_after, happens
-        self.counter = itertools.count(1)
-        self.is_dead = False
-
-    def do(self, what):
-        if self.is_dead:
-            raise KilledError
-        is_now = next(self.counter) == self.at
-        if is_now and not self.is_after:
-            self.happens(self)
-        result = what()
-        if is_now and self.is_after:
-            self.happens(self)
-        return result
-
-
-class Watched:
-    """Something outside the worker, such as a store: each call of its methods is one thing that the worker does."""
-
-    def __init__(self, inner, worker):
-        self._inner, self._worker = inner, worker
-
-    def __getattr__(self, name):
-        found = getattr(self._inner, name)
-        if not callable(found):
-            return Watched(found, self._worker) if name == "store" else found
-        if name == "uri":
-            return found
-
-        def call(*args, **kwargs):
-            result = self._worker.do(lambda: found(*args, **kwargs))
-            return Watched(result, self._worker) if name == "begin" else result
-
-        return call
 
 
 class History:

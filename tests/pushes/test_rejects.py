@@ -10,6 +10,7 @@ import secrets
 
 import pytest
 from factories import many
+from mortal_worker import KilledError
 
 from airflow_provider_maestroqa.client.errors import MaestroQADataError, MaestroQAError, MaestroQAValidationError
 from airflow_provider_maestroqa.client.transport.request_stats import RequestStats
@@ -288,10 +289,6 @@ def test_a_try_that_is_killed_before_it_publishes_costs_no_line(push, state_stor
 
 
 # -- A worker that was given up -------------------------------------------------------------------------------------
-
-
-class KilledError(BaseException):
-    """The worker is gone."""
 
 
 class Position:

@@ -11,6 +11,7 @@ from types import SimpleNamespace
 import pytest
 from clocks import FakeTime
 from factories import many, numbered
+from mortal_worker import KilledError
 
 from airflow_provider_maestroqa.client.clock import Clock
 from airflow_provider_maestroqa.client.errors import (
@@ -125,10 +126,6 @@ def test_what_was_sent_before_a_bad_record_is_settled_before_the_push_fails(push
         push("ticket_metrics", iter(records), concurrency=4, state_store=state_store)
     assert state_store.load()["done"] == 1500
     assert values(sandbox) == list(range(1500))
-
-
-class KilledError(BaseException):
-    """The worker is gone."""
 
 
 @pytest.mark.parametrize("fault", [None, {"kind": "reset_after"}, {"kind": "status", "status": 500, "done": True}])

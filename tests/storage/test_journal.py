@@ -7,6 +7,7 @@ import json
 
 import pytest
 from clocks import FakeTime
+from mortal_worker import KilledError
 from swap_memory import SwapMemory
 
 from airflow_provider_maestroqa.client.errors import (
@@ -18,10 +19,6 @@ from airflow_provider_maestroqa.storage.base import StorageConflictError, Storag
 from airflow_provider_maestroqa.storage.journal import Journal
 
 NAME = "task.json"
-
-
-class KilledError(BaseException):
-    """The process is gone."""
 
 
 class Watched:
