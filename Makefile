@@ -10,10 +10,7 @@ unexport PYTHONDONTWRITEBYTECODE
 TOUCHING_AIRFLOW := $(addprefix tests/,client/transport contract hooks operators runtime sensors transfers triggers) \
 	$(wildcard tests/test_*.py)
 # Long files begin first: see tests/conftest.py.
-PYTEST = -m pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder
-WORKERS := 2
-# The longest run, and much of it waits for other processes.
-test-newest: WORKERS := 3
+PYTEST := -m pytest -n 2 --dist loadfile --no-loadscope-reorder
 .DEFAULT_GOAL := help
 .PHONY: help demo test checked quick test-newest test-older $(OLDER:%=test-%) check docs clean environment matrix \
 	ui cluster browser screenshots package release licenses soak
