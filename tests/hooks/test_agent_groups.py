@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import pytest
-from clocks import FakeTime
 
 from airflow_provider_maestroqa.client import errors
 from airflow_provider_maestroqa.client.resources import groups
-from airflow_provider_maestroqa.hooks.maestroqa import MaestroQAHook
 from airflow_provider_maestroqa.sandbox import Sandbox
 
 GROUPS = "/api/v1/scim/v2/Groups"
@@ -27,13 +25,6 @@ def running():
 def sandbox(running):
     running.reset()
     return running
-
-
-@pytest.fixture
-def hook(connection, monkeypatch):
-    monkeypatch.setattr(MaestroQAHook, "clock", FakeTime().clock())
-    with MaestroQAHook(connection) as opened:
-        yield opened
 
 
 @pytest.fixture

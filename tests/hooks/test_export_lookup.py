@@ -33,13 +33,6 @@ def sandbox(running):
     return running
 
 
-@pytest.fixture
-def hook(connection, monkeypatch):
-    monkeypatch.setattr(MaestroQAHook, "clock", FakeTime().clock())
-    with MaestroQAHook(connection) as opened:
-        yield opened
-
-
 @pytest.fixture(params=["get_export", "aget_export"])
 def look(request, hook):
     def get(export_id, **options):

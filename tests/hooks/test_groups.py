@@ -5,10 +5,8 @@ from __future__ import annotations
 from types import SimpleNamespace
 
 import pytest
-from clocks import FakeTime
 
 from airflow_provider_maestroqa.client import errors
-from airflow_provider_maestroqa.hooks.maestroqa import MaestroQAHook
 from airflow_provider_maestroqa.sandbox import Sandbox
 
 ROOT = "/api/v1/scim/v2"
@@ -25,13 +23,6 @@ def running():
 def sandbox(running):
     running.reset()
     return running
-
-
-@pytest.fixture
-def hook(connection, monkeypatch):
-    monkeypatch.setattr(MaestroQAHook, "clock", FakeTime().clock())
-    with MaestroQAHook(connection) as opened:
-        yield opened
 
 
 @pytest.fixture(params=["agent", "user"])
