@@ -39,7 +39,7 @@ import pytest  # noqa: E402
 
 from airflow_provider_maestroqa.sandbox import Sandbox  # noqa: E402
 
-pytest_plugins = ["airflow_fixtures", "cloud_fixtures", "proxies"]
+pytest_plugins = ["airflow_fixtures", "chat_server", "cloud_fixtures", "proxies"]
 
 #: Wide enough that no test waits for the budget, unless it is about the budget.
 WIDE = {"normal": [[100000, 1]], "hard": [[100000, 1]]}

@@ -13,8 +13,6 @@ import runpy
 import shutil
 import subprocess
 import sys
-import threading
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -40,31 +38,6 @@ WORKFORCE = {
     "workforce/2026-03-01/apac.csv.gz": b"employee;occupancy;team\nagent-3;0.9;Manila\n",
 }
 RECORDINGS = {f"calls/{ticket}.mp3": f"the sound of {ticket}".encode() for ticket in ("T-1001", "T-1002")}
-
-
-class Chat(BaseHTTPRequestHandler):
-    """A chat that keeps the messages."""
-
-    def do_POST(self):
-        body = self.rfile.read(int(self.headers["Content-Length"]))
-        self.server.messages.append((self.headers["Authorization"], json.loads(body)["text"]))
-        self.send_response(200)
-        self.end_headers()
-        self.wfile.write(b'{"ok": true}')
-
-    def log_message(self, *_):
-        """Without a line for each."""
-
-
-@pytest.fixture(scope="module")
-def chat():
-    with ThreadingHTTPServer(("127.0.0.1", 0), Chat) as server:
-        server.messages = []
-        thread = threading.Thread(target=server.serve_forever, daemon=True)
-        thread.start()
-        yield server
-        server.shutdown()
-        thread.join()
 
 
 def seed(home, sandbox, s3):

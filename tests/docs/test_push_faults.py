@@ -8,6 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from fault_kinds import UNKNOWN
 
 from airflow_provider_maestroqa._compat import AirflowFailException
 from airflow_provider_maestroqa.client.errors import MaestroQAError
@@ -22,7 +23,7 @@ _SPEC.loader.exec_module(FAULTS)
 kind, kept, sandbox = FAULTS.kind, FAULTS.kept, FAULTS.sandbox
 reach, zygote, start_task = FAULTS.reach, FAULTS.zygote, FAULTS.start_task
 #: What the page calls the ends that the fault table expects.
-ENDS = {FAULTS.UNKNOWN: "names them", FAULTS.NOT_FIRST: "cannot know"}
+ENDS = {UNKNOWN: "names them", FAULTS.NOT_FIRST: "cannot know"}
 
 
 def end(expected):

@@ -46,7 +46,6 @@ LEFTOVERS = {
 }
 OLD_NAMES = {f"extra__maestroqa__{key}": value for key, value in TEXTS.items()}
 
-
 WITH_SCHEME = f"maestroqa://https://:{quote(TOKEN, safe='')}@eu.example.com:8443/?"
 BARE_HOST = f"maestroqa://:{quote(TOKEN, safe='')}@eu.example.com:8443/https?"
 #: The values of a variable, a secret or a file.
