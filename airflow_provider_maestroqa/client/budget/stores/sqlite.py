@@ -19,7 +19,7 @@ from airflow_provider_maestroqa.client.budget import share, slot_log
 from airflow_provider_maestroqa.client.budget.limits import MAX_PAUSE_S, Rules
 from airflow_provider_maestroqa.client.budget.share import LoneStore, Refusal, Share
 from airflow_provider_maestroqa.client.budget.slot_log import Denied, Reservation, SlotLog, SlotRequest, State
-from airflow_provider_maestroqa.client.budget.stores.sqlite_file import LOST, BudgetFile, clock_name, is_busy
+from airflow_provider_maestroqa.client.budget.stores.sqlite_file import LOST, BudgetFile, clock_name, decoded, is_busy
 from airflow_provider_maestroqa.client.clock import Clock
 from airflow_provider_maestroqa.client.errors import MaestroQAConnectionError, MaestroQAError
 
@@ -120,7 +120,8 @@ class SqliteStore(LoneStore):
                 raise MaestroQAConnectionError("The request budget was closed while it was in use.", sent=False)
             for pause in _RETRY_PAUSES_S:
                 try:
-                    return work(self._file.connection())
+                    with decoded():
+                        return work(self._file.connection())
                 except sqlite3.ProgrammingError:
                     raise
                 except (sqlite3.Error, OSError) as error:
@@ -178,6 +179,8 @@ class _SqliteLog(SlotLog):
         row = self._sql(_STATE, (budget,)).fetchone()
         if row is None:
             self._begin(budget, rules, now=now, clock=clock, to_wall=to_wall)
+        elif None in row[:7]:
+            raise sqlite3.DatabaseError("malformed log")
         else:
             self._id = row[0]
             self.state = State(*row[3:7])

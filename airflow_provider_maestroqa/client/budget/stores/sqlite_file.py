@@ -50,6 +50,9 @@ def clock_name() -> str:
     return " ".join(parts) or platform.node()
 
 
+_SIGNS_OF_DAMAGE = ("not a database", "malformed", "no such table", "no such column", "Could not decode", "too big")
+
+
 class BudgetFile:
     """An open connection to the file at a path, opened again whenever the path leads to another file.
 
@@ -100,12 +103,13 @@ class BudgetFile:
         :param now: the moment, in the machine's monotonic clock.
         :param to_wall: what to add to that clock for Unix time.
         """
+        damaged = self._identity
         self.close()
         if not (is_damage(error) and self._disposable):
             return
         with self._locked():
-            if not self._is_still_damaged():
-                return
+            if self._identify() != damaged:
+                return  # another process has put it aside
             aside = self.path.with_name(self.path.name + ".damaged")
             for suffix in ("-wal", "-shm", "-journal"):
                 self.path.with_name(self.path.name + suffix).unlink(missing_ok=True)
@@ -124,7 +128,8 @@ class BudgetFile:
         # Never open a file that exists other than through SQLite: closing it would drop this process's locks on it.
         with contextlib.suppress(FileExistsError):
             os.close(os.open(self.path, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o600))
-        before = self._identify()
+        # If the file was replaced just now, the first use sees it and opens the new one.
+        self._identity = self._identify()
         connection = sqlite3.connect(
             self.path, timeout=self._timeout, isolation_level=None, check_same_thread=False, cached_statements=32
         )
@@ -133,8 +138,7 @@ class BudgetFile:
         except BaseException:
             connection.close()
             raise
-        # If the file was replaced just now, the first use sees it and opens the new one.
-        self._connection, self._identity = connection, before
+        self._connection = connection
         return connection
 
     def _prepare(self, connection: sqlite3.Connection) -> None:
@@ -161,14 +165,6 @@ class BudgetFile:
             return None
         return status.st_dev, status.st_ino
 
-    def _is_still_damaged(self) -> bool:
-        try:
-            with contextlib.closing(sqlite3.connect(self.path, timeout=self._timeout)) as connection:
-                connection.execute("SELECT 1 FROM state, booking, line LIMIT 0")
-                return bool(connection.execute("PRAGMA quick_check(1)").fetchone()[0] != "ok")
-        except sqlite3.Error as error:
-            return is_damage(error)
-
     @contextlib.contextmanager
     def _locked(self) -> Iterator[None]:
         lock = os.open(self.path.with_name(self.path.name + ".lock"), os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600)
@@ -187,6 +183,15 @@ class BudgetFile:
             os.close(lock)
 
 
+@contextlib.contextmanager
+def decoded() -> Iterator[None]:
+    """Raise an error of SQLite where its text, which quotes a damaged file, cannot be decoded."""
+    try:
+        yield
+    except UnicodeDecodeError as error:
+        raise sqlite3.DatabaseError("malformed text") from error
+
+
 def is_busy(error: sqlite3.Error) -> bool:
     """Tell whether others hold the file."""
     return "locked" in str(error)
@@ -195,7 +200,7 @@ def is_busy(error: sqlite3.Error) -> bool:
 def is_damage(error: sqlite3.Error) -> bool:
     """Tell whether what is in the file makes no sense."""
     text = str(error)
-    return any(sign in text for sign in ("not a database", "malformed", "no such table", "no such column"))
+    return any(sign in text for sign in _SIGNS_OF_DAMAGE)
 
 
 def _versions(connection: sqlite3.Connection) -> tuple[int, int]:

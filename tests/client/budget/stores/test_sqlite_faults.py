@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import os
 import sqlite3
@@ -11,6 +12,7 @@ import textwrap
 import time
 from dataclasses import replace
 from pathlib import Path
+from random import Random
 
 import pytest
 
@@ -136,15 +138,36 @@ def test_a_file_that_is_damaged_while_it_is_open_is_noticed(file, make, fake_tim
     assert budget.acquire("normal") == 10
 
 
-def test_a_damaged_page_in_the_file_is_no_hang(file, make):
+SCHEMA = "PRAGMA writable_schema = ON; UPDATE sqlite_master SET sql = {} WHERE name = 'state';"
+#: What a failing disk makes of a file, as statements; the first is noise instead.
+DAMAGES = {
+    "noise": None,
+    "a column of another name": "ALTER TABLE state RENAME COLUMN keep TO kefp",
+    "a text that is none": "UPDATE state SET clock = CAST(x'2fff80' AS TEXT)",
+    "a schema whose error is no text": SCHEMA.format("'CREATE', name = CAST(x'2fff80' AS TEXT)"),
+    "a column of no name": SCHEMA.format("replace(sql, 'budget', CAST(x'ff80' AS TEXT))"),
+    "a value that is not there": SCHEMA.format("replace(sql, 'NOT NULL', '')"),
+}
+
+
+@pytest.mark.parametrize("damage", DAMAGES)
+def test_a_damaged_file_is_put_aside_and_its_requests_counted(file, make, damage):
     budget = make()
     for _ in range(20):
         budget.acquire("normal")
     budget.close()
-    content = bytearray(file.read_bytes())
-    content[200:] = os.urandom(len(content) - 200)
-    file.write_bytes(content)
+    if damage == "noise":
+        content = bytearray(file.read_bytes())
+        content[200:] = Random(1).randbytes(len(content) - 200)
+        file.write_bytes(content)
+    else:
+        with contextlib.closing(sqlite3.connect(file)) as connection:
+            connection.executescript(DAMAGES[damage])
+    if damage == "a value that is not there":
+        with contextlib.closing(sqlite3.connect(file)) as connection, connection:
+            connection.execute("UPDATE state SET not_before = NULL")
     assert make().acquire("normal") == 10
+    assert file.with_name(file.name + ".damaged").exists()
 
 
 def test_a_file_that_the_user_named_is_never_put_aside(tmp_path, make):
