@@ -66,8 +66,17 @@ class Driver:
             budget.close()
 
     async def _send(self, budget, call, options):
-        async with AsyncClient(self.settings, budget) as client:
-            return await client.send(call, **options)
+        try:
+            async with AsyncClient(self.settings, budget) as client:
+                return await client.send(call, **options)
+        finally:
+            await asyncio.wait_for(_no_connection_is_open(), 30)
+
+
+async def _no_connection_is_open():
+    """Wait until asyncio has closed all connections: one with TLS waits for its peer, and the loop must live on."""
+    while any(transport._sock is not None for transport in asyncio.get_running_loop()._transports.values()):
+        await asyncio.sleep(0.001)
 
 
 @pytest.fixture(params=["sync", "async"])
