@@ -54,6 +54,7 @@ LONGEST = (
     "browser/test_ui.py",
     "test_example_dags.py",
     "cluster/test_cluster.py",
+    "check/test_command.py",
     "pushes/test_histories.py",
     "operators/test_push_faults.py",
     "plugin/test_testing_page.py",
