@@ -41,7 +41,7 @@ def prepare_airflow() -> None:
 
 
 def share_api() -> None:
-    """Let all tasks of this process use one API inside it, as newer versions do: Airflow 3.0 makes one for each task."""
+    """Let all tasks share the API inside this process, as newer versions do: Airflow 3.0 makes one for each task."""
     try:
         from airflow.sdk.execution_time import supervisor
     except ImportError:  # Airflow 2, or one that has it elsewhere
