@@ -75,7 +75,8 @@ class Driver:
 
 async def _no_connection_is_open():
     """Wait until asyncio has closed all connections: one with TLS waits for its peer, and the loop must live on."""
-    while any(transport._sock is not None for transport in asyncio.get_running_loop()._transports.values()):
+    transports = asyncio.get_running_loop()._transports
+    while any(transport._sock is not None for transport in transports.values()):  # noqa: ASYNC110
         await asyncio.sleep(0.001)
 
 
