@@ -175,8 +175,13 @@ class SlotLog(ABC):
         """Take a poll out of the queue."""
 
 
-def book(log: SlotLog, rules: Rules, request: SlotRequest, now: float) -> Reservation | Denied:
-    """Book the earliest slot that every window allows, or return when to ask again."""
+def book(
+    log: SlotLog, rules: Rules, request: SlotRequest, now: float, *, not_before: float = -inf
+) -> Reservation | Denied:
+    """Book the earliest slot that every window allows, or return when to ask again.
+
+    :param not_before: a moment before which the caller cannot use a slot.
+    """
     state = log.state
     state.keep = max(state.keep, rules.longest)
     if request.known_log is not None:
@@ -184,7 +189,7 @@ def book(log: SlotLog, rules: Rules, request: SlotRequest, now: float) -> Reserv
     if request.replaces is not None:
         log.remove(request.replaces)
     log.expire(now - state.keep, now)
-    earliest = max(now, state.not_before)
+    earliest = max(now, state.not_before, not_before)
     freed = log.first_free(earliest)
     at, window = (freed[1], rules.slowest) if freed else _next_slot(log, rules, earliest)
     if request.polling:
@@ -195,7 +200,7 @@ def book(log: SlotLog, rules: Rules, request: SlotRequest, now: float) -> Reserv
         return Denied(at - now, final=True)
     if freed:
         log.remove(freed[0])
-    if not request.polling and at > now:
+    if not request.polling and at > max(now, not_before):
         state.contended_until = max(state.contended_until, at + rules.contention)
     ahead = log.count(now, at) if at > now else 0
     return Reservation(log.add(at, request.polling), at - now, window, ahead, state.generation)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import os
+import secrets
 from math import inf, isinf
 from typing import Any
 
@@ -17,6 +18,8 @@ from airflow_provider_maestroqa.client.budget.stores.memory_log import MemoryLog
 
 _VERSION = 1
 _POLL, _FREED = 1, 2
+# A handle is a counter, then who has booked, then random bits. Earlier versions did not say who.
+_WHO_BITS = _RANDOM_BITS = 32
 # The clock of one server is never read a little earlier than before, unless it was set back. Seconds.
 _SET_BACK_S = 1.0
 # A document is kept a little longer than it matters. Seconds.
@@ -28,22 +31,25 @@ class LogDocument(MemoryLog):
 
     A handle is a booking's number, which no other booking ever has: a store that has lost the last bookings must not
     give their numbers to others.
+
+    :param booker: names the process in 32 bits.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, booker: int = 0) -> None:
         super().__init__()
+        self._booker = booker
         #: Whether there was no document.
         self.is_new = True
         self._seen = -inf
         self._server = ""
 
     @classmethod
-    def parse(cls, text: str | bytes | None) -> LogDocument:
+    def parse(cls, text: str | bytes | None, booker: int = 0) -> LogDocument:
         """Read a document; ``None`` is a log that begins.
 
         :raises ValueError: it is no document of this version.
         """
-        log = cls()
+        log = cls(booker)
         if text is None:
             return log
         content = json.loads(text)
@@ -100,9 +106,13 @@ class LogDocument(MemoryLog):
         until = max(last, self.state.not_before, self.state.contended_until, now)
         return until - now + self.state.keep + _SPARE_S
 
+    def count_others(self, after: float) -> int:
+        """Count the other processes that have bookings after a moment."""
+        return len({_booker(number) for at, number in self._log if at > after} - {self._booker})
+
     def _next_number(self) -> int:
         self._numbers += 1
-        return self._numbers << 32 | int.from_bytes(os.urandom(4), "big")
+        return (self._numbers << _WHO_BITS | self._booker) << _RANDOM_BITS | secrets.randbits(_RANDOM_BITS)
 
     def _fill(self, content: dict[str, Any]) -> None:
         self.state = State(
@@ -131,6 +141,11 @@ class LogDocument(MemoryLog):
         for entries in (self._log, self._polls, self._free):
             entries[:] = [(at + seconds, number) for at, number in entries]
         self._queue.clear()
+
+
+def _booker(number: int) -> int:
+    has_booker = number >> (_WHO_BITS + _RANDOM_BITS)
+    return number >> _RANDOM_BITS & ((1 << _WHO_BITS) - 1) if has_booker else 0
 
 
 def _finite(moment: float) -> float | None:

@@ -48,6 +48,12 @@ class MemoryLog(SlotLog):
         """Count the bookings that are not freed, after one moment and up to another."""
         return _between(self._log, after, until) - _between(self._free, after, until)
 
+    def count_between(self, first: int, second: int) -> int:
+        """Count the bookings that are not freed between two others."""
+        begin, end = ((self._slots[handle], handle) for handle in (first, second))
+        freed = bisect_left(self._free, end) - bisect_left(self._free, begin)
+        return bisect_left(self._log, end) - bisect_left(self._log, begin) - 1 - freed
+
     def add(self, at: float, polling: bool) -> int:
         """Book a slot behind all that have the same moment."""
         number = self._next_number()

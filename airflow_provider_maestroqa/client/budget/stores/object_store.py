@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import random
+import secrets
 import threading
 from collections import deque
 from collections.abc import Callable, Iterator
@@ -47,6 +48,8 @@ _PAUSES_S = (0.02, 1.0)
 _RELEASE_PAUSE_S = 0.25
 # A slot that is this near is waited for at once. Seconds.
 _NEAR_S = 0.001
+# A pause is long enough for a booking if that takes so many times less.
+_SPARE = 3.0
 # Closing gives unused slots back, and waits no longer for that. Seconds.
 _CLOSING_S = 2.0
 
@@ -83,6 +86,7 @@ class ObjectStore:
         self._is_observed = now is None
         self._now = now or self._service_clock.now
         self._max_ahead = max_ahead
+        self._booker = secrets.randbits(32)
         self._lock = threading.Lock()
         self._objects: SwapObjects | None = None
         self._known: dict[str, StoredDocument] = {}
@@ -105,7 +109,10 @@ class ObjectStore:
             if result is None:
                 result = self._book_now(budget, ahead, rules, request)
             else:
-                ahead.gave(self._now() + result.wait)
+                at = self._now() + result.wait
+                ahead.gave(at)
+                self._book_more(budget, ahead, rules, at)
+                result = replace(result, wait=max(0.0, at - self._now()))
         if isinstance(result, Denied):
             return result
         wait = self._wait_if_near(result.wait)
@@ -159,6 +166,11 @@ class ObjectStore:
         """Seconds that a read takes at least."""
         return min(self._read_s, default=0.0)
 
+    @property
+    def _lead_s(self) -> float:
+        """Seconds that a write takes at most: a slot should not have passed when its booking has been written."""
+        return max(self._write_s, default=0.0)
+
     def _wait_if_near(self, left: float) -> float:
         """Let a slot come that is nearer than another read takes; return the seconds that are left."""
         if not 0 < left <= max(self._reading_s, _NEAR_S):
@@ -183,21 +195,22 @@ class ObjectStore:
                 if left is None:
                     ahead.drop_all()
                     return None
+                if left < -rules.margin:  # reading took too long
+                    ahead.miss(booking)
+                    continue
                 wait = left
             return Reservation(booking.handle, wait, rules.slowest, booking.ahead, booking.generation)
         return None
 
     def _book_now(self, budget: str, ahead: BookedAhead, rules: Rules, request: SlotRequest) -> Reservation | Denied:
         for attempt in range(_TRIES):
-            # A slot should not have passed when its booking has been written.
-            lead = max(self._write_s, default=0.0)
             self._unused.setdefault(budget, []).extend(ahead.drop_all())
-            work = partial(_book, rules=rules, request=request, lead=lead, ahead=ahead)
+            work = partial(_book, rules=rules, request=request, lead=self._lead_s, ahead=ahead)
             lost = self.calls["lost"]
             try:
                 result, at = self._transact(budget, work)
             except BaseException:
-                ahead.drop_all()  # what was not written is not booked
+                ahead.drop_unwritten()
                 raise
             ahead.wrote(self.calls["lost"] - lost)
             if isinstance(result, Denied):
@@ -208,6 +221,21 @@ class ObjectStore:
             request = replace(request, replaces=result.handle)
         ahead.gave(at)
         return replace(result, wait=max(0.0, wait))
+
+    def _book_more(self, budget: str, ahead: BookedAhead, rules: Rules, until: float) -> None:
+        """Book further ahead while the caller waits for its slot, if there will be no such time again."""
+        pause = _SPARE * (self._reading_s + self._lead_s)
+        if self._now() + pause > until or not ahead.is_last_pause(until, pause):
+            return
+        work = partial(_book_more, rules=rules, lead=self._lead_s, ahead=ahead)
+        lost = self.calls["lost"]
+        try:
+            # If this fails, the caller still has its slot.
+            with contextlib.suppress(MaestroQAError):
+                self._transact(budget, work, timeout=pause)
+                ahead.wrote(self.calls["lost"] - lost)
+        finally:
+            ahead.drop_unwritten()
 
     def _remaining(self, budget: str, handle: int) -> float | None:
         if handle in self._unused.get(budget, ()):
@@ -220,8 +248,8 @@ class ObjectStore:
         # Clocks may have been set meanwhile: nobody sleeps for longer than the log is long.
         return None if left is None else min(left, MAX_PAUSE_S + 2 * log.state.keep)
 
-    def _transact(self, budget: str, work: Callable[[LogDocument, float], Result]) -> Result:
-        until, pause = self._clock.monotonic() + self._timeout, 0.0
+    def _transact(self, budget: str, work: Callable[[LogDocument, float], Result], *, timeout: float = inf) -> Result:
+        until, pause = self._clock.monotonic() + min(timeout, self._timeout), 0.0
         # What this process wrote last may still be there; if not, the swap is lost, and the object is read.
         stored = self._known.pop(budget, None)
         content, result = b"", None
@@ -298,7 +326,7 @@ class ObjectStore:
 
     def _parse(self, budget: str, stored: StoredDocument) -> LogDocument:
         try:
-            return LogDocument.parse(stored.content)
+            return LogDocument.parse(stored.content, self._booker)
         except ValueError as error:
             problem = str(error)
         raise MaestroQAConfigError(
@@ -329,12 +357,17 @@ def _book(
 ) -> tuple[Reservation | Denied, float]:
     """Book a slot, and those ahead that the process will need; also return its moment."""
     now += lead
-    ahead.drop_all()  # of a try that was lost
+    ahead.drop_unwritten()
     result = slot_log.book(log, rules, request, now)
     at = now + result.wait
     if isinstance(result, Reservation) and not request.polling:
         ahead.book(log, rules, now, result)
     return result, at
+
+
+def _book_more(log: LogDocument, now: float, *, rules: Rules, lead: float, ahead: BookedAhead) -> None:
+    ahead.drop_unwritten()
+    ahead.book(log, rules, now + lead)
 
 
 def _nothing(_log: LogDocument, _now: float) -> None:
