@@ -12,10 +12,14 @@ import argparse
 import importlib.util
 import json
 import os
+import shutil
+import sqlite3
 import subprocess
 import sys
+from contextlib import closing
 from datetime import datetime, timezone
 from functools import lru_cache
+from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -28,16 +32,34 @@ LOGICAL_DATE = datetime(2026, 3, 2, tzinfo=timezone.utc)
 
 
 def prepare_airflow() -> None:
-    """Make the database of ``AIRFLOW_HOME`` if it is not there yet."""
+    """Make the database of ``AIRFLOW_HOME`` if it is not there yet: a copy of an empty one, which is made once."""
     home = Path(os.environ["AIRFLOW_HOME"])
     if (home / "migrated").exists():
         return
     home.mkdir(parents=True, exist_ok=True)
+    url = os.environ.get("AIRFLOW__DATABASE__SQL_ALCHEMY_CONN", f"sqlite:///{home}/airflow.db")
+    empty = Path(sys.prefix, f"airflow-{version('apache-airflow')}-empty.db")
+    if not empty.exists():
+        _migrate()
+        _copy(Path(url.removeprefix("sqlite:///")), empty)
+    else:
+        shutil.copy(empty, url.removeprefix("sqlite:///"))
+    (home / "migrated").touch()
+
+
+def _migrate() -> None:
     command = [sys.executable, "-W", "ignore", "-m", "airflow", "db", "migrate"]
     process = subprocess.run(command, capture_output=True, text=True, check=False)
     if process.returncode:
         raise SystemExit(f"`airflow db migrate` failed:\n{process.stdout}\n{process.stderr}")
-    (home / "migrated").touch()
+
+
+def _copy(database: Path, empty: Path) -> None:
+    """Copy a database as a whole or not at all: others may want it at the same moment."""
+    unfinished = empty.with_suffix(f".{os.getpid()}")
+    with closing(sqlite3.connect(database)) as from_, closing(sqlite3.connect(unfinished)) as to:
+        from_.backup(to)
+    unfinished.replace(empty)
 
 
 def share_api() -> None:

@@ -21,6 +21,8 @@ from soak.worker import Try, try_tasks
 
 #: Tries of one task, after which it is taken for one that never ends.
 MAX_TRIES = 40
+#: Faults after which those that no request has met are forgotten: else they pile up for a kind of request that is rare.
+FORGET_EVERY = 40
 
 
 @dataclass
@@ -248,6 +250,8 @@ class Director:
     def _fault(self) -> None:
         if self._is_calm:
             return
+        if self.counts["faults"] % FORGET_EVERY == 0:
+            self.sandbox.clear_faults()
         fault = make_fault(self._draw)
         self.sandbox.fault(**fault)
         self.counts["faults"] += 1

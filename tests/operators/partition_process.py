@@ -9,17 +9,20 @@ run in this process, as `dag.test()` does it.
 from __future__ import annotations
 
 import json
-import subprocess
 import sys
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "scripts"))
+
+from run_dag import prepare_airflow  # noqa: E402
 
 MIDNIGHT = datetime(2026, 3, 2, tzinfo=timezone.utc)
 KEY = "2026-03-05"
 
 
 def main(answer: str, folder: str) -> None:
-    subprocess.run([sys.executable, "-m", "airflow", "db", "migrate"], check=True, capture_output=True)
+    prepare_airflow()
     from airflow.api.common.trigger_dag import trigger_dag
     from airflow.dag_processing.bundles.manager import DagBundlesManager
     from airflow.dag_processing.dagbag import BundleDagBag, sync_bag_to_db
