@@ -21,7 +21,7 @@ from soak.worker import Try, try_tasks
 
 #: Tries of one task, after which it is taken for one that never ends.
 MAX_TRIES = 40
-#: Faults after which those that no request has met are forgotten: else they pile up for a kind of request that is rare.
+#: After so many faults those that no request has met are forgotten, or they would pile up for a rare kind of request.
 FORGET_EVERY = 40
 
 

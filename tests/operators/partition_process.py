@@ -15,7 +15,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "scripts"))
 
-from run_dag import prepare_airflow  # noqa: E402
+from run_dag import prepare_airflow
 
 MIDNIGHT = datetime(2026, 3, 2, tzinfo=timezone.utc)
 KEY = "2026-03-05"
