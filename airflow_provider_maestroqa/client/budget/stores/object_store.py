@@ -109,10 +109,7 @@ class ObjectStore:
             if result is None:
                 result = self._book_now(budget, ahead, rules, request)
             else:
-                at = self._now() + result.wait
-                ahead.gave(at)
-                self._book_more(budget, ahead, rules, at)
-                result = replace(result, wait=max(0.0, at - self._now()))
+                ahead.gave(self._now() + result.wait)
         if isinstance(result, Denied):
             return result
         wait = self._wait_if_near(result.wait)
@@ -189,6 +186,8 @@ class ObjectStore:
             if wait > request.max_wait:
                 ahead.put_back(booking)
                 return None
+            self._book_more(budget, ahead, rules, booking.at)
+            wait = booking.at - self._now()
             if wait <= 0:
                 # Nobody will look again before it is used, and a pause may have moved it.
                 left = self._remaining(budget, booking.handle)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import heapq
 from collections import Counter
 from itertools import count
+from random import Random
 
 import pytest
 from swap_memory import SwapMemory
@@ -116,3 +117,20 @@ def test_bookings_of_earlier_versions_are_those_of_one_process():
     log.add(20.0, False)
     assert log.count_others(0.0) == 1
     assert log.count_others(15.0) == 0
+
+
+def test_no_slot_is_late_where_the_storage_is_slow_now_and_then(fake_time, worst):
+    callers = Callers(fake_time, REAL)
+    times, read = Random(5), callers.storage.read
+
+    def read_slowly(name):
+        fake_time.pass_by(times.choice([0.02] * 10 + [0.05] * 9 + [3.0]))
+        return read(name)
+
+    callers.storage.read = read_slowly
+    callers.begin("only", until=fake_time.monotonic + 400)
+    callers.run()
+    moments = [at for at, _ in callers.sent]
+    assert worst(moments, 60.0) <= 100
+    assert worst(moments, 1.0) <= 10
+    assert len(moments) > 350
