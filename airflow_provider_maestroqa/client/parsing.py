@@ -57,7 +57,7 @@ def number_as_text(value: Any) -> Any:
 
     Where templates render to native objects, an id such as ``5071`` becomes a number.
     """
-    if not isinstance(value, bool) and isinstance(value, Integral):
+    if not isinstance(value, (str, bool)) and isinstance(value, Integral):
         with contextlib.suppress(ValueError):
             return str(int(value))
     return value
@@ -233,9 +233,12 @@ def to_utc(moment: datetime) -> datetime:
     :raises OverflowError: it is not between the years 1 and 9999 there.
     """
     moment = moment.astimezone(timezone.utc)
+    milliseconds = moment.microsecond // 1000 * 1000
+    if type(moment) is datetime:
+        return moment.replace(microsecond=milliseconds)
     # Rebuilt, because Airflow's datetimes are pendulum's, which lose this time zone in calculations.
     seconds = datetime(*moment.timetuple()[:6], tzinfo=timezone.utc)
-    return seconds + timedelta(microseconds=moment.microsecond // 1000 * 1000)
+    return seconds + timedelta(microseconds=milliseconds)
 
 
 def require_order(start: datetime, end: datetime, *, remedy: str = "") -> None:
@@ -295,7 +298,8 @@ def parse_midnight(value: object, field: str, *, round_up: bool = False) -> date
 def _parse_iso(text: str, field: str) -> datetime:
     # Python 3.10 reads neither a final Z nor fractions of other than 3 or 6 digits.
     plain = text[:-1] + "+00:00" if text[-1:] in ("Z", "z") else text
-    plain = _FRACTION.sub(lambda match: "." + match.group(1)[:6].ljust(6, "0"), plain, count=1)
+    if "." in plain:
+        plain = _FRACTION.sub(lambda match: "." + match.group(1)[:6].ljust(6, "0"), plain, count=1)
     with contextlib.suppress(ValueError):
         return datetime.fromisoformat(plain)
     raise MaestroQAConfigError(

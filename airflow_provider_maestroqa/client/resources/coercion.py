@@ -22,10 +22,14 @@ _MAX_DEPTH = 20
 #: The largest number of a double, which is what readers of JSON make of a number.
 _MAX_BITS = 1024
 _MAX_EXPONENT = 400
+#: Python's own types, whose values are never missing: nearly all of them are asked about, so this is the short way.
+_PLAIN = frozenset((str, int, bool, datetime, list, dict))
 
 
 def as_python(value: Any) -> Any:
     """A value of numpy or pandas as Python's own; ``None`` for one that is missing: NaN, ``NaT`` or ``NA``."""
+    if type(value) in _PLAIN:
+        return value
     if type(value).__module__ == "numpy":
         # Nanoseconds would become a number.
         value = (value.astype("datetime64[us]") if type(value).__name__ == "datetime64" else value).tolist()
