@@ -42,6 +42,8 @@ Result = TypeVar("Result")
 MAX_AHEAD = 8
 # A slot that has passed by more while it was being written is booked again, but not for ever.
 _TRIES = 3
+# One who loses swaps tries so many times longer than one whose storage is away.
+_CROWD = 6
 # After a lost swap: the shortest and the longest pause before the next one, in seconds.
 _PAUSES_S = (0.02, 1.0)
 # Releases that come sooner after another go with the next write. Seconds.
@@ -248,12 +250,12 @@ class ObjectStore:
         return None if left is None else min(left, MAX_PAUSE_S + 2 * log.state.keep)
 
     def _transact(self, budget: str, work: Callable[[LogDocument, float], Result], *, timeout: float = inf) -> Result:
-        until, pause = self._clock.monotonic() + min(timeout, self._timeout), 0.0
+        begin, pause = self._clock.monotonic(), 0.0
         # What this process wrote last may still be there; if not, the swap is lost, and the object is read.
         stored = self._known.pop(budget, None)
         content, result = b"", None
         while True:
-            began = self._clock.monotonic()
+            began, patience = self._clock.monotonic(), self._timeout
             try:
                 stored = stored or self._read(budget)
                 if content and stored.content == content:
@@ -274,8 +276,9 @@ class ObjectStore:
                 self._unused[budget] = [handle for handle in self._unused.get(budget, ()) if handle not in unused]
             except SwapLostError:
                 self.calls["lost"] += 1
+                patience *= _CROWD  # whoever has won goes on
                 failure: MaestroQAError = MaestroQAConnectionError(
-                    f"The request budget in {self.name} could not be written for {self._timeout:g} s, because too "
+                    f"The request budget in {self.name} could not be written for {patience:g} s, because too "
                     "many processes write it at the same time. Nothing was sent. A Redis or PostgreSQL serves more.",
                     sent=False,
                 )
@@ -290,7 +293,7 @@ class ObjectStore:
             stored = None
             self._known.pop(budget, None)
             pause = min(_PAUSES_S[1], max(_PAUSES_S[0], 2 * pause, self._clock.monotonic() - began))
-            if self._clock.monotonic() + pause >= until:
+            if self._clock.monotonic() + pause >= begin + min(timeout, patience):
                 raise failure
             self._clock.sleep(pause * random.random())  # noqa: S311 - whoever has lost must not come back together
 
@@ -335,7 +338,7 @@ class ObjectStore:
 
     @contextlib.contextmanager
     def _locked(self) -> Iterator[None]:
-        if not self._lock.acquire(timeout=2 * self._timeout):
+        if not self._lock.acquire(timeout=(_CROWD + 1) * self._timeout):
             raise MaestroQAConnectionError(
                 f"The request budget in {self.name} cannot be used: another thread waits for it.", sent=False
             )

@@ -131,7 +131,7 @@ def test_one_who_loses_every_swap_says_so_within_the_time_and_comes_back_at_othe
     began = fake_time.monotonic
     with pytest.raises(MaestroQAConnectionError, match="too many processes write it at the same time"):
         store.book("log", RULES, SlotRequest())
-    assert 8 < fake_time.monotonic - began <= 10.5
+    assert 58 < fake_time.monotonic - began <= 60.5  # the storage is there, and others go on
     assert store.calls["lost"] > 8
     assert len(set(fake_time.slept)) == len(fake_time.slept)
 
