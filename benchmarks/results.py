@@ -43,8 +43,9 @@ class Results:
         """
         if path is None:
             return
+        rows = self.rows
         if merge and path.exists():
-            self._keep(json.loads(path.read_text(encoding="utf-8"))["rows"])
+            rows = self._beside(json.loads(path.read_text(encoding="utf-8"))["rows"])
         script = Path(sys.argv[0])
         options = ("--json", "--only") if merge else ("--json",)
         words = [script.parent.name if script.stem == "__main__" else script.name, *_without(sys.argv[1:], options)]
@@ -58,16 +59,17 @@ class Results:
                 "python": platform.python_version(),
                 "airflow": _version_of("apache-airflow"),
             },
-            "rows": self.rows,
+            "rows": rows,
         }
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
 
-    def _keep(self, rows: list[dict[str, object]]) -> None:
+    def _beside(self, rows: list[dict[str, object]]) -> list[dict[str, object]]:
+        """Return the rows of a file with those of this run, which replace theirs."""
         new = {(row["case"], row["by"]) for row in self.rows}
         rows = [row for row in rows if (row["case"], row["by"]) not in new] + self.rows
         cases = list(dict.fromkeys(row["case"] for row in rows))
-        self.rows = sorted(rows, key=lambda row: cases.index(row["case"]))
+        return sorted(rows, key=lambda row: cases.index(row["case"]))
 
 
 def add_option(parser: argparse.ArgumentParser) -> None:
