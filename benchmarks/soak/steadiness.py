@@ -15,7 +15,9 @@ _MEANS_SOMETHING_S = 600.0
 #: By how many MB a process may grow from its second quarter to its last, and in a short soak.
 _MAX_GROWTH_MB = 8.0
 _MAX_WARM_UP_MB = 128.0
+#: By how many open files; in a short soak some waits last as long as a quarter of it, each with a connection.
 _MAX_MORE_FILES = 2
+_MAX_WARM_UP_FILES = 16
 #: What a presigned URL or a token could look like.
 _HEX = re.compile(rb"[0-9a-f]{64}")
 
@@ -39,10 +41,10 @@ class Steadiness:
 
     def broken_promises(self) -> Iterable[str]:
         """What has grown."""
-        limit = _MAX_GROWTH_MB if self.seconds >= _MEANS_SOMETHING_S else _MAX_WARM_UP_MB
-        if self.late_mb - self.early_mb > limit:
+        is_long = self.seconds >= _MEANS_SOMETHING_S
+        if self.late_mb - self.early_mb > (_MAX_GROWTH_MB if is_long else _MAX_WARM_UP_MB):
             yield f"{self.name} has grown from {self.early_mb:.0f} to {self.late_mb:.0f} MB"
-        if self.late_files - self.early_files > _MAX_MORE_FILES:
+        if self.late_files - self.early_files > (_MAX_MORE_FILES if is_long else _MAX_WARM_UP_FILES):
             yield f"{self.name} had {self.early_files} open files, and later {self.late_files}"
 
 
