@@ -41,7 +41,7 @@ from airflow_provider_maestroqa.sandbox import Sandbox
 from airflow_provider_maestroqa.storage.journal import Journal
 from airflow_provider_maestroqa.storage.open import open_object
 
-SECONDS = float(os.environ.get("MAESTROQA_HISTORY_SECONDS", "60"))
+SECONDS = float(os.environ.get("MAESTROQA_HISTORY_SECONDS", "40"))
 FIRST_SEED = int(os.environ.get("MAESTROQA_HISTORY_SEED", "1"))
 #: Seeds that have found something.
 FOUND = (58, 491, 201467, 402869)
