@@ -171,10 +171,12 @@ def google_storage():
     """A real storage API of Google's on this machine, with the bucket ``lake``."""
     from cloud_servers import google_filesystem, google_server
 
-    server = google_server().start()
-    google_filesystem(server).mkdir("lake")
-    yield server
-    server.remove()
+    server = google_server()
+    try:
+        google_filesystem(server.start()).mkdir("lake")
+        yield server
+    finally:
+        server.remove()
 
 
 @pytest.fixture(scope="session")
@@ -182,10 +184,12 @@ def azure_storage():
     """A real storage API of Azure's on this machine, with the container ``lake``."""
     from cloud_servers import azure_filesystem, azure_server
 
-    server = azure_server().start()
-    azure_filesystem(server).mkdir("lake")
-    yield server
-    server.remove()
+    server = azure_server()
+    try:
+        azure_filesystem(server.start()).mkdir("lake")
+        yield server
+    finally:
+        server.remove()
 
 
 @pytest.fixture

@@ -243,37 +243,46 @@ class ObjectStore:
             return None
         seen_at, stored = self._seen.get(budget, (-inf, None))
         if stored is None or self._clock.monotonic() - seen_at >= self._reading_s:
-            stored = self._read(budget)
+            stored = self._with_retries(lambda: self._read(budget))
         log = self._parse(budget, stored)
         left = slot_log.remaining(log, handle, self._now())
         # Clocks may have been set meanwhile: nobody sleeps for longer than the log is long.
         return None if left is None else min(left, MAX_PAUSE_S + 2 * log.state.keep)
 
     def _transact(self, budget: str, work: Callable[[LogDocument, float], Result], *, timeout: float = inf) -> Result:
-        begin, pause = self._clock.monotonic(), 0.0
         # What this process wrote last may still be there; if not, the swap is lost, and the object is read.
-        stored = self._known.pop(budget, None)
-        content, result = b"", None
+        known, content, result = self._known.pop(budget, None), b"", None
+
+        def attempt() -> Result:
+            nonlocal known, content, result
+            stored, known = known or self._read(budget), None
+            if content and stored.content == content:
+                # Only the answer to the swap was lost.
+                self._known[budget] = stored
+                return cast("Result", result)
+            log = self._parse(budget, stored)
+            if log.is_new and self._objects is not None:
+                probe(self._objects, _file_name(budget), self._clock.sleep)
+            now = self._now()
+            log.enter(now)
+            unused = list(self._unused.get(budget, ()))
+            for handle in unused:
+                slot_log.release(log, handle, now)
+            result = work(log, now)
+            content = log.dump().encode()
+            self._known[budget] = self._swap(budget, content, stored.version)
+            self._unused[budget] = [handle for handle in self._unused.get(budget, ()) if handle not in unused]
+            return result
+
+        return self._with_retries(attempt, timeout)
+
+    def _with_retries(self, attempt: Callable[[], Result], timeout: float = inf) -> Result:
+        """Try until it succeeds, while the storage may come back and swaps may be won."""
+        begin, pause = self._clock.monotonic(), 0.0
         while True:
             began, patience = self._clock.monotonic(), self._timeout
             try:
-                stored = stored or self._read(budget)
-                if content and stored.content == content:
-                    # Only the answer to the swap was lost.
-                    self._known[budget] = stored
-                    return cast("Result", result)
-                log = self._parse(budget, stored)
-                if log.is_new and self._objects is not None:
-                    probe(self._objects, _file_name(budget), self._clock.sleep)
-                now = self._now()
-                log.enter(now)
-                unused = list(self._unused.get(budget, ()))
-                for handle in unused:
-                    slot_log.release(log, handle, now)
-                result = work(log, now)
-                content = log.dump().encode()
-                self._known[budget] = self._swap(budget, content, stored.version)
-                self._unused[budget] = [handle for handle in self._unused.get(budget, ()) if handle not in unused]
+                return attempt()
             except SwapLostError:
                 self.calls["lost"] += 1
                 patience *= _CROWD  # whoever has won goes on
@@ -288,10 +297,6 @@ class ObjectStore:
                 failure = MaestroQAConnectionError(
                     f"The request budget in {self.name} cannot be used: {error.message} Nothing was sent.", sent=False
                 )
-            else:
-                return result
-            stored = None
-            self._known.pop(budget, None)
             pause = min(_PAUSES_S[1], max(_PAUSES_S[0], 2 * pause, self._clock.monotonic() - began))
             if self._clock.monotonic() + pause >= begin + min(timeout, patience):
                 raise failure

@@ -14,6 +14,7 @@ from airflow_provider_maestroqa.client.budget import open_budget
 from airflow_provider_maestroqa.client.budget.acquisition import Acquisition, AskStore, Sleep
 from airflow_provider_maestroqa.client.budget.limits import make_rules
 from airflow_provider_maestroqa.client.budget.stores.log_document import LogDocument
+from airflow_provider_maestroqa.client.errors import MaestroQAConnectionError
 
 REAL = {"normal": [(10, 1.0), (100, 60.0)]}
 SCALED = {"normal": [(10, 1.0), (40, 5.0)]}
@@ -134,3 +135,26 @@ def test_no_slot_is_late_where_the_storage_is_slow_now_and_then(fake_time, worst
     assert worst(moments, 60.0) <= 100
     assert worst(moments, 1.0) <= 10
     assert len(moments) > 350
+
+
+def test_who_has_a_slot_keeps_it_when_the_storage_fails_while_more_are_booked(fake_time, worst):
+    callers, begin = Callers(fake_time, REAL), fake_time.monotonic
+    read, swap = callers.storage.read, callers.storage.swap
+
+    def sometimes(call):
+        def made(*arguments):
+            fake_time.pass_by(0.01)
+            if (fake_time.monotonic - begin) % 3.0 > 2.5:
+                raise MaestroQAConnectionError("The storage is away.", sent=False)
+            return call(*arguments)
+
+        return made
+
+    callers.storage.read, callers.storage.swap = sometimes(read), sometimes(swap)
+    callers.begin("first", until=begin + 400)
+    callers.begin("second", until=begin + 400)
+    callers.run()
+    moments = [at for at, _ in callers.sent]
+    assert worst(moments, 60.0) <= 100
+    assert worst(moments, 1.0) <= 10
+    assert len(moments) > 550
