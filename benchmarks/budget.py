@@ -4,7 +4,8 @@
 
     python benchmarks/budget.py                  # all scenarios at limits scaled to 10/s and 40 per 5 s, half an hour
     python benchmarks/budget.py --quick          # the two hardest scenarios, shorter
-    python benchmarks/budget.py --real           # three minutes at 10/s and 100/min, all stores at the same time
+    python benchmarks/budget.py --together       # a thousand requests with each store, all at once
+    python benchmarks/budget.py --real           # three minutes at 10/s and 100/min, all stores at once
     python benchmarks/budget.py --only Redis     # those with that in their names; results are merged into --json FILE
 
 Needs ``pip install pyrate-limiter filelock`` beside the package and what its tests need. The server is a process of
@@ -256,6 +257,7 @@ def _number(value):
 def main():
     arguments = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     arguments.add_argument("--quick", action="store_true")
+    arguments.add_argument("--together", action="store_true")
     arguments.add_argument("--real", action="store_true")
     arguments.add_argument("--only", action="append", help="a part of the contenders' names; may be repeated")
     arguments.add_argument("--seconds", type=float, help="how long to measure each run")
@@ -265,12 +267,15 @@ def main():
     contenders = [one for one in CONTENDERS if any(part in one[0] for part in options.only or [""])]
     if options.quick:
         measured, scenarios, kinds = 5.0, SCENARIOS[2:4], (False,)
-    if options.real:
-        limits, warm, measured, kinds = REAL, 0.0, 180.0, (False,)
-        scenarios, contenders = SCENARIOS[2:3], [one for one in contenders if one[0].startswith("budget")]
+    is_together = options.together or options.real
+    if is_together:
+        limits, warm, measured = (REAL, 0.0, 180.0) if options.real else (SCALED, 5.0, 125.0)
+        kinds, scenarios = (False,), SCENARIOS[2:3]
+        contenders = [one for one in contenders if one[0].startswith("budget")]
     measured = options.seconds or measured
     stores = Stores()
-    at_once = contenders if options.real else [None]
+    at_once = contenders if is_together else [None]
+    length = ", real limits" if options.real else ", two minutes" if options.together else ""
     servers = [LimitServer() for _ in at_once]
     print(f"limits {limits}, {warm:g} s to warm up, {measured:g} s measured, load {os.getloadavg()[0]:.1f} before")
     try:
@@ -278,7 +283,7 @@ def main():
             for scenario in scenarios:
                 print(f"\n{scenario[0]}, {'fixed' if fixed else 'sliding'} windows")
                 print(" " * 36 + "".join(f"{column:>10}" for column in COLUMNS))
-                case = f"{scenario[0]}, {'fixed' if fixed else 'sliding'} windows{', real limits' * options.real}"
+                case = f"{scenario[0]}, {'fixed' if fixed else 'sliding'} windows{length}"
                 for first in range(0, len(contenders), len(servers)):
                     group = contenders[first : first + len(servers)]
                     opened = [stores.of(store) for _, _, store in group]
@@ -288,7 +293,7 @@ def main():
                         running.append(start(server, contender, store, scenario, limits, warm, measured))
                     for finish, (name, _, _) in zip(running, group, strict=True):
                         report(results, case, name, finish())
-                        results.write(options.json, merge=bool(options.only or options.real))
+                        results.write(options.json, merge=bool(options.only or is_together))
     finally:
         for server in servers:
             server.close()

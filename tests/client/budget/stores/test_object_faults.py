@@ -84,6 +84,35 @@ def test_a_swap_whose_answer_was_lost_is_not_made_twice(make, memory):
     assert len(LogDocument.parse(memory.objects[NAME][0])._log) == 2
 
 
+@pytest.mark.parametrize("call", ["book", "remaining", "release", "pause"])
+def test_every_call_waits_for_a_storage_that_is_away_for_a_moment(make, memory, fake_time, call):
+    store = make()
+    store.book("log", RULES, SlotRequest())
+    store.book("log", RULES, SlotRequest())
+    handle, slot = store.book("log", RULES, SlotRequest()).handle, fake_time.monotonic + 10.0
+    arguments = {"book": (RULES, SlotRequest()), "pause": (RULES, 1.0)}.get(call, (handle,))
+    fake_time.pass_by(1.0)
+    back_at = fake_time.monotonic + 5.0
+
+    class Away:
+        delete = memory.delete
+
+        def __getattr__(self, name):
+            def answer(*arguments):
+                fake_time.pass_by(0.1)
+                if fake_time.monotonic < back_at:
+                    raise MaestroQAConnectionError("503: SlowDown", retryable=True)
+                return getattr(memory, name)(*arguments)
+
+            return answer
+
+    store._objects = Away()
+    getattr(store, call)("log", *arguments)
+    assert back_at <= fake_time.monotonic < back_at + 2.5
+    if call == "remaining":
+        assert store.remaining("log", handle) == pytest.approx(slot - fake_time.monotonic, abs=0.1)
+
+
 class Google(Memory):
     """It allows one write of an object a second."""
 
