@@ -18,6 +18,13 @@ class Meter:
     :param store: a store, whose calls are measured from now on.
     """
 
+    @classmethod
+    def of(cls, store):
+        """Return the meter of a store: the callers of a process share it, and its calls are to be counted once."""
+        if not hasattr(store, "meter"):
+            store.meter = cls(store)
+        return store.meter
+
     def __init__(self, store):
         self.seconds = []
         self._count = 0
@@ -59,7 +66,7 @@ class BudgetContender:
             store=store, base_url="https://x.com", token="t", limits={"normal": limits}, margins=margins,
             open_objects=open_prefix,
         )  # fmt: skip
-        self._meter = Meter(self._budget.store)
+        self._meter = Meter.of(self._budget.store)
 
     def figures(self):
         return self._meter.figures()
