@@ -39,8 +39,9 @@ def test_a_month_of_waits_polls_and_landings_leaves_nothing_behind(month):
     after = month.figures()
     assert month.done == ALL
     assert after["days"] > 20
-    same = ("files", "sockets", "threads", "masked", "left_files", "store_kib")
-    assert {name: after[name] for name in same} == {name: before[name] for name in same}
+    # Fewer is none of this test's business: what earlier tests of the process have left open may end meanwhile.
+    more = {name: after[name] - before[name] for name in ("files", "sockets", "threads", "masked", "store_kib")}
+    assert max(more.values()) <= 0, more
     assert after["left_files"] == 0
     assert after["store_rows"] <= 110, "a minute's requests are all that the budget keeps"
     assert after["objects"] - before["objects"] < MORE_OBJECTS

@@ -20,8 +20,11 @@ Limits = Mapping[str, Sequence[tuple[int, float]]]
 #: What MaestroQA documents for a token.
 DEFAULT_LIMITS: Limits = {"normal": ((10, 1.0), (100, 60.0)), "hard": ((1, 1.0), (30, 60.0))}
 
-#: The part of the budget that polls may use while other requests have to wait.
+#: The part of the budget that polls may use while other requests use it up.
 POLL_SHARE = 0.08
+
+#: The part of the budget that polls leave free while other requests come, so that those need not wait.
+POLL_RESERVE = 0.02
 
 #: Nobody pauses longer than this for one 429, whatever the response asks for. Seconds.
 MAX_PAUSE_S = 3600.0
@@ -76,6 +79,17 @@ class Rules:
         """How many polls may go without a pause between them."""
         return _POLLS_AT_ONCE
 
+    @cached_property
+    def polls_paced(self) -> int:
+        """The pace of so many polls is that of the budget: those that came late are made up for."""
+        return max(self.windows[self.slowest][0], self.polls_at_once)
+
+    @cached_property
+    def before_reserve(self) -> int:
+        """How many requests the slowest window may hold before the next poll, while other requests come."""
+        requests, _ = self.windows[self.slowest]
+        return requests - max(1, int(requests * POLL_RESERVE))
+
     @property
     def poll_lookahead(self) -> float:
         """How far ahead, in seconds, a poll may book a slot that nobody else waits for."""
@@ -83,19 +97,19 @@ class Rules:
 
     @cached_property
     def poll_share(self) -> tuple[int, float]:
-        """How many polls may go in so many seconds while other requests have to wait."""
+        """How many polls may go in so many seconds while other requests use the budget up."""
         requests, seconds = self.windows[self.slowest]
         polls = max(1, int(requests * POLL_SHARE))
         return polls, max(seconds, polls * self.interval / POLL_SHARE)
 
     @cached_property
     def poll_gap(self) -> tuple[int, float]:
-        """How many slots, or else how many seconds, are between two polls while other requests have to wait."""
+        """How many slots, or else how many seconds, are between two polls while other requests use it up."""
         return math.ceil(0.5 / POLL_SHARE), 0.5 * self.interval / POLL_SHARE
 
     @property
     def contention(self) -> float:
-        """For how many seconds polls make room after a request had to wait."""
+        """For how many seconds polls make room after another request."""
         return self.longest / 6
 
     @property

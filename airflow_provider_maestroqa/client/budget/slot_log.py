@@ -11,6 +11,7 @@ time. ``redis_script.py`` does the same in Lua; the tests run both side by side.
 
 from __future__ import annotations
 
+import itertools
 import os
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
@@ -99,7 +100,7 @@ class State:
 
     :param generation: the name of the log; a new one is drawn when the log is created.
     :param not_before: the end of a pause.
-    :param contended_until: polls make room until then.
+    :param contended_until: the budget counts as used up until then, because a request had to wait.
     :param keep: seconds for which old bookings matter to at least one of the sharers.
     """
 
@@ -123,8 +124,12 @@ class SlotLog(ABC):
         """Return the n-th last slot, counted from 1."""
 
     @abstractmethod
-    def nth_last_poll(self, n: int) -> float | None:
-        """Return the n-th last slot of a poll, counted from 1."""
+    def last_polls(self, n: int) -> list[float]:
+        """Return the last n slots of polls, the last one first."""
+
+    @abstractmethod
+    def last_other(self) -> float | None:
+        """Return the last slot of a request that is no poll; a freed one does not count."""
 
     @abstractmethod
     def first_free(self, earliest: float) -> tuple[Any, float] | None:
@@ -251,25 +256,43 @@ def _next_slot(log: SlotLog, rules: Rules, earliest: float) -> tuple[float, int 
 
 def _pause_for_others(log: SlotLog, rules: Rules, at: float, now: float) -> float:
     """Return 0 if a poll may have this slot, else the seconds after which some poll may have one."""
-    if now < log.state.contended_until:
-        polls, seconds = rules.poll_share
-        slots, gap = rules.poll_gap
-        oldest, last, before = log.nth_last_poll(polls), log.nth_last_poll(1), log.nth_last(slots)
-        pause = 0.0 if oldest is None else oldest + seconds - at
-        if last is not None and not (before is not None and before > last):
-            pause = max(pause, last + gap - at)
-        return pause if pause > _EPSILON else 0.0
-    nth = log.nth_last_poll(rules.polls_at_once)
-    turn = -inf if nth is None else nth + rules.polls_at_once * rules.interval
+    polls, other = log.last_polls(rules.polls_paced), log.last_other()
+    if other is not None and other > now - rules.contention:
+        spare_at = _spare_at(log, rules)
+        if max(at, spare_at) > now + _EPSILON:
+            pause = _pause_for_push(log, rules, polls, at)
+            return min(pause, max(spare_at, at) - now) if pause > _EPSILON else 0.0
+    # As many polls as the budget has slots since each of the last ones, and a few at once.
+    turns = (slot + (place - rules.polls_at_once + 2) * rules.interval for place, slot in enumerate(polls))
+    turn = max(itertools.islice(turns, rules.polls_at_once - 1, None), default=-inf)
     pause = max(turn - now if turn > at + _EPSILON else 0.0, at - now - rules.poll_lookahead)
     return max(pause, 0.0)
+
+
+def _spare_at(log: SlotLog, rules: Rules) -> float:
+    """Return when a poll would leave a reserve to the other requests."""
+    if rules.before_reserve < 1:
+        return inf
+    nth = log.nth_last(rules.before_reserve)
+    return -inf if nth is None else nth + rules.windows[rules.slowest][1]
+
+
+def _pause_for_push(log: SlotLog, rules: Rules, polls: list[float], at: float) -> float:
+    """Return the seconds until polls may have one more of the few slots that are theirs beside a push."""
+    share, seconds = rules.poll_share
+    slots, gap = rules.poll_gap
+    pause = 0.0 if len(polls) < share else polls[share - 1] + seconds - at
+    before = log.nth_last(slots)
+    if polls and not (before is not None and before > polls[0]):
+        pause = max(pause, polls[0] + gap - at)
+    return pause
 
 
 def _enqueue_unless_next(log: SlotLog, rules: Rules, request: SlotRequest, pause: float, now: float) -> float | None:
     """Return ``None`` if it is this poll's turn, else the seconds after which it should ask again.
 
-    Polls that were denied are queued by how long they have waited. One that does not ask again is dead and leaves
-    the queue by itself.
+    Polls that were denied are queued by how long they have waited. One that will not ask again leaves the queue, and
+    one that is dead does so by itself.
     """
     since = now - request.waited
     older = log.older_polls(request.waiter_id, since, now)
@@ -278,7 +301,10 @@ def _enqueue_unless_next(log: SlotLog, rules: Rules, request: SlotRequest, pause
         return None
     shortest, longest = rules.poll_retry
     pause = min(max(pause, shortest), longest) + min(older * rules.interval, 10 * longest)
-    log.enqueue_poll(request.waiter_id, since, now + pause + longest)
+    if pause > request.max_wait:
+        log.dequeue_poll(request.waiter_id)
+    else:
+        log.enqueue_poll(request.waiter_id, since, now + pause + longest)
     return pause
 
 

@@ -147,6 +147,16 @@ def test_a_caller_without_the_patience_is_told_how_long_it_would_be_and_books_no
     assert machine.book().wait == 10.0
 
 
+def test_a_poll_without_the_patience_does_not_stand_in_the_way_of_others():
+    machine = Machine([(1, 60.0)])
+    while isinstance(machine.book(polling=True), Reservation):
+        pass
+    machine.now += 59.5
+    assert machine.book(polling=True, waiter_id="impatient", max_wait=0.0).final
+    machine.now += 0.6
+    assert isinstance(machine.book(polling=True, waiter_id="later"), Reservation)
+
+
 @pytest.mark.parametrize(
     ("pauses", "wait"), [([7.0], 7.0), ([30.0, 1.0], 30.0), ([1.0, 30.0], 30.0), ([1e9], MAX_PAUSE_S)]
 )

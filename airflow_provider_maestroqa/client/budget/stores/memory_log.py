@@ -32,9 +32,14 @@ class MemoryLog(SlotLog):
         """Return the n-th last slot, counted from 1."""
         return self._log[-n][0] if len(self._log) >= n else None
 
-    def nth_last_poll(self, n: int) -> float | None:
-        """Return the n-th last slot of a poll, counted from 1."""
-        return self._polls[-n][0] if len(self._polls) >= n else None
+    def last_polls(self, n: int) -> list[float]:
+        """Return the last n slots of polls, the last one first."""
+        return [at for at, _ in self._polls[: -n - 1 : -1]]
+
+    def last_other(self) -> float | None:
+        """Return the last slot of a request that is no poll."""
+        others = (at for at, number in reversed(self._log) if not self._is_poll_or_free((at, number)))
+        return next(others, None)
 
     def first_free(self, earliest: float) -> tuple[int, float] | None:
         """Return handle and slot of the first freed booking not before a moment."""
@@ -112,6 +117,9 @@ class MemoryLog(SlotLog):
     def dequeue_poll(self, waiter_id: str) -> None:
         """Take a poll out of the queue."""
         self._queue.pop(waiter_id, None)
+
+    def _is_poll_or_free(self, entry: tuple[float, int]) -> bool:
+        return _has(self._polls, entry) or _has(self._free, entry)
 
     def _insert(self, number: int, at: float, polling: bool) -> None:
         self._slots[number] = at

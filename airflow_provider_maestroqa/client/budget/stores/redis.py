@@ -228,6 +228,8 @@ def _numbers(rules: Rules) -> list[float]:
         rules.poll_lookahead,
         *rules.poll_share,
         *rules.poll_gap,
+        rules.polls_paced,
+        rules.before_reserve,
         rules.contention,
         shortest,
         longest,

@@ -68,6 +68,14 @@ local function nth_last(key, n)
   return tonumber(redis.call('ZREVRANGE', key, n - 1, n - 1, 'WITHSCORES')[2] or '')
 end
 
+local function last_other()
+  for _, member in ipairs(redis.call('ZREVRANGE', log, 0, -1)) do
+    if not redis.call('ZSCORE', polls, member) and not redis.call('ZSCORE', free, member) then
+      return tonumber(redis.call('ZSCORE', log, member))
+    end
+  end
+end
+
 local function find(member)
   if redis.call('ZSCORE', free, member) then return nil end
   return tonumber(redis.call('ZSCORE', log, member) or '')
@@ -107,6 +115,7 @@ end
 local longest, slowest, interval = next_number(), next_number(), next_number()
 local at_once, lookahead = next_number(), next_number()
 local share, share_seconds, gap_slots, gap_seconds = next_number(), next_number(), next_number(), next_number()
+local polls_paced, before_reserve = next_number(), next_number()
 local contention, shortest_pause, longest_pause = next_number(), next_number(), next_number()
 local windows = {}
 for i = 1, next_number() do
@@ -172,14 +181,26 @@ if freed[1] then at, window = tonumber(freed[2]), slowest else at, window = next
 
 if polling then
   local pause, since = 0, now - tonumber(ARGV[rest + 7])
-  if now < wanted_until then
+  local other, spare_at = last_other(), huge
+  if other and other > now - contention then
+    if before_reserve >= 1 then
+      local nth = nth_last(log, before_reserve)
+      spare_at = nth and nth + windows[slowest + 1][2] or -huge
+    end
+    spare_at = math.max(spare_at, at)
+  else
+    spare_at = -huge
+  end
+  if spare_at > now + 0.000001 then
     local oldest, last, before = nth_last(polls, share), nth_last(polls, 1), nth_last(log, gap_slots)
     if oldest then pause = math.max(pause, oldest + share_seconds - at) end
     if last and not (before and before > last) then pause = math.max(pause, last + gap_seconds - at) end
-    if pause <= 0.000001 then pause = 0 end
+    if pause <= 0.000001 then pause = 0 else pause = math.min(pause, spare_at - now) end
   else
-    local nth = nth_last(polls, at_once)
-    local turn = nth and nth + at_once * interval or -huge
+    local turn, slots = -huge, redis.call('ZREVRANGE', polls, 0, polls_paced - 1, 'WITHSCORES')
+    for i = at_once, #slots / 2 do
+      turn = math.max(turn, tonumber(slots[2 * i]) + (i - at_once + 1) * interval)
+    end
     pause = math.max(turn > at + 0.000001 and turn - now or 0, at - now - lookahead, 0)
   end
   local ticket = ARGV[rest + 6]
@@ -191,8 +212,13 @@ if polling then
   local older = redis.call('ZCOUNT', line, '-inf', '(' .. text(since))
   if pause > 0 or older > 0 then
     pause = math.min(math.max(pause, shortest_pause), longest_pause) + math.min(older * interval, 10 * longest_pause)
-    redis.call('ZADD', line, text(since), ticket)
-    redis.call('ZADD', line_until, text(now + pause + longest_pause), ticket)
+    if pause > patience then
+      redis.call('ZREM', line, ticket)
+      redis.call('ZREM', line_until, ticket)
+    else
+      redis.call('ZADD', line, text(since), ticket)
+      redis.call('ZADD', line_until, text(now + pause + longest_pause), ticket)
+    end
     save()
     return {'denied', text(pause), pause > patience and 1 or 0}
   end

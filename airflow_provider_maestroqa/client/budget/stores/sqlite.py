@@ -213,9 +213,15 @@ class _SqliteLog(SlotLog):
     def nth_last(self, n: int) -> float | None:
         return self._one("SELECT at FROM booking WHERE state = ? ORDER BY at DESC LIMIT 1 OFFSET ?", n - 1)
 
-    def nth_last_poll(self, n: int) -> float | None:
+    def last_polls(self, n: int) -> list[float]:
+        rows = self._sql(
+            "SELECT at FROM booking WHERE state = ? AND polling = 1 ORDER BY at DESC LIMIT ?", (self._id, n)
+        ).fetchall()
+        return [row[0] for row in rows]
+
+    def last_other(self) -> float | None:
         return self._one(
-            "SELECT at FROM booking WHERE state = ? AND polling = 1 ORDER BY at DESC LIMIT 1 OFFSET ?", n - 1
+            "SELECT at FROM booking WHERE state = ? AND polling = 0 AND freed = 0 ORDER BY at DESC LIMIT 1"
         )
 
     def first_free(self, earliest: float) -> tuple[Handle, float] | None:
