@@ -71,7 +71,7 @@ class CheckClient(SyncClient):
         """Let all who share the token's budget wait."""
         self._budget.pause(bucket, seconds)
 
-    def _retry(self, request: Request, deadline: float | None, *, polling: bool = False) -> Retry:  # noqa: ARG002
+    def _retry(self, request: Request, deadline: float | None, **options: Any) -> Retry:  # noqa: ARG002
         now = self._clock.wall
         return Retry(request, deadline=deadline or now() + _REQUEST_TIMEOUT_S, max_attempts=_ATTEMPTS, now=now)
 

@@ -50,17 +50,27 @@ class DataDeletionMethods(BaseMaestroQAHook):
         return deletion_ids
 
     def get_data_deletion(
-        self, deletion_id: str, *, deadline: float | None = None, polling: bool = False
+        self,
+        deletion_id: str,
+        *,
+        deadline: float | None = None,
+        polling: bool = False,
+        slot_deadline: float | None = None,
     ) -> DataDeletion:
         """Get what MaestroQA says of a deletion. (API: Data Deletion)
 
         :param deletion_id: the deletion's id.
         :param deadline: Unix time in seconds after which nothing is retried. Default: 15 minutes from now.
         :param polling: whether the caller polls again anyway; then a failure is raised at once.
+        :param slot_deadline: Unix time in seconds until which the request waits for the token's request budget.
+            Default: the deadline.
         :return: the deletion: its ``status`` is ``pending``, ``completed``, ``not found`` or ``errored``.
         :raises MaestroQANotFoundError: MaestroQA knows no such deletion.
+        :raises MaestroQABudgetExhaustedError: the budget had no slot in time; nothing was sent.
         """
-        response = self.client.send(_lookup(deletion_id), deadline=deadline, polling=polling)
+        response = self.client.send(
+            _lookup(deletion_id), deadline=deadline, polling=polling, slot_deadline=slot_deadline
+        )
         return DataDeletion.from_response(deletion_id, response)
 
     async def aget_data_deletion(
@@ -78,6 +88,7 @@ class DataDeletionMethods(BaseMaestroQAHook):
         poll_interval: float = 300.0,
         deadline: float,
         max_rounds: int | None = None,
+        slot_timeout: float | None = None,
     ) -> DeletionEvent | None:
         """Poll deletions until all have ended or the deadline has passed.
 
@@ -85,13 +96,18 @@ class DataDeletionMethods(BaseMaestroQAHook):
         :param poll_interval: seconds between two polls of the same deletion.
         :param deadline: Unix time in seconds.
         :param max_rounds: stop after so many polls of each. Default: poll until the end.
+        :param slot_timeout: seconds that a poll waits for the token's request budget; without a slot in time there is
+            no poll. Default: as long as the poll may take.
         :return: how the wait ended, or ``None`` when it has not ended within ``max_rounds``; see
             :func:`~airflow_provider_maestroqa.client.resources.deletion_polling.read_deletion_event`.
         """
         return poll_deletions(
             DeletionWait(deletion_ids, poll_interval=poll_interval, deadline=deadline),
             lambda deletion_id, poll_deadline: self.get_data_deletion(
-                deletion_id, deadline=poll_deadline, polling=True
+                deletion_id,
+                deadline=poll_deadline,
+                polling=True,
+                slot_deadline=None if slot_timeout is None else self.clock.wall() + slot_timeout,
             ),
             log=self.log,
             clock=self.clock,

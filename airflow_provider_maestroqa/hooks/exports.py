@@ -111,7 +111,14 @@ class ExportMethods(BaseMaestroQAHook):
             )
         return export_id
 
-    def get_export(self, export_id: str, *, deadline: float | None = None, polling: bool = False) -> Export:
+    def get_export(
+        self,
+        export_id: str,
+        *,
+        deadline: float | None = None,
+        polling: bool = False,
+        slot_deadline: float | None = None,
+    ) -> Export:
         """Get an export: its status, and where to download it. (API: Retrieve the results of an export)
 
         Where a proxy does not let the documented request through, a GET with a JSON body, the same is requested once
@@ -120,13 +127,17 @@ class ExportMethods(BaseMaestroQAHook):
         :param export_id: the export's id.
         :param deadline: Unix time in seconds after which nothing is retried. Default: 15 minutes from now.
         :param polling: whether the caller polls again anyway; then a failure is raised at once.
+        :param slot_deadline: Unix time in seconds until which the request waits for the token's request budget.
+            Default: the deadline.
         :return: the export. Its ``data_url`` is a secret; it is masked in the task's log.
         :raises MaestroQANotFoundError: MaestroQA knows no such export.
+        :raises MaestroQABudgetExhaustedError: the budget had no slot in time; nothing was sent.
         """
         lookup = ExportLookup(self.settings.base_url, export_id)
         for request in lookup.requests():
             try:
-                lookup.add_response(self.client.send(request, deadline=deadline, polling=polling))
+                response = self.client.send(request, deadline=deadline, polling=polling, slot_deadline=slot_deadline)
+                lookup.add_response(response)
             except MaestroQAAPIError as error:
                 lookup.add_error(error)
         export = lookup.result()
@@ -171,6 +182,7 @@ class ExportMethods(BaseMaestroQAHook):
         poll_interval: float = 30.0,
         deadline: float,
         max_polls: int | None = None,
+        slot_timeout: float | None = None,
         wait: ExportWait | None = None,
         looks: int | None = None,
     ) -> ExportEvent | None:
@@ -180,6 +192,8 @@ class ExportMethods(BaseMaestroQAHook):
         :param poll_interval: seconds before the second poll; the pauses then grow up to five minutes.
         :param deadline: Unix time in seconds.
         :param max_polls: stop after so many polls. Default: poll until the end.
+        :param slot_timeout: seconds that a poll waits for the token's request budget; without a slot in time there is
+            no poll. Default: as long as the poll may take.
         :param wait: the wait to resume, for a caller that polls now and then: it logs each state once. Default: a new
             one.
         :param looks: deprecated: the old name of ``max_polls``.
@@ -191,7 +205,12 @@ class ExportMethods(BaseMaestroQAHook):
             max_polls = looks
         return poll_export(
             wait or ExportWait(export_id, poll_interval=poll_interval, deadline=deadline),
-            lambda poll_deadline: self.get_export(export_id, deadline=poll_deadline, polling=True),
+            lambda poll_deadline: self.get_export(
+                export_id,
+                deadline=poll_deadline,
+                polling=True,
+                slot_deadline=None if slot_timeout is None else self.clock.wall() + slot_timeout,
+            ),
             budget_wait_s=lambda: self.request_stats.waited_s,
             log=self.log,
             clock=self.clock,

@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from airflow_provider_maestroqa._compat import BaseOperatorLink, BaseTrigger
     from airflow_provider_maestroqa.hooks.maestroqa import MaestroQAHook
 
+#: For so many seconds a deferrable task waits for a slot of the token's budget before its one poll on the worker.
+FIRST_SLOT_S = 1.0
 #: How long after the deadline Airflow itself ends a wait whose triggerer is gone.
 TRIGGERER_GRACE = timedelta(minutes=10)
 

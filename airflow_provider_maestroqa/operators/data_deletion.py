@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from airflow_provider_maestroqa._compat import conf
-from airflow_provider_maestroqa.operators.base import MaestroQAOperator
+from airflow_provider_maestroqa.operators.base import FIRST_SLOT_S, MaestroQAOperator
 from airflow_provider_maestroqa.runtime import task_context
 from airflow_provider_maestroqa.runtime.concealed import Concealed
 from airflow_provider_maestroqa.runtime.lineage import DataTransfer, LineageMixin
@@ -130,12 +130,13 @@ class MaestroQADeleteCustomerDataOperator(LineageMixin, MaestroQAOperator):
                     state.clear()
                     return {"deletions": deletion_ids, "status": "requested" if deletion_ids else "completed"}
                 deadline = time.time() + timeout
-                # When deferrable, poll just once here.
+                # When deferrable, poll just once here, and not at all where that would have to wait.
                 event = hook.wait_for_data_deletions(
                     deletion_ids,
                     poll_interval=poll_interval,
                     deadline=deadline,
                     max_rounds=1 if self.deferrable else None,
+                    slot_timeout=FIRST_SLOT_S if self.deferrable else None,
                 )
             if event is None:
                 self.defer_to_trigger(deletion_ids, poll_interval=poll_interval, deadline=deadline)

@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, Literal
 
 from airflow_provider_maestroqa._compat import conf
-from airflow_provider_maestroqa.operators.base import ExportWaiter
+from airflow_provider_maestroqa.operators.base import FIRST_SLOT_S, ExportWaiter
 from airflow_provider_maestroqa.runtime import task_context
 from airflow_provider_maestroqa.runtime.task_errors import airflow_errors
 
@@ -159,12 +159,13 @@ class MaestroQARequestExportOperator(ExportWaiter):
                     self._succeed(state)
                     return self._export_id
                 deadline = time.time() + timeout
-                # When deferrable, poll just once here.
+                # When deferrable, poll just once here, and not at all where that would have to wait.
                 event = hook.wait_for_export(
                     self._export_id,
                     poll_interval=poll_interval,
                     deadline=deadline,
                     max_polls=1 if self.deferrable else None,
+                    slot_timeout=FIRST_SLOT_S if self.deferrable else None,
                 )
             if event is None:
                 self.defer_to_trigger(self._export_id, poll_interval=poll_interval, deadline=deadline)

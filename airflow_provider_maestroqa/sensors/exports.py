@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from airflow_provider_maestroqa import _compat
 from airflow_provider_maestroqa._compat import BaseSensorOperator, conf
-from airflow_provider_maestroqa.operators.base import ExportWaiter
+from airflow_provider_maestroqa.operators.base import FIRST_SLOT_S, ExportWaiter
 from airflow_provider_maestroqa.runtime.task_errors import airflow_errors
 
 if TYPE_CHECKING:
@@ -67,7 +67,7 @@ class MaestroQAExportSensor(ExportWaiter, BaseSensorOperator):
             return _compat.PokeReturnValue(event is not None, self._result(event) if event is not None else None)
 
     def execute(self, context: Context) -> dict[str, Any]:
-        """Wait on this worker; when deferrable, poll once and leave the rest to the triggerer."""
+        """Wait on this worker; when deferrable, poll at most once, and leave the rest to the triggerer."""
         if not self.deferrable:
             return super().execute(context)  # type: ignore[no-any-return]
         try:
@@ -112,6 +112,7 @@ class MaestroQAExportSensor(ExportWaiter, BaseSensorOperator):
                 # It is the sensor, or its trigger, that ends a wait.
                 deadline=float("inf"),
                 max_polls=1,
+                slot_timeout=FIRST_SLOT_S if self.deferrable else None,
                 wait=wait,
             )
 

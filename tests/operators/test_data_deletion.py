@@ -267,6 +267,13 @@ def test_the_wait_is_deferred_without_an_address_and_completed(defer, sandbox, s
     assert result == {"deletions": list(sandbox.deletions), "status": "completed"}
 
 
+def test_the_worker_is_not_held_where_the_budget_is_used_up(connect, defer, sandbox, logged):
+    connect(host=sandbox.url, password=sandbox.token, rate_limits={"normal": [[3, 600]], "hard": [[3, 600]]})
+    defer()
+    assert len(asked(sandbox)) == len(sandbox.requests) == 3
+    assert "Deletions: 3 pending. Next poll in" in logged()
+
+
 def test_a_wait_in_the_triggerer_outlives_what_passes_and_ends_by_what_does_not(defer, sandbox):
     deferral = defer(poll_interval=0.01)
     sandbox.fault("status", status=502, path=CHECK, times=2)

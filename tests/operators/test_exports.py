@@ -132,6 +132,14 @@ def test_deferrable_it_looks_once_before_it_leaves_the_worker(connection, sandbo
     assert deferred.value.timeout >= timedelta(seconds=60)
 
 
+def test_deferrable_it_does_not_hold_its_worker_where_the_budget_is_used_up(connect, sandbox, logged):
+    connect(host=sandbox.url, password=sandbox.token, rate_limits={"normal": [[1, 600]]})
+    with pytest.raises(TaskDeferred):
+        waiting(deferrable=True).execute({})
+    assert [request.path for request in sandbox.requests] == [ASK]
+    assert "is not polled now, because the token's request budget is used up. Next poll in" in logged()
+
+
 def test_deferrable_it_does_not_defer_when_the_export_is_complete_at_once(connection, sandbox):
     sandbox.fault(kind="status", status=200, body={"status": "complete", "dataUrl": ""}, path=GET)
     assert waiting(deferrable=True).execute({}) in sandbox.exports

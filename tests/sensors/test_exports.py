@@ -78,6 +78,15 @@ def test_it_does_not_defer_for_a_complete_export(export_id, run_task):
     assert sensor(export_id, deferrable=True).execute({}) == {"export_id": export_id, "has_data": True}
 
 
+def test_deferred_it_does_not_hold_its_worker_where_the_budget_is_used_up(connect, sandbox):
+    connect(host=sandbox.url, password=sandbox.token, rate_limits={"normal": [[1, 600]]})
+    with MaestroQAHook() as hook:
+        export_id = hook.request_groups_export()
+    with pytest.raises(TaskDeferred):
+        sensor(export_id, deferrable=True, timeout=3600).execute({})
+    assert len(sandbox.requests) == 1
+
+
 def test_nothing_secret_is_in_the_deferral(export_id, sandbox):
     with pytest.raises(TaskDeferred) as deferred:
         sensor(export_id, deferrable=True).execute({})

@@ -15,6 +15,7 @@ from typing import Any, TypedDict
 from airflow_provider_maestroqa.client.clock import Clock
 from airflow_provider_maestroqa.client.errors import (
     MaestroQAAPIError,
+    MaestroQABudgetExhaustedError,
     MaestroQADeletionFailedError,
     MaestroQADeletionTimeoutError,
     MaestroQAError,
@@ -87,6 +88,8 @@ class DeletionWait:
             self._statuses[deletion_id] = result.status or "without a status"
         elif isinstance(result, MaestroQANotFoundError):
             self._statuses[deletion_id] = "not found"
+        elif isinstance(result, MaestroQABudgetExhaustedError):
+            pass  # nothing was sent
         elif result.retryable:
             self._statuses[deletion_id] = f"not known ({type(result).__name__})"
         else:
@@ -156,6 +159,8 @@ def poll_deletions(
                 result = error
             if (event := wait.on_poll(deletion_id, result)) is not None:
                 return event
+            if isinstance(result, MaestroQABudgetExhaustedError):
+                break  # the others would wait for a slot just as long
         if (event := wait.on_round(clock.wall())) is not None:
             return event
         pause_s = _pause(wait, log, clock)
@@ -182,6 +187,8 @@ async def apoll_deletions(
                 result = error
             if (event := wait.on_poll(deletion_id, result)) is not None:
                 return event
+            if isinstance(result, MaestroQABudgetExhaustedError):
+                break  # the others would wait for a slot just as long
         if (event := wait.on_round(clock.wall())) is not None:
             return event
         await clock.sleep_async(_pause(wait, log, clock))

@@ -27,6 +27,7 @@ from airflow_provider_maestroqa.client.clock import Clock
 from airflow_provider_maestroqa.client.endpoints import ENDPOINTS
 from airflow_provider_maestroqa.client.errors import (
     MaestroQAAPIError,
+    MaestroQABudgetExhaustedError,
     MaestroQAError,
     MaestroQAExportFailedError,
     MaestroQAExportTimeoutError,
@@ -126,9 +127,11 @@ class ExportWait:
             return self._event("errored", _FAILED.format(id=self.export_id))
         if isinstance(result, MaestroQAError) and not result.retryable:
             return self._error_event(result)
-        state = f"not known ({result})"
+        state, is_warning = f"not known ({result})", True
         if isinstance(result, Export):
-            state = result.status.replace("_", " ") or "without a status"
+            state, is_warning = result.status.replace("_", " ") or "without a status", not result.is_known
+        elif isinstance(result, MaestroQABudgetExhaustedError):
+            state, is_warning = "not polled now, because the token's request budget is used up", False
         if now >= self.deadline:
             return self._event("timeout", _TIMED_OUT.format(id=self.export_id, state=state))
         seconds = self._next_pause(now, at_least=waited_s)
@@ -137,7 +140,7 @@ class ExportWait:
             next_poll = f" Next poll in {format_duration(seconds)}." if self._controls_pauses else ""
             message = f"Export {self.export_id} is {state}.{next_poll}"
         self._last_state = state
-        return Pause(seconds, message, is_warning=not (isinstance(result, Export) and result.is_known))
+        return Pause(seconds, message, is_warning=is_warning)
 
     def _next_pause(self, now: float, at_least: float = 0.0) -> float:
         pause = max(self._pause_s, at_least) * self._jitter()

@@ -90,7 +90,7 @@ class AsyncClient(BaseClient):
 
     async def _send_once(self, request: Request, retry: Retry, polling: bool) -> Any:
         bucket = request.endpoint.bucket
-        waited_s = await self._budget.acquire_async(bucket, deadline=retry.deadline, polling=polling)
+        waited_s = await self._budget.acquire_async(bucket, deadline=retry.slot_deadline, polling=polling)
         self._count_request(retry, waited_s)
         try:
             with request_span(request, waited_s=waited_s) as set_status:

@@ -35,10 +35,18 @@ class BaseClient:
         self._clock = budget.clock
         self.stats = stats or RequestStats()
 
-    def _retry(self, request: Request, deadline: float | None, *, polling: bool = False) -> Retry:
+    def _retry(
+        self,
+        request: Request,
+        deadline: float | None,
+        *,
+        polling: bool = False,
+        slot_deadline: float | None = None,
+    ) -> Retry:
         now = self._clock.wall
         deadline = now() + DEFAULT_REQUEST_TIMEOUT_S if deadline is None else deadline
-        return Retry(request, deadline=deadline, max_attempts=1 if polling else MAX_ATTEMPTS, now=now)
+        max_attempts = 1 if polling else MAX_ATTEMPTS
+        return Retry(request, deadline=deadline, max_attempts=max_attempts, slot_deadline=slot_deadline, now=now)
 
     def _http_arguments(self, request: Request) -> dict[str, Any]:
         """The arguments that requests and aiohttp have in common."""

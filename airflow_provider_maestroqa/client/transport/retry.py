@@ -244,6 +244,7 @@ class Retry:
     :param request: the request.
     :param deadline: Unix time in seconds after which nothing is tried again.
     :param max_attempts: how often it is sent at most, 429s not counted: those end at the deadline.
+    :param slot_deadline: Unix time in seconds until which it waits for the request budget. Default: the deadline.
     :param now: Unix time in seconds.
     """
 
@@ -253,10 +254,12 @@ class Retry:
         *,
         deadline: float,
         max_attempts: int = MAX_ATTEMPTS,
+        slot_deadline: float | None = None,
         now: Callable[[], float] = time.time,
     ) -> None:
         self.request = request
         self.deadline = deadline
+        self.slot_deadline = deadline if slot_deadline is None else min(slot_deadline, deadline)
         self.rate_limited = 0
         #: When the last try was sent, in monotonic seconds.
         self.sent_at = 0.0

@@ -59,6 +59,7 @@ class SyncClient(BaseClient):
         *,
         deadline: float | None = None,
         polling: bool = False,
+        slot_deadline: float | None = None,
         on_in_flight: OnInFlight | None = None,
     ) -> Any:
         """Send a request, retry it where that is safe, and return the decoded response.
@@ -67,13 +68,16 @@ class SyncClient(BaseClient):
         :param deadline: Unix time in seconds after which nothing is tried again. Default: 15 minutes from now.
         :param polling: whether the caller polls: then a failure is not retried here, and the request draws on the
             smaller share of the budget that is meant for waiting.
+        :param slot_deadline: Unix time in seconds until which it waits for a slot of the budget. Default: the
+            deadline.
         :param on_in_flight: called with ``True`` when a slot of the budget has come and the request is sent now, and
             with ``False`` when it is certain that this request was not carried out: the server was not reached, or
             responded with 421, 425 or 429.
         :return: the decoded JSON.
         :raises MaestroQAError: see :mod:`.errors`.
         """
-        return self._send_with_retries(self._retry(request, deadline, polling=polling), polling, on_in_flight)
+        retry = self._retry(request, deadline, polling=polling, slot_deadline=slot_deadline)
+        return self._send_with_retries(retry, polling, on_in_flight)
 
     def stream(self, request: Request, sink: ResponseSink, *, timeout_s: float = DEFAULT_REQUEST_TIMEOUT_S) -> None:
         """Send a request whose response is too large for memory, and write the response to ``sink`` block by block.
@@ -104,7 +108,7 @@ class SyncClient(BaseClient):
 
     def _send_once(self, retry: Retry, polling: bool, on_in_flight: OnInFlight, sink: ResponseSink | None) -> Any:
         request, bucket = retry.request, retry.request.endpoint.bucket
-        waited_s = self._budget.acquire(bucket, deadline=retry.deadline, polling=polling)
+        waited_s = self._budget.acquire(bucket, deadline=retry.slot_deadline, polling=polling)
         on_in_flight(True)
         self._count_request(retry, waited_s)
         try:
