@@ -256,8 +256,8 @@ def _next_slot(log: SlotLog, rules: Rules, earliest: float) -> tuple[float, int 
 
 def _pause_for_others(log: SlotLog, rules: Rules, at: float, now: float) -> float:
     """Return 0 if a poll may have this slot, else the seconds after which some poll may have one."""
-    polls, other = log.last_polls(rules.polls_paced), log.last_other()
-    if other is not None and other > now - rules.contention:
+    polls = log.last_polls(rules.polls_paced)
+    if _has_others(log, rules, now):
         spare_at = _spare_at(log, rules)
         if max(at, spare_at) > now + _EPSILON:
             pause = _pause_for_push(log, rules, polls, at)
@@ -267,6 +267,15 @@ def _pause_for_others(log: SlotLog, rules: Rules, at: float, now: float) -> floa
     turn = max(itertools.islice(turns, rules.polls_at_once - 1, None), default=-inf)
     pause = max(turn - now if turn > at + _EPSILON else 0.0, at - now - rules.poll_lookahead)
     return max(pause, 0.0)
+
+
+def _has_others(log: SlotLog, rules: Rules, now: float) -> bool:
+    """Tell whether polls are to make room for other requests."""
+    if rules.before_reserve < 1:
+        # There is no slot to keep free for them, so they must have had to wait.
+        return now < log.state.contended_until
+    other = log.last_other()
+    return other is not None and other > now - rules.contention
 
 
 def _spare_at(log: SlotLog, rules: Rules) -> float:

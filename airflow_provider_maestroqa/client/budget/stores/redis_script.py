@@ -181,15 +181,14 @@ if freed[1] then at, window = tonumber(freed[2]), slowest else at, window = next
 
 if polling then
   local pause, since = 0, now - tonumber(ARGV[rest + 7])
-  local other, spare_at = last_other(), huge
-  if other and other > now - contention then
-    if before_reserve >= 1 then
-      local nth = nth_last(log, before_reserve)
-      spare_at = nth and nth + windows[slowest + 1][2] or -huge
-    end
-    spare_at = math.max(spare_at, at)
+  local spare_at = -huge
+  if before_reserve < 1 then
+    if now < wanted_until then spare_at = huge end
   else
-    spare_at = -huge
+    local other, nth = last_other(), nth_last(log, before_reserve)
+    if other and other > now - contention then
+      spare_at = math.max(nth and nth + windows[slowest + 1][2] or -huge, at)
+    end
   end
   if spare_at > now + 0.000001 then
     local oldest, last, before = nth_last(polls, share), nth_last(polls, 1), nth_last(log, gap_slots)
