@@ -73,15 +73,15 @@ def windows(around: Surroundings, run: Run) -> list[Window]:
 
 
 def pace(around: Surroundings, run: Run) -> float:
-    """The share of the limits that was used, from the first request to that of the last export.
+    """The share of the limits that was used from the first request of the run to its last one.
 
-    What a token may send at once in the beginning does not count.
+    Only whole windows of the longest limit count; a window can hold no more than the limit.
     """
     count, seconds = around.limits["normal"][-1]
-    asked = [one.requested_at for one in around.sandbox.exports.values()]
-    last = max((moment for moment in asked if run.began <= moment <= run.ended), default=run.ended)
-    at = [moment for moment, status in _requests(around, run) if status != 429 and moment <= last]
-    return max(0, len(at) - count) / (count * max(1.0, at[-1] - at[0]) / seconds) if at else 0.0
+    accepted = [at for at, status in _requests(around, run) if status != 429]
+    whole = int((accepted[-1] - accepted[0]) // seconds) if accepted else 0
+    inside = sum(at < accepted[0] + whole * seconds for at in accepted)
+    return inside / (whole * count) if whole else 0.0
 
 
 def requests_for(around: Surroundings, run: Run) -> Counter[str]:

@@ -123,6 +123,19 @@ def test_many_refusals_are_found(arrive, judge, send, sandbox):
     assert broken.startswith("5 requests were refused")
 
 
+@pytest.mark.parametrize(
+    ("moments", "share"),
+    [([], 0.0), ([0, 1], 0.0), ([0] * 100 + [30] * 100 + [60], 1.0), ([0] * 80 + [31] * 40 + [61], 0.6)],
+    ids=["nothing", "no whole window", "all", "a part"],
+)
+def test_the_pace_is_that_of_the_whole_windows(module, moments, share):
+    load, record = module("load"), module("record")
+    seen = [SimpleNamespace(host="api", at=100.0 + at, status=200) for at in moments]
+    seen += [SimpleNamespace(host="api", at=105.0, status=429), SimpleNamespace(host="files", at=105.0, status=200)]
+    around = SimpleNamespace(limits=LIMITS, sandbox=SimpleNamespace(requests=sorted(seen, key=lambda one: one.at)))
+    assert record.pace(around, load.Run("backfill", load.Load(1), began=90.0, ended=190.0)) == pytest.approx(share)
+
+
 def test_memory_that_grows_is_found_and_a_warm_up_is_not(module):
     memory = module("memory").Memory(None)
     memory.samples["worker-1"] = [100.0] * 4 + [300.0] * 12
