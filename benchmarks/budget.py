@@ -4,7 +4,7 @@
 
     python benchmarks/budget.py                  # all scenarios at limits scaled to 10/s and 40 per 5 s, half an hour
     python benchmarks/budget.py --quick          # the two hardest scenarios, shorter
-    python benchmarks/budget.py --together       # a thousand requests with each store, all at once
+    python benchmarks/budget.py --long           # a thousand requests with each store, a quarter of an hour
     python benchmarks/budget.py --real           # three minutes at 10/s and 100/min, all stores at once
     python benchmarks/budget.py --only Redis     # those with that in their names; results are merged into --json FILE
 
@@ -257,7 +257,7 @@ def _number(value):
 def main():
     arguments = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     arguments.add_argument("--quick", action="store_true")
-    arguments.add_argument("--together", action="store_true")
+    arguments.add_argument("--long", action="store_true")
     arguments.add_argument("--real", action="store_true")
     arguments.add_argument("--only", action="append", help="a part of the contenders' names; may be repeated")
     arguments.add_argument("--seconds", type=float, help="how long to measure each run")
@@ -267,15 +267,15 @@ def main():
     contenders = [one for one in CONTENDERS if any(part in one[0] for part in options.only or [""])]
     if options.quick:
         measured, scenarios, kinds = 5.0, SCENARIOS[2:4], (False,)
-    is_together = options.together or options.real
-    if is_together:
+    is_part = options.long or options.real
+    if is_part:
         limits, warm, measured = (REAL, 0.0, 180.0) if options.real else (SCALED, 5.0, 125.0)
         kinds, scenarios = (False,), SCENARIOS[2:3]
         contenders = [one for one in contenders if one[0].startswith("budget")]
     measured = options.seconds or measured
     stores = Stores()
-    at_once = contenders if is_together else [None]
-    length = ", real limits" if options.real else ", two minutes" if options.together else ""
+    at_once = contenders if options.real else [None]
+    length = ", real limits" if options.real else ", two minutes" if options.long else ""
     servers = [LimitServer() for _ in at_once]
     print(f"limits {limits}, {warm:g} s to warm up, {measured:g} s measured, load {os.getloadavg()[0]:.1f} before")
     try:
@@ -293,7 +293,7 @@ def main():
                         running.append(start(server, contender, store, scenario, limits, warm, measured))
                     for finish, (name, _, _) in zip(running, group, strict=True):
                         report(results, case, name, finish())
-                        results.write(options.json, merge=bool(options.only or is_together))
+                        results.write(options.json, merge=bool(options.only or is_part))
     finally:
         for server in servers:
             server.close()
