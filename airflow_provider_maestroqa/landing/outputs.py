@@ -100,6 +100,7 @@ def plan_outputs(
         clean,
         engine,
         lambda member: verification.verify(member, on_wait),
+        lambda members: verification.verify_all(members, on_wait),
         temp_dir,
     )
     if not content_detection.is_archive(downloaded.head):
@@ -144,6 +145,7 @@ class _Planner:
     """Plans the outputs of one downloaded file.
 
     :param verify: checks and measures a member.
+    :param verify_all: checks and measures members.
     :param temp_dir: folder of temporary files.
     """
 
@@ -153,6 +155,7 @@ class _Planner:
     clean: bool
     engine: Engine
     verify: Callable[[Member], ContentDigest]
+    verify_all: Callable[[list[Member]], list[ContentDigest]]
     temp_dir: str | None
 
     def bare_csv(self, verified: str, *, is_certain: bool) -> Output:
@@ -193,8 +196,7 @@ class _Planner:
         digests: list[ContentDigest] = []
 
         def check() -> None:
-            # From the last one back, because the thread that began with the download comes from the first one.
-            digests.extend(self.verify(member) for member in reversed(members))
+            digests.extend(self.verify_all(members))
 
         def sent_early(digest: ContentDigest, on_progress: Callable[[int], None]) -> SentFile | None:
             if not early_sending.is_void:
@@ -213,7 +215,7 @@ class _Planner:
                 return None
             return sum(
                 self._rows(member.name, digest, self._member_source(member)) or 0
-                for member, digest in zip(reversed(members), digests, strict=True)
+                for member, digest in zip(members, digests, strict=True)
             )
 
         return Output(

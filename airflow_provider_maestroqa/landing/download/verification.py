@@ -36,6 +36,7 @@ class Verification(Follower):
         self._inflated_size = 0
         self._current: int | None = None
         self._sizes: dict[int, int] = {}
+        self._ends: dict[int, int] = {}
         self._verified: set[int] = set()
 
     def reset(self) -> None:
@@ -46,6 +47,7 @@ class Verification(Follower):
     def expect_members(self, members: list[Member]) -> None:
         """Report that the download is complete, and that these are the archive's members."""
         self._sizes = {member.start: member.size for member in members}
+        self._ends = {member.start: member.start + member.compressed_size for member in members}
         self.complete()
 
     def verify(self, member: Member, on_wait: Callable[[], None]) -> ContentDigest:
@@ -70,6 +72,23 @@ class Verification(Follower):
             on_wait()
         return digest
 
+    def verify_all(self, members: list[Member], on_wait: Callable[[], None]) -> list[ContentDigest]:
+        """Check that no member is damaged, and return their digests.
+
+        The largest ones are checked first, so that the two threads end at about the same time; one that the other
+        thread has begun with is left to it.
+
+        :raises MaestroQADataError: one is damaged.
+        """
+        pending = sorted(members, key=lambda member: member.compressed_size)
+        digests: dict[int, ContentDigest] = {}
+        while pending:
+            others = [member for member in pending if member.start != self._current]
+            member = (others or pending)[-1]
+            pending.remove(member)
+            digests[member.start] = self.verify(member, on_wait)
+        return [digests[member.start] for member in members]
+
     def _run(self) -> None:
         try:
             offset: int | None = 0
@@ -92,9 +111,11 @@ class Verification(Follower):
             return None
         start = offset + length
         with self._changed:
-            if start in self._verified:
-                return None
-            self._current = start
+            is_verified = start in self._verified
+            if not is_verified:
+                self._current = start
+        if is_verified:
+            return self._next_header(self._ends[start]) if start in self._ends else None
         digest = ContentDigest(self._engine, count_rows=self._count_rows)
         compressed_size = self._inflate(start, size, digest)
         with self._changed:

@@ -72,6 +72,48 @@ def test_members_are_measured_while_the_file_still_grows(growing, engine, seekab
     assert counting.streams == len(contents)
 
 
+@pytest.mark.parametrize("count", [1, 2, 4])
+def test_all_are_checked_largest_first_beside_the_one_that_the_thread_is_at(growing, engine, count):
+    sizes = [3000, 10, 9000, 500][:count]
+    others_done, inflated = threading.Event(), []
+
+    def inflater():
+        if threading.current_thread().name == "maestroqa-check":
+            # Held up in the first member until the others are checked.
+            assert others_done.wait(30 if count > 1 else 0) or count == 1
+        return Noting(engine.inflater())
+
+    class Noting:
+        def __init__(self, real):
+            self._real, self._size = real, 0
+
+        def __getattr__(self, name):
+            return getattr(self._real, name)
+
+        def decompress(self, *arguments):
+            block = self._real.decompress(*arguments)
+            self._size += len(block)
+            if self._real.eof:
+                inflated.append(self._size)
+                if len(inflated) == count - 1:
+                    others_done.set()
+            return block
+
+    growing.write(packed(*[os.urandom(size // 2).hex().encode() for size in sizes]))
+    growing_size = os.fstat(growing.fileno()).st_size
+    with Verification(
+        growing.fileno(), replace(engine, inflater=inflater), count_rows=False, early=True
+    ) as verification:
+        verification.bytes_available(growing_size)
+        while verification._current is None and not others_done.is_set() and count > 1:
+            threading.Event().wait(0.001)
+        members = members_of(growing)
+        verification.expect_members(members)
+        digests = verification.verify_all(members, noop)
+    assert [digest.size for digest in digests] == sizes
+    assert inflated == [*sorted(sizes[1:], reverse=True), sizes[0]]
+
+
 def test_an_early_check_that_was_not_begun_is_made_later(growing, engine):
     growing.write(packed(b"h\n1\n"))
     with Verification(growing.fileno(), engine, count_rows=False, early=False) as verification:
