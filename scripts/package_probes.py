@@ -20,6 +20,11 @@ from typing import Any
 
 PACKAGE = "airflow_provider_maestroqa"
 NAME = "airflow-provider-maestroqa"
+#: Modules that nothing imports unless another package is installed, and that package.
+OPTIONAL = {
+    f"{PACKAGE}.pytest_plugin": "pytest",
+    f"{PACKAGE}.landing.clean.arrow_reader": "pyarrow",
+}
 #: A port of this machine where nothing listens.
 UNREACHABLE = "127.0.0.1:9"
 #: What was done, with its result, for people.
@@ -27,10 +32,10 @@ observed: list[str] = []
 
 
 def modules() -> list[str]:
-    """Every module of the package, the examples too; without the pytest plugin where there is no pytest."""
+    """Every module of the package, the examples too, without those whose optional package is not installed."""
     root = Path(importlib.import_module(PACKAGE).__file__).parent
     names = [".".join((PACKAGE, *path.relative_to(root).with_suffix("").parts)) for path in root.rglob("*.py")]
-    without = () if importlib.util.find_spec("pytest") else (f"{PACKAGE}.pytest_plugin",)
+    without = [name for name, needed in OPTIONAL.items() if importlib.util.find_spec(needed) is None]
     return sorted(name.removesuffix(".__init__") for name in names if name not in without)
 
 
