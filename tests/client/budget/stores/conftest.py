@@ -1,10 +1,12 @@
-"""Budgets on servers that the tests break."""
+"""Budgets on servers and in storages that the tests break."""
 
 from __future__ import annotations
 
 import pytest
+from swap_memory import FaultyMemory
 
 from airflow_provider_maestroqa.client.budget import open_budget
+from airflow_provider_maestroqa.client.budget.stores.object_store import ObjectStore
 
 LIMITS = {"normal": [[4, 0.5]]}
 
@@ -22,3 +24,16 @@ def on_server():
     yield budget
     for made in opened:
         made.close()
+
+
+@pytest.fixture
+def memory(fake_time):
+    return FaultyMemory(fake_time)
+
+
+@pytest.fixture
+def make(fake_time, memory):
+    def store(objects=memory, **options):
+        return ObjectStore(memory.name, lambda: objects, fake_time.clock(), timeout=10, **options)
+
+    return store
