@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from functools import cached_property
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from airflow_provider_maestroqa import _compat
 from airflow_provider_maestroqa._compat import BaseHook
@@ -16,7 +16,11 @@ from airflow_provider_maestroqa.client.budget.factory import is_object_storage
 from airflow_provider_maestroqa.client.clock import Clock
 from airflow_provider_maestroqa.client.connection_fields import CONFIG_OPTIONS, CONFIG_SECTION
 from airflow_provider_maestroqa.client.endpoints import Request, build_request
-from airflow_provider_maestroqa.client.errors import MaestroQAError, MaestroQANotFoundError
+from airflow_provider_maestroqa.client.errors import (
+    MaestroQABudgetExhaustedError,
+    MaestroQAError,
+    MaestroQANotFoundError,
+)
 from airflow_provider_maestroqa.client.formatting import format_duration, pluralize
 from airflow_provider_maestroqa.client.settings import Settings, read_settings
 from airflow_provider_maestroqa.client.transport.request_stats import RequestStats
@@ -31,6 +35,8 @@ if TYPE_CHECKING:
     from airflow_provider_maestroqa._compat import Connection
     from airflow_provider_maestroqa.client.budget.stores.swapping import SwapObjects
     from airflow_provider_maestroqa.client.transport.async_client import AsyncClient
+
+Result = TypeVar("Result")
 
 #: The *Test* button reads one record of a list that every account has.
 _TEST_REQUEST = build_request("list_todos", {"count": 1})
@@ -209,6 +215,15 @@ class BaseMaestroQAHook(BaseHook):
                 ", ".join(settings.unknown_keys),
             )
         return settings
+
+    def _poll(self, get: Callable[..., Result], slot_timeout: float | None) -> Result | None:
+        """Poll; ``None`` when the token's request budget has no slot for that within some seconds."""
+        if slot_timeout is None:
+            return get()
+        try:
+            return get(slot_deadline=self.clock.wall() + slot_timeout)
+        except MaestroQABudgetExhaustedError:
+            return None
 
     def _log_wait(self, wait: Wait) -> None:
         if wait.seconds >= _LONG_WAIT_S:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from functools import partial
 
 from airflow_provider_maestroqa.client.endpoints import Request, build_request
 from airflow_provider_maestroqa.client.errors import MaestroQAError
@@ -103,11 +104,8 @@ class DataDeletionMethods(BaseMaestroQAHook):
         """
         return poll_deletions(
             DeletionWait(deletion_ids, poll_interval=poll_interval, deadline=deadline),
-            lambda deletion_id, poll_deadline: self.get_data_deletion(
-                deletion_id,
-                deadline=poll_deadline,
-                polling=True,
-                slot_deadline=None if slot_timeout is None else self.clock.wall() + slot_timeout,
+            lambda deletion_id, poll_deadline: self._poll(
+                partial(self.get_data_deletion, deletion_id, deadline=poll_deadline, polling=True), slot_timeout
             ),
             log=self.log,
             clock=self.clock,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import warnings
 from collections.abc import Mapping
 from datetime import datetime
+from functools import partial
 from typing import Any
 
 from airflow_provider_maestroqa import _compat
@@ -203,13 +204,11 @@ class ExportMethods(BaseMaestroQAHook):
         if looks is not None:
             warnings.warn("looks is now max_polls.", DeprecationWarning, stacklevel=2)
             max_polls = looks
+
         return poll_export(
             wait or ExportWait(export_id, poll_interval=poll_interval, deadline=deadline),
-            lambda poll_deadline: self.get_export(
-                export_id,
-                deadline=poll_deadline,
-                polling=True,
-                slot_deadline=None if slot_timeout is None else self.clock.wall() + slot_timeout,
+            lambda poll_deadline: self._poll(
+                partial(self.get_export, export_id, deadline=poll_deadline, polling=True), slot_timeout
             ),
             budget_wait_s=lambda: self.request_stats.waited_s,
             log=self.log,

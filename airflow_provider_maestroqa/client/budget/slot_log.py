@@ -256,12 +256,10 @@ def _next_slot(log: SlotLog, rules: Rules, earliest: float) -> tuple[float, int 
 
 def _pause_for_others(log: SlotLog, rules: Rules, at: float, now: float) -> float:
     """Return 0 if a poll may have this slot, else the seconds after which some poll may have one."""
-    polls = log.last_polls(rules.polls_paced)
-    if _has_others(log, rules, now):
-        spare_at = _spare_at(log, rules)
-        if max(at, spare_at) > now + _EPSILON:
-            pause = _pause_for_push(log, rules, polls, at)
-            return min(pause, max(spare_at, at) - now) if pause > _EPSILON else 0.0
+    polls, spare_at = log.last_polls(rules.polls_paced), _spare_at(log, rules, at, now)
+    if spare_at > now + _EPSILON:
+        pause = _pause_for_push(log, rules, polls, at)
+        return min(pause, spare_at - now) if pause > _EPSILON else 0.0
     # As many polls as the budget has slots since each of the last ones, and a few at once.
     turns = (slot + (place - rules.polls_at_once + 2) * rules.interval for place, slot in enumerate(polls))
     turn = max(itertools.islice(turns, rules.polls_at_once - 1, None), default=-inf)
@@ -269,21 +267,16 @@ def _pause_for_others(log: SlotLog, rules: Rules, at: float, now: float) -> floa
     return max(pause, 0.0)
 
 
-def _has_others(log: SlotLog, rules: Rules, now: float) -> bool:
-    """Tell whether polls are to make room for other requests."""
+def _spare_at(log: SlotLog, rules: Rules, at: float, now: float) -> float:
+    """Return when a poll at a slot leaves enough to the other requests; long ago where there are none."""
     if rules.before_reserve < 1:
-        # There is no slot to keep free for them, so they must have had to wait.
-        return now < log.state.contended_until
+        # No slot can be kept free for them, so polls make room while they have to wait.
+        return inf if now < log.state.contended_until else -inf
     other = log.last_other()
-    return other is not None and other > now - rules.contention
-
-
-def _spare_at(log: SlotLog, rules: Rules) -> float:
-    """Return when a poll would leave a reserve to the other requests."""
-    if rules.before_reserve < 1:
-        return inf
+    if other is None or other <= now - rules.contention:
+        return -inf
     nth = log.nth_last(rules.before_reserve)
-    return -inf if nth is None else nth + rules.windows[rules.slowest][1]
+    return at if nth is None else max(at, nth + rules.windows[rules.slowest][1])
 
 
 def _pause_for_push(log: SlotLog, rules: Rules, polls: list[float], at: float) -> float:

@@ -15,7 +15,6 @@ from typing import Any, TypedDict
 from airflow_provider_maestroqa.client.clock import Clock
 from airflow_provider_maestroqa.client.errors import (
     MaestroQAAPIError,
-    MaestroQABudgetExhaustedError,
     MaestroQADeletionFailedError,
     MaestroQADeletionTimeoutError,
     MaestroQAError,
@@ -88,8 +87,6 @@ class DeletionWait:
             self._statuses[deletion_id] = result.status or "without a status"
         elif isinstance(result, MaestroQANotFoundError):
             self._statuses[deletion_id] = "not found"
-        elif isinstance(result, MaestroQABudgetExhaustedError):
-            pass  # nothing was sent
         elif result.retryable:
             self._statuses[deletion_id] = f"not known ({type(result).__name__})"
         else:
@@ -135,7 +132,7 @@ class DeletionWait:
 
 def poll_deletions(
     wait: DeletionWait,
-    get: Callable[[str, float], DataDeletion],
+    get: Callable[[str, float], DataDeletion | None],
     *,
     log: logging.Logger,
     clock: Clock = _REAL_TIME,
@@ -144,7 +141,8 @@ def poll_deletions(
     """Poll deletions until all have ended or the deadline has passed.
 
     :param wait: the wait.
-    :param get: gets a deletion by its id, within a deadline as Unix time in seconds.
+    :param get: gets a deletion by its id, within a deadline as Unix time in seconds; ``None`` without a slot for that
+        in the token's request budget.
     :param log: logs each change of state.
     :param clock: the time.
     :param max_rounds: stop after so many polls of each. Default: poll until the end.
@@ -152,15 +150,15 @@ def poll_deletions(
     """
     for number in itertools.count(1):
         for deletion_id in wait.pending:
-            result: DataDeletion | MaestroQAError
+            result: DataDeletion | MaestroQAError | None
             try:
                 result = get(deletion_id, poll_deadline(wait.deadline, now=clock.wall()))
             except MaestroQAError as error:
                 result = error
+            if result is None:
+                break  # the others would wait for a slot just as long
             if (event := wait.on_poll(deletion_id, result)) is not None:
                 return event
-            if isinstance(result, MaestroQABudgetExhaustedError):
-                break  # the others would wait for a slot just as long
         if (event := wait.on_round(clock.wall())) is not None:
             return event
         pause_s = _pause(wait, log, clock)
@@ -187,8 +185,6 @@ async def apoll_deletions(
                 result = error
             if (event := wait.on_poll(deletion_id, result)) is not None:
                 return event
-            if isinstance(result, MaestroQABudgetExhaustedError):
-                break  # the others would wait for a slot just as long
         if (event := wait.on_round(clock.wall())) is not None:
             return event
         await clock.sleep_async(_pause(wait, log, clock))

@@ -27,7 +27,6 @@ from airflow_provider_maestroqa.client.clock import Clock
 from airflow_provider_maestroqa.client.endpoints import ENDPOINTS
 from airflow_provider_maestroqa.client.errors import (
     MaestroQAAPIError,
-    MaestroQABudgetExhaustedError,
     MaestroQAError,
     MaestroQAExportFailedError,
     MaestroQAExportTimeoutError,
@@ -112,10 +111,13 @@ class ExportWait:
         """Seconds before the first poll of a trigger, whose task has just polled."""
         return self._next_pause(now)
 
-    def on_poll(self, result: Export | MaestroQAError, *, now: float, waited_s: float = 0.0) -> ExportEvent | Pause:
+    def on_poll(
+        self, result: Export | MaestroQAError | None, *, now: float, waited_s: float = 0.0
+    ) -> ExportEvent | Pause:
         """Decide what a poll means.
 
-        :param result: the export, or the error that the poll met.
+        :param result: the export, or the error that the poll met; ``None`` when there was no poll, for want of a slot
+            in the token's request budget.
         :param now: Unix time in seconds.
         :param waited_s: seconds that the poll had to wait for the token's request budget. The next pause is at least
             as long: where many wait, each polls less often instead of standing in the queue all the time.
@@ -130,7 +132,7 @@ class ExportWait:
         state, is_warning = f"not known ({result})", True
         if isinstance(result, Export):
             state, is_warning = result.status.replace("_", " ") or "without a status", not result.is_known
-        elif isinstance(result, MaestroQABudgetExhaustedError):
+        elif result is None:
             state, is_warning = "not polled now, because the token's request budget is used up", False
         if now >= self.deadline:
             return self._event("timeout", _TIMED_OUT.format(id=self.export_id, state=state))
@@ -160,7 +162,7 @@ class ExportWait:
 
 def poll_export(
     wait: ExportWait,
-    get_export: Callable[[float], Export],
+    get_export: Callable[[float], Export | None],
     *,
     budget_wait_s: Callable[[], float],
     log: logging.Logger,
@@ -170,7 +172,7 @@ def poll_export(
     """Poll an export until it has ended or the deadline has passed.
 
     :param wait: the wait; each of its states is logged once.
-    :param get_export: gets the export, within a deadline as Unix time in seconds.
+    :param get_export: gets the export, within a deadline as Unix time in seconds; ``None`` without a slot for that.
     :param budget_wait_s: seconds spent so far on waiting for the token's request budget.
     :param log: logs each change of state.
     :param clock: the time.
@@ -179,7 +181,7 @@ def poll_export(
     """
     for number in itertools.count(1):
         before_s = budget_wait_s()
-        result: Export | MaestroQAError
+        result: Export | MaestroQAError | None
         try:
             result = get_export(poll_deadline(wait.deadline, now=clock.wall()))
         except MaestroQAError as error:

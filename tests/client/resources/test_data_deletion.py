@@ -122,6 +122,8 @@ def wait():
             answer = queue.pop(0) if len(queue) > 1 else queue[0]
             if isinstance(answer, Exception):
                 raise answer
+            if answer is None:
+                return None
             return DataDeletion(deletion_id, answer)
 
         begin = clock.wall()
@@ -158,6 +160,15 @@ def test_a_wait_ends_when_none_is_pending_or_at_its_deadline(wait, answers, stat
 
 def test_a_wait_may_be_one_round(wait):
     assert wait({"a": ["pending"]}, max_rounds=1) == (None, 0)
+
+
+def test_without_a_slot_for_a_poll_the_others_of_the_round_are_not_tried(wait, caplog):
+    answers = {"a": ["completed"], "b": [None, "completed"], "c": ["completed"]}
+    with caplog.at_level("INFO", "deletions"):
+        assert wait(answers, max_rounds=1) == (None, 0)
+    assert [one.message.partition(".")[0] for one in caplog.records] == ["Deletions: 1 completed, 2 pending"]
+    event, waited_s = wait(answers)
+    assert (event["status"], waited_s) == ("completed", pytest.approx(300))
 
 
 def test_each_state_is_logged_once(wait, caplog):

@@ -48,6 +48,7 @@ def test_a_wait_ends_with_an_event_that_holds_no_url(seen, status, has_data):
         errors.MaestroQAServerError(502, "GET", "/x", "bad gateway"),
         errors.MaestroQAConnectionError("cut"),
         errors.MaestroQARateLimitError(429, "GET", "/x", "too many"),
+        None,
     ],
 )
 def test_everything_else_is_not_yet_until_the_deadline(seen):
@@ -84,6 +85,17 @@ def test_news_are_told_once():
     told = [waiting.on_poll(export(status), now=0) for status in ("requested", "requested", "archiving", "archiving")]
     assert [bool(step.message) for step in told] == [True, False, True, False]
     assert [step.is_warning for step in told] == [False, False, True, True]
+
+
+def test_a_poll_left_out_for_want_of_a_slot_is_no_warning_and_one_that_waited_in_vain_says_what_to_do():
+    skipped = wait().on_poll(None, now=0)
+    assert "is not polled now, because the token's request budget is used up" in skipped.message
+    assert not skipped.is_warning
+    in_vain = errors.MaestroQABudgetExhaustedError(None, "GET", "/x", "no slot. Use a second token.", retry_after=9)
+    waited = wait().on_poll(in_vain, now=0)
+    assert "Use a second token" in waited.message
+    assert waited.is_warning
+    assert "Use a second token" in wait().on_poll(in_vain, now=1000)["message"]
 
 
 def test_only_a_complete_event_is_a_success():
