@@ -1,4 +1,4 @@
-"""What can happen to a log in an object storage: answers get lost, others write first, the service is away, forgets, or
+"""What may happen to a log in an object storage: answers get lost, others write first, the service is away, or
 ignores conditions."""
 
 from __future__ import annotations
